@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Log calls. Where the lines go is decided once, in main(), by set_log_sink(); without a sink they
+// go nowhere. Never log environments, whole specs or secrets.
+#pragma once
+
+#include <functional>
+#include <string_view>
+
+namespace husk {
+
+/// error = a request failed (said once, by whoever catches), warning = odd but going on,
+/// info = a state changed, debug = one step of many.
+enum class LogLevel { debug, info, warning, error };
+
+using LogSink = std::function<void(LogLevel, std::string_view message)>;
+
+/// The only global state of husk. Call from main() before anything logs.
+void set_log_sink(LogSink sink);
+void log(LogLevel level, std::string_view message);
+
+}  // namespace husk

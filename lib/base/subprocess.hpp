@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Running another program to its end (hooks, daemons, helpers). Boost.Process is behind it.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace husk {
+
+struct Subprocess {
+  std::string program;                 ///< absolute path
+  std::vector<std::string> arguments;  ///< without the program's name; see argv0
+  std::optional<std::string> argv0;    ///< default: program
+  std::optional<std::vector<std::string>> environment;  ///< "KEY=value"; empty optional: the caller's
+  std::string stdin_text;
+  std::optional<std::chrono::milliseconds> timeout;  ///< killed (SIGKILL, whole process group) after it
+};
+
+struct SubprocessResult {
+  int status = 0;      ///< exit code, or 128 + signal
+  std::string output;  ///< stdout and stderr together, at most the last 16 KiB
+};
+
+/// Runs it with no descriptor of ours but its three streams. Returns when it exited and (or, for programs
+/// that leave daemons behind which hold the pipe, at most 100 ms after). Throws system when it
+/// cannot be started, timed_out.
+SubprocessResult run_subprocess(const Subprocess& subprocess);
+
+}  // namespace husk

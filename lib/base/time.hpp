@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+namespace husk {
+/// Now, as RFC 3339 in UTC with nanoseconds: "2026-11-23T19:06:00.123456789Z".
+std::string rfc3339_now();
+}  // namespace husk

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// The host's view of the agent: one control connection.
+#pragma once
+
+#include <chrono>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "lib/base/unique_fd.hpp"
+#include "lib/guestcomm/guest_address.hpp"
+#include "lib/guestcomm/messages.hpp"
+
+namespace husk::guestcomm {
+
+class AgentClient {
+ public:
+  /// Connects and exchanges hello. Throws peer_lost, timed_out, or unsupported
+  /// "the guest agent speaks protocol 3, this husk speaks 1".
+  AgentClient(const GuestAddress& address, std::chrono::milliseconds patience);
+
+  // Each waits for the answer at most the client's patience. An error answered by the agent is thrown with its
+  // code and text as they are.
+  void create_container(const CreateContainer& request, std::chrono::milliseconds patience);
+  void start_container(const std::string& id);
+  void signal_container(const SignalContainer& request);
+  void delete_container(const std::string& id);
+
+  /// Gives the connection away (for the shim), after hello, with nothing under way.
+  UniqueFd release() { return std::move(socket_); }
+
+ private:
+  nlohmann::json call(const std::string& method, const nlohmann::json& params,
+                      std::chrono::milliseconds patience);
+  UniqueFd socket_;
+  std::chrono::milliseconds patience_;
+  std::int64_t next_id_ = 1;
+};
+
+/// Opens a stream connection and registers it under `token` (see messages.hpp).
+UniqueFd open_stream(const GuestAddress& address, const std::string& token, std::chrono::milliseconds patience);
+
+}  // namespace husk::guestcomm

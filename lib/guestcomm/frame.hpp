@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The control channel's framing: a 4-byte big-endian length, then that many bytes of JSON-RPC 2.0.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace husk::guestcomm {
+
+inline constexpr std::size_t max_frame_bytes = 16u << 20;  ///< both sides refuse more
+
+/// Takes bytes as they come and gives out whole frames. Memory grows only with bytes received.
+class FrameReader {
+ public:
+  void append(std::string_view bytes) { buffer_.append(bytes); }
+  /// The next whole frame, or empty. Throws invalid_argument when a length is over the limit:
+  /// the connection cannot be used any further.
+  std::optional<std::string> next();
+
+ private:
+  std::string buffer_;
+};
+
+/// Length and payload in one string. Throws invalid_argument over the limit.
+std::string make_frame(std::string_view payload);
+
+/// For blocking sockets. read_frame: empty at end of file between frames; throws peer_lost inside one.
+void write_frame(int fd, std::string_view payload);
+std::optional<std::string> read_frame(int fd);
+
+}  // namespace husk::guestcomm

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a guest is reached: AF_VSOCK (kernel vhost-vsock), or a Unix socket that speaks the hybrid protocol
+// ("CONNECT <port>\n" / "OK ...\n") of vhost-device-vsock and Cloud Hypervisor.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <variant>
+
+#include "lib/base/unique_fd.hpp"
+
+namespace husk::guestcomm {
+
+struct VsockAddress {
+  std::uint32_t cid = 0;
+  friend bool operator==(const VsockAddress&, const VsockAddress&) = default;
+};
+struct HybridAddress {
+  std::string socket_path;  ///< absolute; may be longer than sun_path allows
+  friend bool operator==(const HybridAddress&, const HybridAddress&) = default;
+};
+using GuestAddress = std::variant<VsockAddress, HybridAddress>;
+
+void to_json(nlohmann::json& json, const GuestAddress& address);  // kept in state.json
+void from_json(const nlohmann::json& json, GuestAddress& address);
+
+/// Connects to `port` in the guest; the socket is blocking and close-on-exec. One attempt, bounded by
+/// `patience`. Throws peer_lost when nobody answers (VM gone, agent not listening), timed_out.
+UniqueFd connect_guest(const GuestAddress& address, std::uint32_t port, std::chrono::milliseconds patience);
+
+/// Whether this host has a usable /dev/vhost-vsock.
+bool has_vhost_vsock();
+
+}  // namespace husk::guestcomm

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// What host and agent say to each other. JSON-RPC 2.0 in frames (frame.hpp) on the control port,
+// several connections at once; raw bytes on the stream port.
+//
+//   method             params                      result            sent by
+//   hello              Hello                       Hello             every connection, first
+//   create_container   CreateContainer             {}                husk create
+//   start_container    {id}                        {}                husk start
+//   signal_container   SignalContainer             {}                husk kill, husk-shim
+//   own_container      {id}                        {}                husk-shim: from then on this connection
+//                                                                    owns the container
+//   delete_container   {id}                        {}                husk delete of a container in a VM that lives on
+//
+//   notification       params                      sent by
+//   container_exited   ContainerExited             the agent, to the connection that owns the container, once,
+//                                                  after its output streams were sent to the end and closed
+//
+// Ownership and leases: when the connection that owns a container closes, the agent kills that
+// container (SIGKILL). When the last control connection of the guest closes, the agent powers off. So a
+// container ends with its shim, and a VM with the last process on the host that has to do with it.
+//
+// Stream connection: the host connects to stream_port and sends "HUSK-STREAM <token>\n" (token: 32
+// lower-case hex digits it made up); the agent answers "OK\n" and keeps the connection for the
+// create_container that names the token. stdin: host to guest, end of file by shutdown or close. stdout,
+// stderr: guest to host, closed at end of file. No framing. Unclaimed streams are dropped after 30 s.
+//
+// Announcement: when the agent listens on both ports it connects once to the host (CID 2) on the port given by
+// husk.announce=PORT on the kernel command line, sends "HUSK-AGENT <protocol>\n" and closes.
+//
+// The agent accepts connections from CID 2 only.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "lib/base/error.hpp"
+#include "lib/oci/spec.hpp"
+
+namespace husk::guestcomm {
+
+inline constexpr int protocol_version = 1;
+inline constexpr std::uint32_t control_port = 1024;
+inline constexpr std::uint32_t stream_port = 1025;
+inline constexpr std::uint32_t host_cid = 2;
+
+/// In the guest: where the VM's virtio-fs share (tag "husk") is mounted. A container's rootfs is
+/// <share>/<id>/rootfs, its pinned bind sources <share>/<id>/mounts/<n>.
+inline constexpr const char* share_mount_point = "/run/husk/shared";
+inline constexpr const char* share_tag = "husk";
+
+struct Hello {
+  int protocol = protocol_version;
+  std::string version;  ///< of the program, for people
+};
+
+struct Streams {  ///< tokens of stream connections; absent: /dev/null in the guest
+  std::optional<std::string> stdin_token, stdout_token, stderr_token;
+};
+
+/// The spec as the guest shall apply it: root.path and the source of every bind mount are guest paths
+/// below share_mount_point, hooks of the host are gone, a network namespace means the guest's own.
+struct CreateContainer {
+  std::string id;
+  oci::Spec spec;
+  Streams streams;
+};
+
+struct SignalContainer {
+  std::string id;
+  int signal = 0;
+  bool all = false;  ///< every process of the container
+};
+
+struct ContainerExited {
+  std::string id;
+  int status = 0;  ///< 0-255: the exit code, or 128 + signal
+};
+
+struct ContainerId {
+  std::string id;
+};
+
+void to_json(nlohmann::json& json, const Hello& v);
+void from_json(const nlohmann::json& json, Hello& v);
+void to_json(nlohmann::json& json, const CreateContainer& v);
+void from_json(const nlohmann::json& json, CreateContainer& v);
+void to_json(nlohmann::json& json, const SignalContainer& v);
+void from_json(const nlohmann::json& json, SignalContainer& v);
+void to_json(nlohmann::json& json, const ContainerExited& v);
+void from_json(const nlohmann::json& json, ContainerExited& v);
+void to_json(nlohmann::json& json, const ContainerId& v);
+void from_json(const nlohmann::json& json, ContainerId& v);
+
+// JSON-RPC 2.0 envelopes. An Error travels as {"code": Errc, "message": text, "data": {"errno": n}}.
+struct Request {
+  std::optional<std::int64_t> id;  ///< empty: a notification
+  std::string method;
+  nlohmann::json params;
+};
+struct Response {
+  std::int64_t id = 0;
+  nlohmann::json result;
+  std::optional<Error> error;
+};
+
+std::string encode(const Request& request);
+std::string encode(const Response& response);
+/// Throw invalid_argument on anything that is not what it should be; never on content of params.
+Request decode_request(const std::string& payload);
+Response decode_response(const std::string& payload);
+bool is_request(const std::string& payload);  ///< has a "method": a request or notification
+
+}  // namespace husk::guestcomm

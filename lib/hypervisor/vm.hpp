@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// A virtual machine as husk needs it. Knows nothing of OCI; libvirt is behind it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/base/process.hpp"
+
+namespace husk::hypervisor {
+
+enum class Accelerator { kvm, tcg };
+
+/// A vsock device: the kernel's (the CID is chosen by libvirt), or one over a vhost-user socket.
+struct VsockDevice {
+  std::optional<std::filesystem::path> vhost_user_socket;  ///< empty: /dev/vhost-vsock
+  std::uint32_t vhost_user_cid = 3;                        ///< the guest's CID in the vhost-user form
+};
+
+struct SharedDirectory {
+  std::filesystem::path source;
+  std::string tag;
+};
+
+struct VmConfig {
+  std::string name;  ///< libvirt domain name, unique on the host
+  std::string uuid;  ///< empty: libvirt makes one
+  std::string description;  ///< for `virsh desc`: which container this is
+  Accelerator accelerator = Accelerator::tcg;
+  unsigned vcpus = 1;
+  std::uint64_t memory_mib = 512;
+  std::filesystem::path kernel, initrd;
+  std::string kernel_arguments;
+  std::filesystem::path firmware;     ///< qboot.rom; empty: QEMU's default
+  std::filesystem::path console_log;  ///< the guest's serial console
+  VsockDevice vsock;
+  std::vector<SharedDirectory> shared_directories;
+};
+
+/// What a started VM can be found by afterwards, without libvirt. Kept in state.json.
+struct StartedVm {
+  std::string name;
+  ProcessIdentity process;               ///< QEMU
+  std::vector<ProcessIdentity> helpers;  ///< virtiofsd
+  std::optional<std::uint32_t> cid;      ///< AF_VSOCK CID, if the kernel's vsock is used
+};
+
+class Hypervisor {
+ public:
+  virtual ~Hypervisor() = default;
+  /// Starts it; returns once QEMU runs the guest (the guest is not up yet). Nothing is left on failure.
+  virtual StartedVm start(const VmConfig& config) = 0;
+  /// Ends the VM and its helpers, and returns when they are gone; fine if there is none of that name.
+  virtual void destroy(const std::string& name) = 0;
+  virtual bool exists(const std::string& name) = 0;
+};
+
+/// Loads libvirt (dlopen: 13 ms, so only commands that need it call this), starts a daemon on demand when none
+/// listens, connects. Throws unsupported "libvirt is not installed (libvirt.so.0: ...)", system.
+/// Starting the daemon forks: call while the process has one thread.
+struct HypervisorOptions {
+  std::string uri = "qemu:///system";
+  std::chrono::seconds daemon_idle_timeout{120};
+};
+std::unique_ptr<Hypervisor> connect_libvirt(const HypervisorOptions& options);
+
+/// kvm only when /dev/kvm opens and /proc/cpuinfo shows vmx or svm: some machines have a /dev/kvm on which
+/// ordinary kernels hang.
+Accelerator detect_accelerator();
+
+/// Whom libvirt's QEMU runs as (user libvirt-qemu on Debian, group kvm); root's ids if there is none.
+struct VmUser {
+  unsigned uid = 0, gid = 0;
+};
+VmUser find_vm_user();
+
+}  // namespace husk::hypervisor
