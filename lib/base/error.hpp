@@ -25,8 +25,8 @@ enum class Errc {
   peer_lost
 };
 
-/// Thrown by every library of husk. The text is lower case, has no full stop, and names the path, id
-/// or field concerned; whoever catches it prints it once.
+/// Thrown by every library of husk. The text is lower case, has no full stop, and names the path,
+/// id or field concerned; whoever catches it prints it once.
 class Error : public std::runtime_error {
  public:
   Error(Errc code, const std::string& what, int sys_errno = 0)

@@ -31,8 +31,9 @@ void write_all(int fd, std::string_view data);
 /// magic link in it can lead outside. For every path that a container can shape.
 UniqueFd open_in_root(int root_fd, const std::string& path, int flags, mode_t mode = 0);
 
-/// Makes `path` and its missing parents below root_fd, never leaving it; returns an O_PATH descriptor of
-/// the last directory. Existing directories are fine, another file kind on the way is an error (ENOTDIR).
+/// Makes `path` and its missing parents below root_fd, never leaving it; returns an O_PATH
+/// descriptor of the last directory. Existing directories are fine, another file kind on the way is
+/// an error (ENOTDIR).
 UniqueFd make_directories_in_root(int root_fd, const std::string& path, mode_t mode);
 
 /// "/proc/self/fd/N": the name by which a descriptor can be given to calls that take a path.

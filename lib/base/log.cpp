@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/base/log.hpp"
+
+#include <utility>
+
+namespace husk {
+namespace {
+LogSink& sink() {
+  static LogSink instance;
+  return instance;
+}
+}  // namespace
+
+void set_log_sink(LogSink new_sink) { sink() = std::move(new_sink); }
+
+void log(LogLevel level, std::string_view message) {
+  if (sink()) sink()(level, message);
+}
+
+}  // namespace husk

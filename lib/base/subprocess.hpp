@@ -13,9 +13,11 @@ struct Subprocess {
   std::string program;                 ///< absolute path
   std::vector<std::string> arguments;  ///< without the program's name; see argv0
   std::optional<std::string> argv0;    ///< default: program
-  std::optional<std::vector<std::string>> environment;  ///< "KEY=value"; empty optional: the caller's
+  std::optional<std::vector<std::string>>
+      environment;  ///< "KEY=value"; empty optional: the caller's
   std::string stdin_text;
-  std::optional<std::chrono::milliseconds> timeout;  ///< killed (SIGKILL, whole process group) after it
+  std::optional<std::chrono::milliseconds>
+      timeout;  ///< killed (SIGKILL, whole process group) after it
 };
 
 struct SubprocessResult {
@@ -23,9 +25,9 @@ struct SubprocessResult {
   std::string output;  ///< stdout and stderr together, at most the last 16 KiB
 };
 
-/// Runs it with no descriptor of ours but its three streams. Returns when it exited and (or, for programs
-/// that leave daemons behind which hold the pipe, at most 100 ms after). Throws system when it
-/// cannot be started, timed_out.
+/// Runs it with no descriptor of ours but its three streams. Returns when it exited and (or, for
+/// programs that leave daemons behind which hold the pipe, at most 100 ms after). Throws system
+/// when it cannot be started, timed_out.
 SubprocessResult run_subprocess(const Subprocess& subprocess);
 
 }  // namespace husk

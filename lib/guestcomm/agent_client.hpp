@@ -18,8 +18,8 @@ class AgentClient {
   /// "the guest agent speaks protocol 3, this husk speaks 1".
   AgentClient(const GuestAddress& address, std::chrono::milliseconds patience);
 
-  // Each waits for the answer at most the client's patience. An error answered by the agent is thrown with its
-  // code and text as they are.
+  // Each waits for the answer at most the client's patience. An error answered by the agent is
+  // thrown with its code and text as they are.
   void create_container(const CreateContainer& request, std::chrono::milliseconds patience);
   void start_container(const std::string& id);
   void signal_container(const SignalContainer& request);
@@ -31,12 +31,14 @@ class AgentClient {
  private:
   nlohmann::json call(const std::string& method, const nlohmann::json& params,
                       std::chrono::milliseconds patience);
+  Response await_response(std::int64_t id);
   UniqueFd socket_;
   std::chrono::milliseconds patience_;
   std::int64_t next_id_ = 1;
 };
 
 /// Opens a stream connection and registers it under `token` (see messages.hpp).
-UniqueFd open_stream(const GuestAddress& address, const std::string& token, std::chrono::milliseconds patience);
+UniqueFd open_stream(const GuestAddress& address, const std::string& token,
+                     std::chrono::milliseconds patience);
 
 }  // namespace husk::guestcomm

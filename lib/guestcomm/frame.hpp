@@ -27,7 +27,8 @@ class FrameReader {
 /// Length and payload in one string. Throws invalid_argument over the limit.
 std::string make_frame(std::string_view payload);
 
-/// For blocking sockets. read_frame: empty at end of file between frames; throws peer_lost inside one.
+/// For blocking sockets. read_frame: empty at end of file between frames; throws peer_lost inside
+/// one.
 void write_frame(int fd, std::string_view payload);
 std::optional<std::string> read_frame(int fd);
 

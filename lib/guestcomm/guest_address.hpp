@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a guest is reached: AF_VSOCK (kernel vhost-vsock), or a Unix socket that speaks the hybrid protocol
+// How a guest is reached: AF_VSOCK (kernel vhost-vsock), or a Unix socket that speaks the hybrid
+// protocol
 // ("CONNECT <port>\n" / "OK ...\n") of vhost-device-vsock and Cloud Hypervisor.
 #pragma once
 
@@ -26,9 +27,10 @@ using GuestAddress = std::variant<VsockAddress, HybridAddress>;
 void to_json(nlohmann::json& json, const GuestAddress& address);  // kept in state.json
 void from_json(const nlohmann::json& json, GuestAddress& address);
 
-/// Connects to `port` in the guest; the socket is blocking and close-on-exec. One attempt, bounded by
-/// `patience`. Throws peer_lost when nobody answers (VM gone, agent not listening), timed_out.
-UniqueFd connect_guest(const GuestAddress& address, std::uint32_t port, std::chrono::milliseconds patience);
+/// Connects to `port` in the guest; the socket is blocking and close-on-exec. One attempt, bounded
+/// by `patience`. Throws peer_lost when nobody answers (VM gone, agent not listening), timed_out.
+UniqueFd connect_guest(const GuestAddress& address, std::uint32_t port,
+                       std::chrono::milliseconds patience);
 
 /// Whether this host has a usable /dev/vhost-vsock.
 bool has_vhost_vsock();

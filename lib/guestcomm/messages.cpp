@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/guestcomm/messages.hpp"
+
+#include "lib/oci/bundle.hpp"
+
+namespace husk::guestcomm {
+namespace {
+
+using nlohmann::json;
+
+[[noreturn]] void refuse(const std::string& what) {
+  throw Error(Errc::invalid_argument, "malformed message: " + what);
+}
+
+const json& member(const json& object, const char* key) {
+  if (!object.is_object() || !object.contains(key)) refuse(std::string(key) + " is missing");
+  return object.at(key);
+}
+
+std::string get_string(const json& object, const char* key) {
+  const json& value = member(object, key);
+  if (!value.is_string()) refuse(std::string(key) + " is not a string");
+  return value.get<std::string>();
+}
+
+int get_int(const json& object, const char* key) {
+  const json& value = member(object, key);
+  if (!value.is_number_integer()) refuse(std::string(key) + " is not an integer");
+  const auto number = value.get<std::int64_t>();
+  if (number < INT32_MIN || number > INT32_MAX) refuse(std::string(key) + " is out of range");
+  return static_cast<int>(number);
+}
+
+std::optional<std::string> get_optional_string(const json& object, const char* key) {
+  if (!object.is_object() || !object.contains(key)) return std::nullopt;
+  return get_string(object, key);
+}
+
+/// Bytes from the other side: bounded by the frame, and in depth by parse_json.
+json parse(const std::string& payload) { return oci::parse_json(payload, "message"); }
+
+std::string dump(const json& value) {
+  // Container data (paths, arguments) need not be UTF-8; a throw here would lose the answer.
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+Error decode_error(const json& value) {
+  const int code = get_int(value, "code");
+  const bool known =
+      code >= static_cast<int>(Errc::internal) && code <= static_cast<int>(Errc::peer_lost);
+  int sys_errno = 0;
+  if (value.contains("data") && value["data"].is_object())
+    sys_errno = get_int(value["data"], "errno");
+  return {known ? static_cast<Errc>(code) : Errc::internal, get_string(value, "message"),
+          sys_errno};
+}
+
+}  // namespace
+
+void to_json(json& j, const Hello& v) {
+  j = json{{"protocol", v.protocol}, {"version", v.version}};
+}
+void from_json(const json& j, Hello& v) {
+  v.protocol = get_int(j, "protocol");
+  v.version = get_string(j, "version");
+}
+
+void to_json(json& j, const CreateContainer& v) {
+  json streams = json::object();
+  if (v.streams.stdin_token) streams["stdin"] = *v.streams.stdin_token;
+  if (v.streams.stdout_token) streams["stdout"] = *v.streams.stdout_token;
+  if (v.streams.stderr_token) streams["stderr"] = *v.streams.stderr_token;
+  j = json{{"id", v.id}, {"spec", v.spec}, {"streams", std::move(streams)}};
+}
+void from_json(const json& j, CreateContainer& v) {
+  v.id = get_string(j, "id");
+  member(j, "spec").get_to(v.spec);
+  const json& streams = member(j, "streams");
+  v.streams.stdin_token = get_optional_string(streams, "stdin");
+  v.streams.stdout_token = get_optional_string(streams, "stdout");
+  v.streams.stderr_token = get_optional_string(streams, "stderr");
+}
+
+void to_json(json& j, const SignalContainer& v) {
+  j = json{{"id", v.id}, {"signal", v.signal}, {"all", v.all}};
+}
+void from_json(const json& j, SignalContainer& v) {
+  v.id = get_string(j, "id");
+  v.signal = get_int(j, "signal");
+  const json& all = member(j, "all");
+  if (!all.is_boolean()) refuse("all is not a boolean");
+  v.all = all.get<bool>();
+}
+
+void to_json(json& j, const ContainerExited& v) { j = json{{"id", v.id}, {"status", v.status}}; }
+void from_json(const json& j, ContainerExited& v) {
+  v.id = get_string(j, "id");
+  v.status = get_int(j, "status");
+  if (v.status < 0 || v.status > 255) refuse("status is out of range");
+}
+
+void to_json(json& j, const ContainerId& v) { j = json{{"id", v.id}}; }
+void from_json(const json& j, ContainerId& v) { v.id = get_string(j, "id"); }
+
+std::string encode(const Request& request) {
+  json j{{"jsonrpc", "2.0"}, {"method", request.method}, {"params", request.params}};
+  if (request.id) j["id"] = *request.id;
+  return dump(j);
+}
+
+std::string encode(const Response& response) {
+  json j{{"jsonrpc", "2.0"}, {"id", response.id}};
+  if (response.error) {
+    j["error"] = {{"code", static_cast<int>(response.error->code())},
+                  {"message", response.error->what()},
+                  {"data", {{"errno", response.error->sys_errno()}}}};
+  } else {
+    j["result"] = response.result;
+  }
+  return dump(j);
+}
+
+bool is_request(const std::string& payload) {
+  const json j = parse(payload);
+  return j.is_object() && j.contains("method");
+}
+
+Request decode_request(const std::string& payload) {
+  json j = parse(payload);
+  Request request;
+  if (!j.is_object()) refuse("not an object");
+  if (j.contains("id")) {
+    if (!j["id"].is_number_integer()) refuse("id is not an integer");
+    request.id = j["id"].get<std::int64_t>();
+  }
+  request.method = get_string(j, "method");
+  if (j.contains("params")) request.params = std::move(j["params"]);
+  return request;
+}
+
+Response decode_response(const std::string& payload) {
+  json j = parse(payload);
+  Response response;
+  const json& id = member(j, "id");
+  if (!id.is_number_integer()) refuse("id is not an integer");
+  response.id = id.get<std::int64_t>();
+  if (j.contains("error")) {
+    response.error = decode_error(j["error"]);
+  } else {
+    response.result = member(j, "result");
+  }
+  return response;
+}
+
+}  // namespace husk::guestcomm

@@ -7,25 +7,32 @@
 //   create_container   CreateContainer             {}                husk create
 //   start_container    {id}                        {}                husk start
 //   signal_container   SignalContainer             {}                husk kill, husk-shim
-//   own_container      {id}                        {}                husk-shim: from then on this connection
+//   own_container      {id}                        {}                husk-shim: from then on this
+//   connection
 //                                                                    owns the container
-//   delete_container   {id}                        {}                husk delete of a container in a VM that lives on
+//   delete_container   {id}                        {}                husk delete of a container in
+//   a VM that lives on
 //
 //   notification       params                      sent by
-//   container_exited   ContainerExited             the agent, to the connection that owns the container, once,
-//                                                  after its output streams were sent to the end and closed
+//   container_exited   ContainerExited             the agent, to the connection that owns the
+//   container, once,
+//                                                  after its output streams were sent to the end
+//                                                  and closed
 //
 // Ownership and leases: when the connection that owns a container closes, the agent kills that
-// container (SIGKILL). When the last control connection of the guest closes, the agent powers off. So a
-// container ends with its shim, and a VM with the last process on the host that has to do with it.
+// container (SIGKILL). When the last control connection of the guest closes, the agent powers off.
+// So a container ends with its shim, and a VM with the last process on the host that has to do with
+// it.
 //
 // Stream connection: the host connects to stream_port and sends "HUSK-STREAM <token>\n" (token: 32
 // lower-case hex digits it made up); the agent answers "OK\n" and keeps the connection for the
-// create_container that names the token. stdin: host to guest, end of file by shutdown or close. stdout,
-// stderr: guest to host, closed at end of file. No framing. Unclaimed streams are dropped after 30 s.
+// create_container that names the token. stdin: host to guest, end of file by shutdown or close.
+// stdout, stderr: guest to host, closed at end of file. No framing. Unclaimed streams are dropped
+// after 30 s.
 //
-// Announcement: when the agent listens on both ports it connects once to the host (CID 2) on the port given by
-// husk.announce=PORT on the kernel command line, sends "HUSK-AGENT <protocol>\n" and closes.
+// Announcement: when the agent listens on both ports it connects once to the host (CID 2) on the
+// port given by husk.announce=PORT on the kernel command line, sends "HUSK-AGENT <protocol>\n" and
+// closes.
 //
 // The agent accepts connections from CID 2 only.
 #pragma once
@@ -59,8 +66,9 @@ struct Streams {  ///< tokens of stream connections; absent: /dev/null in the gu
   std::optional<std::string> stdin_token, stdout_token, stderr_token;
 };
 
-/// The spec as the guest shall apply it: root.path and the source of every bind mount are guest paths
-/// below share_mount_point, hooks of the host are gone, a network namespace means the guest's own.
+/// The spec as the guest shall apply it: root.path and the source of every bind mount are guest
+/// paths below share_mount_point, hooks of the host are gone, a network namespace means the guest's
+/// own.
 struct CreateContainer {
   std::string id;
   oci::Spec spec;
@@ -93,7 +101,8 @@ void from_json(const nlohmann::json& json, ContainerExited& v);
 void to_json(nlohmann::json& json, const ContainerId& v);
 void from_json(const nlohmann::json& json, ContainerId& v);
 
-// JSON-RPC 2.0 envelopes. An Error travels as {"code": Errc, "message": text, "data": {"errno": n}}.
+// JSON-RPC 2.0 envelopes. An Error travels as {"code": Errc, "message": text, "data": {"errno":
+// n}}.
 struct Request {
   std::optional<std::int64_t> id;  ///< empty: a notification
   std::string method;

@@ -15,11 +15,12 @@ namespace husk::guestcomm {
 /// Running from construction on; ends on destruction unless handed over to a VM.
 class VhostUserVsock {
  public:
-  /// Starts vhost-device-vsock with its sockets `vhost.sock` (QEMU connects) and `vsock.sock` (the host connects) in
-  /// `directory`, which must exist and belong to uid/gid, as whom it runs. Returns when both sockets
-  /// are there. Must be called while the process has one thread. The keeper holds none of the caller's
-  /// descriptors, is in the root cgroups, and ends both when this object goes or, after hand_over, when the
-  /// VM ends. Throws unsupported "vhost-device-vsock is not installed and ...", timed_out.
+  /// Starts vhost-device-vsock with its sockets `vhost.sock` (QEMU connects) and `vsock.sock` (the
+  /// host connects) in `directory`, which must exist and belong to uid/gid, as whom it runs.
+  /// Returns when both sockets are there. Must be called while the process has one thread. The
+  /// keeper holds none of the caller's descriptors, is in the root cgroups, and ends both when this
+  /// object goes or, after hand_over, when the VM ends. Throws unsupported "vhost-device-vsock is
+  /// not installed and ...", timed_out.
   VhostUserVsock(const std::filesystem::path& directory, unsigned uid, unsigned gid);
   VhostUserVsock(VhostUserVsock&&) noexcept = default;
   VhostUserVsock& operator=(VhostUserVsock&&) noexcept = default;
