@@ -6,6 +6,7 @@
 #include "lib/hypervisor/vm.hpp"
 
 namespace husk::hypervisor {
-/// The domain XML for libvirt's qemu driver. Pure; every value is escaped; virt-xml-validate accepts it.
+/// The domain XML for libvirt's qemu driver. Pure; every value is escaped; virt-xml-validate
+/// accepts it.
 std::string qemu_domain_xml(const VmConfig& config);
 }  // namespace husk::hypervisor

@@ -19,7 +19,7 @@ enum class Accelerator { kvm, tcg };
 /// A vsock device: the kernel's (the CID is chosen by libvirt), or one over a vhost-user socket.
 struct VsockDevice {
   std::optional<std::filesystem::path> vhost_user_socket;  ///< empty: /dev/vhost-vsock
-  std::uint32_t vhost_user_cid = 3;                        ///< the guest's CID in the vhost-user form
+  std::uint32_t vhost_user_cid = 3;  ///< the guest's CID in the vhost-user form
 };
 
 struct SharedDirectory {
@@ -28,8 +28,8 @@ struct SharedDirectory {
 };
 
 struct VmConfig {
-  std::string name;  ///< libvirt domain name, unique on the host
-  std::string uuid;  ///< empty: libvirt makes one
+  std::string name;         ///< libvirt domain name, unique on the host
+  std::string uuid;         ///< empty: libvirt makes one
   std::string description;  ///< for `virsh desc`: which container this is
   Accelerator accelerator = Accelerator::tcg;
   unsigned vcpus = 1;
@@ -53,27 +53,30 @@ struct StartedVm {
 class Hypervisor {
  public:
   virtual ~Hypervisor() = default;
-  /// Starts it; returns once QEMU runs the guest (the guest is not up yet). Nothing is left on failure.
+  /// Starts it; returns once QEMU runs the guest (the guest is not up yet). Nothing is left on
+  /// failure.
   virtual StartedVm start(const VmConfig& config) = 0;
-  /// Ends the VM and its helpers, and returns when they are gone; fine if there is none of that name.
+  /// Ends the VM and its helpers, and returns when they are gone; fine if there is none of that
+  /// name.
   virtual void destroy(const std::string& name) = 0;
   virtual bool exists(const std::string& name) = 0;
 };
 
-/// Loads libvirt (dlopen: 13 ms, so only commands that need it call this), starts a daemon on demand when none
-/// listens, connects. Throws unsupported "libvirt is not installed (libvirt.so.0: ...)", system.
-/// Starting the daemon forks: call while the process has one thread.
+/// Loads libvirt (dlopen: 13 ms, so only commands that need it call this), starts a daemon on
+/// demand when none listens, connects. Throws unsupported "libvirt is not installed (libvirt.so.0:
+/// ...)", system. Starting the daemon forks: call while the process has one thread.
 struct HypervisorOptions {
   std::string uri = "qemu:///system";
   std::chrono::seconds daemon_idle_timeout{120};
 };
 std::unique_ptr<Hypervisor> connect_libvirt(const HypervisorOptions& options);
 
-/// kvm only when /dev/kvm opens and /proc/cpuinfo shows vmx or svm: some machines have a /dev/kvm on which
-/// ordinary kernels hang.
+/// kvm only when /dev/kvm opens and /proc/cpuinfo shows vmx or svm: some machines have a /dev/kvm
+/// on which ordinary kernels hang.
 Accelerator detect_accelerator();
 
-/// Whom libvirt's QEMU runs as (user libvirt-qemu on Debian, group kvm); root's ids if there is none.
+/// Whom libvirt's QEMU runs as (user libvirt-qemu on Debian, group kvm); root's ids if there is
+/// none.
 struct VmUser {
   unsigned uid = 0, gid = 0;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The OCI runtime specification's config.json (v1.2) as plain values. Field names are the JSON's own
-// in snake_case; std::optional where absence means something else than the empty value.
-// Reading checks shape only (types, required fields); what the values mean is check.hpp's business.
+// The OCI runtime specification's config.json (v1.2) as plain values. Field names are the JSON's
+// own in snake_case; std::optional where absence means something else than the empty value. Reading
+// checks shape only (types, required fields); what the values mean is check.hpp's business.
 #pragma once
 
 #include <cstdint>
@@ -99,11 +99,12 @@ struct Hook {  // config.md "POSIX-platform Hooks"
 };
 
 struct Hooks {
-  std::vector<Hook> prestart, create_runtime, create_container, start_container, poststart, poststop;
+  std::vector<Hook> prestart, create_runtime, create_container, start_container, poststart,
+      poststop;
   friend bool operator==(const Hooks&, const Hooks&) = default;
 };
 
-struct Namespace {  // config-linux.md "Namespaces"
+struct Namespace {   // config-linux.md "Namespaces"
   std::string type;  ///< "pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"
   std::optional<std::string> path;
   friend bool operator==(const Namespace&, const Namespace&) = default;

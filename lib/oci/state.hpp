@@ -10,8 +10,8 @@ namespace husk::oci {
 
 struct State {
   std::string oci_version, id;
-  int pid = 0;         ///< host pid of the init shim; 0 when stopped
-  std::string status;  ///< "creating", "created", "running", "paused", "stopped"
+  int pid = 0;                          ///< host pid of the init shim; 0 when stopped
+  std::string status;                   ///< "creating", "created", "running", "paused", "stopped"
   std::string bundle, rootfs, created;  ///< created: RFC 3339 with nanoseconds, UTC
   std::map<std::string, std::string> annotations;
   std::string owner;

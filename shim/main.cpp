@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// husk-shim: stands on the host for one process in the guest. husk has put it into its namespaces
+// and cgroup and onto the container's root before this program starts; its arguments are the
+// container's own, so that `docker top` and ps(1) show them. It says nothing: its standard streams
+// are the container's.
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "lib/base/error.hpp"
+#include "lib/guestcomm/shim_handoff.hpp"
+#include "shim/privileges.hpp"
+#include "shim/stand_in.hpp"
+
+namespace {
+
+using namespace husk;
+
+/// Blocked already when husk made this process; as pid 1 of its namespace it would otherwise ignore
+/// them.
+UniqueFd collect_signals() {
+  sigset_t all;
+  ::sigfillset(&all);
+  check_sys(::sigprocmask(SIG_BLOCK, &all, nullptr), "block signals");
+  return UniqueFd{check_sys(::signalfd(-1, &all, SFD_CLOEXEC), "signalfd")};
+}
+
+int stand_in() {
+  const UniqueFd signals = collect_signals();
+  shim::drop_privileges();
+  UniqueFd handoff_socket{guestcomm::shim_handoff_fd};
+  std::vector<UniqueFd> descriptors;
+  const guestcomm::ShimHandoff handoff =
+      guestcomm::receive_handoff(handoff_socket.get(), descriptors);
+  std::string failure;
+  try {
+    shim::StandIn process(handoff, std::move(descriptors.front()));
+    descriptors.erase(descriptors.begin());
+    process.carry_streams(handoff, descriptors);
+    check_sys(::send(handoff_socket.get(), "", 1, MSG_NOSIGNAL), "answer husk");
+    handoff_socket.reset();
+    return process.stand_until_exit(signals.get());
+  } catch (const std::exception& e) {
+    failure = e.what();
+  }
+  if (handoff_socket)
+    ::send(handoff_socket.get(), failure.c_str(), failure.size() + 1, MSG_NOSIGNAL);
+  return shim::StandIn::vm_lost;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc > 0) {
+    const std::string command = argv[0];
+    ::prctl(PR_SET_NAME, command.substr(command.rfind('/') + 1).c_str(), 0, 0, 0);
+  }
+  int status = shim::StandIn::vm_lost;
+  try {
+    status = stand_in();
+  } catch (const std::exception&) {
+    // husk is gone or gave up: it has said why, or nobody is there to hear it
+  }
+  ::_exit(status);  // at once: the stdin thread may be inside a read
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/stand_in.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <array>
+#include <csignal>
+
+#include "lib/base/error.hpp"
+#include "lib/guestcomm/frame.hpp"
+#include "lib/guestcomm/messages.hpp"
+
+namespace husk::shim {
+namespace {
+
+namespace comm = husk::guestcomm;
+
+/// The caller's descriptor goes to the pump; the shim keeps /dev/null in its place, so that the
+/// number is never reused and end of file reaches the caller's reader as soon as the pump closes
+/// its copy.
+int take_standard_stream(int fd) {
+  const int taken = check_sys(::fcntl(fd, F_DUPFD_CLOEXEC, 10), "duplicate a standard stream");
+  const UniqueFd null{check_sys(::open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null")};
+  check_sys(::dup2(null.get(), fd), "replace a standard stream");
+  return taken;
+}
+
+}  // namespace
+
+StandIn::StandIn(const comm::ShimHandoff& handoff, UniqueFd control)
+    : id_(handoff.container_id), control_(std::move(control)) {
+  // Within a message only; between messages poll() waits. A guest that stops inside one is lost.
+  const timeval limit{.tv_sec = 30, .tv_usec = 0};
+  for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO}) {
+    check_sys(::setsockopt(control_.get(), SOL_SOCKET, option, &limit, sizeof limit), "setsockopt");
+  }
+  const std::int64_t request = next_request_++;
+  comm::write_frame(control_.get(),
+                    encode(comm::Request{request, "own_container", comm::ContainerId{id_}}));
+  const std::optional<std::string> frame = comm::read_frame(control_.get());
+  if (!frame) throw Error(Errc::peer_lost, "guest agent closed the connection");
+  const comm::Response response = comm::decode_response(*frame);
+  if (response.error) throw Error(*response.error);
+}
+
+void StandIn::carry_streams(const comm::ShimHandoff& handoff, std::vector<UniqueFd>& descriptors) {
+  auto next = descriptors.begin();
+  if (handoff.has_stdin) {
+    stdin_.emplace(take_standard_stream(STDIN_FILENO), (next++)->release(), Direction::to_guest);
+  }
+  if (handoff.has_stdout) {
+    stdout_.emplace(take_standard_stream(STDOUT_FILENO), (next++)->release(),
+                    Direction::from_guest);
+  }
+  if (handoff.has_stderr) {
+    stderr_.emplace(take_standard_stream(STDERR_FILENO), (next++)->release(),
+                    Direction::from_guest);
+  }
+}
+
+void StandIn::forward_signal(int signal_fd) {
+  signalfd_siginfo info{};
+  if (::read(signal_fd, &info, sizeof info) != sizeof info) return;
+  const int signal = static_cast<int>(info.ssi_signo);
+  if (signal == SIGCHLD) return;  // about children of the shim itself, if ever
+  const comm::SignalContainer params{.id = id_, .signal = signal, .all = false};
+  comm::write_frame(control_.get(),
+                    encode(comm::Request{next_request_++, "signal_container", params}));
+}
+
+std::optional<int> StandIn::read_notification() {
+  const std::optional<std::string> frame = comm::read_frame(control_.get());
+  if (!frame) return vm_lost;
+  if (!comm::is_request(*frame)) return std::nullopt;  // the answer to a forwarded signal
+  const comm::Request request = comm::decode_request(*frame);
+  if (request.method != "container_exited") return std::nullopt;
+  const auto exited = request.params.get<comm::ContainerExited>();
+  if (exited.id != id_) return std::nullopt;
+  return exited.status;
+}
+
+int StandIn::stand_until_exit(int signal_fd) {
+  std::optional<int> status;
+  while (!status) {
+    std::array<pollfd, 2> events{pollfd{.fd = control_.get(), .events = POLLIN, .revents = 0},
+                                 pollfd{.fd = signal_fd, .events = POLLIN, .revents = 0}};
+    if (::poll(events.data(), events.size(), -1) < 0) continue;
+    try {
+      if (events[1].revents != 0) forward_signal(signal_fd);
+      if (events[0].revents != 0) status = read_notification();
+    } catch (const std::exception&) {
+      status =
+          vm_lost;  // the connection is of no more use; nothing may be said on the caller's stderr
+    }
+  }
+  if (stdout_) stdout_->wait();
+  if (stderr_) stderr_->wait();
+  return *status;
+}
+
+}  // namespace husk::shim

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// The host process that stands for one guest process: streams, signals, exit status.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "lib/base/unique_fd.hpp"
+#include "lib/guestcomm/shim_handoff.hpp"
+#include "shim/stream_pump.hpp"
+
+namespace husk::shim {
+
+class StandIn {
+ public:
+  /// Becomes the container's owner at the agent. Throws what the agent answers, peer_lost,
+  /// timed_out.
+  StandIn(const guestcomm::ShimHandoff& handoff, UniqueFd control);
+
+  /// descriptors: those of the streams the hand-over names, in its order.
+  void carry_streams(const guestcomm::ShimHandoff& handoff, std::vector<UniqueFd>& descriptors);
+
+  /// Forwards every signal of `signal_fd` until the guest process ended; returns its status (0-255)
+  /// once all its output is written, or vm_lost when the guest went away.
+  int stand_until_exit(int signal_fd);
+
+  static constexpr int vm_lost = 255;
+
+ private:
+  void forward_signal(int signal_fd);
+  std::optional<int> read_notification();
+
+  std::string id_;
+  UniqueFd control_;
+  std::int64_t next_request_ = 1;
+  std::optional<StreamPump> stdin_, stdout_, stderr_;
+};
+
+}  // namespace husk::shim

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/stream_pump.hpp"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstddef>
+
+#include "lib/base/error.hpp"
+
+namespace husk::shim {
+namespace {
+
+// On the stack of a 64 KiB thread: no heap, so that a thread costs a few pages.
+constexpr std::size_t buffer_bytes = 32 * 1024;
+constexpr std::size_t stack_bytes = 64 * 1024;
+
+bool write_everything(int fd, const char* data, std::size_t size) {
+  while (size > 0) {
+    const ssize_t n = ::write(fd, data, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    data += n;
+    size -= static_cast<std::size_t>(n);
+  }
+  return true;
+}
+
+/// Until end of file on `from` or an error on either side.
+void copy(int from, int to) {
+  // splice(2) moves pages where one side is a pipe, which is the usual case; it refuses other pairs
+  // at once.
+  constexpr std::size_t splice_bytes = std::size_t{1} << 20;
+  for (;;) {
+    const ssize_t n =
+        ::splice(from, nullptr, to, nullptr, splice_bytes, SPLICE_F_MOVE | SPLICE_F_MORE);
+    if (n == 0) return;
+    if (n > 0 || errno == EINTR) continue;
+    if (errno != EINVAL) return;
+    break;
+  }
+  char buffer[buffer_bytes];
+  for (;;) {
+    const ssize_t n = ::read(from, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0 || !write_everything(to, buffer, static_cast<std::size_t>(n))) return;
+  }
+}
+
+}  // namespace
+
+StreamPump::StreamPump(int caller_fd, int guest_fd, Direction direction)
+    : caller_fd_(caller_fd), guest_fd_(guest_fd), direction_(direction) {
+  pthread_attr_t attributes;
+  ::pthread_attr_init(&attributes);
+  ::pthread_attr_setstacksize(&attributes, stack_bytes);
+  const int error = ::pthread_create(&thread_, &attributes, run, this);
+  ::pthread_attr_destroy(&attributes);
+  if (error != 0) throw_errno("start a stream thread", error);
+}
+
+void* StreamPump::run(void* self) {
+  static_cast<StreamPump*>(self)->carry();
+  return nullptr;
+}
+
+void StreamPump::carry() const {
+  if (direction_ == Direction::to_guest) {
+    copy(caller_fd_, guest_fd_);
+  } else {
+    copy(guest_fd_, caller_fd_);
+  }
+  // shutdown first: it tells the guest even where a copy of the socket lives on.
+  ::shutdown(guest_fd_, SHUT_RDWR);
+  ::close(guest_fd_);
+  ::close(caller_fd_);
+}
+
+void StreamPump::wait() { ::pthread_join(thread_, nullptr); }
+
+}  // namespace husk::shim
