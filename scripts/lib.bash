@@ -1,0 +1,35 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# What the scripts share: where the tree is, and one line per step with the seconds since the start.
+# Sourced; sets `top`.
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+HUSK_SCRIPT_START=${HUSK_SCRIPT_START:-$(date +%s)}
+export HUSK_SCRIPT_START
+
+say() {
+  printf '[%4d s] %s\n' $(($(date +%s) - HUSK_SCRIPT_START)) "$*"
+}
+
+die() {
+  echo "${0##*/}: $*" >&2
+  exit 1
+}
+
+# Runs a command that talks a lot; shows what it said only when it fails.
+quietly() {
+  local output status=0
+  output=$(mktemp)
+  "$@" >"$output" 2>&1 </dev/null || status=$?
+  [[ $status == 0 ]] || tail -n 60 "$output" >&2
+  rm -f "$output"
+  return "$status"
+}
+
+# cmake --preset NAME, with ccache where there is one; further arguments go to cmake.
+configure() {
+  local launcher=()
+  if command -v ccache >/dev/null; then
+    launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  fi
+  (cd "$top" && cmake --preset "$@" "${launcher[@]}")
+}
