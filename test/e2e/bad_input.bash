@@ -1,0 +1,193 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# Whatever is wrong with what husk is given: one clear line on stderr, the same in --log as JSON, exit
+# status 1, and nothing left.
+
+root=$work/root
+
+# refused PART_OF_THE_TEXT ID [FLAGS...]: create must fail so; $bundle is the bundle, $program husk.
+refused() {
+  local text=$1 id=$2
+  shift 2
+  rm -f "$work/bad.log"
+  run "${program[@]}" --root "$root" --log "$work/bad.log" --log-format json create --bundle "$bundle" "$@" "$id"
+  expect_status 1
+  expect_contains "$text" "$err" "stderr"
+  expect_equal 1 "$(wc -l <"$run_err")" "lines on stderr"
+  [[ ${#err} -lt 9000 ]] || fail "an error of ${#err} bytes"
+  expect_equal "" "$out" "stdout"
+  expect_equal error "$(jq -rs 'map(.level) | join(" ")' <"$work/bad.log")" "levels in the log"
+  expect_contains "$text" "$(jq -r .msg <"$work/bad.log")" "message in the log"
+  expect_equal "" "$(find "$root" -mindepth 1 2>/dev/null)" "what is left in the root"
+}
+
+fresh_bundle() {
+  bundle=$work/bad
+  program=("$HUSK")
+  rm -rf "$bundle"
+  make_bundle "$bundle" true
+}
+
+# config.json as text in, one create out.
+refused_config() {  # PART_OF_THE_TEXT
+  cat >"$bundle/config.json"
+  refused "$1" bad
+}
+
+no_config() {
+  fresh_bundle
+  rm "$bundle/config.json"
+  refused "JSON specification file config.json not found" bad
+  bundle=$work/no-such-bundle
+  refused "no-such-bundle" bad
+}
+
+malformed() {
+  fresh_bundle
+  local whole
+  whole=$(cat "$bundle/config.json")
+  refused_config "config.json" <<<""
+  refused_config "config.json" <<<"{"
+  refused_config "config.json" <<<"${whole:0:700}"
+  refused_config "config.json" <<<"$whole }"
+  refused_config "config.json" <<<"[]"
+  refused_config "config.json" < <(printf '{"ociVersion": "1.0.0", "hostname": "\xff\xfe"}')
+  refused_config "config.json" < <(head -c 100000 /dev/urandom)
+}
+
+too_much() {
+  fresh_bundle
+  refused_config "deep" < <(head -c 200000 /dev/zero | tr '\0' '[')
+  refused_config "deep" < <(printf '{"ociVersion":"1.0.0","annotations":'; for _ in {1..2000}; do printf '{"a":'; done)
+  refused_config "larger than" < <(printf '{"ociVersion":"1.0.0","annotations":{"a":"'; head -c 10485760 /dev/zero | tr '\0' 'x'; printf '"}}')
+}
+
+wrong_types() {
+  fresh_bundle
+  cp "$bundle/config.json" "$work/good.json"
+  local edit field
+  while IFS=$'\t' read -r field edit; do
+    jq "$edit" "$work/good.json" >"$bundle/config.json" || fail "jq $edit"
+    refused "$field" bad
+  done <<-'END'
+	args	.process.args = "true"
+	args	.process.args = []
+	cwd	.process.cwd = 7
+	cwd	.process.cwd = "relative"
+	uid	.process.user.uid = -1
+	env	.process.env = {}
+	mounts	.mounts = {}
+	destination	.mounts[0].destination = 5
+	root	.root = []
+	path	.root.path = null
+	namespaces	.linux.namespaces = [{"type": "nonsense"}]
+	ociVersion	.ociVersion = 1
+	ociVersion	.ociVersion = "2.0.0"
+	ociVersion	.ociVersion = "99.0.0"
+	ociVersion	del(.ociVersion)
+	END
+}
+
+missing_rootfs() {
+  fresh_bundle
+  rm -rf "$bundle/rootfs"
+  refused rootfs bad
+  : >"$bundle/rootfs"
+  refused rootfs bad
+}
+
+bad_ids() {
+  fresh_bundle
+  local id
+  for id in "" . .. a/b ../escape /abs 'sp ace' $'new\nline' 'ünicode' "$(head -c 2000 /dev/zero | tr '\0' a)"; do
+    refused "invalid container ID format" "$id"
+  done
+  [[ ! -e $work/escape ]] || fail "an id led outside of the root"
+}
+
+bad_pid_file() {
+  fresh_bundle
+  refused "no/such/directory" bad --pid-file "$work/no/such/directory/pid"
+}
+
+# A copy of what husk is made of, to break a part of it.
+copy_of_husk() {
+  rm -rf "$work/prefix"
+  mkdir -p "$work/prefix/bin" "$work/prefix/share/husk"
+  cp "$(dirname "$HUSK")"/{husk,husk-shim} "$work/prefix/bin/"
+  cp "$(dirname "$HUSK")"/../share/husk/* "$work/prefix/share/husk/"
+  fresh_bundle
+  program=("$work/prefix/bin/husk")
+}
+
+broken_assets() {
+  is_husk || skip "about husk's guest"
+  local file
+  for file in vmlinuz initrd; do
+    copy_of_husk
+    rm "$work/prefix/share/husk/$file"
+    refused "share/husk/$file" bad
+    copy_of_husk
+    head -c 100000 /dev/urandom >"$work/prefix/share/husk/$file"
+    refused "" bad
+    copy_of_husk
+    : >"$work/prefix/share/husk/$file"
+    refused "" bad
+  done
+  copy_of_husk
+  rm "$work/prefix/bin/husk-shim"
+  refused "husk-shim" bad
+}
+
+# Runs husk where FILE is something else, in a mount namespace of its own.
+with_file_replaced() {  # REPLACEMENT FILE
+  fresh_bundle
+  program=(unshare --mount --propagation private sh -c 'mount --bind "$1" "$2" && shift 2 && exec "$@"' sh "$1" "$2" "$HUSK")
+}
+
+no_libvirt() {
+  is_husk || skip "about libvirt"
+  local library
+  library=$(readlink -f "$(ldconfig -p | sed -n 's/.*libvirt\.so\.0 .*=> //p' | head -n 1)")
+  [[ -f $library ]] || fail "no libvirt.so.0 on this machine to take away"
+  with_file_replaced /dev/null "$library"
+  refused "libvirt is not installed" bad
+}
+
+no_memory() {
+  is_husk || skip "about the VM"
+  if [[ ! -d /etc/husk ]]; then
+    mkdir /etc/husk
+    trap 'rmdir /etc/husk' EXIT
+  fi
+  mkdir -p "$work/etc"
+  printf '[vm]\nmemory_mib = 1048576\n' >"$work/etc/config.toml"
+  with_file_replaced "$work/etc" /etc/husk
+  refused "memory" bad
+  printf '[vm]\nmemory_mib = "lots"\n' >"$work/etc/config.toml"
+  refused "memory_mib" bad
+}
+
+usage() {
+  fresh_bundle
+  local command
+  for command in "create" "create --no-such-flag x" "nonsense" "kill" "state a b c" "--log-format xml list"; do
+    # shellcheck disable=SC2086  # several words
+    run "$HUSK" --root "$root" $command
+    expect_equal 1 "$status" "exit status of: husk $command"
+    [[ -n $err$out ]] || fail "nothing is said about: husk $command"
+  done
+}
+
+! is_husk || start_libvirt
+it "no config.json" no_config
+it "malformed and truncated config.json" malformed
+it "deeply nested and 10 MB config.json" too_much
+it "fields of a wrong type and unknown versions" wrong_types 150
+it "a missing rootfs" missing_rootfs
+it "ids that are none" bad_ids
+it "a pid file that cannot be written" bad_pid_file
+it "missing and corrupt kernel, initrd and shim" broken_assets 600
+it "libvirt not installed" no_libvirt
+it "no memory for the VM, and a wrong configuration file" no_memory
+it "wrong usage" usage

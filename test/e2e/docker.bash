@@ -1,0 +1,69 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# Docker's engine, started for this alone: its own directories, socket and bridge.
+
+# A package's, by its full path: other clients may be first in PATH.
+docker=/usr/bin/docker
+RUNTIME=under-test
+engine() { "$docker" --host "unix://$work/docker.sock" "$@"; }
+
+start_dockerd() {
+  # A bridge of our own and no packet filter rules: nothing of the machine's, or of another dockerd's, is touched.
+  bridge=huske2e$((BASHPID % 100000))
+  ip link add "$bridge" type bridge && ip addr add "172.29.$((RANDOM % 250)).1/24" dev "$bridge" && ip link set "$bridge" up
+  at_end "ip link del $bridge"
+  /usr/sbin/dockerd --host "unix://$work/docker.sock" --data-root "$work/data" --exec-root "$work/exec" \
+    --pidfile "$work/docker.pid" --bridge "$bridge" --iptables=false --ip6tables=false --ip-masq=false \
+    --add-runtime "$RUNTIME=$HUSK" >"$work/dockerd.log" 2>&1 </dev/null &
+  dockerd=$!
+  disown
+  at_end "kill $dockerd; wait_gone $dockerd"
+  at_end 'engine ps -aq | xargs -r -n 1 "$docker" --host "unix://$work/docker.sock" rm -f'
+  local i
+  for ((i = 0; i < 300; i++)); do
+    engine version >/dev/null 2>&1 && return
+    [[ -d /proc/$dockerd ]] || break
+    sleep 0.1
+  done
+  tail -n 30 "$work/dockerd.log" >&2
+  echo "dockerd does not answer" >&2
+  exit 1
+}
+
+no_zombie_shims() {
+  local i
+  for i in 1 2 3; do
+    expect_ok engine run --rm --runtime "$RUNTIME" --network none husk-test echo "$i"
+    expect_equal "$i" "$out" "output of run $i"
+  done
+  expect_equal "" "$(engine ps -aq)" "containers left"
+}
+
+many_at_once() {
+  local i pids=()
+  for i in 1 2 3; do
+    engine run --rm --runtime "$RUNTIME" --network none husk-test sh -c "echo $i; exit $i" >"$work/many.$i" 2>&1 </dev/null &
+    pids[i]=$!
+  done
+  for i in 1 2 3; do
+    wait "${pids[i]}"
+    expect_equal "$i" $? "exit status of container $i"
+    expect_equal "$i" "$(cat "$work/many.$i")" "output of container $i"
+  done
+}
+
+if [[ -x $docker && -x /usr/sbin/dockerd ]]; then
+  ! is_husk || start_libvirt
+  start_dockerd
+  make_rootfs "$work/rootfs"
+  tar -C "$work/rootfs" -c . | engine import - husk-test >/dev/null || { echo "docker import failed" >&2; exit 1; }
+  engine_list_file=$here/engine_list.bash
+  # shellcheck source=test/e2e/engine_list.bash
+  source "$engine_list_file"
+  engine_list none --network none
+  engine_list default
+  it "one after the other leaves nothing" no_zombie_shims 120
+  it "three at once keep their output and status" many_at_once 180
+else
+  report skip "no docker.io here (scripts/install-deps test)" ""
+fi

@@ -1,0 +1,25 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# cmake --install, and a container run from there.
+
+installed() {
+  [[ -f $top/build/cmake_install.cmake && $HUSK == "$top/build/bin/husk" ]] || skip "not the build in build/"
+  expect_ok cmake --install "$top/build" --prefix "$work/prefix"
+  local file
+  for file in bin/husk libexec/husk/husk-shim share/husk/vmlinuz share/husk/initrd; do
+    [[ -s $work/prefix/$file ]] || fail "not installed: $file"
+  done
+  HUSK=$work/prefix/bin/husk
+  make_bundle "$work/bundle" uname -r
+  expect_ok "$HUSK" --root "$work/root" run --bundle "$work/bundle" installed
+  expect_guest_kernel "$out"
+  # Nothing of the build directory is used: the shim that runs is the installed one.
+  edit_config "$work/bundle" '.process.args = ["sleep", "1000"]'
+  "$HUSK" --root "$work/root" run --detach --bundle "$work/bundle" --pid-file "$work/pid" installed >/dev/null 2>"$work/err" </dev/null ||
+    fail "run --detach: $(cat "$work/err")"
+  expect_equal "$work/prefix/libexec/husk/husk-shim" "$(readlink "/proc/$(cat "$work/pid")/exe")" "the shim's program"
+  expect_ok "$HUSK" --root "$work/root" delete --force installed
+}
+
+! is_husk || start_libvirt
+it "an installed husk runs a container with its own parts" installed 180

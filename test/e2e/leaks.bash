@@ -1,0 +1,100 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# Containers that end in every bad way; the harness then looks whether the machine is as before. (It does so
+# after every topic; this one is for the endings that no other topic has.)
+
+husk() { "$HUSK" --root "$work/root" "$@"; }
+is_state() { [[ $(husk state "$1" | jq -r .status) == "$2" ]]; }
+
+begin() {  # ID COMMAND...
+  local id=$1
+  shift
+  make_bundle "$work/$id" "$@"
+  husk run --detach --bundle "$work/$id" --pid-file "$work/$id.pid" "$id" >"$work/$id.out" 2>&1 </dev/null ||
+    fail "run --detach $id: $(cat "$work/$id.out")"
+}
+
+vm_of_new_container() {  # prints the pid of the QEMU that is not in $1 (a list of pids)
+  local exe pid
+  for exe in /proc/[0-9]*/exe; do
+    pid=${exe#/proc/} pid=${pid%/exe}
+    [[ $(readlink "$exe" 2>/dev/null) == */qemu-system-* && " $1 " != *" $pid "* ]] && echo "$pid"
+  done
+}
+
+vms() { vm_of_new_container "" | tr '\n' ' '; }
+
+killed_vm() {
+  local before vm
+  before=$(vms)
+  begin dead sleep 1000
+  vm=$(vm_of_new_container "$before")
+  expect_match '^[0-9]+$' "$vm" "pid of the new QEMU"
+  kill -KILL "$vm"
+  eventually 20 is_state dead stopped
+  expect_failure 1 "container not running" husk kill dead
+  expect_ok husk delete dead
+}
+
+killed_shim() {
+  begin orphan sleep 1000
+  kill -KILL "$(cat "$work/orphan.pid")"
+  eventually 20 is_state orphan stopped
+  expect_ok husk delete --force orphan
+}
+
+# The create is killed at several moments; what it had made must go with a delete --force, and the id be free again.
+killed_create() {
+  make_bundle "$work/half" sleep 1000
+  local delay
+  for delay in 0.02 0.1 0.4 1.0 2.0; do
+    # shellcheck disable=SC2094
+    husk create --bundle "$work/half" half >"$work/half.out" 2>&1 </dev/null &
+    local creator=$!
+    sleep "$delay"
+    # The function runs in a shell of its own: its child is husk.
+    pkill -KILL -P "$creator" || kill -KILL "$creator"
+    wait "$creator"
+    expect_ok husk delete --force half
+    [[ ! -e $work/root/half ]] || fail "delete --force left the state of a create killed after $delay s"
+  done
+  expect_ok husk create --bundle "$work/half" half
+  expect_ok husk delete --force half
+}
+
+delete_twice_at_once() {
+  begin twice sleep 1000
+  husk delete --force twice >/dev/null 2>&1 &
+  local first=$!
+  expect_ok husk delete --force twice
+  wait "$first"
+  expect_equal 0 $? "exit status of the other delete --force"
+  expect_failure 1 "container does not exist" husk state twice
+}
+
+reused_id() {
+  local i
+  make_bundle "$work/again" sh -c 'echo once'
+  for i in 1 2 3; do
+    expect_ok husk run --bundle "$work/again" again
+    expect_equal once "$out" "output of run $i"
+  done
+}
+
+delete_all() {
+  local id
+  for id in "$work"/root/*/; do
+    husk delete --force "$(basename "$id")"
+  done
+}
+
+is_husk || report skip "about husk's VMs" ""
+if is_husk; then
+  start_libvirt
+  at_end delete_all
+  it "a VM that is killed" killed_vm 120
+  it "a shim that is killed" killed_shim
+  it "a create that is killed half-way" killed_create 180
+  it "two deletes at once" delete_twice_at_once 120
+  it "the same id again and again" reused_id 120
+fi

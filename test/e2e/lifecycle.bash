@@ -1,0 +1,244 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# husk by hand: every command, and each refused in the states in which runc refuses it, with runc's words.
+
+husk() { "$HUSK" --root "$work/root" "$@"; }
+state_of() { husk state "$1" | jq -r .status; }
+is_state() { [[ $(state_of "$1") == "$2" ]]; }
+
+# The container's streams are files: with a pipe, `create` would seem to hang as long as it lives.
+create() {  # ID BUNDLE FLAGS...
+  local id=$1 bundle=$2
+  shift 2
+  husk create --bundle "$bundle" --pid-file "$work/$id.pid" "$@" "$id" >"$work/$id.out" 2>"$work/$id.err" </dev/null ||
+    fail "create $id: $(cat "$work/$id.err")"
+}
+
+demand() {
+  is_husk || skip "about libvirt"
+  libvirt_listens && skip "a libvirt daemon is running already"
+  local before
+  before=$(pgrep -x virtlogd)
+  make_bundle "$work/demand" true
+  expect_ok husk run --bundle "$work/demand" demand
+  libvirt_listens || fail "husk ran a VM, but no libvirt daemon listens"
+  # They would go by themselves, but only after two minutes.
+  kill "$(cat /run/libvirtd.pid)"
+  [[ -n $before ]] || kill "$(cat /run/virtlogd.pid)"
+  eventually 15 eval '! libvirt_listens'
+}
+
+whole_life() {
+  make_bundle "$work/life" sh -c 'uname -r; exec sleep 1000'
+  create life "$work/life"
+  expect_match '^[0-9]+$' "$(cat "$work/life.pid")" "pid file"
+  expect_equal "$(wc -c <"$work/life.pid")" "$(tr -d '\n' <"$work/life.pid" | wc -c)" "pid file without a newline: bytes"
+  expect_ok husk state life
+  local pid
+  pid=$(cat "$work/life.pid")
+  expect_equal "created $pid life $work/life $work/life/rootfs" "$(jq -r '"\(.status) \(.pid) \(.id) \(.bundle) \(.rootfs)"' <<<"$out")" "state"
+  expect_match '^20[0-9-]+T[0-9:]+(\.[0-9]+)?Z$' "$(jq -r .created <<<"$out")" "created"
+  kill -0 "$pid" || fail "no process $pid after create"
+  expect_equal "" "$(cat "$work/life.out")" "output before start"
+
+  expect_failure 1 "container with given ID already exists" husk create --bundle "$work/life" life
+  expect_ok husk start life
+  expect_equal running "$(state_of life)" "status after start"
+  eventually 20 test -s "$work/life.out"
+  expect_guest_kernel "$(cat "$work/life.out")"
+  expect_failure 1 "cannot start an already running container" husk start life
+  expect_failure 1 "cannot delete container life that is not stopped: running" husk delete life
+  expect_equal running "$(state_of life)" "status after a refused delete"
+
+  expect_ok husk kill life KILL
+  eventually 20 is_state life stopped
+  expect_equal 0 "$(husk state life | jq .pid)" "pid of a stopped container"
+  expect_failure 1 "container not running" husk kill life
+  expect_failure 1 "cannot start a container that has stopped" husk start life
+  expect_failure 1 "container with given ID already exists" husk create --bundle "$work/life" life
+  expect_ok husk delete life
+  expect_failure 1 "container does not exist" husk state life
+  [[ ! -e $work/root/life ]] || fail "delete left $work/root/life"
+}
+
+created_can_be_deleted() {
+  make_bundle "$work/fresh" sleep 1000
+  create fresh "$work/fresh"
+  local pid
+  pid=$(cat "$work/fresh.pid")
+  expect_ok husk delete --force fresh
+  eventually 10 eval "! kill -0 $pid"
+  expect_failure 1 "container does not exist" husk state fresh
+  create fresh "$work/fresh"
+  expect_ok husk delete --force fresh
+}
+
+created_can_be_killed() {
+  make_bundle "$work/parked" sleep 1000
+  create parked "$work/parked"
+  expect_ok husk kill parked KILL
+  eventually 20 is_state parked stopped
+  expect_ok husk delete parked
+}
+
+unknown_ids() {
+  local command
+  for command in state start kill delete; do
+    expect_failure 1 "container does not exist" husk "$command" nobody
+  done
+  expect_ok husk delete --force nobody
+}
+
+signals() {
+  make_bundle "$work/signals" sh -c 'trap "echo usr1" USR1; trap "echo hup" HUP; trap "echo term; exit 7" TERM
+    echo ready; while true; do sleep 0.1; done'
+  create signals "$work/signals"
+  expect_ok husk start signals
+  eventually 20 grep -q ready "$work/signals.out"
+  expect_ok husk kill signals USR1
+  eventually 10 grep -q usr1 "$work/signals.out"
+  expect_ok husk kill signals 1
+  eventually 10 grep -q hup "$work/signals.out"
+  expect_failure 1 "" husk kill signals NOSUCHSIGNAL
+  expect_ok husk kill signals sigterm
+  eventually 20 is_state signals stopped
+  expect_contains term "$(cat "$work/signals.out")" "output"
+  expect_ok husk delete signals
+}
+
+foreground() {
+  make_bundle "$work/front" sh -c 'cat; echo to-stderr >&2; exit 3'
+  run husk run --bundle "$work/front" front < <(echo from-stdin)
+  expect_status 3
+  expect_equal from-stdin "$out" stdout
+  expect_equal to-stderr "$err" stderr
+  expect_failure 1 "container does not exist" husk state front
+  edit_config "$work/front" '.process.args = ["sh", "-c", "sleep 1000"]'
+  husk run --bundle "$work/front" front >/dev/null 2>&1 </dev/null &
+  local runner=$!
+  eventually 60 is_state front running
+  expect_ok husk kill front KILL
+  wait "$runner"
+  expect_equal 137 $? "exit status of run after kill -9"
+}
+
+detached() {
+  make_bundle "$work/back" sh -c 'echo up; sleep 1000'
+  husk run --detach --bundle "$work/back" --pid-file "$work/back.pid" back >"$work/back.out" 2>&1 </dev/null || fail "run -d"
+  expect_equal running "$(state_of back)" "status after run -d"
+  eventually 20 grep -q up "$work/back.out"
+  expect_ok husk kill back KILL
+  eventually 20 is_state back stopped
+  expect_ok husk delete back
+}
+
+listing() {
+  husk() { "$HUSK" --root "$work/listing-root" "$@"; }
+  make_bundle "$work/listed" sleep 1000
+  expect_ok husk list --format json
+  expect_equal null "$out" "empty list"
+  create listed "$work/listed"
+  mkdir -p "$work/listing-root/broken"
+  expect_ok husk list
+  expect_match '^ID +PID +STATUS +BUNDLE +CREATED +OWNER' "$out" heading
+  expect_match "listed +$(cat "$work/listed.pid") +created +$work/listed" "$out" row
+  expect_ok husk list --quiet
+  expect_equal listed "$out" "list -q"
+  expect_ok husk list --format json
+  expect_equal "listed created" "$(jq -r '.[] | "\(.id) \(.status)"' <<<"$out")" "list as json"
+  rmdir "$work/listing-root/broken"
+  expect_ok husk delete --force listed
+}
+
+missing_command() {
+  make_bundle "$work/nocmd" no-such-command
+  rm -f "$work/nocmd.log" "$work/nocmd.pid"
+  expect_failure 1 'exec: "no-such-command": executable file not found in $PATH' \
+    husk --log "$work/nocmd.log" --log-format json create --bundle "$work/nocmd" --pid-file "$work/nocmd.pid" nocmd
+  expect_equal error "$(jq -r .level <"$work/nocmd.log")" "the log's one object: level"
+  expect_contains "executable file not found" "$(jq -r .msg <"$work/nocmd.log")" "msg in the log"
+  expect_match '^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9:]+)$' "$(jq -r .time <"$work/nocmd.log")" "time in the log"
+  [[ ! -e $work/nocmd.pid ]] || fail "a failed create left a pid file"
+  expect_failure 1 "container does not exist" husk state nocmd
+}
+
+killed_shim() {
+  is_husk || skip "about husk's shim"
+  make_bundle "$work/orphan" sh -c 'while true; do echo alive; sleep 0.2; done'
+  create orphan "$work/orphan"
+  expect_ok husk start orphan
+  eventually 20 grep -q alive "$work/orphan.out"
+  local vms
+  vms=$(running_vms)
+  [[ $vms -ge 1 ]] || fail "no QEMU while a container runs"
+  kill -KILL "$(cat "$work/orphan.pid")"
+  eventually 5 is_state orphan stopped
+  eventually 20 eval "[[ \$(running_vms) -lt $vms ]]"
+  expect_failure 1 "container not running" husk kill orphan
+  expect_ok husk delete orphan
+}
+
+forwarded_by_shim() {
+  make_bundle "$work/fwd" sh -c 'trap "echo usr2; exit 9" USR2; echo ready; while true; do sleep 0.1; done'
+  create fwd "$work/fwd"
+  expect_ok husk start fwd
+  eventually 20 grep -q ready "$work/fwd.out"
+  kill -USR2 "$(cat "$work/fwd.pid")"
+  eventually 20 is_state fwd stopped
+  expect_contains usr2 "$(cat "$work/fwd.out")" "output"
+  expect_ok husk delete fwd
+}
+
+spec_and_version() {
+  mkdir -p "$work/spec"
+  expect_ok husk spec --bundle "$work/spec"
+  expect_match '^1\.' "$(jq -r .ociVersion "$work/spec/config.json")" ociVersion
+  expect_failure 1 "" husk spec --bundle "$work/spec"
+  expect_ok husk --version
+  expect_match '(runc|husk) version [0-9]' "$out" "first line of --version"
+  expect_match 'spec: 1\.' "$out" --version
+  expect_equal "" "$err" "stderr of --version"
+  is_husk || return 0
+  expect_ok husk features
+  expect_match '^1\.' "$(jq -r .ociVersionMax <<<"$out")" ociVersionMax
+  ! husk checkpoint --help >/dev/null 2>&1 || fail "checkpoint --help must fail: it is how engines ask"
+}
+
+no_libvirt_in_short_commands() {
+  is_husk || skip "about libvirt"
+  command -v strace >/dev/null || skip "no strace here"
+  local command
+  for command in "--version" "list" "state nobody" "kill nobody"; do
+    # shellcheck disable=SC2086  # several words
+    strace -f -qq -e trace=openat -o "$work/trace" "$HUSK" --root "$work/root" $command >/dev/null 2>&1
+    [[ -s $work/trace ]] || fail "strace saw nothing of: $command"
+    ! grep -q libvirt "$work/trace" || fail "husk $command loads libvirt"
+  done
+}
+
+# What a failed test leaves must not disturb the leak check, which is about husk.
+delete_all() {
+  local id
+  for id in "$work"/*root/*/; do
+    "$HUSK" --root "$(dirname "$id")" delete --force "$(basename "$id")"
+  done
+}
+at_end delete_all
+
+if is_husk; then
+  it "starts libvirt on demand where none listens" demand 120
+  start_libvirt
+fi
+it "create, start, kill, delete, each refused where runc refuses it" whole_life 120
+it "a created container can be deleted by force, and its id used again" created_can_be_deleted 120
+it "a created container ends when killed" created_can_be_killed
+it "an unknown id is refused, delete --force of it is not" unknown_ids
+it "kill takes names and numbers, and the container gets the signal" signals 120
+it "run in the foreground passes streams and status" foreground 180
+it "run --detach returns with the container running" detached
+it "list prints a table, ids, JSON, and skips broken entries" listing
+it "a missing command fails in create, in stderr and in --log" missing_command
+it "killing the shim ends the container" killed_shim
+it "a signal sent to the pid reaches the container" forwarded_by_shim
+it "spec, --version and features" spec_and_version
+it "short commands do not load libvirt" no_libvirt_in_short_commands

@@ -1,0 +1,103 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# The machine as the tests need it: what is on it (for the leak check), libvirt's daemons, bundles, images.
+
+# Everything that a runtime could leave, one line each, in a stable order. libvirt's domains are looked up
+# in its own files, so that no daemon needs to run.
+snapshot_machine() {
+  local exe
+  {
+    for exe in /proc/[0-9]*/exe; do
+      exe=$(readlink "$exe" 2>/dev/null) || continue
+      case ${exe##*/} in
+        husk* | qemu-system-* | virtiofsd* | vhost-device-* | conmon* | containerd* | dockerd* | runc* | diod*) echo "process ${exe##*/}" ;;
+      esac
+    done
+    find /run/libvirt/qemu /etc/libvirt/qemu -maxdepth 1 -name '*.xml' -printf 'domain %p\n' 2>/dev/null
+    awk '{ print "mount " $5 }' /proc/self/mountinfo
+    ip -o link show | awk -F': ' '{ sub(/@.*/, "", $2); print "link " $2 }'
+    awk '$8 ~ /husk/ { print "socket " $8 }' /proc/net/unix
+    find /run/husk /run/netns /var/run/docker/netns -mindepth 1 -printf 'file %p\n' 2>/dev/null
+    find /sys/fs/cgroup -type d -printf 'cgroup %p\n' 2>/dev/null
+    # (left out: what engines and libvirt make once for the whole machine and keep)
+  } | grep -vE '^mount /run/netns$| /sys/fs/cgroup.*/(libpod_parent|docker|machine\.slice|machine|libvirt|libvirt-qemu|system\.slice|user\.slice)$|^cgroup /sys/fs/cgroup/[a-z_,]*/?$' |
+    LC_ALL=C sort
+}
+
+libvirt_listens() { [[ -S /run/libvirt/libvirt-sock ]] && timeout 10 virsh -q -c qemu:///system version >/dev/null 2>&1; }
+
+# libvirt as a host has it: running. (One started on demand by husk inside of podman would be waited for by
+# conmon, which waits for all that descends from it.)
+start_libvirt() {
+  libvirt_listens && return
+  local daemon
+  for daemon in virtlogd libvirtd; do
+    setsid "/usr/sbin/$daemon" >"$work/$daemon.log" 2>&1 </dev/null &
+    at_end "kill $! ; wait_gone $!"
+    disown
+  done
+  local i
+  for ((i = 0; i < 100; i++)); do
+    libvirt_listens && return
+    sleep 0.1
+  done
+  cat "$work"/{virtlogd,libvirtd}.log >&2
+  echo "libvirtd does not answer" >&2
+  exit 1
+}
+
+wait_gone() {  # PID
+  local i
+  for ((i = 0; i < 150; i++)); do
+    [[ -d /proc/$1 && $(cut -d' ' -f3 "/proc/$1/stat") != Z ]] || return 0
+    sleep 0.1
+  done
+  kill -KILL "$1"
+}
+
+make_rootfs() {  # DIRECTORY: Debian's busybox with all its applets
+  local applet busybox
+  busybox=$(command -v busybox)
+  mkdir -p "$1"/{bin,dev,etc,proc,root,sys,tmp,mnt}
+  chmod 1777 "$1/tmp"
+  cp "$busybox" "$1/bin/busybox"
+  for applet in $("$busybox" --list); do
+    [[ $applet == busybox ]] || ln -s busybox "$1/bin/$applet"
+  done
+  echo 'root:x:0:0:root:/root:/bin/sh' >"$1/etc/passwd"
+  echo 'root:x:0:' >"$1/etc/group"
+}
+
+# A bundle whose container runs COMMAND without a terminal and without a network of the caller's.
+make_bundle() {  # DIRECTORY COMMAND...
+  local directory=$1
+  shift
+  mkdir -p "$directory"
+  [[ -d $work/rootfs ]] || make_rootfs "$work/rootfs"
+  cp -a "$work/rootfs" "$directory/rootfs"
+  "$HUSK" spec --bundle "$directory" || fail "husk spec"
+  edit_config "$directory" '.process.terminal = false | .root.readonly = false | .process.args = $command' \
+    --argjson command "$(for word in "$@"; do printf %s "$word" | jq -Rs .; done | jq -s .)"
+}
+
+running_vms() {
+  local exe vms=0
+  for exe in /proc/[0-9]*/exe; do
+    [[ $(readlink "$exe" 2>/dev/null) != */qemu-system-* ]] || vms=$((vms + 1))
+  done
+  echo "$vms"
+}
+
+edit_config() {  # BUNDLE JQ_FILTER JQ_ARGUMENTS...
+  local directory=$1 filter=$2
+  shift 2
+  jq "$filter" "$directory/config.json" "$@" >"$directory/config.new" || fail "jq $filter"
+  mv "$directory/config.new" "$directory/config.json"
+}
+
+expect_guest_kernel() {  # RELEASE
+  is_husk || return 0
+  expect_match '^[0-9]+\.[0-9]+' "$1" "the container's uname -r"
+  [[ $1 != "$(uname -r)" ]] || fail "the container runs on the host's kernel $1"
+  [[ ! -f $top/build/guest/version ]] || expect_equal "$(cat "$top/build/guest/version")" "$1" "the container's uname -r"
+}

@@ -1,0 +1,62 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# Podman with a store, a configuration and a network of its own.
+
+RUNTIME=$HUSK
+engine() {
+  # --runtime is a global flag of Podman; its run has none.
+  local arguments=() word skip_next=""
+  for word in "$@"; do
+    if [[ -n $skip_next ]]; then skip_next=""; continue; fi
+    if [[ $word == --runtime ]]; then skip_next=yes; continue; fi
+    arguments+=("$word")
+  done
+  CONTAINERS_CONF=$work/containers.conf podman --runtime "$HUSK" --root "$work/store" --runroot "$work/runroot" \
+    --storage-driver overlay --cgroup-manager cgroupfs --events-backend file --network-config-dir "$work/networks" \
+    --tmpdir "$work/tmp" "${arguments[@]}"
+}
+
+configure_podman() {
+  mkdir -p "$work/networks" "$work/tmp"
+  # The ulimits: Podman asks for its own, and without CAP_SYS_RESOURCE they cannot be raised to what it likes.
+  cat >"$work/containers.conf" <<-END
+	[containers]
+	default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+	log_driver = "k8s-file"
+	[engine]
+	runtime_supports_json = ["husk", "runc", "crun"]
+	END
+  at_end 'engine rm --all --force --time 0; engine network prune --force; engine rmi --all --force; ip link del cni-podman0'
+}
+
+default_network_works() {
+  # Whether this machine can do it at all is seen with runc.
+  CONTAINERS_CONF=$work/containers.conf podman --runtime runc --root "$work/store" --runroot "$work/runroot" \
+    --storage-driver overlay --cgroup-manager cgroupfs --events-backend file --network-config-dir "$work/networks" \
+    --tmpdir "$work/tmp" run --rm husk-test true >"$work/network.log" 2>&1 </dev/null
+}
+
+text_of_a_failed_create() {
+  run engine run --rm --network none --name failing husk-test no-such-command
+  expect_status 127
+  expect_contains "executable file not found" "$err" "Podman's own error"
+}
+
+if command -v podman >/dev/null; then
+  ! is_husk || start_libvirt
+  configure_podman
+  make_rootfs "$work/rootfs"
+  tar -C "$work/rootfs" -c . | engine import - husk-test >/dev/null 2>"$work/import.log" ||
+    { cat "$work/import.log" >&2; echo "podman import failed" >&2; exit 1; }
+  # shellcheck source=test/e2e/engine_list.bash
+  source "$here/engine_list.bash"
+  engine_list none --network none
+  if default_network_works; then
+    engine_list default
+  else
+    report skip "Podman's default network does not work here, not with runc either" "" "$work/network.log"
+  fi
+  it "podman shows the runtime's text when a command is missing" text_of_a_failed_create
+else
+  report skip "no podman here (scripts/install-deps test)" ""
+fi
