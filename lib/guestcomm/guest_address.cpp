@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/guestcomm/guest_address.hpp"
+
+#include <fcntl.h>
+#include <linux/vm_sockets.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+#include "lib/guestcomm/deadline.hpp"
+
+namespace husk::guestcomm {
+namespace {
+
+constexpr std::size_t max_ok_line = 64;
+constexpr int backlog_pause_ms = 5;
+
+std::string describe(std::uint32_t port) { return "guest port " + std::to_string(port); }
+
+[[noreturn]] void throw_lost(const std::string& doing, int error) {
+  throw Error(Errc::peer_lost, doing + ": " + std::generic_category().message(error), error);
+}
+
+UniqueFd new_socket(int family) {
+  return UniqueFd(check_sys(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
+                            family == AF_VSOCK ? "make a vsock socket" : "make a unix socket"));
+}
+
+void await_connected(int socket, const Deadline& deadline, const std::string& doing) {
+  if (await(socket, POLLOUT, -1, deadline) == Readiness::timed_out)
+    throw Error(Errc::timed_out, doing + ": no answer in time");
+  int error = 0;
+  socklen_t size = sizeof error;
+  check_sys(::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size), doing);
+  if (error != 0) throw_lost(doing, error);
+}
+
+/// Connects, waiting while the answer or (for Unix sockets) room in the listener's queue is
+/// outstanding.
+template <typename Address>
+void connect_before(int socket, const Address& address, const Deadline& deadline,
+                    const std::string& doing) {
+  for (;;) {
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): how the sockets API is
+    if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return;
+    if (errno == EINPROGRESS || errno == EINTR) return await_connected(socket, deadline, doing);
+    if (errno != EAGAIN) throw_lost(doing, errno);
+    if (deadline.passed()) throw Error(Errc::timed_out, doing + ": its queue stays full");
+    ::poll(nullptr, 0, backlog_pause_ms);
+  }
+}
+
+UniqueFd connect_vsock(const VsockAddress& address, std::uint32_t port, const Deadline& deadline) {
+  UniqueFd socket = new_socket(AF_VSOCK);
+  sockaddr_vm name{};
+  name.svm_family = AF_VSOCK;
+  name.svm_cid = address.cid;
+  name.svm_port = port;
+  connect_before(socket.get(), name, deadline,
+                 "connect to " + describe(port) + " of CID " + std::to_string(address.cid));
+  return socket;
+}
+
+/// The directory belongs to an unprivileged user who may be the guest's prisoner breaking out: a
+/// symbolic link there must not lead us to another socket, so the very inode looked at is used.
+UniqueFd open_socket_inode(const std::string& path) {
+  UniqueFd inode(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!inode) throw_lost("vsock socket " + path, errno);
+  struct stat info {};
+  check_sys(::fstat(inode.get(), &info), "stat " + path);
+  if (!S_ISSOCK(info.st_mode))
+    throw Error(Errc::invalid_argument, "vsock socket " + path + ": not a socket");
+  return inode;
+}
+
+UniqueFd connect_unix(const std::string& path, const Deadline& deadline) {
+  const UniqueFd inode = open_socket_inode(path);
+  UniqueFd socket = new_socket(AF_UNIX);
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  // Through /proc the path is short, whatever sun_path's 107 bytes would have made of it.
+  std::strncpy(name.sun_path, fd_path(inode.get()).c_str(), sizeof name.sun_path - 1);
+  connect_before(socket.get(), name, deadline, "connect to vsock socket " + path);
+  return socket;
+}
+
+UniqueFd connect_hybrid(const HybridAddress& address, std::uint32_t port,
+                        const Deadline& deadline) {
+  UniqueFd socket = connect_unix(address.socket_path, deadline);
+  const std::string request = "CONNECT " + std::to_string(port) + "\n";
+  // Fits into any fresh socket's buffer; MSG_NOSIGNAL, as the peer may be gone already.
+  if (::send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(request.size()))
+    throw_lost("connect to " + describe(port), errno);
+  const std::string answer =
+      read_line(socket.get(), max_ok_line, -1, deadline, "connect to " + describe(port));
+  if (!answer.starts_with("OK "))
+    throw Error(Errc::peer_lost,
+                "connect to " + describe(port) + ": the vsock device answered " + quoted(answer));
+  return socket;
+}
+
+void make_blocking(int socket) {
+  const int flags = check_sys(::fcntl(socket, F_GETFL), "read socket flags");
+  check_sys(::fcntl(socket, F_SETFL, flags & ~O_NONBLOCK), "set socket flags");
+}
+
+}  // namespace
+
+void to_json(nlohmann::json& json, const GuestAddress& address) {
+  if (const auto* vsock = std::get_if<VsockAddress>(&address))
+    json = {{"vsockCid", vsock->cid}};
+  else
+    json = {{"hybridSocket", std::get<HybridAddress>(address).socket_path}};
+}
+
+void from_json(const nlohmann::json& json, GuestAddress& address) {
+  const auto cid = json.is_object() ? json.find("vsockCid") : json.end();
+  const auto path = json.is_object() ? json.find("hybridSocket") : json.end();
+  if (cid != json.end() && cid->is_number_unsigned() && cid->get<std::uint64_t>() <= UINT32_MAX)
+    address = VsockAddress{cid->get<std::uint32_t>()};
+  else if (path != json.end() && path->is_string())
+    address = HybridAddress{path->get<std::string>()};
+  else
+    throw Error(Errc::invalid_argument, "guest address: neither vsockCid nor hybridSocket");
+}
+
+UniqueFd connect_guest(const GuestAddress& address, std::uint32_t port,
+                       std::chrono::milliseconds patience) {
+  const Deadline deadline(patience);
+  const auto* vsock = std::get_if<VsockAddress>(&address);
+  UniqueFd socket = vsock != nullptr
+                        ? connect_vsock(*vsock, port, deadline)
+                        : connect_hybrid(std::get<HybridAddress>(address), port, deadline);
+  make_blocking(socket.get());
+  return socket;
+}
+
+bool has_vhost_vsock() {
+  const UniqueFd device(::open("/dev/vhost-vsock", O_RDWR | O_CLOEXEC));
+  const UniqueFd socket(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return device && socket;
+}
+
+}  // namespace husk::guestcomm

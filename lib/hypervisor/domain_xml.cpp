@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/hypervisor/domain_xml.hpp"
+
+#include "lib/base/error.hpp"
+
+namespace husk::hypervisor {
+namespace {
+
+std::string escape(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '&':
+        out += "&amp;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&apos;";
+        break;
+      default:
+        // XML 1.0 has no way to write them.
+        if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') {
+          throw Error(Errc::invalid_argument, "control character in the VM's configuration");
+        }
+        out += c;
+    }
+  }
+  return out;
+}
+
+std::string element(const std::string& name, const std::string& text) {
+  return "<" + name + ">" + escape(text) + "</" + name + ">";
+}
+
+std::string os_part(const VmConfig& c) {
+  std::string xml = "<os><type arch='x86_64' machine='q35'>hvm</type>";
+  if (!c.firmware.empty()) xml += "<loader type='rom'>" + escape(c.firmware.string()) + "</loader>";
+  return xml + element("kernel", c.kernel.string()) + element("initrd", c.initrd.string()) +
+         element("cmdline", c.kernel_arguments) + "</os>";
+}
+
+std::string cpu_part(const VmConfig& c) {
+  return c.accelerator == Accelerator::kvm ? "<cpu mode='host-passthrough'/>"
+                                           : "<cpu mode='maximum'/>";
+}
+
+std::string shared_directory_part(const SharedDirectory& directory) {
+  // accessmode passthrough: owners and modes are the guest's; xattr: security.capability and the
+  // like.
+  return "<filesystem type='mount' accessmode='passthrough'><driver type='virtiofs' queue='1024'/>"
+         "<binary xattr='on'/>"
+         "<source dir='" +
+         escape(directory.source.string()) + "'/><target dir='" + escape(directory.tag) +
+         "'/></filesystem>";
+}
+
+std::string devices_part(const VmConfig& c) {
+  std::string xml =
+      "<devices><controller type='usb' model='none'/><input type='keyboard' bus='ps2'/>"
+      "<memballoon model='virtio' freePageReporting='on'/>";
+  xml += "<serial type='file'><source path='" + escape(c.console_log.string()) + "'/></serial>";
+  for (const SharedDirectory& directory : c.shared_directories)
+    xml += shared_directory_part(directory);
+  if (!c.vsock.vhost_user_socket) xml += "<vsock model='virtio'><cid auto='yes'/></vsock>";
+  return xml + "</devices>";
+}
+
+/// libvirt knows no vhost-user vsock, so QEMU is told directly.
+std::string command_line_part(const VmConfig& c) {
+  if (!c.vsock.vhost_user_socket) return {};
+  const std::string path = c.vsock.vhost_user_socket->string();
+  if (path.find(',') != std::string::npos) {
+    throw Error(Errc::invalid_argument, "vsock socket path " + path + " contains a comma");
+  }
+  const std::string arguments[] = {"-chardev", "socket,id=husk-vsock,path=" + path, "-device",
+                                   "vhost-user-vsock-pci,chardev=husk-vsock"};
+  std::string xml = "<qemu:commandline>";
+  for (const std::string& argument : arguments)
+    xml += "<qemu:arg value='" + escape(argument) + "'/>";
+  return xml + "</qemu:commandline>";
+}
+
+}  // namespace
+
+std::string qemu_domain_xml(const VmConfig& c) {
+  const std::string type = c.accelerator == Accelerator::kvm ? "kvm" : "qemu";
+  std::string xml =
+      "<domain type='" + type + "' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>";
+  xml += element("name", c.name);
+  if (!c.uuid.empty()) xml += element("uuid", c.uuid);
+  xml += element("description", c.description);
+  xml += "<memory unit='MiB'>" + std::to_string(c.memory_mib) + "</memory>";
+  xml +=
+      "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>";  // virtio-fs,
+                                                                                       // vhost-user
+  xml += "<vcpu>" + std::to_string(c.vcpus) + "</vcpu>";
+  xml += os_part(c);
+  xml += "<features><acpi/></features>" + cpu_part(c);
+  // A sandbox is never started again: whatever ends the guest ends the VM.
+  xml +=
+      "<on_poweroff>destroy</on_poweroff><on_reboot>destroy</on_reboot><on_crash>destroy</"
+      "on_crash>";
+  return xml + devices_part(c) + command_line_part(c) + "</domain>\n";
+}
+
+}  // namespace husk::hypervisor

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/hypervisor/libvirt_api.hpp"
+
+#include <dlfcn.h>
+
+#include <array>
+
+namespace husk::hypervisor {
+namespace {
+
+constexpr std::size_t max_error_bytes = 1000;
+
+template <typename Function>
+void load(void* library, const char* name, Function& function) {
+  // POSIX dlsym(3): the only way to turn an object pointer into a function pointer.
+  function = reinterpret_cast<Function>(::dlsym(library, name));
+  if (function == nullptr) {
+    throw Error(Errc::unsupported,
+                std::string("libvirt on this host is too old: it has no ") + name);
+  }
+}
+
+LibvirtApi load_all() {
+  void* library = ::dlopen("libvirt.so.0", RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) {
+    throw Error(
+        Errc::unsupported,
+        "libvirt is not installed (libvirt.so.0 cannot be loaded); install libvirt-daemon-system");
+  }
+  LibvirtApi api;
+  load(library, "virConnectOpen", api.connect_open);
+  load(library, "virConnectClose", api.connect_close);
+  load(library, "virDomainCreateXML", api.domain_create_xml);
+  load(library, "virDomainLookupByName", api.domain_lookup_by_name);
+  load(library, "virDomainDestroy", api.domain_destroy);
+  load(library, "virDomainFree", api.domain_free);
+  load(library, "virDomainGetXMLDesc", api.domain_get_xml_desc);
+  load(library, "virGetLastError", api.get_last_error);
+  load(library, "virSetErrorFunc", api.set_error_func);
+  // By default libvirt prints to stderr, which is the container's or the caller's.
+  api.set_error_func(nullptr, [](void*, virErrorPtr) {});
+  return api;
+}
+
+void replace_all(std::string& text, std::string_view from, std::string_view to) {
+  for (std::size_t at = text.find(from); at != std::string::npos;
+       at = text.find(from, at + to.size())) {
+    text.replace(at, from.size(), to);
+  }
+}
+
+/// Docker and Podman read these phrases as statements about the container's command.
+std::string neutralize(std::string text) {
+  static constexpr std::array<std::array<std::string_view, 2>, 6> phrases{{
+      {"o such file or directory", "ot found"},
+      {"ermission denied", "ccess refused"},
+      {"ot a directory", "o directory"},
+      {"s a directory", "s no file"},
+      {"peration not permitted", "peration refused"},
+      {"xecutable file not found", "rogram not found"},
+  }};
+  for (const auto& [from, to] : phrases) replace_all(text, from, to);
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < ' ') c = ' ';
+  }
+  return text.substr(0, max_error_bytes);
+}
+
+}  // namespace
+
+const LibvirtApi& libvirt() {
+  static const LibvirtApi api = load_all();
+  return api;
+}
+
+Error libvirt_error(const std::string& doing) {
+  const virErrorPtr error = libvirt().get_last_error();
+  const std::string text =
+      error != nullptr && error->message != nullptr ? error->message : "unknown error";
+  return {Errc::system, doing + ": " + neutralize(text)};
+}
+
+}  // namespace husk::hypervisor

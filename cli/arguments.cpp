@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+
+#include "cli/options.hpp"
+#include "lib/base/error.hpp"
+
+namespace husk::cli {
+
+namespace fs = std::filesystem;
+
+runtime::Runtime make_runtime(const GlobalOptions& options) {
+  if (options.root.empty() || options.root.lexically_normal() == "/") {
+    throw Error(Errc::invalid_argument, "--root: must be a directory other than \"/\"");
+  }
+  runtime::Config config = runtime::load_config(options.config);
+  config.systemd_cgroup = options.systemd_cgroup;
+  return {fs::absolute(options.root), std::move(config), runtime::find_install_paths()};
+}
+
+void add_bundle_options(CLI::App& command, BundleOptions& options) {
+  command.add_option("container-id", options.id, "name for the new container")->required();
+  command.add_option("-b,--bundle", options.bundle,
+                     "path to the bundle's directory (default: the current one)");
+  command.add_option("--pid-file", options.pid_file, "file to write the process id to");
+  command.add_option("--console-socket", options.console_socket,
+                     "socket that gets the terminal's file descriptor");
+  command.add_option("--pidfd-socket", options.pidfd_socket,
+                     "socket that gets a pidfd of the process");
+  command.add_option("--preserve-fds", options.preserve_fds,
+                     "pass on N additional file descriptors");
+  command.add_flag("--no-pivot", options.no_pivot,
+                   "accepted for callers; makes no difference in a VM");
+  command.add_flag("--no-new-keyring", options.no_new_keyring,
+                   "accepted for callers; a VM has keyrings of its own");
+}
+
+runtime::CreateRequest make_request(const BundleOptions& options) {
+  if (!options.console_socket.empty()) {
+    throw Error(Errc::unsupported, "--console-socket: terminals are not supported yet");
+  }
+  if (!options.pidfd_socket.empty())
+    throw Error(Errc::unsupported, "--pidfd-socket: not supported yet");
+  if (options.preserve_fds != 0) {
+    throw Error(Errc::unsupported, "--preserve-fds: file descriptors cannot be carried into a VM");
+  }
+  runtime::CreateRequest request{
+      .id = options.id, .bundle = fs::absolute(options.bundle).lexically_normal(), .pid_file = {}};
+  if (options.pid_file) request.pid_file = fs::absolute(*options.pid_file);
+  return request;
+}
+
+}  // namespace husk::cli

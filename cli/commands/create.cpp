@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+
+#include "cli/options.hpp"
+
+namespace husk::cli {
+
+void add_create(CLI::App& app, const GlobalOptions& options) {
+  CLI::App* command = app.add_subcommand("create", "create a container");
+  auto flags = std::make_shared<BundleOptions>();
+  add_bundle_options(*command, *flags);
+  command->callback([flags, &options] { make_runtime(options).create(make_request(*flags)); });
+}
+
+}  // namespace husk::cli

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+
+#include "cli/options.hpp"
+
+namespace husk::cli {
+
+void add_delete(CLI::App& app, const GlobalOptions& options) {
+  struct Flags {
+    std::string id;
+    bool force = false;
+  };
+  CLI::App* command =
+      app.add_subcommand("delete", "delete a container and all that was made for it");
+  auto flags = std::make_shared<Flags>();
+  command->add_option("container-id", flags->id, "the container")->required();
+  command->add_flag("-f,--force", flags->force,
+                    "kill it first if it runs; fine if it does not exist");
+  command->callback([flags, &options] { make_runtime(options).remove(flags->id, flags->force); });
+}
+
+}  // namespace husk::cli

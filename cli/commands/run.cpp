@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+
+#include "cli/options.hpp"
+
+namespace husk::cli {
+
+void add_run(CLI::App& app, const GlobalOptions& options, int& status) {
+  struct Flags : BundleOptions {
+    bool detach = false, keep = false, no_subreaper = false;
+  };
+  CLI::App* command = app.add_subcommand("run", "create and run a container");
+  auto flags = std::make_shared<Flags>();
+  add_bundle_options(*command, *flags);
+  command->add_flag("-d,--detach", flags->detach, "leave the container running in the background");
+  command->add_flag("--keep", flags->keep, "do not delete the container after it ended");
+  command->add_flag("--no-subreaper", flags->no_subreaper, "accepted for callers; husk is none");
+  command->callback([flags, &options, &status] {
+    runtime::CreateRequest request = make_request(*flags);
+    request.foreground = !flags->detach;
+    status = make_runtime(options).run(request, flags->keep);
+  });
+}
+
+}  // namespace husk::cli

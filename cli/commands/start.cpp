@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+
+#include "cli/options.hpp"
+
+namespace husk::cli {
+
+void add_start(CLI::App& app, const GlobalOptions& options) {
+  CLI::App* command = app.add_subcommand("start", "start the process of a created container");
+  auto id = std::make_shared<std::string>();
+  command->add_option("container-id", *id, "the container")->required();
+  command->callback([id, &options] { make_runtime(options).start(*id); });
+}
+
+}  // namespace husk::cli

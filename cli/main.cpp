@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// husk: an OCI runtime, with runc's command line, that runs each container in a virtual machine.
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstring>
+#include <cstdio>
+#include <iostream>
+
+#include "cli/options.hpp"
+#include "cli/report.hpp"
+#include "lib/base/error.hpp"
+#include "lib/base/log.hpp"
+
+namespace {
+
+using namespace husk;
+
+const char* const version_text = "husk version " HUSK_VERSION "\nspec: 1.2.0\n";
+
+void add_global_options(CLI::App& app, cli::GlobalOptions& options, std::string& ignored) {
+  app.add_option("--root", options.root,
+                 "directory for the state of containers (default: /run/husk)");
+  app.add_option("--config", options.config, "configuration file (default: /etc/husk/config.toml)");
+  app.add_option("--log", options.log, "file to append errors to");
+  app.add_option("--log-format", options.log_format, "text or json")
+      ->check(CLI::IsMember({"text", "json"}));
+  app.add_flag("--debug", options.debug, "log more");
+  app.add_flag("--systemd-cgroup", options.systemd_cgroup,
+               "cgroupsPath has the form slice:prefix:name");
+  app.add_option("--rootless", ignored, "accepted for callers");
+  app.add_option("--criu", ignored, "accepted for callers");
+  app.set_version_flag("-v,--version", std::string(version_text, std::strlen(version_text) - 1));
+}
+
+/// runc puts the command's name in front of what goes wrong in these.
+std::string describe(const CLI::App& app, const std::string& what) {
+  for (const CLI::App* command : app.get_subcommands()) {
+    const std::string name = command->get_name();
+    if (name == "create" || name == "run") return "husk " + name + " failed: " + what;
+  }
+  return what;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ::signal(SIGPIPE, SIG_IGN);  // a caller that went away is an error of write(2), not our end
+  cli::GlobalOptions options;
+  std::string ignored;
+  int status = 0;
+  CLI::App app{"runs OCI containers in virtual machines", "husk"};
+  app.require_subcommand(1);
+  add_global_options(app, options, ignored);
+  cli::add_create(app, options);
+  cli::add_start(app, options);
+  cli::add_state(app, options);
+  cli::add_kill(app, options);
+  cli::add_delete(app, options);
+  cli::add_run(app, options, status);
+  cli::add_list(app, options);
+  cli::add_spec(app);
+  cli::add_features(app);
+  set_log_sink([&options](LogLevel level, std::string_view message) {
+    // Podman reads the log as one object, the error: what is less goes there only when someone
+    // asked, or where a warning is the user's only sign (contract section 14.1).
+    if (level == LogLevel::warning) cli::append_log_entry(options, "warning", message);
+    if (options.debug && level == LogLevel::debug) cli::append_log_entry(options, "debug", message);
+  });
+  try {
+    app.parse(argc, argv);
+    return status;
+  } catch (const CLI::Success& e) {  // --help, --version
+    return app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    cli::report_error(options, "husk: " + std::string(e.what()) + " (see husk --help)");
+  } catch (const std::exception& e) {
+    cli::report_error(options, describe(app, e.what()));
+  }
+  return 1;
+}

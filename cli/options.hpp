@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Flags as plain values, with runc's names and defaults.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "lib/runtime/runtime.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace husk::cli {
+
+struct GlobalOptions {
+  std::filesystem::path root = "/run/husk";
+  std::filesystem::path config = "/etc/husk/config.toml";
+  std::optional<std::filesystem::path> log;
+  std::string log_format = "text";
+  bool debug = false, systemd_cgroup = false;
+};
+
+/// What a command needs; made when the command runs, so that --version and spec touch nothing.
+runtime::Runtime make_runtime(const GlobalOptions& options);
+
+// Each adds its subcommand; `status` is what husk exits with when the command succeeded.
+void add_create(CLI::App& app, const GlobalOptions& options);
+void add_start(CLI::App& app, const GlobalOptions& options);
+void add_kill(CLI::App& app, const GlobalOptions& options);
+void add_delete(CLI::App& app, const GlobalOptions& options);
+void add_state(CLI::App& app, const GlobalOptions& options);
+void add_list(CLI::App& app, const GlobalOptions& options);
+void add_run(CLI::App& app, const GlobalOptions& options, int& status);
+void add_spec(CLI::App& app);
+void add_features(CLI::App& app);
+
+/// create's flags, which run has too.
+struct BundleOptions {
+  std::string id;
+  std::filesystem::path bundle = ".";
+  std::optional<std::filesystem::path> pid_file;
+  std::string console_socket, pidfd_socket;
+  unsigned preserve_fds = 0;
+  bool no_pivot = false, no_new_keyring = false;
+};
+void add_bundle_options(CLI::App& command, BundleOptions& options);
+/// Absolute paths; throws unsupported for flags that husk cannot honour yet.
+runtime::CreateRequest make_request(const BundleOptions& options);
+
+}  // namespace husk::cli

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/base/detach.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+
+namespace husk {
+namespace {
+
+void move_to_root_cgroups() {
+  std::ifstream table("/proc/self/mountinfo");
+  for (std::string line; std::getline(table, line);) {
+    if (line.find(" - cgroup") == std::string::npos) continue;
+    std::istringstream fields(line);
+    std::string skipped, mount_point;
+    for (int field = 0; field < 4; ++field) fields >> skipped;
+    fields >> mount_point;
+    try {
+      write_existing(mount_point + "/cgroup.procs", "0");
+    } catch (const Error&) {
+      continue;  // not allowed here: then it stays where it is
+    }
+  }
+}
+
+}  // namespace
+
+void close_other_descriptors(std::vector<int> keep) {
+  keep.insert(keep.end(), {0, 1, 2});
+  std::sort(keep.begin(), keep.end());
+  unsigned next = 0;
+  for (const int fd : keep) {
+    const auto kept = static_cast<unsigned>(fd);
+    if (kept > next) ::syscall(SYS_close_range, next, kept - 1, 0U);
+    next = kept + 1;
+  }
+  ::syscall(SYS_close_range, next, ~0U, 0U);
+}
+
+void detach_process(const std::vector<int>& keep) {
+  ::setsid();
+  check_sys(::chdir("/"), "chdir /");
+  ::umask(022);
+  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  const UniqueFd null{check_sys(::open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null")};
+  for (const int stream : {0, 1, 2}) check_sys(::dup2(null.get(), stream), "dup2");
+  close_other_descriptors(keep);
+  move_to_root_cgroups();
+}
+
+}  // namespace husk

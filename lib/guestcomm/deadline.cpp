@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/guestcomm/deadline.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <climits>
+
+#include "lib/base/error.hpp"
+
+namespace husk::guestcomm {
+
+int Deadline::poll_timeout() const {
+  const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(end_ - std::chrono::steady_clock::now());
+  return static_cast<int>(std::clamp<long long>(left.count(), 0, INT_MAX));
+}
+
+Readiness await(int fd, short events, int gone_fd, const Deadline& deadline) {
+  for (;;) {
+    std::array<pollfd, 2> polled{{{fd, events, 0}, {gone_fd, POLLIN, 0}}};
+    const int count = ::poll(polled.data(), polled.size(), deadline.poll_timeout());
+    if (count < 0 && errno != EINTR) throw_errno("wait for a socket");
+    // The socket first: what the peer said before its end still counts.
+    if (count > 0) return polled[0].revents != 0 ? Readiness::ready : Readiness::gone;
+    if (count == 0 || deadline.passed()) return Readiness::timed_out;
+  }
+}
+
+std::string read_line(int fd, std::size_t max_bytes, int gone_fd, const Deadline& deadline,
+                      const std::string& peer) {
+  std::string line;
+  for (;;) {
+    char byte = 0;
+    const ssize_t got = ::recv(fd, &byte, 1, 0);
+    if (got == 0) throw Error(Errc::peer_lost, peer + ": closed the connection");
+    if (got == 1) {
+      if (byte == '\n') return line;
+      if (line.size() == max_bytes)
+        throw Error(Errc::invalid_argument, peer + ": line too long: " + quoted(line));
+      line.push_back(byte);
+    } else if (errno == EAGAIN) {
+      const Readiness readiness = await(fd, POLLIN, gone_fd, deadline);
+      if (readiness == Readiness::gone)
+        throw Error(Errc::peer_lost, peer + ": the virtual machine ended");
+      if (readiness == Readiness::timed_out)
+        throw Error(Errc::timed_out, peer + ": no answer in time");
+    } else if (errno != EINTR) {
+      throw Error(Errc::peer_lost, peer + ": " + std::generic_category().message(errno), errno);
+    }
+    // A peer that sends a byte now and then must not stretch the time.
+    if (deadline.passed()) throw Error(Errc::timed_out, peer + ": no answer in time");
+  }
+}
+
+std::string quoted(const std::string& text) {
+  constexpr std::size_t max_shown = 64;
+  std::string shown = "\"";
+  for (const char c : text.substr(0, max_shown)) shown += c >= 0x20 && c < 0x7f ? c : '?';
+  return shown + (text.size() > max_shown ? "...\"" : "\"");
+}
+
+}  // namespace husk::guestcomm

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The administrator's settings: /etc/husk/config.toml, every key optional (husk.toml(5)).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace husk::runtime {
+
+struct Config {
+  // [hypervisor]
+  std::string uri = "qemu:///system";
+  std::string accelerator = "auto";  ///< "auto", "kvm" or "tcg"
+  std::optional<std::filesystem::path> firmware;
+  // From the command line, --systemd-cgroup
+  bool systemd_cgroup = false;
+  // [vm]
+  unsigned vcpus = 1;
+  std::uint64_t memory_mib = 512;
+  std::optional<std::filesystem::path> kernel, initrd;
+  std::string kernel_arguments;  ///< added to husk's own
+  std::chrono::seconds boot_timeout{120};
+};
+
+/// Defaults where `path` does not exist. Throws invalid_argument with file and line for malformed
+/// TOML, an unknown key, a wrong type, a value out of range.
+Config load_config(const std::filesystem::path& path);
+
+}  // namespace husk::runtime

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What husk remembers of a container between calls: <root>/<id>/state.json.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/base/process.hpp"
+#include "lib/guestcomm/guest_address.hpp"
+#include "lib/oci/spec.hpp"
+#include "lib/oci/state.hpp"
+
+namespace husk::runtime {
+
+/// The VM that a container runs in, and everything outside it that must go with it.
+struct VmRecord {
+  std::string id;    ///< names its directory, see vm_directory.hpp
+  std::string name;  ///< libvirt domain
+  ProcessIdentity process;
+  std::vector<ProcessIdentity> helpers;
+  guestcomm::GuestAddress address;
+};
+
+struct ContainerRecord {
+  static constexpr int current_version = 1;
+
+  std::string id, oci_version, created, owner;
+  std::filesystem::path bundle, rootfs;
+  std::map<std::string, std::string> annotations;
+  bool started = false;
+  std::string vm_id;    ///< set before anything is made for the VM, so that it can be undone
+  std::string vm_name;  ///< likewise
+  std::vector<std::filesystem::path> cgroups;    ///< directories husk made, parents first
+  std::optional<std::string> network_namespace;  ///< path, if the caller gave one
+  oci::Hooks hooks;                              ///< those that run after create
+  // The last two are set when create succeeded.
+  std::optional<ProcessIdentity> shim;
+  std::optional<VmRecord> vm;
+
+  /// As shown to people and hooks. status is worked out from the shim's liveness, pid 0 when
+  /// stopped.
+  oci::State to_state() const;
+  std::string status() const;  ///< "creating", "created", "running", "stopped"
+};
+
+void to_json(nlohmann::json& json, const ContainerRecord& record);
+/// Throws invalid_argument for another version or a damaged file.
+void from_json(const nlohmann::json& json, ContainerRecord& record);
+
+}  // namespace husk::runtime

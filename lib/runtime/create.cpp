@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+// husk create: top to bottom. Each object undoes what it did unless kept; on failure the newest
+// goes first.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+#include "lib/base/log.hpp"
+#include "lib/base/random_id.hpp"
+#include "lib/base/time.hpp"
+#include "lib/guestcomm/agent_client.hpp"
+#include "lib/guestcomm/announcement.hpp"
+#include "lib/guestcomm/vhost_user_vsock.hpp"
+#include "lib/oci/bundle.hpp"
+#include "lib/oci/check.hpp"
+#include "lib/runtime/hooks.hpp"
+#include "lib/runtime/host_cgroup.hpp"
+#include "lib/runtime/plan.hpp"
+#include "lib/runtime/runtime.hpp"
+#include "lib/runtime/shim_process.hpp"
+#include "lib/runtime/vm_process.hpp"
+
+namespace husk::runtime {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+constexpr auto connect_patience = 10s;
+constexpr auto create_patience = 120s;
+constexpr std::size_t shown_console_bytes = 1500;
+
+hypervisor::Accelerator choose_accelerator(const Config& config) {
+  if (config.accelerator == "kvm") return hypervisor::Accelerator::kvm;
+  if (config.accelerator == "tcg") return hypervisor::Accelerator::tcg;
+  return hypervisor::detect_accelerator();
+}
+
+/// The container's streams on the guest's side; all three, since the shim has all three.
+struct StreamConnections {
+  guestcomm::Streams tokens;
+  UniqueFd in, out, err;
+};
+
+StreamConnections open_streams(const guestcomm::GuestAddress& address) {
+  StreamConnections streams;
+  const auto open = [&](std::optional<std::string>& token, UniqueFd& socket) {
+    token = random_hex(16);
+    socket = guestcomm::open_stream(address, *token, connect_patience);
+  };
+  open(streams.tokens.stdin_token, streams.in);
+  open(streams.tokens.stdout_token, streams.out);
+  open(streams.tokens.stderr_token, streams.err);
+  return streams;
+}
+
+/// The vsock device of the VM to be, in one of its two forms, with the ear for the guest's
+/// announcement.
+struct VsockSetup {
+  std::optional<guestcomm::VhostUserVsock> device;
+  std::unique_ptr<guestcomm::Announcement> announcement;
+  hypervisor::VsockDevice config;
+};
+
+VsockSetup set_up_vsock(const VmPaths& paths, const hypervisor::VmUser& user) {
+  VsockSetup vsock;
+  if (guestcomm::has_vhost_vsock()) {
+    vsock.announcement = guestcomm::listen_vsock();
+    return vsock;
+  }
+  vsock.device.emplace(paths.vsock(), user.uid, user.gid);
+  vsock.config.vhost_user_socket = vsock.device->device_socket();
+  vsock.announcement = guestcomm::listen_hybrid(vsock.device->host_socket(), user.uid, user.gid);
+  return vsock;
+}
+
+guestcomm::GuestAddress address_of(const VsockSetup& vsock, const hypervisor::StartedVm& vm) {
+  if (vsock.device) return guestcomm::HybridAddress{vsock.device->host_socket().string()};
+  return guestcomm::VsockAddress{vm.cid.value()};
+}
+
+/// Running; destroyed again unless kept.
+class BootedVm {
+ public:
+  BootedVm(hypervisor::Hypervisor& hypervisor, const hypervisor::VmConfig& config)
+      : hypervisor_(hypervisor), vm_(hypervisor.start(config)) {}
+  BootedVm(const BootedVm&) = delete;
+  BootedVm& operator=(const BootedVm&) = delete;
+  ~BootedVm() {
+    if (keep_) return;
+    try {
+      end_vm_process(vm_.process);
+      hypervisor_.destroy(vm_.name);
+    } catch (const Error& e) {
+      log(LogLevel::warning, e.what());
+    }
+  }
+  const hypervisor::StartedVm& get() const noexcept { return vm_; }
+  void keep() noexcept { keep_ = true; }
+
+ private:
+  hypervisor::Hypervisor& hypervisor_;
+  hypervisor::StartedVm vm_;
+  bool keep_ = false;
+};
+
+/// One line of what the guest said last, for the error's text. Its bytes are the guest's: only
+/// plain ones are shown.
+std::string console_end(const fs::path& console_log) {
+  std::ifstream file(console_log, std::ios::binary | std::ios::ate);
+  if (!file) return "the guest's console is empty";
+  const auto size = static_cast<std::size_t>(file.tellg());
+  const std::size_t length = std::min(size, shown_console_bytes);
+  std::string text(length, '\0');
+  file.seekg(static_cast<std::streamoff>(size - length));
+  file.read(text.data(), static_cast<std::streamsize>(length));
+  std::string line;
+  for (const char c : text) {
+    if (c == '\n') line += " | ";
+    if (c >= ' ' && c < '\x7f') line += c;
+  }
+  if (line.empty()) return "the guest's console is empty";
+  return "the guest's console ended with: " + line;
+}
+
+void await_agent(guestcomm::Announcement& announcement, const guestcomm::GuestAddress& address,
+                 const ProcessIdentity& vm, const VmPaths& paths, std::chrono::seconds patience) {
+  try {
+    const UniqueFd vm_gone = open_process(vm);
+    if (!vm_gone) throw Error(Errc::peer_lost, "the VM ended");
+    const int protocol = announcement.wait(address, vm_gone.get(), patience);
+    if (protocol != guestcomm::protocol_version) {
+      throw Error(Errc::unsupported, "the guest agent speaks protocol " + std::to_string(protocol));
+    }
+  } catch (const Error& e) {
+    throw Error(e.code(), "the guest did not come up: " + std::string(e.what()) + "; " +
+                              console_end(paths.console_log()));
+  }
+}
+
+std::string owner_name() {
+  const std::string uid = std::to_string(::getuid());
+  std::ifstream passwd(
+      "/etc/passwd");  // not getpwuid: loading the name services costs more than the whole command
+  for (std::string line; std::getline(passwd, line);) {
+    const std::size_t name = line.find(':'), password = line.find(':', name + 1);
+    if (line.compare(password + 1, uid.size() + 1, uid + ":") == 0) return line.substr(0, name);
+  }
+  return uid;
+}
+
+ContainerRecord first_record(const CreateRequest& request, const oci::Bundle& bundle) {
+  ContainerRecord record;
+  record.id = request.id;
+  record.oci_version = bundle.spec.oci_version;
+  record.created = rfc3339_now();
+  record.owner = owner_name();
+  record.bundle = bundle.directory;
+  record.rootfs = bundle.rootfs;
+  record.annotations = bundle.spec.annotations;
+  record.hooks.poststart = bundle.spec.hooks.poststart;
+  record.hooks.poststop = bundle.spec.hooks.poststop;
+  return record;
+}
+
+void write_pid_file(const fs::path& path, pid_t pid) {
+  step("pid file", [&] { write_file_atomic(path, std::to_string(pid), 0644); });
+}
+
+/// Before a VM is started for nothing: callers' mistakes in the path of the pid file.
+void check_pid_file(const std::optional<fs::path>& path) {
+  if (!path) return;
+  if (::access(path->parent_path().c_str(), W_OK) != 0) {
+    throw Error(Errc::invalid_argument,
+                "pid file " + path->string() + ": its directory is missing or not writable");
+  }
+  if (fs::is_directory(*path))
+    throw Error(Errc::invalid_argument,
+                "pid file " + path->string() + ": is occupied by a directory");
+}
+
+}  // namespace
+
+CreatedContainer Runtime::create(const CreateRequest& request) {
+  oci::check_container_id(request.id);
+  const oci::Bundle bundle = oci::load_bundle(request.bundle);
+  const GuestPlan guest = plan_guest(request.id, bundle);
+  check_pid_file(request.pid_file);
+  const hypervisor::Accelerator accelerator = choose_accelerator(config_);
+  const hypervisor::VmUser vm_user = hypervisor::find_vm_user();
+  const std::string vm_id = random_hex(4);
+  hypervisor::VmConfig vm_config = plan_vm(request.id, vm_id, config_, accelerator);
+
+  // From here on things are made. The record is written first, so that `delete --force` can clean
+  // up after a husk that was killed half-way.
+  StateDir dir = store_.reserve(request.id);
+  ContainerRecord record = first_record(request, bundle);
+  record.vm_id = vm_id;
+  record.vm_name = vm_config.name;
+  dir.save(record);
+
+  VmDirectory vm_dir(vm_id, config_.kernel.value_or(paths_.kernel),
+                     config_.initrd.value_or(paths_.initrd), vm_user.uid, vm_user.gid);
+  vm_dir.add_container(request.id, bundle.rootfs, guest.binds);
+  HostCgroup cgroup(
+      cgroup_path(bundle.spec.linux_.cgroups_path, request.id, config_.systemd_cgroup));
+  record.cgroups = cgroup.made();
+  const HostNamespaces namespaces = plan_host_namespaces(bundle.spec);
+  if (namespaces.network) record.network_namespace = namespaces.network->string();
+  dir.save(record);
+
+  ShimProcess shim({.program = paths_.shim,
+                    .id = request.id,
+                    .spec = bundle.spec,
+                    .paths = vm_dir.paths(),
+                    .cgroup = cgroup,
+                    .namespaces = namespaces,
+                    .end_with_parent = request.foreground});
+
+  VsockSetup vsock = set_up_vsock(vm_dir.paths(), vm_user);
+  vm_config.kernel = vm_dir.paths().kernel();
+  vm_config.initrd = vm_dir.paths().initrd();
+  vm_config.firmware = config_.firmware.value_or("/usr/share/qemu/qboot.rom");
+  vm_config.console_log = vm_dir.paths().console_log();
+  vm_config.kernel_arguments =
+      plan_kernel_arguments(config_, accelerator, vsock.announcement->port());
+  vm_config.vsock = vsock.config;
+  vm_config.shared_directories = {{vm_dir.paths().shared(), guestcomm::share_tag}};
+
+  const auto hypervisor = hypervisor::connect_libvirt({.uri = config_.uri});
+  BootedVm vm = step("start the VM", [&] { return BootedVm(*hypervisor, vm_config); });
+  cgroup.add(vm.get().process.pid);
+  for (const ProcessIdentity& helper : vm.get().helpers) cgroup.add(helper.pid);
+  if (vsock.device) vsock.device->hand_over(vm.get().process);
+
+  // While the guest boots: the hooks, for which the shim's pid leads to the namespaces.
+  oci::State hook_state = record.to_state();
+  hook_state.pid = shim.pid();
+  run_hooks(bundle.spec.hooks.prestart, "prestart", hook_state);
+  run_hooks(bundle.spec.hooks.create_runtime, "createRuntime", hook_state);
+
+  const guestcomm::GuestAddress address = address_of(vsock, vm.get());
+  await_agent(*vsock.announcement, address, vm.get().process, vm_dir.paths(), config_.boot_timeout);
+  guestcomm::AgentClient agent(address, connect_patience);
+  const StreamConnections streams = open_streams(address);
+  agent.create_container({.id = request.id, .spec = guest.spec, .streams = streams.tokens},
+                         create_patience);
+  guestcomm::AgentClient shim_agent(address, connect_patience);
+  const UniqueFd shim_control = shim_agent.release();
+  shim.hand_over(shim_control.get(), streams.in, streams.out, streams.err);
+
+  record.shim = identify_process(shim.pid());
+  if (!record.shim) throw Error(Errc::peer_lost, "the shim ended before the container was created");
+  record.vm = VmRecord{.id = vm_id,
+                       .name = vm.get().name,
+                       .process = vm.get().process,
+                       .helpers = vm.get().helpers,
+                       .address = address};
+  dir.save(record);
+  if (request.pid_file) write_pid_file(*request.pid_file, shim.pid());
+  shim.keep();
+  vm.keep();
+  cgroup.keep();
+  vm_dir.keep();
+  dir.keep();
+  return {.shim_pid = shim.pid()};
+}
+
+}  // namespace husk::runtime

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// husk delete: undoes what create did, in reverse. Safe to repeat, whatever is gone already.
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "lib/base/error.hpp"
+#include "lib/base/log.hpp"
+#include "lib/hypervisor/vm.hpp"
+#include "lib/runtime/hooks.hpp"
+#include "lib/runtime/host_cgroup.hpp"
+#include "lib/runtime/runtime.hpp"
+#include "lib/runtime/vm_directory.hpp"
+#include "lib/runtime/vm_process.hpp"
+
+namespace husk::runtime {
+namespace {
+
+using namespace std::chrono_literals;
+
+void end_shim(const ContainerRecord& record) {
+  if (!record.shim) return;
+  const UniqueFd shim = open_process(*record.shim);
+  if (!shim) return;
+  ::syscall(SYS_pidfd_send_signal, shim.get(), SIGKILL, nullptr, 0);
+  if (!wait_for_end(*record.shim, 10s)) throw Error(Errc::timed_out, "the shim does not end");
+}
+
+/// libvirt is asked only where it is needed: it costs more than all the rest.
+void end_vm(const ContainerRecord& record, const Config& config) {
+  bool gone = record.vm && end_vm_process(record.vm->process);
+  if (gone) {
+    // virtiofsd ends with QEMU; until then it holds the container's mounts.
+    for (const ProcessIdentity& helper : record.vm->helpers)
+      gone = wait_for_end(helper, 5s) && gone;
+  }
+  if (gone) return;
+  if (!std::filesystem::exists(VmPaths(record.vm_id).directory))
+    return;  // create had not come this far
+  hypervisor::connect_libvirt({.uri = config.uri})->destroy(record.vm_name);
+}
+
+void check_deletable(const ContainerRecord& record, bool force) {
+  const std::string status = record.status();
+  if (force || status == "stopped" || status == "created" || status == "creating") return;
+  throw Error(Errc::wrong_state,
+              "cannot delete container " + record.id + " that is not stopped: " + status);
+}
+
+}  // namespace
+
+void Runtime::remove(const std::string& id, bool force) {
+  if (force && !store_.exists(id)) return;
+  std::optional<UniqueFd> lock = store_.lock(id);
+  if (!lock && !force) throw Error(Errc::timed_out, "another command is at work on the container");
+  ContainerRecord record;
+  try {
+    record = store_.load(id);
+  } catch (const Error& e) {
+    if (!force) throw;
+    store_.remove(id);  // a stray directory, or a state that cannot be read
+    return;
+  }
+  check_deletable(record, force);
+  end_shim(record);
+  end_vm(record, config_);
+  remove_vm_directory(record.vm_id);
+  remove_cgroups(record.cgroups);
+  oci::State state = record.to_state();
+  state.status = "stopped";
+  state.pid = 0;
+  store_.remove(id);
+  run_hooks_tolerantly(record.hooks.poststop, "poststop", state);
+}
+
+}  // namespace husk::runtime

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/plan.hpp"
+
+#include <algorithm>
+
+#include "lib/base/error.hpp"
+#include "lib/guestcomm/messages.hpp"
+
+namespace husk::runtime {
+namespace {
+
+std::string guest_directory(const std::string& id) {
+  return std::string(guestcomm::share_mount_point) + "/" + id;
+}
+
+const oci::Namespace* find_namespace(const oci::Spec& spec, const std::string& type) {
+  const auto& all = spec.linux_.namespaces;
+  const auto found = std::find_if(all.begin(), all.end(),
+                                  [&](const oci::Namespace& ns) { return ns.type == type; });
+  return found == all.end() ? nullptr : &*found;
+}
+
+void check_possible(const oci::Spec& spec) {
+  if (spec.process && spec.process->terminal) {
+    throw Error(Errc::unsupported, "process.terminal: terminals are not supported yet");
+  }
+  if (find_namespace(spec, "network") == nullptr) {
+    throw Error(Errc::unsupported,
+                "the host's network namespace cannot be used: a container in a VM has a network "
+                "stack of its own");
+  }
+}
+
+/// Host paths mean nothing in the guest: hooks have run or run on the host, its namespaces are its
+/// own.
+void strip_host_side(oci::Spec& spec) {
+  spec.hooks = {};
+  spec.annotations.clear();
+  std::erase_if(spec.linux_.namespaces,
+                [](const oci::Namespace& ns) { return ns.type == "network"; });
+  for (oci::Namespace& ns : spec.linux_.namespaces) ns.path.reset();
+  if (spec.process) {
+    spec.process->apparmor_profile.reset();
+    spec.process->selinux_label.reset();
+  }
+  spec.linux_.mount_label.reset();
+  spec.linux_.cgroups_path.clear();
+}
+
+}  // namespace
+
+bool is_bind(const oci::Mount& mount) {
+  if (mount.type == "bind") return true;
+  return std::any_of(mount.options.begin(), mount.options.end(), [](const std::string& option) {
+    return option == "bind" || option == "rbind";
+  });
+}
+
+GuestPlan plan_guest(const std::string& id, const oci::Bundle& bundle) {
+  check_possible(bundle.spec);
+  GuestPlan plan{.spec = bundle.spec, .binds = {}};
+  strip_host_side(plan.spec);
+  plan.spec.root->path = guest_directory(id) + "/rootfs";
+  for (std::size_t n = 0; n < plan.spec.mounts.size(); ++n) {
+    oci::Mount& mount = plan.spec.mounts[n];
+    if (!is_bind(mount)) continue;
+    if (!mount.source || mount.source->empty()) {
+      throw Error(Errc::invalid_argument,
+                  "mounts[" + std::to_string(n) + "].source: missing for a bind mount");
+    }
+    plan.binds.push_back({n, (bundle.directory / *mount.source).lexically_normal()});
+    mount.source = guest_directory(id) + "/mounts/" + std::to_string(n);
+  }
+  return plan;
+}
+
+HostNamespaces plan_host_namespaces(const oci::Spec& spec) {
+  HostNamespaces plan;
+  const auto set = [&](const char* type, bool& fresh, std::optional<std::filesystem::path>& path) {
+    const oci::Namespace* ns = find_namespace(spec, type);
+    if (ns == nullptr) return;
+    if (ns->path && !ns->path->empty()) {
+      path = *ns->path;
+    } else {
+      fresh = true;
+    }
+  };
+  set("network", plan.new_network, plan.network);
+  set("ipc", plan.new_ipc, plan.ipc);
+  set("uts", plan.new_uts, plan.uts);
+  return plan;
+}
+
+hypervisor::VmConfig plan_vm(const std::string& id, const std::string& vm_id, const Config& config,
+                             hypervisor::Accelerator accelerator) {
+  hypervisor::VmConfig vm;
+  vm.name = "husk-" + id.substr(0, 12) + "-" + vm_id;
+  vm.description = "husk container " + id;
+  vm.accelerator = accelerator;
+  vm.vcpus = config.vcpus;
+  vm.memory_mib = config.memory_mib;
+  return vm;
+}
+
+std::string plan_kernel_arguments(const Config& config, hypervisor::Accelerator accelerator,
+                                  std::uint32_t announcement_port) {
+  // Each of them is there for the start's sake: no device is looked for that the machine does not
+  // have, nothing is printed on the slow serial line but what says why a guest died; a panic ends
+  // the VM.
+  std::string arguments =
+      "console=ttyS0 quiet loglevel=3 panic=-1 reboot=t no_timer_check tsc=reliable "
+      "8250.nr_uarts=1 i8042.noaux i8042.nomux i8042.nopnp i8042.dumbkbd "
+      "random.trust_cpu=on cryptomgr.notests rcupdate.rcu_expedited=1 iommu=off";
+  // Emulated CPUs leak nothing by speculation, and pay for the workarounds.
+  if (accelerator == hypervisor::Accelerator::tcg) arguments += " mitigations=off";
+  arguments += " husk.announce=" + std::to_string(announcement_port);
+  if (!config.kernel_arguments.empty()) arguments += " " + config.kernel_arguments;
+  return arguments;
+}
+
+}  // namespace husk::runtime

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the bundle and the configuration to what is asked of the hypervisor, of the guest, and of
+// the host. Pure: reads nothing, changes nothing. The only place that knows both the OCI's words
+// and the VM's.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "lib/hypervisor/vm.hpp"
+#include "lib/oci/bundle.hpp"
+#include "lib/runtime/config.hpp"
+
+namespace husk::runtime {
+
+/// A bind source, and where in the container it goes.
+struct PinnedMount {
+  std::size_t number = 0;        ///< index into the spec's mounts
+  std::filesystem::path source;  ///< absolute
+};
+
+/// The spec as the guest shall apply it (guestcomm/messages.hpp, CreateContainer), and the binds it
+/// needs.
+struct GuestPlan {
+  oci::Spec spec;
+  std::vector<PinnedMount> binds;
+};
+/// Throws unsupported for what cannot work in a VM: the host's network namespace, a terminal (for
+/// now), ...
+GuestPlan plan_guest(const std::string& id, const oci::Bundle& bundle);
+
+/// The namespaces that the shim gets on the host.
+struct HostNamespaces {
+  bool new_network = false, new_ipc = false, new_uts = false;
+  std::optional<std::filesystem::path> network, ipc, uts;  ///< to be joined
+};
+HostNamespaces plan_host_namespaces(const oci::Spec& spec);
+
+bool is_bind(const oci::Mount& mount);
+
+/// All of VmConfig that does not depend on the host: no paths, no vsock device.
+hypervisor::VmConfig plan_vm(const std::string& id, const std::string& vm_id, const Config& config,
+                             hypervisor::Accelerator accelerator);
+
+/// The guest's kernel command line.
+std::string plan_kernel_arguments(const Config& config, hypervisor::Accelerator accelerator,
+                                  std::uint32_t announcement_port);
+
+}  // namespace husk::runtime

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// husk's API: what each command does. Stateless: everything that a later call must know is under
+// the root directory.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/oci/state.hpp"
+#include "lib/runtime/config.hpp"
+#include "lib/runtime/install_paths.hpp"
+#include "lib/runtime/state_store.hpp"
+
+namespace husk::runtime {
+
+struct CreateRequest {
+  std::string id;
+  std::filesystem::path bundle;                   ///< absolute
+  std::optional<std::filesystem::path> pid_file;  ///< absolute
+  bool foreground =
+      false;  ///< the shim shall end when the calling process does (run without --detach)
+};
+
+struct CreatedContainer {
+  pid_t shim_pid = 0;
+};
+
+/// All throw Error; a failing operation has undone what it did. Commands for one id may run at
+/// once.
+class Runtime {
+ public:
+  Runtime(std::filesystem::path root, Config config, InstallPaths paths)
+      : store_(std::move(root)), config_(std::move(config)), paths_(std::move(paths)) {}
+
+  /// Up to the moment before the container's process is executed. The process must have one thread.
+  CreatedContainer create(const CreateRequest& request);
+  void start(const std::string& id);
+  /// Throws wrong_state "container not running" for a stopped one.
+  void kill(const std::string& id, int signal, bool all);
+  /// force: kills it first, and a container that does not exist is fine.
+  void remove(const std::string& id, bool force);
+  oci::State state(const std::string& id) const;
+  std::vector<oci::State> list() const;  ///< entries that are not husk's or are broken are left out
+
+  /// create + start; in the foreground also waits, passing on signals, and deletes unless keep.
+  /// Returns the exit status (0 when detached).
+  int run(const CreateRequest& request, bool keep);
+
+ private:
+  StateStore store_;
+  Config config_;
+  InstallPaths paths_;
+};
+
+}  // namespace husk::runtime

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/shim_process.hpp"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/sched.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+#include "lib/guestcomm/shim_handoff.hpp"
+#include "lib/runtime/host_root.hpp"
+
+namespace husk::runtime {
+namespace {
+
+// In the child, until exec closes them: 3 is the hand-over's (guestcomm::shim_handoff_fd).
+constexpr int error_fd = 4;
+constexpr int program_fd = 5;
+constexpr int go_fd = 6;
+
+void join_namespace(const std::filesystem::path& path, int type, const char* name) {
+  const UniqueFd fd{check_sys(::open(path.c_str(), O_RDONLY | O_CLOEXEC),
+                              std::string("open ") + name + " namespace " + path.string())};
+  check_sys(::setns(fd.get(), type), std::string("join ") + name + " namespace " + path.string());
+}
+
+void bring_up_loopback() {
+  const UniqueFd socket{check_sys(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket")};
+  ifreq request{};
+  request.ifr_name[0] = 'l';
+  request.ifr_name[1] = 'o';
+  request.ifr_flags = IFF_UP;
+  check_sys(::ioctl(socket.get(), SIOCSIFFLAGS, &request), "bring up lo");
+}
+
+void enter_namespaces(const HostNamespaces& plan, const oci::Spec& spec) {
+  if (plan.network) join_namespace(*plan.network, CLONE_NEWNET, "network");
+  if (plan.ipc) join_namespace(*plan.ipc, CLONE_NEWIPC, "ipc");
+  if (plan.uts) join_namespace(*plan.uts, CLONE_NEWUTS, "uts");
+  if (plan.new_network) bring_up_loopback();
+  if (plan.new_uts && spec.hostname) {
+    check_sys(::sethostname(spec.hostname->data(), spec.hostname->size()), "set the host name");
+  }
+}
+
+[[noreturn]] void execute(const std::vector<std::string>& arguments) {
+  std::vector<char*> argv;
+  std::vector<std::string> copies = arguments;
+  if (copies.empty()) copies.emplace_back("husk-shim");
+  for (std::string& argument : copies) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  std::array<char*, 1> environment{nullptr};
+  ::syscall(SYS_execveat, program_fd, "", argv.data(), environment.data(), AT_EMPTY_PATH);
+  throw_errno("execute husk-shim");
+}
+
+/// The child between clone and exec.
+[[noreturn]] void become_shim(const ShimProcess::Setup& setup, int handoff, int error_pipe,
+                              int program, int go) {
+  try {
+    // Above all numbers wanted, then down: dup2 must not close one that is still needed.
+    const std::array<int, 4> from{handoff, error_pipe, program, go};
+    std::array<int, 4> high{};
+    for (std::size_t i = 0; i < from.size(); ++i)
+      high[i] = check_sys(::fcntl(from[i], F_DUPFD, 20), "dup");
+    for (std::size_t i = 0; i < high.size(); ++i) {
+      check_sys(::dup3(high[i], static_cast<int>(i) + 3, i == 0 ? 0 : O_CLOEXEC), "dup3");
+    }
+    ::syscall(SYS_close_range, 7U, ~0U, 0U);
+    // The parent has put this process into its cgroup when the go comes; end of file: it gave up.
+    char byte = 0;
+    if (::read(go_fd, &byte, 1) != 1) ::_exit(255);
+    if (setup.end_with_parent) check_sys(::prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
+    check_sys(::setsid(), "setsid");
+    sigset_t all;
+    ::sigfillset(&all);
+    ::sigprocmask(SIG_SETMASK, &all, nullptr);  // none is lost before the shim looks at them
+    enter_namespaces(setup.namespaces, setup.spec);
+    enter_host_root(setup.paths, setup.id, setup.spec);
+    execute(setup.spec.process ? setup.spec.process->args : std::vector<std::string>{});
+  } catch (const std::exception& e) {
+    const std::string text = e.what();
+    [[maybe_unused]] const ssize_t n = ::write(error_fd, text.data(), text.size());
+  }
+  ::_exit(255);
+}
+
+pid_t clone_process(const HostNamespaces& plan) {
+  clone_args arguments{};
+  arguments.exit_signal = SIGCHLD;
+  arguments.flags = CLONE_NEWPID | CLONE_NEWNS;
+  if (plan.new_network) arguments.flags |= CLONE_NEWNET;
+  if (plan.new_ipc) arguments.flags |= CLONE_NEWIPC;
+  if (plan.new_uts) arguments.flags |= CLONE_NEWUTS;
+  return static_cast<pid_t>(
+      check_sys(::syscall(SYS_clone3, &arguments, sizeof arguments), "clone the shim"));
+}
+
+}  // namespace
+
+ShimProcess::ShimProcess(const Setup& setup) : id_(setup.id) {
+  const UniqueFd program{check_sys(::open(setup.program.c_str(), O_RDONLY | O_CLOEXEC),
+                                   "open " + setup.program.string())};
+  std::array<int, 2> sockets{}, errors{}, go{};
+  check_sys(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets.data()), "socketpair");
+  handoff_.reset(sockets[0]);
+  const UniqueFd shim_end{sockets[1]};
+  check_sys(::pipe2(errors.data(), O_CLOEXEC), "pipe");
+  const UniqueFd error_read{errors[0]};
+  UniqueFd error_write{errors[1]};
+  check_sys(::pipe2(go.data(), O_CLOEXEC), "pipe");
+  const UniqueFd go_read{go[0]};
+  UniqueFd go_write{go[1]};
+
+  pid_ = clone_process(setup.namespaces);
+  if (pid_ == 0) {
+    go_write.reset();
+    become_shim(setup, shim_end.get(), error_write.get(), program.get(), go_read.get());
+  }
+  try {
+    setup.cgroup.add(pid_);
+    error_write.reset();
+    write_all(go_write.get(), "g");
+    wait_for_exec(error_read.get());
+  } catch (...) {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    throw;
+  }
+}
+
+void ShimProcess::wait_for_exec(int error_pipe) {
+  const std::string text = read_all(error_pipe, 65536, "the shim's answer");
+  if (!text.empty()) throw Error(Errc::system, "set up the shim: " + text);
+  if (::waitpid(pid_, nullptr, WNOHANG) == pid_)
+    throw Error(Errc::internal, "the shim ended at once");
+}
+
+ShimProcess::~ShimProcess() {
+  if (keep_ || pid_ <= 0) return;
+  ::kill(pid_, SIGKILL);
+  ::waitpid(pid_, nullptr, 0);
+}
+
+void ShimProcess::hand_over(int control, const UniqueFd& in, const UniqueFd& out,
+                            const UniqueFd& err) const {
+  std::vector<int> descriptors{control};
+  for (const UniqueFd* stream : {&in, &out, &err}) {
+    if (*stream) descriptors.push_back(stream->get());
+  }
+  guestcomm::send_handoff(handoff_.get(),
+                          {.container_id = id_,
+                           .has_stdin = bool(in),
+                           .has_stdout = bool(out),
+                           .has_stderr = bool(err)},
+                          descriptors);
+  std::array<char, 1024> answer{};
+  const ssize_t n = ::recv(handoff_.get(), answer.data(), answer.size() - 1, 0);
+  if (n <= 0) throw Error(Errc::peer_lost, "the shim ended during the hand-over");
+  if (answer[0] != '\0') throw Error(Errc::internal, std::string("the shim: ") + answer.data());
+}
+
+}  // namespace husk::runtime

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Making husk-shim: in its namespaces, its cgroup, on the container's root, with the caller's
+// streams.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "lib/base/unique_fd.hpp"
+#include "lib/oci/spec.hpp"
+#include "lib/runtime/host_cgroup.hpp"
+#include "lib/runtime/plan.hpp"
+#include "lib/runtime/vm_directory.hpp"
+
+namespace husk::runtime {
+
+/// A shim that waits for its hand-over. Ended and reaped on destruction unless kept.
+class ShimProcess {
+ public:
+  struct Setup {
+    std::filesystem::path program;
+    std::string id;
+    const oci::Spec& spec;  ///< the bundle's, not the guest's
+    const VmPaths& paths;
+    const HostCgroup& cgroup;
+    HostNamespaces namespaces;
+    bool end_with_parent = false;
+  };
+  /// Returns once husk-shim runs. Throws what went wrong on the way, in the child too.
+  explicit ShimProcess(const Setup& setup);
+  ShimProcess(const ShimProcess&) = delete;
+  ShimProcess& operator=(const ShimProcess&) = delete;
+  ~ShimProcess();
+
+  pid_t pid() const noexcept { return pid_; }
+
+  /// control: a connection to the agent, after hello. streams: those of stdin, stdout, stderr;
+  /// empty ones are absent. Returns when the agent knows the shim as the container's owner.
+  void hand_over(int control, const UniqueFd& in, const UniqueFd& out, const UniqueFd& err) const;
+
+  void keep() noexcept { keep_ = true; }
+
+ private:
+  void wait_for_exec(int error_pipe);
+  std::string id_;
+  pid_t pid_ = -1;
+  UniqueFd handoff_;
+  bool keep_ = false;
+};
+
+}  // namespace husk::runtime

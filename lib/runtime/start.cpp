@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string_view>
+
+#include "lib/base/error.hpp"
+#include "lib/base/log.hpp"
+#include "lib/guestcomm/agent_client.hpp"
+#include "lib/runtime/hooks.hpp"
+#include "lib/runtime/runtime.hpp"
+
+namespace husk::runtime {
+namespace {
+
+using namespace std::chrono_literals;
+
+void check_startable(const ContainerRecord& record) {
+  const std::string status = record.status();
+  if (status == "running")
+    throw Error(Errc::wrong_state, "cannot start an already running container");
+  if (status == "stopped")
+    throw Error(Errc::wrong_state, "cannot start a container that has stopped");
+  if (status != "created")
+    throw Error(Errc::wrong_state, "cannot start a container in the " + status + " state");
+}
+
+/// Whether the namespace of process `pid` has an interface besides lo. Asked by a child that enters
+/// it, so that this process stays where it is.
+bool has_interfaces(pid_t pid) {
+  const UniqueFd ns{
+      ::open(("/proc/" + std::to_string(pid) + "/ns/net").c_str(), O_RDONLY | O_CLOEXEC)};
+  if (!ns) return false;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (::setns(ns.get(), CLONE_NEWNET) != 0) ::_exit(0);
+    int others = 0;
+    const auto* interfaces = ::if_nameindex();
+    for (const auto* i = interfaces; i != nullptr && i->if_index != 0; ++i) {
+      if (std::string_view(i->if_name) != "lo") others = 1;
+    }
+    ::_exit(others);
+  }
+  int status = 0;
+  return child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+         WEXITSTATUS(status) == 1;
+}
+
+}  // namespace
+
+void Runtime::start(const std::string& id) {
+  const auto lock = store_.lock(id);
+  if (!lock) throw Error(Errc::timed_out, "another command is at work on the container");
+  ContainerRecord record = store_.load(id);
+  check_startable(record);
+  if (has_interfaces(record.shim->pid)) {
+    log(LogLevel::warning,
+        "container " + id + ": its network is not carried into the VM yet, it has loopback only");
+  }
+  guestcomm::AgentClient agent(record.vm->address, 10s);
+  agent.start_container(id);
+  record.started = true;
+  store_.save(record);
+  oci::State state = record.to_state();
+  run_hooks_tolerantly(record.hooks.poststart, "poststart", state);
+}
+
+}  // namespace husk::runtime

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/vm_directory.hpp"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+#include "lib/base/log.hpp"
+
+namespace husk::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+
+void make_directory(const fs::path& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) {
+    throw_errno("make directory " + path.string());
+  }
+}
+
+void make_file(const fs::path& path, mode_t mode) {
+  const UniqueFd fd{
+      check_sys(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode),
+                "create " + path.string())};
+}
+
+void mount_or_throw(const fs::path& source, const fs::path& target, unsigned long flags,
+                    const std::string& doing) {
+  check_sys(::mount(source.c_str(), target.c_str(), nullptr, flags, nullptr), doing);
+}
+
+/// rbind, then a slave: what the caller unmounts later goes here too, what husk unmounts stays with
+/// the caller.
+void pin(const fs::path& source, const fs::path& target, const std::string& what) {
+  mount_or_throw(source, target, MS_BIND | MS_REC, "bind " + what);
+  mount_or_throw("none", target, MS_SLAVE | MS_REC, "set propagation of " + what);
+}
+
+/// Mount points below `directory`, deepest and latest first.
+std::vector<std::string> mounts_below(const fs::path& directory) {
+  std::vector<std::string> found;
+  std::ifstream table("/proc/self/mountinfo");
+  const std::string prefix = directory.string() + "/";
+  for (std::string line; std::getline(table, line);) {
+    std::size_t start = 0;
+    for (int field = 0; field < 4; ++field) start = line.find(' ', start) + 1;
+    const std::string target = line.substr(start, line.find(' ', start) - start);
+    if (target.starts_with(prefix)) found.push_back(target);
+  }
+  std::reverse(found.begin(), found.end());
+  return found;
+}
+
+}  // namespace
+
+VmDirectory::VmDirectory(const std::string& vm_id, const fs::path& kernel, const fs::path& initrd,
+                         unsigned vm_uid, unsigned vm_gid)
+    : paths_(vm_id) {
+  make_directory(vm_directories, 0711);  // QEMU's user must get through, not look around
+  check_sys(::mkdir(paths_.directory.c_str(), 0711), "make directory " + paths_.directory.string());
+  try {
+    bind_asset(kernel, paths_.kernel(), "guest kernel");
+    bind_asset(initrd, paths_.initrd(), "guest initrd");
+    make_directory(paths_.vsock(), 0700);
+    check_sys(::chown(paths_.vsock().c_str(), vm_uid, vm_gid), "chown " + paths_.vsock().string());
+    make_directory(paths_.shared(), 0700);
+    const fs::path shared = paths_.shared();
+    mount_or_throw(shared, shared, MS_BIND, "bind " + shared.string());
+    mount_or_throw("none", shared, MS_PRIVATE, "make private " + shared.string());
+    mount_or_throw("none", shared, MS_SHARED, "make shared " + shared.string());
+  } catch (...) {
+    remove_vm_directory(vm_id);
+    throw;
+  }
+}
+
+VmDirectory::~VmDirectory() {
+  if (keep_) return;
+  try {
+    remove_vm_directory(paths_.directory.filename());
+  } catch (const Error& e) {
+    log(LogLevel::warning, e.what());
+  }
+}
+
+void VmDirectory::bind_asset(const fs::path& source, const fs::path& target, const char* what) {
+  struct stat status {};
+  if (::stat(source.c_str(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0) {
+    // Not the kernel's words: Docker would read "no such file" as the container's command missing.
+    throw Error(Errc::invalid_argument, std::string(what) + " " + source.string() +
+                                            " is missing, empty, or not a regular file");
+  }
+  make_file(target, 0444);
+  mount_or_throw(source, target, MS_BIND, std::string("bind ") + what);
+  mount_or_throw("none", target, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV,
+                 std::string("make read-only ") + what);
+}
+
+void VmDirectory::add_container(const std::string& id, const fs::path& rootfs,
+                                const std::vector<PinnedMount>& mounts) {
+  make_directory(paths_.shared() / id, 0700);
+  make_directory(paths_.rootfs(id), 0755);
+  pin(rootfs, paths_.rootfs(id), "rootfs " + rootfs.string());
+  make_directory(paths_.shared() / id / "mounts", 0700);
+  for (const PinnedMount& mount : mounts) {
+    const fs::path target = paths_.mount(id, mount.number);
+    struct stat status {};
+    check_sys(::stat(mount.source.c_str(), &status), "mount source " + mount.source.string());
+    if (S_ISDIR(status.st_mode)) {
+      make_directory(target, 0755);
+    } else {
+      make_file(target, 0644);
+    }
+    pin(mount.source, target, mount.source.string());
+  }
+}
+
+void remove_vm_directory(const std::string& vm_id) {
+  const fs::path directory = VmPaths(vm_id).directory;
+  if (vm_id.empty() || !fs::exists(directory)) return;
+  for (const std::string& target : mounts_below(directory)) {
+    // Top mounts go lazily (a dying virtiofsd may still hold them); below them there is then
+    // nothing to unmount.
+    if (::umount2(target.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL &&
+        errno != ENOENT) {
+      throw_errno("unmount " + target);
+    }
+  }
+  if (!mounts_below(directory).empty()) {
+    throw Error(Errc::internal, "mounts are left below " + directory.string());
+  }
+  std::error_code error;
+  fs::remove_all(directory, error);
+  if (error) throw_errno("remove " + directory.string(), error.value());
+  ::rmdir(vm_directories);  // the last one; fails while others are there
+}
+
+}  // namespace husk::runtime

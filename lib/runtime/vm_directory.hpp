@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// A VM's run-time files, /run/husk-vm/<vm id>/:
+//   vmlinuz, initrd   read-only binds of the guest assets: QEMU reaches them wherever they are
+//   installed, and
+//                     libvirt cannot hand their ownership to QEMU's user
+//   shared/           the virtio-fs share, a shared mount; <container id>/rootfs and <container
+//   id>/mounts/<n> are binds vsock/            sockets of the user-space vsock device, owned by
+//   QEMU's user console.log       the guest's serial console
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "lib/oci/spec.hpp"
+#include "lib/runtime/plan.hpp"
+
+namespace husk::runtime {
+
+/// Not under /run/husk: a container may be called "vm". Short: Unix socket paths end at 107 bytes.
+inline constexpr const char* vm_directories = "/run/husk-vm";
+
+struct VmPaths {
+  explicit VmPaths(const std::string& vm_id)
+      : directory(std::filesystem::path(vm_directories) / vm_id) {}
+  std::filesystem::path directory;
+  std::filesystem::path kernel() const { return directory / "vmlinuz"; }
+  std::filesystem::path initrd() const { return directory / "initrd"; }
+  std::filesystem::path shared() const { return directory / "shared"; }
+  std::filesystem::path vsock() const { return directory / "vsock"; }
+  std::filesystem::path console_log() const { return directory / "console.log"; }
+  std::filesystem::path rootfs(const std::string& id) const { return shared() / id / "rootfs"; }
+  std::filesystem::path mount(const std::string& id, std::size_t n) const {
+    return shared() / id / "mounts" / std::to_string(n);
+  }
+};
+
+/// Made on construction, removed on destruction unless kept.
+class VmDirectory {
+ public:
+  VmDirectory(const std::string& vm_id, const std::filesystem::path& kernel,
+              const std::filesystem::path& initrd, unsigned vm_uid, unsigned vm_gid);
+  VmDirectory(const VmDirectory&) = delete;
+  VmDirectory& operator=(const VmDirectory&) = delete;
+  ~VmDirectory();
+
+  const VmPaths& paths() const noexcept { return paths_; }
+  /// Pins the rootfs and every bind source under the share: callers may drop theirs once create
+  /// returned.
+  void add_container(const std::string& id, const std::filesystem::path& rootfs,
+                     const std::vector<PinnedMount>& mounts);
+  void keep() noexcept { keep_ = true; }
+
+ private:
+  void bind_asset(const std::filesystem::path& source, const std::filesystem::path& target,
+                  const char* what);
+  VmPaths paths_;
+  bool keep_ = false;
+};
+
+/// Unmounts and removes all of it; fine if there is nothing. Never follows what is mounted there: a
+/// mount that cannot be removed stays, and is an error, instead of its content being deleted.
+void remove_vm_directory(const std::string& vm_id);
+
+}  // namespace husk::runtime
