@@ -101,6 +101,10 @@ std::filesystem::path existing_directory(const std::filesystem::path& path, cons
 }  // namespace
 
 Json parse_json(std::string_view text, std::string_view what) {
+  // nlohmann's lexer takes a NUL for the end of the text and would not look at what follows.
+  if (const auto at = text.find('\0'); at != std::string_view::npos)
+    throw Error(Errc::invalid_argument, std::string(what) + ": malformed JSON at byte " +
+                                            std::to_string(at + 1) + ": NUL byte");
   try {
     return Json::parse(text.begin(), text.end(), DocumentGuard(what));
   } catch (const Json::parse_error& e) {
@@ -117,8 +121,9 @@ Bundle load_bundle(const std::filesystem::path& directory) {
   const auto path = bundle.directory / "config.json";
   const UniqueFd file = open_config(path);
   const std::string text = read_all(file.get(), max_config_bytes, path.string());
+  const Json document = parse_json(text, "config.json");
   step("config.json", [&] {
-    from_json(parse_json(text, "document"), bundle.spec);
+    from_json(document, bundle.spec);
     check_spec(bundle.spec);
   });
   bundle.rootfs = existing_directory(bundle.directory / bundle.spec.root->path, "rootfs");
