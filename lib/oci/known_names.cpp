@@ -14,12 +14,15 @@ constexpr auto list(T... names) {
 constexpr auto hooks =
     list("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop");
 
+// agent/setup/mount_options.cpp; those of the superblock are read by the kernel (fsconfig(2)).
 constexpr auto options =
-    list("async", "atime", "bind", "dev", "diratime", "dirsync", "exec", "mand", "noatime", "nodev",
-         "nodiratime", "noexec", "nomand", "norelatime", "nostrictatime", "nosuid", "private",
-         "rbind", "rdev", "relatime", "remount", "rexec", "rnodev", "rnoexec", "rnosuid", "ro",
-         "rprivate", "rro", "rrw", "rshared", "rslave", "rsuid", "runbindable", "rw", "shared",
-         "slave", "strictatime", "suid", "sync", "tmpcopyup", "unbindable");
+    list("async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "mand",
+         "noatime", "nodev", "nodiratime", "noexec", "nomand", "norelatime", "nostrictatime",
+         "nosuid", "nosymfollow", "private", "ratime", "rbind", "rdev", "rdiratime", "relatime",
+         "remount", "rexec", "rnoatime", "rnodev", "rnodiratime", "rnoexec", "rnorelatime",
+         "rnostrictatime", "rnosuid", "rnosymfollow", "ro", "rprivate", "rrelatime", "rro", "rrw",
+         "rshared", "rslave", "rstrictatime", "rsuid", "rsymfollow", "runbindable", "rw", "shared",
+         "slave", "strictatime", "suid", "symfollow", "sync", "tmpcopyup", "unbindable");
 
 constexpr auto namespaces = list("cgroup", "ipc", "mount", "network", "pid", "uts");
 

@@ -92,7 +92,11 @@ TEST_CASE("hostile: malformed JSON is refused with the place, not the text", "[o
 }
 
 TEST_CASE("hostile: a config.json cut at any byte is refused", "[oci]") {
-  const std::string text = engine_config("docker.json");
+  nlohmann::json document = parse_json(engine_config("docker.json"), "docker.json");
+  // A list of 300 plain words costs most of the time and adds no place worth a cut.
+  auto& names = document["linux"]["seccomp"]["syscalls"][0]["names"];
+  names.erase(names.begin() + 5, names.end());
+  const std::string text = document.dump();
   const std::size_t end = text.rfind('}');
   REQUIRE(is_accepted(text));
   REQUIRE(is_accepted(text.substr(0, end + 1)));
