@@ -101,7 +101,9 @@ void check_seccomp(const Seccomp& seccomp) {
   check_known(seccomp.default_action, seccomp_actions, "linux.seccomp.defaultAction");
   for (const auto& architecture : seccomp.architectures)
     check_known(architecture, seccomp_architectures, "linux.seccomp.architectures");
-  for (const auto& flag : seccomp.flags) check_known(flag, seccomp_flags, "linux.seccomp.flags");
+  for (const auto& flag : seccomp.flags)
+    if (!is_one_of(flag, seccomp_flags))
+      refuse_unsupported("linux.seccomp.flags", quote(flag) + " is");
   for (std::size_t i = 0; i < seccomp.syscalls.size(); ++i)
     check_rule(seccomp.syscalls[i], indexed("linux.seccomp.syscalls", i));
 }
@@ -166,8 +168,11 @@ void check_linux(const Spec& spec) {
   check_paths(section.readonly_paths, "linux.readonlyPaths");
   if (section.rootfs_propagation && !section.rootfs_propagation->empty())
     check_known(*section.rootfs_propagation, propagation_names, "linux.rootfsPropagation");
-  if (section.personality)
+  if (section.personality) {
     check_known(section.personality->domain, personality_domains, "linux.personality.domain");
+    if (!section.personality->flags.empty())
+      refuse_unsupported("linux.personality.flags", "flags are");
+  }
 }
 
 }  // namespace husk::oci

@@ -56,8 +56,7 @@ constexpr auto architectures =
          "SCMP_ARCH_X32", "SCMP_ARCH_X86", "SCMP_ARCH_X86_64");
 
 constexpr auto filter_flags =
-    list("SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC",
-         "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV");
+    list("SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC");
 
 constexpr auto propagation = list("private", "rprivate", "rshared", "rslave", "runbindable",
                                   "shared", "slave", "unbindable");

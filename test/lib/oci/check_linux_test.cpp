@@ -140,7 +140,8 @@ TEST_CASE("check: seccomp takes known words only, and no supervisor", "[oci]") {
         "linux.seccomp.defaultAction: unknown value \"ALLOW\"");
   CHECK(refused([](Seccomp& p) { p.architectures = {"x86"}; }) ==
         "linux.seccomp.architectures: unknown value \"x86\"");
-  CHECK(refused([](Seccomp& p) { p.flags = {"F"}; }) == "linux.seccomp.flags: unknown value \"F\"");
+  CHECK(refusal_after(seccomp([](Seccomp& p) { p.flags = {"F"}; }), Errc::unsupported) ==
+        "linux.seccomp.flags: \"F\" is not supported");
   CHECK(refused([](Seccomp& p) { p.syscalls[0].names.clear(); }) ==
         "linux.seccomp.syscalls[0].names: must not be empty");
   CHECK(refused([](Seccomp& p) { p.syscalls[0].args[0].op = "EQ"; }) ==
@@ -199,6 +200,11 @@ TEST_CASE("check: masked and read-only paths are absolute, words are known", "[o
         "linux.rootfsPropagation: unknown value \"shares\"");
   CHECK(refusal_after([](Linux& section) { section.personality.emplace().domain = "BSD"; }) ==
         "linux.personality.domain: unknown value \"BSD\"");
+  CHECK(refusal_after(
+            [](Linux& section) {
+              section.personality = Personality{.domain = "LINUX", .flags = {"X"}};
+            },
+            Errc::unsupported) == "linux.personality.flags: flags are not supported");
 }
 
 }  // namespace husk::oci::test
