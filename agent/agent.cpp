@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/agent.hpp"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "agent/control_server.hpp"
+#include "agent/dispatch.hpp"
+#include "agent/vsock.hpp"
+#include "lib/base/log.hpp"
+
+namespace husk::agent {
+namespace {
+
+constexpr std::chrono::seconds first_host_patience{60};
+constexpr std::chrono::seconds announce_patience{5};
+
+/// All signals are blocked: none may end PID 1, and SIGCHLD is read like any other input. Children
+/// undo it.
+UniqueFd block_signals() {
+  sigset_t all, child;
+  ::sigfillset(&all);
+  check_sys(::sigprocmask(SIG_SETMASK, &all, nullptr), "sigprocmask");
+  ::signal(SIGPIPE, SIG_IGN);
+  ::sigemptyset(&child);
+  ::sigaddset(&child, SIGCHLD);
+  return UniqueFd{check_sys(::signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd")};
+}
+
+class Agent {
+ public:
+  Agent()
+      : signals_(block_signals()),
+        containers_(loop_, cgroup_parent,
+                    [this](ConnectionId connection, const guestcomm::ContainerExited& exited) {
+                      control_.notify(connection, "container_exited", exited);
+                    }),
+        streams_(loop_),
+        control_(loop_,
+                 {[this](ConnectionId connection, const guestcomm::Request& request, Reply reply) {
+                    dispatch(containers_, streams_, connection, request, std::move(reply));
+                  },
+                  [this](ConnectionId connection) { handle_closed(connection); }}),
+        control_listener_(loop_, guestcomm::control_port,
+                          [this](UniqueFd socket) { control_.adopt(std::move(socket)); }),
+        stream_listener_(loop_, guestcomm::stream_port,
+                         [this](UniqueFd socket) { streams_.adopt(std::move(socket)); }) {
+    loop_.watch(signals_.get(), EPOLLIN, [this](std::uint32_t) { handle_child_signal(); });
+    loop_.after(first_host_patience, [this] { finished_ |= !control_.was_greeted(); });
+  }
+
+  void run() {
+    while (!finished_) loop_.run_once();
+  }
+
+ private:
+  void handle_child_signal() {
+    struct signalfd_siginfo information {};
+    while (::read(signals_.get(), &information, sizeof information) > 0) {
+    }
+    containers_.reap();
+  }
+
+  void handle_closed(ConnectionId connection) {
+    containers_.connection_closed(connection);
+    finished_ |= control_.greeted_connections() == 0;
+  }
+
+  EventLoop loop_;
+  UniqueFd signals_;
+  bool finished_ = false;
+  ContainerTable containers_;
+  PendingStreams streams_;
+  ControlServer control_;
+  VsockListener control_listener_, stream_listener_;
+};
+
+}  // namespace
+
+void serve(const BootOptions& options) {
+  Agent agent;
+  if (options.announce_port) {
+    try {
+      announce(*options.announce_port, announce_patience);
+    } catch (const Error& error) {
+      log(LogLevel::error, error.what());  // the host may come all the same
+    }
+  }
+  agent.run();
+}
+
+}  // namespace husk::agent

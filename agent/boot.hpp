@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// What PID 1 does before anything can run in the guest.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace husk::agent {
+
+/// From the kernel's command line.
+struct BootOptions {
+  std::optional<std::uint32_t> announce_port;  ///< husk.announce=PORT
+  bool debug = false;                          ///< husk.debug
+};
+
+BootOptions parse_command_line(const std::string& command_line);
+
+/// Root, mounts, log, modules, loopback, limits, the shared directory. Throws what the guest cannot
+/// do without; what one container may miss is logged.
+BootOptions boot();
+
+inline constexpr const char* cgroup_parent = "/sys/fs/cgroup/husk";
+
+}  // namespace husk::agent

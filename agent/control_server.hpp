@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// The control connections: frames in, requests to the handler, answers out. Never waits for
+// anybody.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "agent/container.hpp"
+#include "agent/container_table.hpp"
+#include "agent/event_loop.hpp"
+#include "lib/guestcomm/frame.hpp"
+#include "lib/guestcomm/messages.hpp"
+
+namespace husk::agent {
+
+class ControlServer {
+ public:
+  static constexpr std::size_t max_connections = 64;
+  static constexpr std::size_t max_unsent_bytes = 4u
+                                                  << 20;  ///< a peer that does not read is dropped
+  static constexpr std::chrono::seconds hello_patience{10};
+
+  struct Handlers {
+    /// Throws Error or answers `reply`, now or later, once.
+    std::function<void(ConnectionId, const guestcomm::Request&, Reply reply)> request;
+    std::function<void(ConnectionId)> closed;  ///< of a connection that said hello
+  };
+
+  ControlServer(EventLoop& loop, Handlers handlers) : loop_(loop), handlers_(std::move(handlers)) {}
+  ControlServer(const ControlServer&) = delete;
+  ControlServer& operator=(const ControlServer&) = delete;
+  ~ControlServer();
+
+  void adopt(UniqueFd connection);
+  void notify(ConnectionId connection, const std::string& method, const nlohmann::json& params);
+
+  bool was_greeted() const noexcept { return was_greeted_; }  ///< by any connection, ever
+  std::size_t greeted_connections() const;
+
+ private:
+  struct Connection {
+    UniqueFd socket;
+    guestcomm::FrameReader reader;
+    std::string unsent;
+    bool greeted = false;
+    EventLoop::TimerId hello_timer;
+  };
+
+  void handle_ready(ConnectionId id, std::uint32_t events);
+  void receive(ConnectionId id);
+  void handle_frames(ConnectionId id);
+  void handle_request(ConnectionId id, const guestcomm::Request& request);
+  nlohmann::json greet(Connection& connection, const guestcomm::Request& request);
+  void respond(ConnectionId id, const guestcomm::Request& request, nlohmann::json result,
+               const std::optional<Error>& error);
+  void send(ConnectionId id, const std::string& payload);
+  bool flush(Connection& connection);
+  void watch(ConnectionId id);
+  void close(ConnectionId id);
+
+  EventLoop& loop_;
+  Handlers handlers_;
+  std::map<ConnectionId, Connection> connections_;
+  ConnectionId next_id_ = 1;
+  bool was_greeted_ = false;
+};
+
+}  // namespace husk::agent

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a request of the host (lib/guestcomm/messages.hpp) to what it does here.
+#pragma once
+
+#include "agent/container_table.hpp"
+#include "agent/pending_streams.hpp"
+#include "lib/guestcomm/messages.hpp"
+
+namespace husk::agent {
+
+/// Throws Error, or answers `reply` now or later. Everything but hello, which is the connection's.
+void dispatch(ContainerTable& containers, PendingStreams& streams, ConnectionId connection,
+              const guestcomm::Request& request, Reply reply);
+
+}  // namespace husk::agent

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/event_loop.hpp"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+
+#include "lib/base/error.hpp"
+
+namespace husk::agent {
+
+using std::chrono::milliseconds;
+
+EventLoop::EventLoop() : epoll_(check_sys(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {}
+
+void EventLoop::watch(int fd, std::uint32_t events, OnReady on_ready) {
+  struct epoll_event event {};
+  event.events = events;
+  event.data.fd = fd;
+  const int operation = watched_.contains(fd) ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+  check_sys(::epoll_ctl(epoll_.get(), operation, fd, &event), "epoll_ctl");
+  watched_[fd] = std::make_shared<OnReady>(std::move(on_ready));
+}
+
+void EventLoop::forget(int fd) noexcept {
+  if (watched_.erase(fd) != 0) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+}
+
+EventLoop::TimerId EventLoop::after(milliseconds delay, std::function<void()> on_timeout) {
+  const TimerId timer{Clock::now() + delay, next_timer_++};
+  timers_.emplace(timer, std::move(on_timeout));
+  return timer;
+}
+
+void EventLoop::cancel(const TimerId& timer) noexcept { timers_.erase(timer); }
+
+int EventLoop::wait_milliseconds(milliseconds patience) const {
+  if (timers_.empty()) return static_cast<int>(patience.count());
+  // Rounded up, or the loop would spin through the last fraction of a millisecond.
+  const auto until = std::chrono::ceil<milliseconds>(timers_.begin()->first.first - Clock::now());
+  const auto bounded = std::max(until, milliseconds{0});
+  return static_cast<int>(patience.count() < 0 ? bounded.count()
+                                               : std::min(bounded, patience).count());
+}
+
+void EventLoop::run_once(milliseconds patience) {
+  struct epoll_event event {};
+  // One event at a time: a handler may close descriptors whose numbers come back at once, and an
+  // event fetched earlier would then reach the wrong owner. The kernel's ready list goes round, so
+  // this is fair.
+  const int count = ::epoll_wait(epoll_.get(), &event, 1, wait_milliseconds(patience));
+  if (count < 0 && errno != EINTR) throw_errno("epoll_wait");
+  if (count == 1) {
+    const auto found = watched_.find(event.data.fd);
+    if (found != watched_.end()) {
+      const std::shared_ptr<OnReady> on_ready = found->second;  // it may forget itself
+      (*on_ready)(event.events);
+    }
+  }
+  run_timers();
+}
+
+void EventLoop::run_timers() {
+  const Clock::time_point now = Clock::now();
+  while (!timers_.empty() && timers_.begin()->first.first <= now) {
+    const std::function<void()> on_timeout = std::move(timers_.begin()->second);
+    timers_.erase(timers_.begin());
+    on_timeout();
+  }
+}
+
+}  // namespace husk::agent

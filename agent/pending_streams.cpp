@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/pending_streams.hpp"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "lib/base/error.hpp"
+#include "lib/base/log.hpp"
+
+namespace husk::agent {
+namespace {
+
+constexpr std::string_view header_start = "HUSK-STREAM ";
+constexpr std::size_t token_length = 32;
+constexpr std::size_t header_length = header_start.size() + token_length + 1;
+constexpr std::string_view answer = "OK\n";
+
+}  // namespace
+
+std::string parse_stream_header(const std::string& header) {
+  if (header.size() != header_length || !header.starts_with(header_start) ||
+      header.back() != '\n') {
+    return {};
+  }
+  const std::string token = header.substr(header_start.size(), token_length);
+  const bool valid = token.find_first_not_of("0123456789abcdef") == std::string::npos;
+  return valid ? token : std::string{};
+}
+
+PendingStreams::~PendingStreams() {
+  while (!connections_.empty()) drop(connections_.begin()->first);
+}
+
+void PendingStreams::drop(int fd) noexcept {
+  const auto found = connections_.find(fd);
+  if (found == connections_.end()) return;
+  loop_.forget(fd);
+  loop_.cancel(found->second.expiry);
+  connections_.erase(found);
+}
+
+void PendingStreams::adopt(UniqueFd connection) {
+  if (connections_.size() >= max_streams) {
+    log(LogLevel::warning, "too many waiting streams, one is refused");
+    return;
+  }
+  const int fd = connection.get();
+  const auto expiry = loop_.after(lifetime, [this, fd] { drop(fd); });
+  connections_[fd] = {std::move(connection), {}, {}, expiry};
+  loop_.watch(fd, EPOLLIN, [this, fd](std::uint32_t) { read_header(fd); });
+}
+
+void PendingStreams::read_header(int fd) {
+  Connection& connection = connections_.at(fd);
+  std::array<char, header_length> chunk{};
+  // Never past the header: what follows is the container's stdin.
+  const std::size_t missing = header_length - connection.header.size();
+  const ssize_t count = ::recv(fd, chunk.data(), missing, 0);
+  if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (count > 0) {
+    connection.header.append(chunk.data(), static_cast<std::size_t>(count));
+    if (connection.header.size() < header_length) return;
+    if (accept_header(connection)) return;
+  }
+  drop(fd);
+}
+
+bool PendingStreams::accept_header(Connection& connection) {
+  std::string token = parse_stream_header(connection.header);
+  if (token.empty() || contains(token)) {
+    log(LogLevel::warning, "stream connection with a bad header or token is dropped");
+    return false;
+  }
+  if (::send(connection.socket.get(), answer.data(), answer.size(), MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(answer.size())) {
+    return false;
+  }
+  loop_.forget(connection.socket.get());  // data and end of file wait for the container
+  connection.token = std::move(token);
+  return true;
+}
+
+PendingStreams::Connections::const_iterator PendingStreams::find(const std::string& token) const {
+  return std::find_if(connections_.begin(), connections_.end(), [&](const auto& entry) {
+    return !entry.second.token.empty() && entry.second.token == token;
+  });
+}
+
+UniqueFd PendingStreams::claim(const std::string& token) {
+  const auto found = find(token);
+  if (found == connections_.end()) {
+    throw Error(Errc::not_found, "no stream connection waits with this token");
+  }
+  Connection& connection = connections_.at(found->first);
+  UniqueFd socket = std::move(connection.socket);
+  loop_.cancel(connection.expiry);
+  connections_.erase(found);
+  return socket;
+}
+
+}  // namespace husk::agent

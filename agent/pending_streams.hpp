@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stream connections that wait for the container they belong to.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <string>
+
+#include "agent/event_loop.hpp"
+#include "lib/base/unique_fd.hpp"
+
+namespace husk::agent {
+
+class PendingStreams {
+ public:
+  static constexpr std::size_t max_streams = 64;
+  static constexpr std::chrono::seconds lifetime{30};
+
+  explicit PendingStreams(EventLoop& loop) : loop_(loop) {}
+  PendingStreams(const PendingStreams&) = delete;
+  PendingStreams& operator=(const PendingStreams&) = delete;
+  ~PendingStreams();
+
+  /// Reads its header line; closed without one, with a bad one, with a token in use, or when there
+  /// are too many.
+  void adopt(UniqueFd connection);
+
+  bool contains(const std::string& token) const { return find(token) != connections_.end(); }
+  /// Gives the connection away. Throws not_found.
+  UniqueFd claim(const std::string& token);
+
+ private:
+  struct Connection {
+    UniqueFd socket;
+    std::string header;  ///< as far as received
+    std::string token;   ///< once the header is complete
+    EventLoop::TimerId expiry;
+  };
+  using Connections = std::map<int, Connection>;  ///< by descriptor
+
+  Connections::const_iterator find(const std::string& token) const;
+  void read_header(int fd);
+  bool accept_header(Connection& connection);
+  void drop(int fd) noexcept;
+
+  EventLoop& loop_;
+  Connections connections_;
+};
+
+/// The token of "HUSK-STREAM <32 lower-case hex digits>\n"; empty if it is anything else. Pure.
+std::string parse_stream_header(const std::string& header);
+
+}  // namespace husk::agent

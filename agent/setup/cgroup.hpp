@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cgroup (version 2) of one container.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "lib/base/unique_fd.hpp"
+
+namespace husk::agent {
+
+/// Makes `parent` and passes every controller of the guest on to what is below it. Call once.
+void prepare_cgroup_parent(const std::filesystem::path& parent);
+
+class Cgroup {
+ public:
+  /// Makes <parent>/<id>. Throws already_exists or system.
+  Cgroup(const std::filesystem::path& parent, const std::string& id);
+  Cgroup(const Cgroup&) = delete;
+  Cgroup& operator=(const Cgroup&) = delete;
+  ~Cgroup();  ///< kills what is in it; the directory stays if something does not die at once
+
+  int directory_fd() const noexcept { return directory_.get(); }  ///< for CLONE_INTO_CGROUP
+  void kill() noexcept;                  ///< SIGKILL for every process, those being forked included
+  std::vector<pid_t> processes() const;  ///< with those of groups the container made below
+  bool remove() noexcept;                ///< true once it is gone; false: processes are still in it
+
+ private:
+  std::filesystem::path path_;
+  UniqueFd directory_;
+};
+
+}  // namespace husk::agent

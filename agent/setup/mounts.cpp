@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/setup/mounts.hpp"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "agent/setup/copy_tree.hpp"
+#include "agent/setup/mount_calls.hpp"
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+
+namespace husk::agent {
+namespace {
+
+bool is_directory(int fd) {
+  struct stat status {};
+  check_sys(::fstat(fd, &status), "stat");
+  return S_ISDIR(status.st_mode);
+}
+
+/// Holds nothing if there is no such path.
+UniqueFd find_in_root(int root_fd, const std::string& path, int flags) {
+  try {
+    return open_in_root(root_fd, path, flags);
+  } catch (const Error& error) {
+    if (error.sys_errno() == ENOENT) return {};
+    throw;
+  }
+}
+
+UniqueFd directory_target(int root_fd, const std::string& path) {
+  if (UniqueFd there = find_in_root(root_fd, path, O_PATH | O_DIRECTORY)) return there;
+  make_directories_in_root(root_fd, path, 0755);
+  // Opened again: the last component may be a mount point or a symbolic link.
+  return open_in_root(root_fd, path, O_PATH | O_DIRECTORY);
+}
+
+UniqueFd file_target(int root_fd, const std::string& path) {
+  if (UniqueFd there = find_in_root(root_fd, path, O_PATH)) return there;
+  const std::size_t slash = path.find_last_not_of('/');
+  const std::string trimmed = path.substr(0, slash == std::string::npos ? 0 : slash + 1);
+  make_directories_in_root(root_fd, trimmed.substr(0, trimmed.find_last_of('/') + 1), 0755);
+  open_in_root(root_fd, trimmed, O_CREAT | O_RDONLY | O_NONBLOCK | O_NOCTTY, 0755);
+  return open_in_root(root_fd, trimmed, O_PATH);
+}
+
+/// proc and sysfs only on a real directory: an image whose /proc is a link elsewhere would leave
+/// the masked paths unmasked (CVE-2019-19921).
+void check_ordinary_directory(int root_fd, const oci::Mount& mount) {
+  const UniqueFd link = find_in_root(root_fd, mount.destination, O_PATH | O_NOFOLLOW);
+  if (link && !is_directory(link.get())) {
+    throw Error(Errc::invalid_argument, "filesystem \"" + mount.type.value_or("") +
+                                            "\" must be mounted on ordinary directory");
+  }
+}
+
+void apply_changes(int mount_fd, const MountOptions& options) {
+  set_attributes(mount_fd, options.attributes, false);
+  set_attributes(mount_fd, options.tree_attributes, true);
+  for (const PropagationChange& change : options.propagation) set_propagation(mount_fd, change);
+}
+
+void bind(int root_fd, const oci::Mount& mount, const MountOptions& options) {
+  const std::string& source = mount.source.value_or("");
+  const UniqueFd from{check_sys(::open(source.c_str(), O_PATH | O_CLOEXEC), "open " + source)};
+  const UniqueFd target = is_directory(from.get()) ? directory_target(root_fd, mount.destination)
+                                                   : file_target(root_fd, mount.destination);
+  const UniqueFd copy = clone_mount(from.get(), "", options.recursive_bind);
+  attach_mount(copy.get(), target.get());
+  apply_changes(copy.get(), options);
+}
+
+void remount(int root_fd, const oci::Mount& mount, const MountOptions& options) {
+  const UniqueFd target = open_in_root(root_fd, mount.destination, O_PATH);
+  apply_changes(target.get(), options);
+}
+
+/// A container in a user namespace does not own the guest's network, and sysfs shows that: it gets
+/// a copy of the agent's.
+UniqueFd sysfs_or_copy(const oci::Mount& mount, const MountOptions& options) {
+  try {
+    return new_filesystem("sysfs", mount.source.value_or("sysfs"), options);
+  } catch (const Error& error) {
+    if (error.sys_errno() != EPERM) throw;
+    return clone_mount(AT_FDCWD, "/sys", true);
+  }
+}
+
+UniqueFd make_filesystem(const oci::Mount& mount, const std::string& type,
+                         const MountOptions& options) {
+  if (type == "sysfs") return sysfs_or_copy(mount, options);
+  if (type == "cgroup" || type == "cgroup2") {
+    // Options of version 1 (controller names) mean nothing to version 2.
+    MountOptions plain = options;
+    plain.filesystem.clear();
+    return new_filesystem("cgroup2", "cgroup", plain);
+  }
+  return new_filesystem(type, mount.source.value_or(type), options);
+}
+
+/// A bare option like "nr_inodes" is the file system's, but words of other programs are not: what
+/// the agent makes is limited to file systems that hold nothing of the guest's.
+void check_type(const std::string& type) {
+  static const std::vector<std::string> known{"proc",   "sysfs",  "tmpfs",  "devpts",
+                                              "mqueue", "cgroup", "cgroup2"};
+  if (std::find(known.begin(), known.end(), type) == known.end()) {
+    throw Error(Errc::unsupported, "file system type " + type + " is not supported");
+  }
+}
+
+UniqueFd mount_filesystem(int root_fd, const oci::Mount& mount, MountOptions options) {
+  const std::string type = mount.type.value_or("");
+  check_type(type);
+  if (type == "proc" || type == "sysfs") check_ordinary_directory(root_fd, mount);
+  const UniqueFd target = directory_target(root_fd, mount.destination);
+  UniqueFd made = make_filesystem(mount, type, options);
+  if (type == "tmpfs" && options.copy_up) copy_tree(target.get(), made.get());
+  // A tmpfs (/dev above all) is filled before it becomes read-only.
+  const bool seal_later = type == "tmpfs" && (options.attributes.set & MOUNT_ATTR_RDONLY) != 0;
+  if (seal_later) options.attributes.set &= ~std::uint64_t{MOUNT_ATTR_RDONLY};
+  attach_mount(made.get(), target.get());
+  apply_changes(made.get(), options);
+  return seal_later ? std::move(made) : UniqueFd{};
+}
+
+UniqueFd apply_mount(int root_fd, const oci::Mount& mount) {
+  const MountOptions options = parse_mount_options(mount.options);
+  if (!mount.uid_mappings.empty() || !mount.gid_mappings.empty()) {
+    throw Error(Errc::unsupported, "id-mapped mounts are not supported");
+  }
+  if (options.remount) {
+    remount(root_fd, mount, options);
+  } else if (options.bind || mount.type == "bind") {
+    bind(root_fd, mount, options);
+  } else {
+    return mount_filesystem(root_fd, mount, options);
+  }
+  return {};
+}
+
+}  // namespace
+
+std::vector<UniqueFd> apply_mounts(int root_fd, const oci::Spec& spec) {
+  std::vector<UniqueFd> to_seal;
+  for (const oci::Mount& mount : spec.mounts) {
+    UniqueFd sealable =
+        step("mount " + mount.source.value_or(mount.type.value_or("")) + " at " + mount.destination,
+             [&] { return apply_mount(root_fd, mount); });
+    if (sealable) to_seal.push_back(std::move(sealable));
+  }
+  return to_seal;
+}
+
+void seal_mounts(const std::vector<UniqueFd>& mounts) {
+  for (const UniqueFd& mount : mounts) set_attributes(mount.get(), {MOUNT_ATTR_RDONLY, 0}, false);
+}
+
+}  // namespace husk::agent

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the kernel schedules, limits and sacrifices a process by.
+#pragma once
+
+#include <sys/types.h>
+
+#include "lib/oci/spec.hpp"
+
+namespace husk::agent {
+
+void apply_rlimits(pid_t pid, const std::vector<oci::Rlimit>& rlimits);
+void apply_oom_score_adj(pid_t pid, int value);
+void apply_scheduler(const oci::Scheduler& scheduler);
+void apply_io_priority(const oci::IoPriority& priority);
+void apply_personality(const oci::Personality& personality);
+
+}  // namespace husk::agent

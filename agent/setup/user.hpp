@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who the container's process is, and what its environment says about that.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/oci/spec.hpp"
+
+namespace husk::agent {
+
+/// Groups, group and user. With PR_SET_KEEPCAPS on, so that apply_capabilities decides what stays.
+void apply_user(const oci::User& user);
+
+/// The home directory of `uid` in the text of a passwd file; empty if it has none.
+std::optional<std::string> find_home(std::string_view passwd, std::uint32_t uid);
+
+/// process.env with HOME added, as runc does, from the image's /etc/passwd ("/" if that does not
+/// know).
+std::vector<std::string> complete_environment(int root_fd, const oci::Process& process);
+
+}  // namespace husk::agent

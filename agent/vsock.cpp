@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/vsock.hpp"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+// After sys/socket.h, which it leans on.
+#include <linux/vm_sockets.h>
+
+#include <string>
+
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+#include "lib/base/log.hpp"
+#include "lib/guestcomm/messages.hpp"
+
+namespace husk::agent {
+namespace {
+
+constexpr int backlog = 128;
+
+struct sockaddr_vm address(std::uint32_t cid, std::uint32_t port) {
+  struct sockaddr_vm made {};
+  made.svm_family = AF_VSOCK;
+  made.svm_cid = cid;
+  made.svm_port = port;
+  return made;
+}
+
+UniqueFd make_socket() {
+  return UniqueFd{check_sys(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0), "vsock socket")};
+}
+
+}  // namespace
+
+VsockListener::VsockListener(EventLoop& loop, std::uint32_t port,
+                             std::function<void(UniqueFd)> on_accept)
+    : loop_(loop), socket_(make_socket()), on_accept_(std::move(on_accept)) {
+  const struct sockaddr_vm local = address(VMADDR_CID_ANY, port);
+  check_sys(::bind(socket_.get(), reinterpret_cast<const struct sockaddr*>(&local), sizeof local),
+            "bind vsock port " + std::to_string(port));
+  check_sys(::listen(socket_.get(), backlog), "listen on vsock port " + std::to_string(port));
+  loop_.watch(socket_.get(), EPOLLIN, [this](std::uint32_t) { accept_one(); });
+}
+
+VsockListener::~VsockListener() { loop_.forget(socket_.get()); }
+
+void VsockListener::accept_one() {
+  struct sockaddr_vm peer {};
+  socklen_t length = sizeof peer;
+  UniqueFd connection{::accept4(socket_.get(), reinterpret_cast<struct sockaddr*>(&peer), &length,
+                                SOCK_CLOEXEC | SOCK_NONBLOCK)};
+  if (!connection) return;  // gone already, or no descriptor left: the next event tries again
+  if (peer.svm_cid != guestcomm::host_cid) {
+    log(LogLevel::warning, "connection from cid " + std::to_string(peer.svm_cid) + " refused");
+    return;
+  }
+  on_accept_(std::move(connection));
+}
+
+void announce(std::uint32_t port, std::chrono::seconds patience) {
+  const UniqueFd socket = make_socket();
+  struct timeval timeout {};
+  timeout.tv_sec = patience.count();
+  ::setsockopt(socket.get(), AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &timeout, sizeof timeout);
+  const struct sockaddr_vm host = address(guestcomm::host_cid, port);
+  step("announce", [&] {
+    check_sys(::connect(socket.get(), reinterpret_cast<const struct sockaddr*>(&host), sizeof host),
+              "connect to host port " + std::to_string(port));
+    write_all(socket.get(), "HUSK-AGENT " + std::to_string(guestcomm::protocol_version) + "\n");
+  });
+}
+
+}  // namespace husk::agent

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The guest's ends of AF_VSOCK.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+
+#include "agent/event_loop.hpp"
+#include "lib/base/unique_fd.hpp"
+
+namespace husk::agent {
+
+/// Listens from construction on and hands every connection of the host to `on_accept`,
+/// non-blocking. Connections from anywhere else (a container can connect to its own CID) are closed
+/// at once.
+class VsockListener {
+ public:
+  VsockListener(EventLoop& loop, std::uint32_t port, std::function<void(UniqueFd)> on_accept);
+  VsockListener(const VsockListener&) = delete;
+  VsockListener& operator=(const VsockListener&) = delete;
+  ~VsockListener();
+
+ private:
+  void accept_one();
+
+  EventLoop& loop_;
+  UniqueFd socket_;
+  std::function<void(UniqueFd)> on_accept_;
+};
+
+/// Tells the host that this guest listens; throws system.
+void announce(std::uint32_t port, std::chrono::seconds patience);
+
+}  // namespace husk::agent
