@@ -114,7 +114,7 @@ void bring_loopback_up() {
 void mount_share() {
   std::filesystem::create_directories(guestcomm::share_mount_point);
   check_sys(
-      ::mount(guestcomm::share_tag, guestcomm::share_mount_point, "virtiofs", MS_NODEV, nullptr),
+      ::mount(guestcomm::share_tag, guestcomm::share_mount_point, "virtiofs", 0, nullptr),
       std::string("mount share at ") + guestcomm::share_mount_point);
 }
 
