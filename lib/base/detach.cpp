@@ -23,14 +23,23 @@ void move_to_root_cgroups() {
   for (std::string line; std::getline(table, line);) {
     if (line.find(" - cgroup") == std::string::npos) continue;
     std::istringstream fields(line);
-    std::string skipped, mount_point;
-    for (int field = 0; field < 4; ++field) fields >> skipped;
-    fields >> mount_point;
+    std::string id, parent, device, root, mount_point;
+    fields >> id >> parent >> device >> root >> mount_point;
+    if (root != "/") continue;  // a part of a hierarchy, bound somewhere
     try {
       write_existing(mount_point + "/cgroup.procs", "0");
     } catch (const Error&) {
       continue;  // not allowed here: then it stays where it is
     }
+  }
+}
+
+/// Callers give containers, and sometimes themselves, scores that are not meant for a daemon.
+void reset_oom_score() {
+  try {
+    write_existing("/proc/self/oom_score_adj", "0");
+  } catch (const Error&) {
+    // Lowering it may be forbidden; then it keeps the caller's.
   }
 }
 
@@ -60,6 +69,7 @@ void detach_process(const std::vector<int>& keep) {
   for (const int stream : {0, 1, 2}) check_sys(::dup2(null.get(), stream), "dup2");
   close_other_descriptors(keep);
   move_to_root_cgroups();
+  reset_oom_score();
 }
 
 }  // namespace husk

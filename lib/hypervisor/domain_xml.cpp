@@ -2,47 +2,19 @@
 #include "lib/hypervisor/domain_xml.hpp"
 
 #include "lib/base/error.hpp"
+#include "lib/hypervisor/xml_text.hpp"
 
 namespace husk::hypervisor {
 namespace {
 
-std::string escape(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '&':
-        out += "&amp;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&apos;";
-        break;
-      default:
-        // XML 1.0 has no way to write them.
-        if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') {
-          throw Error(Errc::invalid_argument, "control character in the VM's configuration");
-        }
-        out += c;
-    }
-  }
-  return out;
-}
-
 std::string element(const std::string& name, const std::string& text) {
-  return "<" + name + ">" + escape(text) + "</" + name + ">";
+  return "<" + name + ">" + xml_escape(text) + "</" + name + ">";
 }
 
 std::string os_part(const VmConfig& c) {
   std::string xml = "<os><type arch='x86_64' machine='q35'>hvm</type>";
-  if (!c.firmware.empty()) xml += "<loader type='rom'>" + escape(c.firmware.string()) + "</loader>";
+  if (!c.firmware.empty())
+    xml += "<loader type='rom'>" + xml_escape(c.firmware.string()) + "</loader>";
   return xml + element("kernel", c.kernel.string()) + element("initrd", c.initrd.string()) +
          element("cmdline", c.kernel_arguments) + "</os>";
 }
@@ -52,24 +24,36 @@ std::string cpu_part(const VmConfig& c) {
                                            : "<cpu mode='maximum'/>";
 }
 
-std::string shared_directory_part(const SharedDirectory& directory) {
+/// Directly on the root complex: a port of its own for each device, libvirt's default, is one more
+/// bridge for the guest to scan at boot. Slots 1 and 0x1f are libvirt's.
+std::string pci_address(unsigned slot) {
+  return "<address type='pci' domain='0x0000' bus='0x00' slot='" + std::to_string(slot) +
+         "' function='0x0'/>";
+}
+constexpr unsigned balloon_slot = 2, vsock_slot = 3, first_shared_slot = 4;
+
+std::string shared_directory_part(const SharedDirectory& directory, unsigned slot) {
   // accessmode passthrough: owners and modes are the guest's; xattr: security.capability and the
   // like.
   return "<filesystem type='mount' accessmode='passthrough'><driver type='virtiofs' queue='1024'/>"
          "<binary xattr='on'/>"
          "<source dir='" +
-         escape(directory.source.string()) + "'/><target dir='" + escape(directory.tag) +
-         "'/></filesystem>";
+         xml_escape(directory.source.string()) + "'/><target dir='" + xml_escape(directory.tag) +
+         "'/>" + pci_address(slot) + "</filesystem>";
 }
 
 std::string devices_part(const VmConfig& c) {
   std::string xml =
       "<devices><controller type='usb' model='none'/><input type='keyboard' bus='ps2'/>"
-      "<memballoon model='virtio' freePageReporting='on'/>";
-  xml += "<serial type='file'><source path='" + escape(c.console_log.string()) + "'/></serial>";
-  for (const SharedDirectory& directory : c.shared_directories)
-    xml += shared_directory_part(directory);
-  if (!c.vsock.vhost_user_socket) xml += "<vsock model='virtio'><cid auto='yes'/></vsock>";
+      "<memballoon model='virtio' freePageReporting='on'>" +
+      pci_address(balloon_slot) + "</memballoon>";
+  xml += "<serial type='file'><source path='" + xml_escape(c.console_log.string()) + "'/></serial>";
+  unsigned slot = first_shared_slot;
+  for (const SharedDirectory& directory : c.shared_directories) {
+    xml += shared_directory_part(directory, slot++);
+  }
+  if (!c.vsock.vhost_user_socket)
+    xml += "<vsock model='virtio'><cid auto='yes'/>" + pci_address(vsock_slot) + "</vsock>";
   return xml + "</devices>";
 }
 
@@ -80,11 +64,12 @@ std::string command_line_part(const VmConfig& c) {
   if (path.find(',') != std::string::npos) {
     throw Error(Errc::invalid_argument, "vsock socket path " + path + " contains a comma");
   }
-  const std::string arguments[] = {"-chardev", "socket,id=husk-vsock,path=" + path, "-device",
-                                   "vhost-user-vsock-pci,chardev=husk-vsock"};
+  const std::string arguments[] = {
+      "-chardev", "socket,id=husk-vsock,path=" + path, "-device",
+      "vhost-user-vsock-pci,chardev=husk-vsock,bus=pcie.0,addr=" + std::to_string(vsock_slot)};
   std::string xml = "<qemu:commandline>";
   for (const std::string& argument : arguments)
-    xml += "<qemu:arg value='" + escape(argument) + "'/>";
+    xml += "<qemu:arg value='" + xml_escape(argument) + "'/>";
   return xml + "</qemu:commandline>";
 }
 

@@ -61,7 +61,7 @@ std::string neutralize(std::string text) {
   }};
   for (const auto& [from, to] : phrases) replace_all(text, from, to);
   for (char& c : text) {
-    if (static_cast<unsigned char>(c) < ' ') c = ' ';
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = ' ';
   }
   return text.substr(0, max_error_bytes);
 }
@@ -78,6 +78,11 @@ Error libvirt_error(const std::string& doing) {
   const std::string text =
       error != nullptr && error->message != nullptr ? error->message : "unknown error";
   return {Errc::system, doing + ": " + neutralize(text)};
+}
+
+bool is_no_domain_error() {
+  const virErrorPtr error = libvirt().get_last_error();
+  return error != nullptr && error->code == VIR_ERR_NO_DOMAIN;
 }
 
 }  // namespace husk::hypervisor

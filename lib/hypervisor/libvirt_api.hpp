@@ -32,6 +32,9 @@ const LibvirtApi& libvirt();
 /// take for a missing or forbidden command (contract section 2).
 Error libvirt_error(const std::string& doing);
 
+/// Whether the last error says that there is no such domain.
+bool is_no_domain_error();
+
 struct ConnectionDeleter {
   void operator()(virConnectPtr connection) const noexcept { libvirt().connect_close(connection); }
 };

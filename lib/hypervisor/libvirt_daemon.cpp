@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -28,6 +29,7 @@ using namespace std::chrono_literals;
 constexpr const char* log_socket = "/run/libvirt/virtlogd-sock";
 constexpr const char* daemon_sockets[] = {"/run/libvirt/libvirt-sock",
                                           "/run/libvirt/virtqemud-sock"};
+constexpr const char* lock_directory = "/run/husk-vm";  // root's, unlike /run/lock
 constexpr auto patience = 30s;
 
 bool listens(const char* path) {
@@ -50,68 +52,104 @@ bool wait_for(Condition&& condition) {
   return true;
 }
 
-/// The program daemonizes itself; its first process, our child, ends when the daemon is ready.
+/// Runs the daemon and reaps for it, until it has ended. libvirt's QEMU processes become orphans,
+/// and libvirt waits until those it ends are reaped: where pid 1 is no real init (a container's,
+/// this project's build machine's) that takes half a minute or for ever, and every start and stop
+/// of a VM with it.
+[[noreturn]] void keep_daemon(const std::string& program, const std::string& timeout) {
+  try {
+    detach_process({});
+    ::prctl(PR_SET_NAME, "husk-libvirt", 0, 0, 0);
+    check_sys(::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "become a subreaper");
+    const pid_t daemon = check_sys(::fork(), "fork");
+    if (daemon == 0) {
+      const char* const arguments[] = {program.c_str(), "--timeout", timeout.c_str(), nullptr};
+      const char* const environment[] = {
+          "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
+          nullptr};
+      ::execve(program.c_str(), const_cast<char**>(arguments), const_cast<char**>(environment));
+      ::_exit(127);
+    }
+    // To the last child: virtiofsd and QEMU may outlive a daemon that was killed.
+    while (::wait(nullptr) > 0 || errno == EINTR) continue;
+  } catch (const std::exception&) {
+    ::_exit(126);
+  }
+  ::_exit(0);
+}
+
 void start_daemon(const std::string& program, std::chrono::seconds idle_timeout) {
   if (::access(program.c_str(), X_OK) != 0) {
     throw Error(Errc::unsupported, "libvirt is not installed (" + program +
                                        " is missing); install libvirt-daemon-system");
   }
   const std::string timeout = std::to_string(idle_timeout.count());
+  // Twice: the first child ends at once, so that the daemon is no child of this process that it
+  // would have to wait for.
   const pid_t child = check_sys(::fork(), "fork");
   if (child == 0) {
-    try {
-      detach_process({});
-      const char* const arguments[] = {program.c_str(), "--daemon", "--timeout", timeout.c_str(),
-                                       nullptr};
-      const char* const environment[] = {
-          "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
-          nullptr};
-      ::execve(program.c_str(), const_cast<char**>(arguments), const_cast<char**>(environment));
-    } catch (const std::exception&) {
-      ::_exit(126);
-    }
-    ::_exit(127);
+    if (::fork() == 0) keep_daemon(program, timeout);
+    ::_exit(0);
   }
-  int status = 0;
-  check_sys(::waitpid(child, &status, 0), "waitpid");
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    throw Error(Errc::system,
-                program + " --daemon could not be started (status " + std::to_string(status) + ")");
-  }
+  check_sys(::waitpid(child, nullptr, 0), "waitpid");
+}
+
+bool runs_systemd() { return std::filesystem::exists("/run/systemd/system"); }
+
+/// Where the one daemon for everything is not installed, the one for QEMU alone is asked for.
+std::vector<std::string> socket_units() {
+  const bool monolithic = ::access("/usr/sbin/libvirtd", X_OK) == 0;
+  return {"start", "virtlogd.socket", monolithic ? "libvirtd.socket" : "virtqemud.socket"};
 }
 
 void start_by_systemd() {
   const SubprocessResult result =
       run_subprocess({.program = "/usr/bin/systemctl",
-                      .arguments = {"start", "virtlogd.socket", "libvirtd.socket"},
+                      .arguments = socket_units(),
                       .argv0 = {},
                       .environment = std::vector<std::string>{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
                       .stdin_text = {},
                       .timeout = patience});
   if (result.status != 0) {
-    throw Error(Errc::unsupported,
-                "systemctl start libvirtd.socket failed; is libvirt-daemon-system installed?");
+    throw Error(Errc::unsupported, "systemctl start virtlogd.socket " + socket_units().back() +
+                                       " failed; is libvirt-daemon-system installed?");
   }
 }
+
+void start_alone(std::chrono::seconds idle_timeout) {
+  if (!listens(log_socket)) start_daemon("/usr/sbin/virtlogd", idle_timeout);
+  if (!wait_for([] { return listens(log_socket); }))
+    throw Error(Errc::timed_out, "virtlogd was started but does not listen");
+  if (!daemon_listens()) start_daemon("/usr/sbin/libvirtd", idle_timeout);
+}
+
+/// Two husks that start at once must not both start it. The lock stays: removing a lock file is a
+/// race.
+UniqueFd lock_daemon_start() {
+  if (::mkdir(lock_directory, 0711) != 0 && errno != EEXIST)
+    throw_errno(std::string("make directory ") + lock_directory);
+  const std::string path = std::string(lock_directory) + "/libvirt.lock";
+  UniqueFd lock{check_sys(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600),
+                          "open " + path)};
+  if (!wait_for([&] { return ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0; }))
+    throw Error(Errc::timed_out, path + ": another husk holds it");
+  return lock;
+}
+
+/// Every VM's console goes through virtlogd. Without systemd it ends when it was idle too long,
+/// and then libvirtd alone is not enough.
+bool is_ready() { return daemon_listens() && (runs_systemd() || listens(log_socket)); }
 
 }  // namespace
 
 void ensure_libvirt_daemon(std::chrono::seconds idle_timeout) {
-  if (daemon_listens()) return;
-  // Two husks that start at once must not both start it. The lock is left in /run: removing a lock
-  // file is a race.
-  const UniqueFd lock{
-      check_sys(::open("/run/lock/husk-libvirt", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600),
-                "open /run/lock/husk-libvirt")};
-  check_sys(::flock(lock.get(), LOCK_EX), "lock /run/lock/husk-libvirt");
-  if (daemon_listens()) return;
-  if (std::filesystem::exists("/run/systemd/system")) {
+  if (is_ready()) return;
+  const UniqueFd lock = lock_daemon_start();
+  if (is_ready()) return;
+  if (runs_systemd()) {
     start_by_systemd();
   } else {
-    if (!listens(log_socket)) start_daemon("/usr/sbin/virtlogd", idle_timeout);
-    if (!wait_for([] { return listens(log_socket); }))
-      throw Error(Errc::timed_out, "virtlogd was started but does not listen");
-    start_daemon("/usr/sbin/libvirtd", idle_timeout);
+    start_alone(idle_timeout);
   }
   if (!wait_for(daemon_listens))
     throw Error(Errc::timed_out, "libvirtd was started but does not listen");

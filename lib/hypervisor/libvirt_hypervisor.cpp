@@ -17,6 +17,14 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* run_directory = "/run/libvirt/qemu";
+constexpr const char* log_directory = "/var/log/libvirt/qemu";
+
+/// libvirt writes one log for each name and never removes it; husk's names are used once.
+void remove_log(const std::string& name) {
+  if (name.empty() || name.find('/') != std::string::npos) return;
+  std::error_code ignored;
+  fs::remove(fs::path(log_directory) / (name + ".log"), ignored);
+}
 
 ProcessIdentity read_pid_file(const fs::path& path) {
   const std::string text = read_file(path, 64);
@@ -62,29 +70,39 @@ class LibvirtHypervisor : public Hypervisor {
     const std::string xml = qemu_domain_xml(config);
     // Transient, and without autodestroy: the VM outlives this command.
     const Domain domain{libvirt().domain_create_xml(connection_.get(), xml.c_str(), 0)};
-    if (!domain) throw libvirt_error("libvirt");
+    if (!domain) {
+      const Error error = libvirt_error("libvirt");  // before anything else changes the last error
+      remove_log(config.name);
+      throw error;
+    }
     try {
       return describe(domain.get(), config);
     } catch (...) {
       libvirt().domain_destroy(domain.get());
+      remove_log(config.name);
       throw;
     }
   }
 
   void destroy(const std::string& name) override {
+    // libvirt returns when QEMU and virtiofsd are gone; a domain it does not know has none left.
     const Domain domain = look_up(name);
-    if (!domain) return;
-    if (libvirt().domain_destroy(domain.get()) == 0) return;
-    // It may have ended between the two calls; then there is nothing left to do.
-    Error error = libvirt_error("destroy VM " + name);
-    if (look_up(name)) throw error;
+    if (domain && libvirt().domain_destroy(domain.get()) != 0) {
+      // It may have ended between the two calls; then there is nothing left to do.
+      const Error error = libvirt_error("destroy VM " + name);
+      if (look_up(name)) throw error;
+    }
+    remove_log(name);
   }
 
   bool exists(const std::string& name) override { return look_up(name) != nullptr; }
 
  private:
+  /// Null only if libvirt says that there is none: a lost connection must not look like success.
   Domain look_up(const std::string& name) {
-    return Domain{libvirt().domain_lookup_by_name(connection_.get(), name.c_str())};
+    Domain domain{libvirt().domain_lookup_by_name(connection_.get(), name.c_str())};
+    if (!domain && !is_no_domain_error()) throw libvirt_error("look for VM " + name);
+    return domain;
   }
 
   static StartedVm describe(virDomainPtr domain, const VmConfig& config) {

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/hypervisor/domain_xml.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <fstream>
+
+#include "lib/base/error.hpp"
+#include "lib/base/subprocess.hpp"
+#include "test/lib/base/scratch.hpp"
+
+using namespace husk;
+using namespace husk::hypervisor;
+
+namespace {
+
+VmConfig example() {
+  VmConfig config;
+  config.name = "husk-0a1b2c3d";
+  config.description = "container web";
+  config.kernel = "/run/husk-vm/1/vmlinuz";
+  config.initrd = "/run/husk-vm/1/initrd";
+  config.kernel_arguments = "console=ttyS0 quiet";
+  config.firmware = "/usr/share/qemu/qboot.rom";
+  config.console_log = "/run/husk-vm/1/console.log";
+  config.shared_directories = {{"/run/husk-vm/1/shared", "husk"}};
+  return config;
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+SubprocessResult validate(const std::string& xml) {
+  const test::Scratch scratch;
+  const auto file = scratch.path() / "domain.xml";
+  std::ofstream(file) << xml;
+  Subprocess command;
+  command.program = "/usr/bin/virt-xml-validate";
+  command.arguments = {file.string(), "domain"};
+  return run_subprocess(command);
+}
+
+}  // namespace
+
+TEST_CASE("domain xml: virt-xml-validate accepts every form", "[hypervisor]") {
+  VmConfig config = example();
+  config.accelerator = GENERATE(Accelerator::kvm, Accelerator::tcg);
+  if (GENERATE(true, false)) config.vsock.vhost_user_socket = "/run/husk-vm/1/vsock/vhost.sock";
+  if (GENERATE(true, false)) config.uuid = "6695eb01-f6a4-8304-79aa-97f2502e193f";
+  if (GENERATE(true, false)) config.firmware.clear();
+  config.description = "a <b> & 'c' \"d\" \xc3\xa9";
+  const SubprocessResult result = validate(qemu_domain_xml(config));
+  INFO(result.output);
+  CHECK(result.status == 0);
+}
+
+TEST_CASE("domain xml: virt-xml-validate can refuse, so its yes means something", "[hypervisor]") {
+  std::string xml = qemu_domain_xml(example());
+  xml.insert(xml.find("<devices>"), "<surprise/>");
+  CHECK(validate(xml).status != 0);
+}
+
+TEST_CASE("domain xml: kvm takes the host's processor, tcg an emulated one", "[hypervisor]") {
+  VmConfig config = example();
+  config.accelerator = Accelerator::kvm;
+  CHECK(contains(qemu_domain_xml(config), "<domain type='kvm'"));
+  CHECK(contains(qemu_domain_xml(config), "<cpu mode='host-passthrough'/>"));
+  config.accelerator = Accelerator::tcg;
+  CHECK(contains(qemu_domain_xml(config), "<domain type='qemu'"));
+  CHECK(contains(qemu_domain_xml(config), "<cpu mode='maximum'/>"));
+}
+
+TEST_CASE("domain xml: a vsock device is either libvirt's or QEMU's own, never both",
+          "[hypervisor]") {
+  VmConfig config = example();
+  CHECK(contains(qemu_domain_xml(config), "<cid auto='yes'/>"));
+  CHECK_FALSE(contains(qemu_domain_xml(config), "vhost-user-vsock"));
+  config.vsock.vhost_user_socket = "/run/x/vhost.sock";
+  CHECK_FALSE(contains(qemu_domain_xml(config), "<vsock"));
+  CHECK(contains(qemu_domain_xml(config), "path=/run/x/vhost.sock"));
+  CHECK(contains(qemu_domain_xml(config), "vhost-user-vsock-pci"));
+}
+
+TEST_CASE("domain xml: the machine has no network, display or usb", "[hypervisor]") {
+  const std::string xml = qemu_domain_xml(example());
+  CHECK_FALSE(contains(xml, "<interface"));
+  CHECK_FALSE(contains(xml, "<video"));
+  CHECK_FALSE(contains(xml, "<graphics"));
+  CHECK(contains(xml, "<controller type='usb' model='none'/>"));
+}
+
+TEST_CASE("domain xml: values are escaped wherever they stand", "[hypervisor]") {
+  const std::string hostile = "x'/><disk a=\"&<>";
+  const std::string escaped = "x&apos;/&gt;&lt;disk a=&quot;&amp;&lt;&gt;";
+  VmConfig config = example();
+  config.name = config.description = config.kernel_arguments = hostile;
+  config.kernel = config.initrd = config.firmware = config.console_log = "/" + hostile;
+  config.shared_directories = {{"/" + hostile, hostile}};
+  config.vsock.vhost_user_socket = "/" + hostile;
+  const std::string xml = qemu_domain_xml(config);
+  CHECK_FALSE(contains(xml, "<disk"));
+  std::size_t count = 0;
+  for (std::size_t at = xml.find(escaped); at != std::string::npos; at = xml.find(escaped, at + 1))
+    ++count;
+  CHECK(count == 10);
+}
+
+TEST_CASE("domain xml: control characters and broken utf-8 are refused", "[hypervisor]") {
+  const std::string bad = GENERATE(as<std::string>{}, "a\nb", "a\x01", "\x7f", "\xff", "\xc3",
+                                   "\xc0\xaf", "\xed\xa0\x80", "\xef\xbf\xbe", "\xf5\x80\x80\x80");
+  VmConfig config = example();
+  config.description = bad;
+  REQUIRE_THROWS_AS(qemu_domain_xml(config), Error);
+  config = example();
+  config.shared_directories[0].source = "/" + bad;
+  REQUIRE_THROWS_AS(qemu_domain_xml(config), Error);
+}
+
+TEST_CASE("domain xml: a comma cannot add options to QEMU's socket", "[hypervisor]") {
+  VmConfig config = example();
+  config.vsock.vhost_user_socket = "/run/a,server=on";
+  REQUIRE_THROWS_AS(qemu_domain_xml(config), Error);
+}
