@@ -83,14 +83,15 @@ void apply_masked_paths(int root_fd, int null_fd, const std::vector<std::string>
       if (!target) return;
       UniqueFd cover;
       if (is_directory(target.get())) {
-        if (!empty) empty = empty_filesystem();
-        cover = clone_mount(empty.get(), "", false);
+        // Only an attached mount can be copied, so the first one made is also used itself.
+        cover = empty ? clone_mount(empty.get(), "", false) : empty_filesystem();
       } else {
         cover = clone_mount(null_fd, "", false);
         // Or the container could change the mode and owner of the agent's /dev/null through it.
         set_attributes(cover.get(), {MOUNT_ATTR_RDONLY, 0}, false);
       }
       attach_mount(cover.get(), target.get());
+      if (!empty && is_directory(target.get())) empty = std::move(cover);
     });
   }
 }

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// A real guest for tests: QEMU with the built kernel and initrd, virtiofsd and vhost-device-vsock,
+// no libvirt and no husk.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lib/base/unique_fd.hpp"
+#include "lib/guestcomm/announcement.hpp"
+#include "lib/guestcomm/guest_address.hpp"
+#include "lib/guestcomm/vhost_user_vsock.hpp"
+
+namespace husk::test {
+
+/// A child process; killed and reaped with its owner.
+class Child {
+ public:
+  explicit Child(const std::vector<std::string>& command, const std::filesystem::path& output);
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+  ~Child();
+  pid_t pid() const { return pid_; }
+  int pidfd() const { return pidfd_.get(); }
+  /// Whether it ended within the time.
+  bool ends_within(std::chrono::milliseconds patience) const;
+
+ private:
+  pid_t pid_ = -1;
+  UniqueFd pidfd_;
+};
+
+class VmGuest {
+ public:
+  /// Returns when the agent announced itself; throws with the console's end if it does not.
+  VmGuest();
+  VmGuest(const VmGuest&) = delete;
+  VmGuest& operator=(const VmGuest&) = delete;
+  ~VmGuest();
+
+  const guestcomm::GuestAddress& address() const { return address_; }
+  const std::filesystem::path& share() const {
+    return share_;
+  }  ///< the shared directory on the host
+  /// Makes <share>/<id>/rootfs with busybox in it.
+  std::filesystem::path make_rootfs(const std::string& id) const;
+  std::string console() const;
+  bool powers_off_within(std::chrono::milliseconds patience) const;
+
+ private:
+  std::filesystem::path directory_, share_;
+  std::unique_ptr<guestcomm::VhostUserVsock> vsock_;
+  std::unique_ptr<guestcomm::Announcement> announcement_;
+  std::unique_ptr<Child> virtiofsd_, qemu_;
+  guestcomm::GuestAddress address_;
+};
+
+}  // namespace husk::test
