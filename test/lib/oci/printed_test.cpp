@@ -110,7 +110,8 @@ TEST_CASE("features: no list names a thing twice", "[oci]") {
 }
 
 TEST_CASE("features: every namespace that is claimed passes the check", "[oci]") {
-  for (const auto& type : features()["linux"]["namespaces"]) {
+  const json all = features();
+  for (const auto& type : all["linux"]["namespaces"]) {
     Spec spec = example_spec(false, 0, 0);
     const std::string name = type;
     std::erase_if(spec.linux_.namespaces, [&](const Namespace& ns) { return ns.type == name; });
