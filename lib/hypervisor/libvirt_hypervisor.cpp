@@ -19,11 +19,15 @@ namespace fs = std::filesystem;
 constexpr const char* run_directory = "/run/libvirt/qemu";
 constexpr const char* log_directory = "/var/log/libvirt/qemu";
 
-/// libvirt writes one log for each name and never removes it; husk's names are used once.
-void remove_log(const std::string& name) {
-  if (name.empty() || name.find('/') != std::string::npos) return;
+/// libvirt writes logs under the VM's name, "NAME.log" and "NAME-fs0-virtiofsd.log", and never
+/// removes them; husk's names are used once.
+void remove_logs(const std::string& name) {
   std::error_code ignored;
-  fs::remove(fs::path(log_directory) / (name + ".log"), ignored);
+  for (const fs::directory_entry& entry : fs::directory_iterator(log_directory, ignored)) {
+    const std::string file = entry.path().filename().string();
+    const bool virtiofsd = file.starts_with(name + "-fs") && file.ends_with("-virtiofsd.log");
+    if (file == name + ".log" || virtiofsd) fs::remove(entry.path(), ignored);
+  }
 }
 
 ProcessIdentity read_pid_file(const fs::path& path) {
@@ -72,14 +76,14 @@ class LibvirtHypervisor : public Hypervisor {
     const Domain domain{libvirt().domain_create_xml(connection_.get(), xml.c_str(), 0)};
     if (!domain) {
       const Error error = libvirt_error("libvirt");  // before anything else changes the last error
-      remove_log(config.name);
+      remove_logs(config.name);
       throw error;
     }
     try {
       return describe(domain.get(), config);
     } catch (...) {
       libvirt().domain_destroy(domain.get());
-      remove_log(config.name);
+      remove_logs(config.name);
       throw;
     }
   }
@@ -92,7 +96,7 @@ class LibvirtHypervisor : public Hypervisor {
       const Error error = libvirt_error("destroy VM " + name);
       if (look_up(name)) throw error;
     }
-    remove_log(name);
+    remove_logs(name);
   }
 
   bool exists(const std::string& name) override { return look_up(name) != nullptr; }
