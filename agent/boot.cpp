@@ -113,9 +113,8 @@ void bring_loopback_up() {
 
 void mount_share() {
   std::filesystem::create_directories(guestcomm::share_mount_point);
-  check_sys(
-      ::mount(guestcomm::share_tag, guestcomm::share_mount_point, "virtiofs", 0, nullptr),
-      std::string("mount share at ") + guestcomm::share_mount_point);
+  check_sys(::mount(guestcomm::share_tag, guestcomm::share_mount_point, "virtiofs", 0, nullptr),
+            std::string("mount share at ") + guestcomm::share_mount_point);
 }
 
 /// What a container without rlimits of its own inherits; as generous as a host's service manager.
