@@ -20,6 +20,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/subprocess.hpp"
 #include "lib/base/unique_fd.hpp"
+#include "lib/hypervisor/daemon_cgroup.hpp"
 
 namespace husk::hypervisor {
 namespace {
@@ -63,6 +64,7 @@ bool wait_for(Condition&& condition) {
     check_sys(::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "become a subreaper");
     const pid_t daemon = check_sys(::fork(), "fork");
     if (daemon == 0) {
+      enter_cgroup_without_kvm();
       const char* const arguments[] = {program.c_str(), "--timeout", timeout.c_str(), nullptr};
       const char* const environment[] = {
           "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
@@ -72,6 +74,7 @@ bool wait_for(Condition&& condition) {
     }
     // To the last child: virtiofsd and QEMU may outlive a daemon that was killed.
     while (::wait(nullptr) > 0 || errno == EINTR) continue;
+    remove_cgroup_without_kvm();
   } catch (const std::exception&) {
     ::_exit(126);
   }
