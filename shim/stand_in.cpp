@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -19,13 +20,13 @@ namespace {
 
 namespace comm = husk::guestcomm;
 
-/// The caller's descriptor goes to the pump; the shim keeps /dev/null in its place, so that the
-/// number is never reused and end of file reaches the caller's reader as soon as the pump closes
-/// its copy.
+/// The caller's descriptor goes to the pump; an empty memory file takes its number, so that no
+/// other descriptor ever gets it and end of file reaches the caller's reader as soon as the pump
+/// closes its copy. Not /dev/null: the shim's root is the image's, which need not have one.
 int take_standard_stream(int fd) {
   const int taken = check_sys(::fcntl(fd, F_DUPFD_CLOEXEC, 10), "duplicate a standard stream");
-  const UniqueFd null{check_sys(::open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null")};
-  check_sys(::dup2(null.get(), fd), "replace a standard stream");
+  const UniqueFd nothing{check_sys(::memfd_create("closed", MFD_CLOEXEC), "memfd_create")};
+  check_sys(::dup2(nothing.get(), fd), "replace a standard stream");
   return taken;
 }
 
