@@ -19,6 +19,9 @@
 namespace husk::agent {
 namespace {
 
+constexpr int stream_pipe_bytes = 256 << 10;
+constexpr int last_signal = 64;
+
 struct Pipe {
   UniqueFd read_end, write_end;
 };
@@ -36,6 +39,8 @@ Pipe make_stream_pipe(const oci::Spec& spec) {
   const uid_t uid = map_id(spec.linux_.uid_mappings, user.uid);
   const gid_t gid = map_id(spec.linux_.gid_mappings, user.gid);
   check_sys(::fchown(pipe.read_end.get(), uid, gid), "chown stream");
+  // Fewer turns between the container and the agent; a limit on pipes may refuse it, which is fine.
+  ::fcntl(pipe.read_end.get(), F_SETPIPE_SZ, stream_pipe_bytes);
   return pipe;
 }
 
@@ -48,7 +53,6 @@ void check_supported(const oci::Spec& spec) {
   }
 }
 
-constexpr int last_signal = 64;
 constexpr std::size_t max_report_bytes = 8192;
 constexpr std::chrono::milliseconds cgroup_retry{2};
 constexpr int cgroup_attempts = 2500;  ///< 5 s: something is stuck in the kernel after that
