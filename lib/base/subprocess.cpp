@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/base/subprocess.hpp"
 
+#include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <boost/process/args.hpp>
 #include <boost/process/child.hpp>
 #include <boost/process/env.hpp>
 #include <boost/process/exe.hpp>
 #include <boost/process/extend.hpp>
-#include <boost/process/handles.hpp>
 #include <boost/process/io.hpp>
+#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -26,21 +30,42 @@ namespace {
 
 namespace bp = boost::process;
 
+using Clock = std::chrono::steady_clock;
+
 constexpr std::size_t max_output_bytes = 16384;
+constexpr std::chrono::milliseconds drain_time{100};
 
 struct FileCloser {
   void operator()(std::FILE* file) const noexcept { std::fclose(file); }
 };
 using File = std::unique_ptr<std::FILE, FileCloser>;
 
-/// In memory instead of a pipe: a daemon that the program leaves behind cannot keep us waiting for
-/// end of file, and a full pipe cannot block either side.
-File make_memory_file(const char* name) {
-  UniqueFd fd{check_sys(::memfd_create(name, MFD_CLOEXEC), "memfd_create")};
-  File file{::fdopen(fd.get(), "r+")};
+File open_stream(UniqueFd fd, const char* mode) {
+  File file{::fdopen(fd.get(), mode)};
   if (!file) throw_errno("fdopen");
   fd.release();
   return file;
+}
+
+/// In memory instead of a pipe: a program that never reads its input cannot block us.
+File make_input(const std::string& text) {
+  UniqueFd fd{check_sys(::memfd_create("stdin", MFD_CLOEXEC), "memfd_create")};
+  write_all(fd.get(), text);
+  check_sys(::lseek(fd.get(), 0, SEEK_SET), "lseek");
+  return open_stream(std::move(fd), "r");
+}
+
+struct Output {
+  UniqueFd read_end;
+  File write_end;
+};
+
+Output make_output() {
+  std::array<int, 2> ends{};
+  check_sys(::pipe2(ends.data(), O_CLOEXEC), "pipe2");
+  Output output{.read_end = UniqueFd(ends[0]), .write_end = {}};
+  output.write_end = open_stream(UniqueFd(ends[1]), "w");
+  return output;
 }
 
 bp::environment make_environment(const Subprocess& subprocess) {
@@ -54,54 +79,65 @@ bp::environment make_environment(const Subprocess& subprocess) {
   return environment;
 }
 
-/// False when the time is over. Not Boost's wait_for, which installs a SIGCHLD wait of its own.
-bool wait_until_exit(pid_t pid, const std::optional<std::chrono::milliseconds>& timeout) {
+int milliseconds_until(Clock::time_point deadline) {
+  if (deadline == Clock::time_point::max()) return -1;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+  return static_cast<int>(std::clamp<long long>(left, 0, INT_MAX));
+}
+
+/// One read, of which the end is kept; false at end of file.
+bool read_some(int fd, std::string& output) {
+  std::array<char, 4096> buffer{};
+  const ssize_t got = ::read(fd, buffer.data(), buffer.size());
+  if (got > 0) output.append(buffer.data(), static_cast<std::size_t>(got));
+  if (output.size() > max_output_bytes) output.erase(0, output.size() - max_output_bytes);
+  return got > 0 || (got < 0 && errno == EINTR);
+}
+
+/// Reads until the program has exited and its output ended; false when `deadline` came first. Not
+/// Boost's wait_for, which installs a SIGCHLD wait of its own.
+bool read_until_exit(pid_t pid, int output_fd, Clock::time_point deadline, std::string& output) {
   const UniqueFd pidfd{
       static_cast<int>(check_sys(::syscall(SYS_pidfd_open, pid, 0), "pidfd_open"))};
-  const auto deadline =
-      std::chrono::steady_clock::now() + timeout.value_or(std::chrono::milliseconds{0});
-  for (;;) {
-    int patience = -1;
-    if (timeout) {
-      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-          deadline - std::chrono::steady_clock::now());
-      patience = static_cast<int>(std::max<std::int64_t>(0, left.count()));
+  bool running = true, open = true;
+  while (running || open) {
+    std::array<pollfd, 2> polled{
+        {{running ? pidfd.get() : -1, POLLIN, 0}, {open ? output_fd : -1, POLLIN, 0}}};
+    const int ready = ::poll(polled.data(), polled.size(), milliseconds_until(deadline));
+    if (ready == 0) return !running;
+    if (ready < 0) continue;
+    if (polled[1].revents != 0) open = read_some(output_fd, output);
+    if (polled[0].revents != 0) {
+      running = false;
+      // A daemon that it left behind may hold the pipe for ever.
+      deadline = std::min(deadline, Clock::now() + drain_time);
     }
-    pollfd event{.fd = pidfd.get(), .events = POLLIN, .revents = 0};
-    const int ready = ::poll(&event, 1, patience);
-    if (ready > 0) return true;
-    if (ready == 0) return false;
+    if (Clock::now() >= deadline) return !running;  // endless output must not outrun it
   }
+  return true;
 }
 
 /// What a program may expect of the process that starts it, whatever ours has blocked or ignored.
 void reset_child() {
   ::setpgid(0, 0);
+  // Not Boost's limit_handles, which closes the pipe on which a failing exec is reported as well.
+  ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
   ::signal(SIGPIPE, SIG_DFL);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-std::string read_output(std::FILE* file) {
-  const off_t size = ::lseek(::fileno(file), 0, SEEK_END);
-  const off_t start = std::max<off_t>(0, size - static_cast<off_t>(max_output_bytes));
-  ::lseek(::fileno(file), start, SEEK_SET);
-  return read_all(::fileno(file), max_output_bytes, "output");
-}
-
 }  // namespace
 
 SubprocessResult run_subprocess(const Subprocess& subprocess) {
-  const File input = make_memory_file("stdin");
-  write_all(::fileno(input.get()), subprocess.stdin_text);
-  ::lseek(::fileno(input.get()), 0, SEEK_SET);
-  const File output = make_memory_file("output");
+  const File input = make_input(subprocess.stdin_text);
+  Output output = make_output();
   std::string argv0 = subprocess.argv0.value_or(subprocess.program);
   std::error_code error;
   bp::child child(
       bp::exe = subprocess.program, bp::args = subprocess.arguments, make_environment(subprocess),
-      bp::std_in<input.get(), (bp::std_out & bp::std_err)> output.get(), bp::limit_handles, error,
+      bp::std_in<input.get(), (bp::std_out & bp::std_err)> output.write_end.get(), error,
       bp::extend::on_exec_setup = [&argv0](auto& executor) {
         reset_child();
         // Hooks are told apart by their argv[0] (Docker's libnetwork-setkey), which Boost makes the
@@ -111,14 +147,16 @@ SubprocessResult run_subprocess(const Subprocess& subprocess) {
   if (error)
     throw Error(Errc::system, "start " + subprocess.program + ": " + error.message(),
                 error.value());
-  const bool in_time = wait_until_exit(child.id(), subprocess.timeout);
+  output.write_end.reset();
+  SubprocessResult result;
+  const auto deadline =
+      subprocess.timeout ? Clock::now() + *subprocess.timeout : Clock::time_point::max();
+  const bool in_time = read_until_exit(child.id(), output.read_end.get(), deadline, result.output);
   if (!in_time) ::kill(-child.id(), SIGKILL);
   child.wait(error);
   if (!in_time) throw Error(Errc::timed_out, subprocess.program + " did not end in time");
   const int status = child.native_exit_code();
-  SubprocessResult result;
   result.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-  result.output = read_output(output.get());
   return result;
 }
 
