@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/base/files.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "lib/base/error.hpp"
+#include "test/lib/base/scratch.hpp"
+
+using namespace husk;
+using Catch::Matchers::ContainsSubstring;
+using husk::test::Scratch;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string content(const fs::path& path) { return read_file(path, 1 << 20); }
+
+}  // namespace
+
+TEST_CASE("read_file: refuses what is larger than its bound, and names it", "[base]") {
+  const Scratch dir;
+  std::ofstream(dir.path() / "f") << "12345";
+  CHECK(read_file(dir.path() / "f", 5) == "12345");
+  CHECK_THROWS_WITH(read_file(dir.path() / "f", 4), ContainsSubstring("/f: larger than 4 bytes"));
+}
+
+TEST_CASE("write_file_atomic: replaces the whole file, with the mode, and leaves no other file",
+          "[base]") {
+  const Scratch dir;
+  ::umask(022);
+  std::ofstream(dir.path() / "f") << "a much longer old content";
+  write_file_atomic(dir.path() / "f", "new", 0640);
+  CHECK(content(dir.path() / "f") == "new");
+  CHECK((fs::status(dir.path() / "f").permissions() & fs::perms::all) == fs::perms(0640));
+  CHECK(std::distance(fs::directory_iterator(dir.path()), {}) == 1);
+}
+
+TEST_CASE("write_file_atomic: a failing rename leaves nothing behind", "[base]") {
+  const Scratch dir;
+  fs::create_directories(dir.path() / "occupied/below");
+  CHECK_THROWS_AS(write_file_atomic(dir.path() / "occupied", "x", 0600), Error);
+  CHECK(std::distance(fs::directory_iterator(dir.path()), {}) == 1);
+}
+
+TEST_CASE("open_in_root: no link and no dots lead out of the root", "[base]") {
+  const Scratch dir;
+  std::ofstream(dir.path() / "secret") << "outside";
+  fs::create_directory(dir.path() / "root");
+  std::ofstream(dir.path() / "root/secret") << "inside";
+  fs::create_symlink("/secret", dir.path() / "root/absolute");
+  fs::create_symlink("../../../../secret", dir.path() / "root/relative");
+  fs::create_symlink("/proc/self/root", dir.path() / "root/magic");
+  const UniqueFd root{::open((dir.path() / "root").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  for (const char* path :
+       {"secret", "/secret", "../secret", "absolute", "relative", "/../../secret"}) {
+    CAPTURE(path);
+    CHECK(read_all(open_in_root(root.get(), path, O_RDONLY).get(), 100, path) == "inside");
+  }
+  CHECK_THROWS_AS(open_in_root(root.get(), "magic/etc/passwd", O_RDONLY), Error);
+}
+
+TEST_CASE("make_directories_in_root: follows links inside the root and makes what is missing there",
+          "[base]") {
+  const Scratch dir;
+  fs::create_directories(dir.path() / "root/real");
+  fs::create_symlink("/real", dir.path() / "root/link");
+  fs::create_symlink("/nowhere", dir.path() / "root/dangling");
+  fs::create_symlink("../../out", dir.path() / "root/escape");
+  std::ofstream(dir.path() / "root/file") << "x";
+  const UniqueFd root{::open((dir.path() / "root").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  make_directories_in_root(root.get(), "/link/a/b", 0755);
+  CHECK(fs::is_directory(dir.path() / "root/real/a/b"));
+  make_directories_in_root(root.get(), "/real/a/b", 0755);  // again: fine
+  CHECK_THROWS_AS(make_directories_in_root(root.get(), "/file/a", 0755), Error);
+  CHECK_THROWS_AS(make_directories_in_root(root.get(), "/dangling/a", 0755), Error);
+  CHECK_THROWS_AS(make_directories_in_root(root.get(), "/escape/a", 0755), Error);
+  CHECK_FALSE(fs::exists(dir.path() / "out"));
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/config.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <fstream>
+
+#include "lib/base/error.hpp"
+#include "test/lib/base/scratch.hpp"
+
+using namespace husk::runtime;
+using Catch::Matchers::ContainsSubstring;
+using husk::test::Scratch;
+
+namespace {
+Config load(const std::string& text) {
+  const Scratch dir;
+  std::ofstream(dir.path() / "config.toml") << text;
+  return load_config(dir.path() / "config.toml");
+}
+}  // namespace
+
+TEST_CASE("load_config: no file means the defaults", "[runtime]") {
+  CHECK(load_config("/nonexistent/config.toml").memory_mib == Config{}.memory_mib);
+}
+
+TEST_CASE("load_config: every key arrives", "[runtime]") {
+  const Config config = load(
+      "[hypervisor]\nuri = \"qemu:///embed\"\naccelerator = \"tcg\"\nfirmware = \"/f\"\n"
+      "[vm]\nvcpus = 3\nmemory_mib = 777\nkernel = \"/k\"\ninitrd = \"/i\"\nkernel_arguments = \"a "
+      "b\"\nboot_timeout_seconds = 9\n");
+  CHECK(config.uri == "qemu:///embed");
+  CHECK(config.accelerator == "tcg");
+  CHECK(config.firmware == "/f");
+  CHECK(config.vcpus == 3);
+  CHECK(config.memory_mib == 777);
+  CHECK(config.kernel == "/k");
+  CHECK(config.initrd == "/i");
+  CHECK(config.kernel_arguments == "a b");
+  CHECK(config.boot_timeout == std::chrono::seconds(9));
+}
+
+TEST_CASE("load_config: errors name the file, the line and the key", "[runtime]") {
+  const std::pair<const char*, const char*> cases[] = {
+      {"[vm]\n\nvcpu = 1\n", "config.toml:3: unknown key vm.vcpu"},
+      {"[nope]\nx = 1\n", "unknown section [nope]"},
+      {"vm = 3\n", "config.toml:1: vm must be a table"},
+      {"[vm]\nvcpus = \"2\"\n", "config.toml:2: vm.vcpus must be an integer"},
+      {"[vm]\nvcpus = 0\n", "vm.vcpus must be between 1 and 64"},
+      {"[vm]\nmemory_mib = 99999999\n", "vm.memory_mib must be between"},
+      {"[vm]\nkernel = \"relative\"\n", "vm.kernel must be an absolute path"},
+      {"[hypervisor]\naccelerator = \"xen\"\n", "must be auto, kvm or tcg"},
+      {"[vm\n", "config.toml:1"},
+  };
+  for (const auto& [text, message] : cases) {
+    CAPTURE(text);
+    CHECK_THROWS_WITH(load(text), ContainsSubstring(message));
+  }
+}

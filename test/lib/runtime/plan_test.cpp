@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/plan.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include "lib/base/error.hpp"
+#include "lib/oci/example.hpp"
+
+using namespace husk;
+using namespace husk::runtime;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+oci::Bundle make_bundle() {
+  oci::Bundle bundle{
+      .directory = "/b", .rootfs = "/b/rootfs", .spec = oci::example_spec(false, 0, 0)};
+  bundle.spec.process->terminal = false;
+  bundle.spec.mounts.push_back({.destination = "/data",
+                                .type = "bind",
+                                .source = "/host/data",
+                                .options = {"rbind", "ro"},
+                                .uid_mappings = {},
+                                .gid_mappings = {}});
+  bundle.spec.mounts.push_back({.destination = "/rel",
+                                .type = "none",
+                                .source = "sub/../dir",
+                                .options = {"bind"},
+                                .uid_mappings = {},
+                                .gid_mappings = {}});
+  return bundle;
+}
+}  // namespace
+
+TEST_CASE("plan_guest: paths are the guest's, what is the host's is gone", "[runtime]") {
+  oci::Bundle bundle = make_bundle();
+  bundle.spec.hooks.prestart.push_back({.path = "/h", .args = {}, .env = {}, .timeout = {}});
+  bundle.spec.annotations["secret"] = "value";
+  bundle.spec.linux_.cgroups_path = "/docker/x";
+  bundle.spec.process->apparmor_profile = "docker-default";
+  const GuestPlan plan = plan_guest("c1", bundle);
+  CHECK(plan.spec.root->path == "/run/husk/shared/c1/rootfs");
+  REQUIRE(plan.binds.size() == 2);
+  const std::size_t n = bundle.spec.mounts.size() - 2;
+  CHECK(plan.binds[0].source == "/host/data");
+  CHECK(plan.binds[0].number == n);
+  CHECK(plan.binds[1].source == "/b/dir");
+  CHECK(plan.spec.mounts[n].source == "/run/husk/shared/c1/mounts/" + std::to_string(n));
+  CHECK(plan.spec.mounts[n].options == bundle.spec.mounts[n].options);
+  CHECK(plan.spec.hooks == oci::Hooks{});
+  CHECK(plan.spec.annotations.empty());
+  CHECK(plan.spec.linux_.cgroups_path.empty());
+  CHECK_FALSE(plan.spec.process->apparmor_profile);
+  for (const oci::Namespace& ns : plan.spec.linux_.namespaces) CHECK(ns.type != "network");
+  CHECK(plan.spec.process->args == bundle.spec.process->args);
+}
+
+TEST_CASE("plan_guest: what cannot be is refused by name", "[runtime]") {
+  oci::Bundle bundle = make_bundle();
+  SECTION("a terminal") {
+    bundle.spec.process->terminal = true;
+    CHECK_THROWS_WITH(plan_guest("c1", bundle), ContainsSubstring("process.terminal"));
+  }
+  SECTION("the host's network") {
+    std::erase_if(bundle.spec.linux_.namespaces,
+                  [](const auto& ns) { return ns.type == "network"; });
+    CHECK_THROWS_WITH(plan_guest("c1", bundle), ContainsSubstring("host's network namespace"));
+  }
+  SECTION("a bind without a source") {
+    bundle.spec.mounts.back().source.reset();
+    CHECK_THROWS_WITH(plan_guest("c1", bundle), ContainsSubstring("].source"));
+  }
+}
+
+TEST_CASE("plan_host_namespaces: given paths are joined, others made", "[runtime]") {
+  oci::Spec spec;
+  spec.linux_.namespaces = {{.type = "network", .path = "/run/netns/x"},
+                            {.type = "ipc", .path = {}},
+                            {.type = "uts", .path = ""}};
+  const HostNamespaces plan = plan_host_namespaces(spec);
+  CHECK(plan.network == "/run/netns/x");
+  CHECK_FALSE(plan.new_network);
+  CHECK(plan.new_ipc);
+  CHECK(plan.new_uts);
+}
+
+TEST_CASE("plan_vm: the domain's name tells the container and is unique", "[runtime]") {
+  const auto vm = plan_vm("0123456789abcdef", "deadbeef", Config{}, hypervisor::Accelerator::tcg);
+  CHECK(vm.name == "husk-0123456789ab-deadbeef");
+  CHECK(vm.memory_mib == Config{}.memory_mib);
+}
+
+TEST_CASE(
+    "plan_kernel_arguments: workarounds for speculation are off only where the CPU is emulated",
+    "[runtime]") {
+  Config config;
+  config.kernel_arguments = "extra=1";
+  CHECK_THAT(plan_kernel_arguments(config, hypervisor::Accelerator::tcg, 99),
+             ContainsSubstring("mitigations=off"));
+  const std::string kvm = plan_kernel_arguments(config, hypervisor::Accelerator::kvm, 99);
+  CHECK_THAT(kvm, !ContainsSubstring("mitigations"));
+  CHECK_THAT(kvm, ContainsSubstring("husk.announce=99"));
+  CHECK(kvm.ends_with(" extra=1"));
+}
