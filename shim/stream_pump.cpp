@@ -29,19 +29,11 @@ bool write_everything(int fd, const char* data, std::size_t size) {
   return true;
 }
 
-/// Until end of file on `from` or an error on either side.
+/// Until end of file on `from` or an error on either side. Not by splice(2): it holds the pipe's
+/// lock while it waits for the socket, and whoever has the other end of the pipe then cannot even
+/// read what is in it. Output came late or never, and conmon, which writes and reads in one thread,
+/// hung.
 void copy(int from, int to) {
-  // splice(2) moves pages where one side is a pipe, which is the usual case; it refuses other pairs
-  // at once.
-  constexpr std::size_t splice_bytes = std::size_t{1} << 20;
-  for (;;) {
-    const ssize_t n =
-        ::splice(from, nullptr, to, nullptr, splice_bytes, SPLICE_F_MOVE | SPLICE_F_MORE);
-    if (n == 0) return;
-    if (n > 0 || errno == EINTR) continue;
-    if (errno != EINVAL) return;
-    break;
-  }
   char buffer[buffer_bytes];
   for (;;) {
     const ssize_t n = ::read(from, buffer, sizeof buffer);
