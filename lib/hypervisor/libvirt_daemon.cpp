@@ -126,17 +126,23 @@ void start_alone(std::chrono::seconds idle_timeout) {
   if (!daemon_listens()) start_daemon("/usr/sbin/libvirtd", idle_timeout);
 }
 
-/// Two husks that start at once must not both start it. The lock stays: removing a lock file is a
-/// race.
+/// Two husks that start at once must not both start it. The directory of the VMs is the lock, so
+/// that no file is left; only root may open it. It goes with the last VM: then the one that was
+/// locked is no longer the one of that name.
 UniqueFd lock_daemon_start() {
-  if (::mkdir(lock_directory, 0711) != 0 && errno != EEXIST)
-    throw_errno(std::string("make directory ") + lock_directory);
-  const std::string path = std::string(lock_directory) + "/libvirt.lock";
-  UniqueFd lock{check_sys(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600),
-                          "open " + path)};
-  if (!wait_for([&] { return ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0; }))
-    throw Error(Errc::timed_out, path + ": another husk holds it");
-  return lock;
+  for (;;) {
+    if (::mkdir(lock_directory, 0711) != 0 && errno != EEXIST)
+      throw_errno(std::string("make directory ") + lock_directory);
+    UniqueFd lock{::open(lock_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
+    if (!lock && errno == ENOENT) continue;
+    check_sys(lock.get(), std::string("open ") + lock_directory);
+    if (!wait_for([&] { return ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0; }))
+      throw Error(Errc::timed_out, "another husk takes too long to start libvirtd");
+    struct stat held {
+    }, named{};
+    check_sys(::fstat(lock.get(), &held), std::string("stat ") + lock_directory);
+    if (::stat(lock_directory, &named) == 0 && named.st_ino == held.st_ino) return lock;
+  }
 }
 
 /// Every VM's console goes through virtlogd. Without systemd it ends when it was idle too long,

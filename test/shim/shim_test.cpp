@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real husk-shim; the test stands for husk and for the guest's agent.
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <csignal>
+#include <fstream>
+#include <thread>
+
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+#include "lib/guestcomm/frame.hpp"
+#include "lib/guestcomm/messages.hpp"
+#include "lib/guestcomm/shim_handoff.hpp"
+
+using namespace husk;
+using namespace husk::guestcomm;
+
+namespace {
+
+struct Pair {
+  UniqueFd ours, theirs;
+  explicit Pair(int type) {
+    std::array<int, 2> ends{};
+    REQUIRE(::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends.data()) == 0);
+    ours.reset(ends[0]);
+    theirs.reset(ends[1]);
+  }
+};
+
+struct Pipe {
+  UniqueFd read_end, write_end;
+  Pipe() {
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+    read_end.reset(ends[0]);
+    write_end.reset(ends[1]);
+  }
+};
+
+/// A shim with pipes as the caller's streams and sockets as the guest's.
+class Shim {
+ public:
+  Shim() {
+    pid = ::fork();
+    if (pid == 0) {
+      ::dup2(in.read_end.get(), 0);
+      ::dup2(out.write_end.get(), 1);
+      ::dup2(err.write_end.get(), 2);
+      ::dup2(handoff.theirs.get(), shim_handoff_fd);
+      ::close_range(shim_handoff_fd + 1, ~0U,
+                    0);  // as husk does it; the test may have been given some
+      ::execl(HUSK_SHIM, "/usr/sbin/nginx", "-g", "daemon off;", nullptr);
+      ::_exit(99);
+    }
+    in.read_end.reset();
+    out.write_end.reset();
+    err.write_end.reset();
+    handoff.theirs.reset();
+  }
+  Shim(const Shim&) = delete;
+  Shim& operator=(const Shim&) = delete;
+  ~Shim() {
+    if (pid <= 0) return;
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+  }
+
+  /// Hands over and plays the agent's part of it.
+  void become_ready() {
+    send_handoff(handoff.ours.get(),
+                 {.container_id = "c1", .has_stdin = true, .has_stdout = true, .has_stderr = true},
+                 {control.theirs.get(), guest_in.theirs.get(), guest_out.theirs.get(),
+                  guest_err.theirs.get()});
+    control.theirs.reset();
+    guest_in.theirs.reset();
+    guest_out.theirs.reset();
+    guest_err.theirs.reset();
+    const Request request = decode_request(read_frame(control.ours.get()).value());
+    REQUIRE(request.method == "own_container");
+    REQUIRE(request.params.get<ContainerId>().id == "c1");
+    write_frame(control.ours.get(),
+                encode(Response{request.id.value(), nlohmann::json::object(), {}}));
+    std::array<char, 64> answer{'x'};
+    REQUIRE(::recv(handoff.ours.get(), answer.data(), answer.size(), 0) == 1);
+    REQUIRE(answer[0] == '\0');
+  }
+
+  void report_exit(int status) const {
+    write_frame(control.ours.get(),
+                encode(Request{{}, "container_exited", ContainerExited{"c1", status}}));
+  }
+
+  int wait_for_exit() {
+    int status = 0;
+    REQUIRE(::waitpid(pid, &status, 0) == pid);
+    pid = -1;
+    REQUIRE(WIFEXITED(status));
+    return WEXITSTATUS(status);
+  }
+
+  Pair handoff{SOCK_SEQPACKET}, control{SOCK_STREAM}, guest_in{SOCK_STREAM}, guest_out{SOCK_STREAM},
+      guest_err{SOCK_STREAM};
+  Pipe in, out, err;
+  pid_t pid = -1;
+};
+
+}  // namespace
+
+TEST_CASE("husk-shim: ends when husk goes away before the hand-over", "[shim]") {
+  Shim shim;
+  shim.handoff.ours.reset();
+  CHECK(shim.wait_for_exit() == 255);
+}
+
+TEST_CASE("husk-shim: an owner the agent refuses is reported to husk", "[shim]") {
+  Shim shim;
+  send_handoff(shim.handoff.ours.get(), {.container_id = "c1"}, {shim.control.theirs.get()});
+  const Request request = decode_request(read_frame(shim.control.ours.get()).value());
+  write_frame(
+      shim.control.ours.get(),
+      encode(Response{request.id.value(), {}, Error(Errc::not_found, "no such container")}));
+  std::array<char, 256> answer{};
+  REQUIRE(::recv(shim.handoff.ours.get(), answer.data(), answer.size(), 0) > 1);
+  CHECK(std::string(answer.data()) == "no such container");
+  CHECK(shim.wait_for_exit() == 255);
+}
+
+TEST_CASE("husk-shim: carries each stream to its end and exits with the guest's status", "[shim]") {
+  Shim shim;
+  shim.become_ready();
+  write_all(shim.in.write_end.get(), "to the guest");
+  shim.in.write_end.reset();
+  CHECK(read_all(shim.guest_in.ours.get(), 1000, "stdin") == "to the guest");  // and end of file
+  write_all(shim.guest_err.ours.get(), "warning");
+  shim.guest_err.ours.reset();
+  CHECK(read_all(shim.err.read_end.get(), 1000, "stderr") == "warning");
+  // More than pipes hold, with the exit reported before the reader begins: nothing may be lost.
+  const std::string output(1 << 20, 'o');
+  std::thread guest([&] {
+    write_all(shim.guest_out.ours.get(), output);
+    shim.guest_out.ours.reset();
+    shim.report_exit(42);
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  CHECK(read_all(shim.out.read_end.get(), 2 << 20, "stdout") == output);
+  guest.join();
+  CHECK(shim.wait_for_exit() == 42);
+}
+
+TEST_CASE("husk-shim: forwards every signal that can be caught", "[shim]") {
+  Shim shim;
+  shim.become_ready();
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGWINCH, SIGPIPE, SIGRTMIN + 3}) {
+    CAPTURE(signal);
+    REQUIRE(::kill(shim.pid, signal) == 0);
+    const Request request = decode_request(read_frame(shim.control.ours.get()).value());
+    CHECK(request.method == "signal_container");
+    CHECK(request.params.get<SignalContainer>().signal == signal);
+    write_frame(shim.control.ours.get(),
+                encode(Response{request.id.value(), nlohmann::json::object(), {}}));
+  }
+  shim.guest_out.ours.reset();
+  shim.guest_err.ours.reset();
+  shim.report_exit(128 + SIGTERM);
+  CHECK(shim.wait_for_exit() == 128 + SIGTERM);
+}
+
+TEST_CASE("husk-shim: its death closes the connection that owns the container", "[shim]") {
+  Shim shim;
+  shim.become_ready();
+  REQUIRE(::kill(shim.pid, SIGKILL) == 0);
+  CHECK_FALSE(read_frame(shim.control.ours.get()));
+}
+
+TEST_CASE("husk-shim: a VM that dies is status 255", "[shim]") {
+  Shim shim;
+  shim.become_ready();
+  shim.guest_out.ours.reset();
+  shim.guest_err.ours.reset();
+  shim.guest_in.ours.reset();
+  shim.control.ours.reset();
+  CHECK(shim.wait_for_exit() == 255);
+}
+
+TEST_CASE("husk-shim: a reader that goes away closes the guest's stream, not the container",
+          "[shim]") {
+  Shim shim;
+  shim.become_ready();
+  shim.out.read_end.reset();
+  ::signal(SIGPIPE, SIG_IGN);  // after the fork: the shim must not inherit it
+  const std::string data(1 << 20, 'x');
+  CHECK_THROWS_AS(write_all(shim.guest_out.ours.get(), data), Error);  // EPIPE, sooner or later
+  ::signal(SIGPIPE, SIG_DFL);
+  shim.guest_err.ours.reset();
+  shim.report_exit(0);
+  CHECK(shim.wait_for_exit() == 0);
+}
+
+TEST_CASE(
+    "husk-shim: looks like the container's command and holds no privilege and no stray descriptor",
+    "[shim]") {
+  Shim shim;
+  shim.become_ready();
+  const std::string proc = "/proc/" + std::to_string(shim.pid);
+  using namespace std::string_literals;
+  CHECK(read_file(proc + "/cmdline", 4096) == "/usr/sbin/nginx\0-g\0daemon off;\0"s);
+  CHECK(read_file(proc + "/comm", 64) == "nginx\n");
+  const std::string status = read_file(proc + "/status", 65536);
+  for (const char* line : {"CapPrm:\t0000000000000000", "CapEff:\t0000000000000000",
+                           "CapBnd:\t0000000000000000", "NoNewPrivs:\t1"}) {
+    CAPTURE(line);
+    CHECK(status.find(line) != std::string::npos);
+  }
+  // 0-2 in name only; signalfd, control, and a socket and a copy for each of three streams.
+  const auto count = [&] {
+    return std::distance(std::filesystem::directory_iterator(proc + "/fd"), {});
+  };
+  // The hand-over's socket is closed just after its answer was sent.
+  for (int attempt = 0; attempt < 500 && count() > 11; ++attempt)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  CHECK(count() == 3 + 2 + 6);
+}
