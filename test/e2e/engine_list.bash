@@ -6,6 +6,8 @@
 
 ctr() { engine run --rm --runtime "$RUNTIME" "${network[@]}" "$@"; }
 
+logs_contain() { [[ $(engine logs "$1" 2>&1) == *"$2"* ]]; }  # NAME TEXT
+
 guest_kernel() {
   expect_ok ctr husk-test uname -r
   expect_guest_kernel "$out"
@@ -88,7 +90,7 @@ detached() {
     'trap "echo bye; exit 5" TERM; echo hello; echo oops >&2; while true; do sleep 0.1; done'
   id=$out
   expect_match '^[0-9a-f]{64}$' "$id" "what run -d prints"
-  eventually 30 eval "engine logs $name 2>&1 | grep -q hello"
+  eventually 30 logs_contain "$name" hello
   run engine logs "$name"
   expect_equal hello "$out" "logs: stdout"
   expect_equal oops "$err" "logs: stderr"
@@ -106,7 +108,7 @@ copies() {
     'echo made-inside >/root/inside; while [ ! -s /root/outside ]; do sleep 0.1; done; cat /root/outside; sleep 1000'
   echo made-outside >"$work/outside"
   expect_ok engine cp "$work/outside" "$name:/root/outside"
-  eventually 30 eval "engine logs $name 2>&1 | grep -q made-outside"
+  eventually 30 logs_contain "$name" made-outside
   expect_ok engine cp "$name:/root/inside" "$work/inside"
   expect_equal made-inside "$(cat "$work/inside")" "file copied out of the running container"
   [[ ! -e /root/outside ]] || fail "cp went to the host's root"
