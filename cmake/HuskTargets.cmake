@@ -1,5 +1,6 @@
 # husk_options: warnings and sanitizers, linked PRIVATE by every target of ours.
 # husk_library(NAME SOURCES ... DEPENDS ...) makes the static library husk_NAME, alias husk::NAME.
+# unit-tests: every test program that needs no guest; what scripts/test builds with sanitizers.
 # husk_test(NAME SOURCES ... DEPENDS ... LABELS ...) makes the Catch2 program test_NAME and its ctest entries.
 
 option(HUSK_WERROR "Warnings are errors" OFF)
@@ -54,6 +55,7 @@ function(husk_static_program name)
   target_link_options(${name} PRIVATE -static -Wl,--gc-sections $<$<CONFIG:Release>:-s>)
 endfunction()
 
+add_custom_target(unit-tests)
 function(husk_test name)
   cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
   add_executable(test_${name} ${arg_SOURCES})
@@ -61,6 +63,9 @@ function(husk_test name)
   target_link_libraries(test_${name} PRIVATE husk_options ${arg_DEPENDS} Catch2::Catch2WithMain)
   husk_sanitize(test_${name})
   set_target_properties(test_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
+  if(NOT arg_LABELS)
+    add_dependencies(unit-tests test_${name})
+  endif()
   add_test(NAME ${name} COMMAND test_${name} --durations no)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
