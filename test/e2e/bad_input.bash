@@ -156,15 +156,14 @@ no_libvirt() {
 
 no_memory() {
   is_husk || skip "about the VM"
-  if [[ ! -d /etc/husk ]]; then
-    mkdir /etc/husk
-    trap 'rmdir /etc/husk' EXIT
-  fi
-  mkdir -p "$work/etc"
-  printf '[vm]\nmemory_mib = 1048576\n' >"$work/etc/config.toml"
-  with_file_replaced "$work/etc" /etc/husk
+  [[ ! -e /etc/husk/config.toml ]] || skip "/etc/husk/config.toml is somebody's"
+  [[ -d /etc/husk ]] && trap 'rm -f /etc/husk/config.toml' EXIT || trap 'rm -f /etc/husk/config.toml; rmdir /etc/husk' EXIT
+  mkdir -p /etc/husk
+  fresh_bundle
+  # Twice what the machine has.
+  awk '/^(MemTotal|SwapTotal):/ { kib += $2 } END { printf "[vm]\nmemory_mib = %d\n", kib / 512 }' /proc/meminfo >/etc/husk/config.toml
   refused "memory" bad
-  printf '[vm]\nmemory_mib = "lots"\n' >"$work/etc/config.toml"
+  printf '[vm]\nmemory_mib = "lots"\n' >/etc/husk/config.toml
   refused "memory_mib" bad
 }
 
@@ -178,6 +177,15 @@ usage() {
     [[ -n $err$out ]] || fail "nothing is said about: husk $command"
   done
 }
+
+# What was created although it should have been refused.
+delete_all() {
+  local id
+  for id in "$root"/*/; do
+    "$HUSK" --root "$root" delete --force "$(basename "$id")"
+  done
+}
+at_end delete_all
 
 ! is_husk || start_libvirt
 it "no config.json" no_config

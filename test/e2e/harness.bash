@@ -5,6 +5,7 @@
 # $work is the topic's directory; it and everything registered with at_end goes when the topic ends.
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 HUSK=${HUSK:-$top/build/bin/husk}
+build=$(dirname "$(dirname "$HUSK")")
 here=$top/test/e2e
 # shellcheck source=test/e2e/machine.bash
 source "$here/machine.bash"

@@ -3,8 +3,8 @@
 # cmake --install, and a container run from there.
 
 installed() {
-  [[ -f $top/build/cmake_install.cmake && $HUSK == "$top/build/bin/husk" ]] || skip "not the build in build/"
-  expect_ok cmake --install "$top/build" --prefix "$work/prefix"
+  [[ -f $build/cmake_install.cmake ]] || skip "$HUSK is not in a build directory"
+  expect_ok cmake --install "$build" --prefix "$work/prefix"
   local file
   for file in bin/husk libexec/husk/husk-shim share/husk/vmlinuz share/husk/initrd; do
     [[ -s $work/prefix/$file ]] || fail "not installed: $file"

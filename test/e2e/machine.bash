@@ -99,5 +99,5 @@ expect_guest_kernel() {  # RELEASE
   is_husk || return 0
   expect_match '^[0-9]+\.[0-9]+' "$1" "the container's uname -r"
   [[ $1 != "$(uname -r)" ]] || fail "the container runs on the host's kernel $1"
-  [[ ! -f $top/build/guest/version ]] || expect_equal "$(cat "$top/build/guest/version")" "$1" "the container's uname -r"
+  [[ ! -f $build/guest/version ]] || expect_equal "$(cat "$build/guest/version")" "$1" "the container's uname -r"
 }
