@@ -17,7 +17,7 @@ snapshot_machine() {
     awk '{ print "mount " $5 }' /proc/self/mountinfo
     ip -o link show | awk -F': ' '{ sub(/@.*/, "", $2); print "link " $2 }'
     awk '$8 ~ /husk/ { print "socket " $8 }' /proc/net/unix
-    find /run/husk /run/husk-vm /run/netns /var/run/docker/netns -mindepth 1 -printf 'file %p\n' 2>/dev/null
+    find /run/husk /run/husk-vm /run/netns /var/run/docker/netns -mindepth 1 -maxdepth 2 -printf 'file %p\n' 2>/dev/null
     find /sys/fs/cgroup -type d -printf 'cgroup %p\n' 2>/dev/null
     # (left out: what engines and libvirt make once for the whole machine and keep)
   } | grep -vE '^mount /run/netns$| /sys/fs/cgroup.*/(libpod_parent|docker|machine\.slice|machine|libvirt|libvirt-qemu|husk-libvirt|system\.slice|user\.slice)$|^cgroup /sys/fs/cgroup/[a-z_,]*/?$' |
