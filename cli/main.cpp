@@ -2,8 +2,8 @@
 // husk: an OCI runtime, with runc's command line, that runs each container in a virtual machine.
 #include <CLI/CLI.hpp>
 #include <csignal>
-#include <cstring>
 #include <cstdio>
+#include <cstring>
 #include <iostream>
 
 #include "cli/options.hpp"
@@ -60,6 +60,7 @@ int main(int argc, char** argv) {
   cli::add_list(app, options);
   cli::add_spec(app);
   cli::add_features(app);
+  cli::add_unsupported(app);
   set_log_sink([&options](LogLevel level, std::string_view message) {
     // Podman reads the log as one object, the error: what is less goes there only when someone
     // asked, or where a warning is the user's only sign (contract section 14.1).

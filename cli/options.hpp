@@ -35,6 +35,7 @@ void add_list(CLI::App& app, const GlobalOptions& options);
 void add_run(CLI::App& app, const GlobalOptions& options, int& status);
 void add_spec(CLI::App& app);
 void add_features(CLI::App& app);
+void add_unsupported(CLI::App& app);
 
 /// create's flags, which run has too.
 struct BundleOptions {

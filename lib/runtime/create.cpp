@@ -184,6 +184,19 @@ void check_pid_file(const std::optional<fs::path>& path) {
                 "pid file " + path->string() + ": is occupied by a directory");
 }
 
+/// The kernel would promise the memory, and the VM would be killed once its guest uses it.
+void check_host_memory(const Config& config) {
+  std::ifstream meminfo("/proc/meminfo");
+  std::uint64_t host_mib = 0, kib = 0;
+  for (std::string name, unit; meminfo >> name >> kib && std::getline(meminfo, unit);) {
+    if (name == "MemTotal:" || name == "SwapTotal:") host_mib += kib / 1024;
+  }
+  if (config.memory_mib <= host_mib) return;
+  throw Error(Errc::invalid_argument, "not enough memory for the VM: vm.memory_mib is " +
+                                          std::to_string(config.memory_mib) + ", this host has " +
+                                          std::to_string(host_mib) + " MiB");
+}
+
 }  // namespace
 
 CreatedContainer Runtime::create(const CreateRequest& request) {
@@ -191,6 +204,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   const oci::Bundle bundle = oci::load_bundle(request.bundle);
   const GuestPlan guest = plan_guest(request.id, bundle);
   check_pid_file(request.pid_file);
+  check_host_memory(config_);
   const hypervisor::Accelerator accelerator = choose_accelerator(config_);
   const hypervisor::VmUser vm_user = hypervisor::find_vm_user();
   const std::string vm_id = random_hex(4);
