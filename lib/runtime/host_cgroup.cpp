@@ -115,7 +115,10 @@ void HostCgroup::make(const fs::path& mount_point, const std::string& path, bool
     if (part.empty()) continue;
     if (v2) enable_controllers(directory);
     directory /= part;
-    if (::mkdir(directory.c_str(), 0755) == 0) {
+    // The folder of containers without a cgroupsPath is husk's own: the last of them takes it away,
+    // whoever made it.
+    const bool own_parent = directory == mount_point / "husk";
+    if (::mkdir(directory.c_str(), 0755) == 0 || (errno == EEXIST && own_parent)) {
       made_.push_back(directory);
     } else if (errno != EEXIST) {
       throw_errno("make cgroup " + directory.string());

@@ -5,10 +5,13 @@
 # Everything that a runtime could leave, one line each, in a stable order. libvirt's domains are looked up
 # in its own files, so that no daemon needs to run.
 snapshot_machine() {
-  local exe
+  local exe runners
+  # Cgroups of whoever runs the tests (a CI's job runner has one for each of its commands) are not ours.
+  runners=$(awk -F: '$3 ~ /^\/[^\/]+\// { split($3, part, "/"); print "/" part[2] "/" }' /proc/self/cgroup | sort -u)
   {
     for exe in /proc/[0-9]*/exe; do
       exe=$(readlink "$exe" 2>/dev/null) || continue
+      exe=${exe% (deleted)}  # built anew meanwhile
       case ${exe##*/} in
         husk* | qemu-system-* | virtiofsd* | vhost-device-* | conmon* | containerd* | dockerd* | runc* | diod*) echo "process ${exe##*/}" ;;
       esac
@@ -18,7 +21,7 @@ snapshot_machine() {
     ip -o link show | awk -F': ' '{ sub(/@.*/, "", $2); print "link " $2 }'
     awk '$8 ~ /husk/ { print "socket " $8 }' /proc/net/unix
     find /run/husk /run/husk-vm /run/netns /var/run/docker/netns -mindepth 1 -maxdepth 2 -printf 'file %p\n' 2>/dev/null
-    find /sys/fs/cgroup -type d -printf 'cgroup %p\n' 2>/dev/null
+    find /sys/fs/cgroup -type d -printf 'cgroup %p\n' 2>/dev/null | grep -vF "${runners:-no such cgroup}"
     # (left out: what engines and libvirt make once for the whole machine and keep)
   } | grep -vE '^mount /run/netns$| /sys/fs/cgroup.*/(libpod_parent|docker|machine\.slice|machine|libvirt|libvirt-qemu|husk-libvirt|system\.slice|user\.slice)$|^cgroup /sys/fs/cgroup/[a-z_,]*/?$' |
     LC_ALL=C sort
