@@ -31,9 +31,15 @@ demand() {
   expect_ok husk run --bundle "$work/demand" demand
   libvirt_listens || fail "husk ran a VM, but no libvirt daemon listens"
   # They would go by themselves, but only after two minutes.
-  kill "$(cat /run/libvirtd.pid)"
-  [[ -n $before ]] || kill "$(cat /run/virtlogd.pid)"
-  eventually 15 eval '! libvirt_listens'
+  # Waited for until they are gone: the next test starts its own, which needs their pid files.
+  local daemon
+  daemon=$(cat /run/libvirtd.pid)
+  kill "$daemon"
+  wait_gone "$daemon"
+  [[ -n $before ]] && return
+  daemon=$(cat /run/virtlogd.pid)
+  kill "$daemon"
+  wait_gone "$daemon"
 }
 
 whole_life() {
