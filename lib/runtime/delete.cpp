@@ -65,6 +65,7 @@ void Runtime::remove(const std::string& id, bool force) {
   check_deletable(record, force);
   end_shim(record);
   end_vm(record, config_);
+  remove_machine_cgroups(record.vm_name);
   remove_vm_directory(record.vm_id);
   remove_cgroups(record.cgroups);
   oci::State state = record.to_state();

@@ -152,4 +152,19 @@ void remove_cgroups(const std::vector<fs::path>& directories) noexcept {
   }
 }
 
+void remove_machine_cgroups(const std::string& vm_name) noexcept {
+  std::error_code error;
+  for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup", error)) {
+    std::error_code missing;
+    for (const auto& machine : fs::directory_iterator(hierarchy.path() / "machine", missing)) {
+      if (!machine.path().filename().string().ends_with("-" + vm_name + ".libvirt-qemu")) continue;
+      std::vector<fs::path> directories{machine.path()};
+      for (const auto& part : fs::directory_iterator(machine.path(), missing)) {
+        if (part.is_directory(missing)) directories.push_back(part.path());
+      }
+      remove_cgroups(directories);
+    }
+  }
+}
+
 }  // namespace husk::runtime
