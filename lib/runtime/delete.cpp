@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <thread>
 
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
@@ -35,7 +36,12 @@ void end_vm(const ContainerRecord& record, const Config& config) {
     for (const ProcessIdentity& helper : record.vm->helpers)
       gone = wait_for_end(helper, 5s) && gone;
   }
-  if (gone) return;
+  // libvirt notices the end by itself, usually at once; now and then it does not, and must be told.
+  const std::filesystem::path domain = "/run/libvirt/qemu/" + record.vm_name + ".xml";
+  for (int attempt = 0; gone && attempt < 300; ++attempt) {
+    if (!std::filesystem::exists(domain)) return;
+    std::this_thread::sleep_for(10ms);
+  }
   if (!std::filesystem::exists(VmPaths(record.vm_id).directory))
     return;  // create had not come this far
   hypervisor::connect_libvirt({.uri = config.uri})->destroy(record.vm_name);
