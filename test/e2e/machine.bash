@@ -23,7 +23,7 @@ snapshot_machine() {
     find /run/husk /run/husk-vm /run/netns /var/run/docker/netns -mindepth 1 -maxdepth 2 -printf 'file %p\n' 2>/dev/null
     find /sys/fs/cgroup -type d -printf 'cgroup %p\n' 2>/dev/null | grep -vF "${runners:-no such cgroup}"
     # (left out: what engines and libvirt make once for the whole machine and keep)
-  } | grep -vE '^mount /run/netns$| /sys/fs/cgroup.*/(libpod_parent|docker|machine\.slice|machine|libvirt|libvirt-qemu|husk-libvirt|system\.slice|user\.slice)$|^cgroup /sys/fs/cgroup/[a-z_,]*/?$' |
+  } | grep -vE '^mount /run/netns$| /sys/fs/cgroup.*/(libpod_parent(/conmon)?|docker|machine\.slice|machine|libvirt|libvirt-qemu|husk-libvirt|system\.slice|user\.slice)$|^cgroup /sys/fs/cgroup/[a-z_,]*/?$' |
     LC_ALL=C sort
 }
 
