@@ -56,6 +56,8 @@ inline constexpr std::uint32_t host_cid = 2;
 /// <share>/<id>/rootfs, its pinned bind sources <share>/<id>/mounts/<n>.
 inline constexpr const char* share_mount_point = "/run/husk/shared";
 inline constexpr const char* share_tag = "husk";
+/// In the share's top, readable by root only: the VM's secret, 32 hex digits.
+inline constexpr const char* share_secret_file = "secret";
 
 struct Hello {
   int protocol = protocol_version;
