@@ -12,6 +12,8 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
+#include "lib/guestcomm/messages.hpp"
+#include "lib/runtime/mount_tree.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -24,10 +26,15 @@ void make_directory(const fs::path& path, mode_t mode) {
   }
 }
 
-void make_file(const fs::path& path, mode_t mode) {
-  const UniqueFd fd{
-      check_sys(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode),
-                "create " + path.string())};
+void make_directory_at(int parent, const std::string& name, mode_t mode) {
+  check_sys(::mkdirat(parent, name.c_str(), mode), "make directory " + name + " in the share");
+}
+
+void write_new_file(int parent, const std::string& name, const std::string& content, mode_t mode) {
+  const UniqueFd fd{check_sys(
+      ::openat(parent, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode),
+      "create " + name)};
+  write_all(fd.get(), content);
 }
 
 void mount_or_throw(const fs::path& source, const fs::path& target, unsigned long flags,
@@ -40,6 +47,41 @@ void mount_or_throw(const fs::path& source, const fs::path& target, unsigned lon
 void pin(const fs::path& source, const fs::path& target, const std::string& what) {
   mount_or_throw(source, target, MS_BIND | MS_REC, "bind " + what);
   mount_or_throw("none", target, MS_SLAVE | MS_REC, "set propagation of " + what);
+}
+
+/// Bounds of the share's own tmpfs: a folder or an empty file per bind, and the secret's page.
+constexpr const char* share_bytes = "64k";
+constexpr const char* share_inodes = "8192";
+
+constexpr std::uint64_t share_attributes =
+    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+
+/// The share through a mount that only this process has: the one that virtiofsd sees is read-only
+/// at all times.
+UniqueFd writable_share(const fs::path& shared) {
+  UniqueFd copy = copy_mount(shared, false);
+  set_propagation(copy.get(), MS_PRIVATE, false);
+  change_mount(copy.get(), {.set = 0, .clear = MOUNT_ATTR_RDONLY}, false);
+  return copy;
+}
+
+/// What a container's binds are mounted on: shared/<id>/rootfs and shared/<id>/mounts/<n>.
+void make_folders(const fs::path& shared, const std::string& id,
+                  const std::vector<PinnedMount>& mounts) {
+  const UniqueFd share = writable_share(shared);
+  make_directory_at(share.get(), id, 0700);
+  make_directory_at(share.get(), id + "/rootfs", 0755);
+  make_directory_at(share.get(), id + "/mounts", 0700);
+  for (const PinnedMount& mount : mounts) {
+    struct stat status {};
+    check_sys(::stat(mount.source.c_str(), &status), "mount source " + mount.source.string());
+    const std::string point = id + "/mounts/" + std::to_string(mount.number);
+    if (S_ISDIR(status.st_mode)) {
+      make_directory_at(share.get(), point, 0755);
+    } else {
+      write_new_file(share.get(), point, "", 0644);
+    }
+  }
 }
 
 /// Mount points below `directory`, deepest and latest first.
@@ -60,7 +102,7 @@ std::vector<std::string> mounts_below(const fs::path& directory) {
 }  // namespace
 
 VmDirectory::VmDirectory(const std::string& vm_id, const fs::path& kernel, const fs::path& initrd,
-                         unsigned vm_uid, unsigned vm_gid)
+                         unsigned vm_uid, unsigned vm_gid, const std::string& secret)
     : paths_(vm_id) {
   make_directory(vm_directories, 0711);  // QEMU's user must get through, not look around
   check_sys(::mkdir(paths_.directory.c_str(), 0711), "make directory " + paths_.directory.string());
@@ -69,11 +111,7 @@ VmDirectory::VmDirectory(const std::string& vm_id, const fs::path& kernel, const
     bind_asset(initrd, paths_.initrd(), "guest initrd");
     make_directory(paths_.vsock(), 0700);
     check_sys(::chown(paths_.vsock().c_str(), vm_uid, vm_gid), "chown " + paths_.vsock().string());
-    make_directory(paths_.shared(), 0700);
-    const fs::path shared = paths_.shared();
-    mount_or_throw(shared, shared, MS_BIND, "bind " + shared.string());
-    mount_or_throw("none", shared, MS_PRIVATE, "make private " + shared.string());
-    mount_or_throw("none", shared, MS_SHARED, "make shared " + shared.string());
+    make_share(secret);
   } catch (...) {
     remove_vm_directory(vm_id);
     throw;
@@ -96,28 +134,31 @@ void VmDirectory::bind_asset(const fs::path& source, const fs::path& target, con
     throw Error(Errc::invalid_argument, std::string(what) + " " + source.string() +
                                             " is missing, empty, or not a regular file");
   }
-  make_file(target, 0444);
+  write_new_file(AT_FDCWD, target, "", 0444);
   mount_or_throw(source, target, MS_BIND, std::string("bind ") + what);
   mount_or_throw("none", target, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV,
                  std::string("make read-only ") + what);
 }
 
+void VmDirectory::make_share(const std::string& secret) {
+  make_directory(paths_.shared(), 0700);
+  const fs::path shared = paths_.shared();
+  const UniqueFd made =
+      make_tmpfs("husk", {{"mode", "0700"}, {"size", share_bytes}, {"nr_inodes", share_inodes}});
+  write_new_file(made.get(), guestcomm::share_secret_file, secret, 0400);
+  change_mount(made.get(), {.set = share_attributes, .clear = 0}, false);
+  attach_mount(made.get(), shared);
+  // A peer group of its own, not the one that a shared /run gives it.
+  set_propagation(made.get(), MS_PRIVATE, false);
+  set_propagation(made.get(), MS_SHARED, false);
+}
+
 void VmDirectory::add_container(const std::string& id, const fs::path& rootfs,
                                 const std::vector<PinnedMount>& mounts) {
-  make_directory(paths_.shared() / id, 0700);
-  make_directory(paths_.rootfs(id), 0755);
+  make_folders(paths_.shared(), id, mounts);
   pin(rootfs, paths_.rootfs(id), "rootfs " + rootfs.string());
-  make_directory(paths_.shared() / id / "mounts", 0700);
   for (const PinnedMount& mount : mounts) {
-    const fs::path target = paths_.mount(id, mount.number);
-    struct stat status {};
-    check_sys(::stat(mount.source.c_str(), &status), "mount source " + mount.source.string());
-    if (S_ISDIR(status.st_mode)) {
-      make_directory(target, 0755);
-    } else {
-      make_file(target, 0644);
-    }
-    pin(mount.source, target, mount.source.string());
+    pin(mount.source, paths_.mount(id, mount.number), mount.source.string());
   }
 }
 

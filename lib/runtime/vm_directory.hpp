@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A VM's run-time files, /run/husk-vm/<vm id>/:
-//   vmlinuz, initrd   read-only binds of the guest assets: QEMU reaches them wherever they are
-//   installed, and
+//   vmlinuz, initrd   read-only binds of the guest assets: QEMU reaches them wherever they are, and
 //                     libvirt cannot hand their ownership to QEMU's user
-//   shared/           the virtio-fs share, a shared mount; <container id>/rootfs and <container
-//   id>/mounts/<n> are binds vsock/            sockets of the user-space vsock device, owned by
-//   QEMU's user console.log       the guest's serial console
+//   shared/           the virtio-fs share: a small tmpfs, read-only for the guest and for everybody
+//                     but add_container; a shared mount, so that what is added later reaches
+//                     virtiofsd
+//     secret          what the guest knows husk by (guestcomm::share_secret_file)
+//     <container id>/rootfs, <container id>/mounts/<n>   binds
+//   vsock/            sockets of the user-space vsock device, owned by QEMU's user
+//   console.log       the guest's serial console
 #pragma once
 
 #include <filesystem>
@@ -38,7 +41,8 @@ struct VmPaths {
 class VmDirectory {
  public:
   VmDirectory(const std::string& vm_id, const std::filesystem::path& kernel,
-              const std::filesystem::path& initrd, unsigned vm_uid, unsigned vm_gid);
+              const std::filesystem::path& initrd, unsigned vm_uid, unsigned vm_gid,
+              const std::string& secret);
   VmDirectory(const VmDirectory&) = delete;
   VmDirectory& operator=(const VmDirectory&) = delete;
   ~VmDirectory();
@@ -53,6 +57,7 @@ class VmDirectory {
  private:
   void bind_asset(const std::filesystem::path& source, const std::filesystem::path& target,
                   const char* what);
+  void make_share(const std::string& secret);
   VmPaths paths_;
   bool keep_ = false;
 };

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/mount_tree.hpp"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+
+#include "lib/base/error.hpp"
+
+namespace husk::runtime {
+namespace {
+
+void apply(int mount, mount_attr attributes, bool recursive, const char* doing) {
+  const unsigned flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0U);
+  check_sys(::mount_setattr(mount, "", flags, &attributes, sizeof attributes), doing);
+}
+
+}  // namespace
+
+UniqueFd copy_mount(const std::filesystem::path& path, bool recursive) {
+  const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0U);
+  return UniqueFd{check_sys(::open_tree(AT_FDCWD, path.c_str(), flags), "bind " + path.string())};
+}
+
+UniqueFd make_tmpfs(const std::string& name,
+                    const std::vector<std::pair<std::string, std::string>>& options) {
+  const UniqueFd context{check_sys(::fsopen("tmpfs", FSOPEN_CLOEXEC), "tmpfs")};
+  const auto set = [&](const std::string& key, const std::string& value) {
+    check_sys(::fsconfig(context.get(), FSCONFIG_SET_STRING, key.c_str(), value.c_str(), 0),
+              "tmpfs option " + key + "=" + value);
+  };
+  set("source", name);
+  for (const auto& [key, value] : options) set(key, value);
+  check_sys(::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0), "make a tmpfs");
+  return UniqueFd{check_sys(::fsmount(context.get(), FSMOUNT_CLOEXEC, 0), "fsmount tmpfs")};
+}
+
+void change_mount(int mount, const MountAttributes& attributes, bool recursive) {
+  if (attributes.set == 0 && attributes.clear == 0) return;
+  mount_attr wanted{};
+  wanted.attr_set = attributes.set;
+  wanted.attr_clr = attributes.clear;
+  apply(mount, wanted, recursive, "set mount attributes");
+}
+
+void set_propagation(int mount, std::uint64_t propagation, bool recursive) {
+  mount_attr wanted{};
+  wanted.propagation = propagation;
+  apply(mount, wanted, recursive, "set mount propagation");
+}
+
+void attach_mount(int mount, const std::filesystem::path& target) {
+  check_sys(::move_mount(mount, "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH),
+            "mount on " + target.string());
+}
+
+}  // namespace husk::runtime

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Mounts as descriptors (open_tree(2), fsmount(2)): a mount is made and changed while it is attached
+// nowhere, so that nobody ever sees it without its restrictions. It goes with its descriptor unless
+// attached.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/base/unique_fd.hpp"
+
+namespace husk::runtime {
+
+/// A copy of what `path` shows, with the mounts below it if recursive. Throws system.
+UniqueFd copy_mount(const std::filesystem::path& path, bool recursive);
+
+/// An empty tmpfs; options as in tmpfs(5).
+UniqueFd make_tmpfs(const std::string& name,
+                    const std::vector<std::pair<std::string, std::string>>& options);
+
+/// MOUNT_ATTR_* of the mount itself, or of all mounts below it too.
+struct MountAttributes {
+  std::uint64_t set = 0, clear = 0;
+};
+void change_mount(int mount, const MountAttributes& attributes, bool recursive);
+
+/// propagation: MS_SHARED, MS_SLAVE, MS_PRIVATE.
+void set_propagation(int mount, std::uint64_t propagation, bool recursive);
+
+/// `target` is not followed if it is a symbolic link.
+void attach_mount(int mount, const std::filesystem::path& target);
+
+}  // namespace husk::runtime
