@@ -32,12 +32,12 @@
 namespace husk::agent {
 namespace {
 
-/// What is executed in the end, complete before the last rights are gone: nothing is allocated
-/// after that.
+/// What is executed in the end. All but the path is complete before a filter is loaded.
 struct Program {
   std::string path;
   std::vector<std::string> arguments, environment;
   std::vector<char*> argv, envp;
+  std::optional<SeccompProgram> filter;  ///< kept to the end: freeing it may call the kernel
 };
 
 std::vector<char*> pointers(std::vector<std::string>& strings) {
@@ -45,6 +45,10 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
   for (std::string& one : strings) made.push_back(one.data());
   made.push_back(nullptr);
   return made;
+}
+
+void close_everything_on_exec() {
+  check_sys(::syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC), "close_range");
 }
 
 void end_by_signal(int signal) { ::_exit(128 + signal); }
@@ -147,6 +151,31 @@ void drop_rights(const oci::Process& process) {
   apply_capabilities(capabilities);  // after the user: setuid would clear them
 }
 
+/// Program but for its path: what can be done ahead, and would need more system calls later.
+void prepare_program(const oci::Spec& spec, Program& program) {
+  const oci::Process& process = *spec.process;
+  program.environment = step("read /etc/passwd", [&] {
+    const UniqueFd root{check_sys(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), "open /")};
+    return complete_environment(root.get(), process);
+  });
+  program.arguments = process.args;
+  program.argv = pointers(program.arguments);
+  program.envp = pointers(program.environment);
+  if (spec.linux_.seccomp) program.filter.emplace(*spec.linux_.seccomp);
+}
+
+/// While it is allowed to raise them.
+void apply_limits(const oci::Spec& spec) {
+  const oci::Process& process = *spec.process;
+  if (process.scheduler) apply_scheduler(*process.scheduler);
+  if (process.io_priority) apply_io_priority(*process.io_priority);
+  if (spec.linux_.personality) apply_personality(*spec.linux_.personality);
+  apply_rlimits(0, process.rlimits);
+}
+
+/// After a filter is loaded, only what runc does then may follow (standard_init_linux.go): a
+/// profile that allows enough for runc and the program allows enough for husk. Without no_new_privs
+/// that is all of drop_rights and the look-up, since loading needs CAP_SYS_ADMIN.
 void set_up(const oci::Spec& spec, const ChildDescriptors& fds, Program& program) {
   const oci::Process& process = *spec.process;
   ::umask(0);  // modes of what is made below are exactly those asked for
@@ -161,33 +190,16 @@ void set_up(const oci::Spec& spec, const ChildDescriptors& fds, Program& program
   apply_sysctls(spec);
   enter_rootfs(spec);
   reopen_null_streams(fds);
-  program.environment = step("read /etc/passwd", [&] {
-    const UniqueFd root{check_sys(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), "open /")};
-    return complete_environment(root.get(), process);
-  });
-  if (process.scheduler) apply_scheduler(*process.scheduler);
-  if (process.io_priority) apply_io_priority(*process.io_priority);
-  if (spec.linux_.personality) apply_personality(*spec.linux_.personality);
-  apply_rlimits(0, process.rlimits);  // while raising them is allowed
+  prepare_program(spec, program);
+  apply_limits(spec);
+  close_everything_on_exec();
+  ::umask(process.user.umask.value_or(0022));
   if (process.no_new_privileges) {
     check_sys(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no_new_privs");
-  } else if (spec.linux_.seccomp) {
-    apply_seccomp(*spec.linux_.seccomp);  // without no_new_privs this needs CAP_SYS_ADMIN
+  } else if (program.filter) {
+    program.filter->load();
   }
   drop_rights(process);
-  ::umask(process.user.umask.value_or(0022));
-}
-
-/// After everything else: the lookup is done with the user's rights in the container's root.
-void look_up(const oci::Process& process, Program& program) {
-  program.path = find_command(process.args.at(0), program.environment);
-  program.arguments = process.args;
-  program.argv = pointers(program.arguments);
-  program.envp = pointers(program.environment);
-}
-
-void close_everything_on_exec() {
-  check_sys(::syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC), "close_range");
 }
 
 Error exec_error(const std::string& path, int error) {
@@ -203,10 +215,9 @@ void run(const oci::Spec& spec, const ChildDescriptors& fds) {
       reset_signals();
       set_up(spec, fds, program);
     });
-    look_up(*spec.process, program);
-    close_everything_on_exec();
-    // As close to exec as possible: the program's filter need not allow what is done above.
-    if (spec.process->no_new_privileges && spec.linux_.seccomp) apply_seccomp(*spec.linux_.seccomp);
+    // With the user's rights, in the container's root.
+    program.path = find_command(spec.process->args.at(0), program.environment);
+    if (spec.process->no_new_privileges && program.filter) program.filter->load();
   });
   report_ready(fds.report);
   wait_for_order(fds.orders, order_start);

@@ -2,12 +2,14 @@
 #include "agent/setup/seccomp.hpp"
 
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <set>
@@ -25,7 +27,8 @@ struct Release {
 };
 using Filter = std::unique_ptr<void, Release>;
 
-constexpr std::size_t max_filter_bytes = 1u << 20;
+/// The kernel takes no more, see seccomp(2).
+constexpr std::size_t max_filter_bytes = BPF_MAXINSNS * sizeof(sock_filter);
 
 void check_seccomp(int result, const std::string& doing) {
   if (result < 0) throw_errno("seccomp: " + doing, -result);
@@ -124,18 +127,18 @@ void add_rules(void* filter, const oci::Seccomp& seccomp, std::uint32_t default_
   }
 }
 
-void set_flags(void* filter, const oci::Seccomp& seccomp) {
-  // Whether no_new_privs is on is the specification's choice, not libseccomp's.
-  check_seccomp(::seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0), "set no_new_privs");
+unsigned load_flags(const oci::Seccomp& seccomp) {
+  unsigned flags = 0;
   for (const std::string& flag : seccomp.flags) {
     if (flag == "SECCOMP_FILTER_FLAG_LOG") {
-      check_seccomp(::seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1), flag);
+      flags |= SECCOMP_FILTER_FLAG_LOG;
     } else if (flag == "SECCOMP_FILTER_FLAG_SPEC_ALLOW") {
-      check_seccomp(::seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1), flag);
+      flags |= SECCOMP_FILTER_FLAG_SPEC_ALLOW;
     } else if (flag != "SECCOMP_FILTER_FLAG_TSYNC") {  // one thread: nothing to synchronise
-      throw Error(Errc::unsupported, "linux.seccomp: flag " + flag + " is not supported");
+      throw Error(Errc::unsupported, "linux.seccomp.flags: " + flag + " is not supported");
     }
   }
+  return flags;
 }
 
 Filter make_filter(const oci::Seccomp& seccomp) {
@@ -147,9 +150,18 @@ Filter make_filter(const oci::Seccomp& seccomp) {
     const int result = ::seccomp_arch_add(filter.get(), find_architecture(name));
     if (result != -EEXIST) check_seccomp(result, "architecture " + name);
   }
-  set_flags(filter.get(), seccomp);
   add_rules(filter.get(), seccomp, default_action);
   return filter;
+}
+
+std::vector<sock_filter> compile(const oci::Seccomp& seccomp) {
+  const UniqueFd file{check_sys(::memfd_create("seccomp", MFD_CLOEXEC), "memfd_create")};
+  check_seccomp(::seccomp_export_bpf(make_filter(seccomp).get(), file.get()), "export filter");
+  check_sys(::lseek(file.get(), 0, SEEK_SET), "lseek");
+  const std::string bytes = read_all(file.get(), max_filter_bytes, "linux.seccomp as a filter");
+  std::vector<sock_filter> instructions(bytes.size() / sizeof(sock_filter));
+  std::memcpy(instructions.data(), bytes.data(), instructions.size() * sizeof(sock_filter));
+  return instructions;
 }
 
 }  // namespace
@@ -169,16 +181,15 @@ std::uint32_t seccomp_action(const std::string& name, std::optional<std::uint32_
   throw Error(Errc::invalid_argument, "linux.seccomp: unknown action " + name);
 }
 
-void apply_seccomp(const oci::Seccomp& seccomp) {
-  check_seccomp(::seccomp_load(make_filter(seccomp).get()), "load filter");
-}
+SeccompProgram::SeccompProgram(const oci::Seccomp& seccomp)
+    : instructions_(compile(seccomp)), flags_(load_flags(seccomp)) {}
 
-std::vector<char> export_seccomp(const oci::Seccomp& seccomp) {
-  const UniqueFd file{check_sys(::memfd_create("seccomp", MFD_CLOEXEC), "memfd_create")};
-  check_seccomp(::seccomp_export_bpf(make_filter(seccomp).get(), file.get()), "export filter");
-  check_sys(::lseek(file.get(), 0, SEEK_SET), "lseek");
-  const std::string bytes = read_all(file.get(), max_filter_bytes, "seccomp filter");
-  return {bytes.begin(), bytes.end()};
+void SeccompProgram::load() const {
+  // seccomp(2) does not write to it.
+  const sock_fprog program{static_cast<unsigned short>(instructions_.size()),
+                           const_cast<sock_filter*>(instructions_.data())};
+  check_sys(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags_, &program),
+            "seccomp: load filter");
 }
 
 }  // namespace husk::agent

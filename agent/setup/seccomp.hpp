@@ -2,6 +2,8 @@
 // linux.seccomp as a kernel filter, by libseccomp.
 #pragma once
 
+#include <linux/filter.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,11 +17,20 @@ namespace husk::agent {
 /// name, unsupported for SCMP_ACT_NOTIFY (its listener lives on the host).
 std::uint32_t seccomp_action(const std::string& name, std::optional<std::uint32_t> errno_ret);
 
-/// Installs the filter for this process. System calls that libseccomp does not know are skipped, as
-/// runc does.
-void apply_seccomp(const oci::Seccomp& seccomp);
+/// A filter as the kernel takes it. Making it is apart from loading it: what has to be allocated is
+/// allocated before, since the filter need not allow what an allocator or libseccomp calls.
+class SeccompProgram {
+ public:
+  /// System calls that libseccomp does not know are skipped, as runc does. Throws invalid_argument,
+  /// unsupported.
+  explicit SeccompProgram(const oci::Seccomp& seccomp);
+  /// Installs it for this process by one system call, and nothing else.
+  void load() const;
+  const std::vector<sock_filter>& instructions() const noexcept { return instructions_; }
 
-/// The filter as the kernel gets it (struct sock_filter[]), without installing it.
-std::vector<char> export_seccomp(const oci::Seccomp& seccomp);
+ private:
+  std::vector<sock_filter> instructions_;
+  unsigned flags_;
+};
 
 }  // namespace husk::agent

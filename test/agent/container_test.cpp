@@ -2,13 +2,8 @@
 // Containers made for real by the agent's code, on this host instead of in a guest.
 #include "agent/container.hpp"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -16,116 +11,12 @@
 
 #include "lib/base/files.hpp"
 #include "lib/base/random_id.hpp"
+#include "test/agent/container_bench.hpp"
 
 using namespace husk::agent;
 using Catch::Matchers::ContainsSubstring;
-using husk::UniqueFd;
-using namespace std::chrono_literals;
+using husk::test::Bench;
 namespace fs = std::filesystem;
-
-namespace {
-
-/// Where cgroup version 2 is on this host; empty if it is nowhere.
-fs::path cgroup2() {
-  for (const char* path : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
-    if (fs::exists(fs::path(path) / "cgroup.procs") &&
-        fs::exists(fs::path(path) / "cgroup.controllers"))
-      return path;
-  }
-  return {};
-}
-
-std::string skip_reason() {
-  if (::geteuid() != 0) return "needs root";
-  if (cgroup2().empty()) return "needs cgroup version 2";
-  if (!fs::exists("/bin/busybox")) return "needs busybox-static";
-  return {};
-}
-
-struct Bench {
-  EventLoop loop;
-  fs::path rootfs, cgroups = cgroup2() / ("husk-test-" + husk::random_hex(4));
-  std::optional<Container> container;
-  std::optional<husk::Error> error;
-  bool created = false, started = false, stopped = false;
-  UniqueFd out;
-
-  Bench() {
-    std::string pattern = "/tmp/husk-container-XXXXXX";
-    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    rootfs = pattern;
-    fs::create_directories(rootfs / "bin");
-    fs::copy_file("/bin/busybox", rootfs / "bin/busybox");
-    fs::create_symlink("busybox", rootfs / "bin/sh");
-    fs::create_directory(cgroups);
-  }
-  Bench(const Bench&) = delete;
-  Bench& operator=(const Bench&) = delete;
-  ~Bench() {
-    container.reset();
-    fs::remove(cgroups);
-    fs::remove_all(rootfs);
-  }
-
-  husk::oci::Spec spec(const std::string& script) const {
-    husk::oci::Spec made;
-    made.root.emplace();
-    made.root->path = rootfs;
-    made.process.emplace();
-    made.process->args = {"/bin/sh", "-c", script};
-    made.process->cwd = "/";
-    made.process->env = {"PATH=/bin"};
-    for (const char* type : {"pid", "mount", "ipc", "uts"})
-      made.linux_.namespaces.push_back({type, {}});
-    husk::oci::Mount dev;
-    dev.destination = "/dev";
-    dev.type = "tmpfs";
-    dev.options = {"mode=755"};
-    made.mounts.push_back(dev);
-    return made;
-  }
-
-  void create(husk::oci::Spec made) {
-    std::array<int, 2> sockets{};
-    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets.data()) == 0);
-    out.reset(sockets[0]);
-    ContainerSetup setup{"one", std::move(made), {}, UniqueFd{sockets[1]}, {}, cgroups};
-    container.emplace(
-        loop, std::move(setup),
-        [this](const std::optional<husk::Error>& failure) {
-          created = true;
-          error = failure;
-        },
-        [this](Container&) { stopped = true; });
-    run_until([this] { return created; });
-  }
-  void start() {
-    container->start([this](const std::optional<husk::Error>& failure) {
-      started = true;
-      error = failure;
-    });
-    run_until([this] { return started; });
-  }
-  /// The loop, with the part of the agent that collects children.
-  void run_until(const std::function<bool()>& reached) {
-    for (int i = 0; i < 3000 && !reached(); ++i) {
-      loop.run_once(10ms);
-      int status = 0;
-      const pid_t pid = container->pid();
-      if (pid > 0 && ::waitpid(pid, &status, WNOHANG) == pid) container->handle_exit(status);
-    }
-    REQUIRE(reached());
-  }
-  std::string finish() {
-    run_until([this] { return stopped; });
-    return husk::read_all(out.get(), 1u << 20, "output");
-  }
-};
-
-}  // namespace
-
-#define SKIP_UNLESS_POSSIBLE() \
-  if (const std::string reason = skip_reason(); !reason.empty()) SKIP(reason)
 
 TEST_CASE("container: goes through its states and leaves no cgroup", "[root]") {
   SKIP_UNLESS_POSSIBLE();

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes containers with the agent's code on this host, with a root of busybox.
+#pragma once
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "agent/container.hpp"
+#include "lib/base/files.hpp"
+#include "lib/base/random_id.hpp"
+
+namespace husk::test {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+/// Where cgroup version 2 is on this host; empty if it is nowhere.
+inline fs::path cgroup2() {
+  for (const char* path : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
+    if (fs::exists(fs::path(path) / "cgroup.procs") &&
+        fs::exists(fs::path(path) / "cgroup.controllers"))
+      return path;
+  }
+  return {};
+}
+
+inline std::string skip_reason() {
+  if (::geteuid() != 0) return "needs root";
+  if (cgroup2().empty()) return "needs cgroup version 2";
+  if (!fs::exists("/bin/busybox")) return "needs busybox-static";
+  return {};
+}
+
+struct Bench {
+  agent::EventLoop loop;
+  fs::path rootfs, cgroups = cgroup2() / ("husk-test-" + random_hex(4));
+  std::optional<agent::Container> container;
+  std::optional<Error> error;
+  bool created = false, started = false, stopped = false;
+  UniqueFd out;
+
+  Bench() {
+    std::string pattern = "/tmp/husk-container-XXXXXX";
+    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+    rootfs = pattern;
+    fs::permissions(rootfs, fs::perms{0755});  // for processes that are not root's
+    fs::create_directories(rootfs / "bin");
+    fs::copy_file("/bin/busybox", rootfs / "bin/busybox");
+    fs::create_symlink("busybox", rootfs / "bin/sh");
+    fs::create_directory(cgroups);
+  }
+  Bench(const Bench&) = delete;
+  Bench& operator=(const Bench&) = delete;
+  ~Bench() {
+    if (container && container->pid() > 0) {
+      container->kill();
+      ::waitpid(container->pid(), nullptr, 0);
+    }
+    container.reset();
+    std::error_code ignored;  // a test that failed half-way is the failure to be seen
+    fs::remove(cgroups, ignored);
+    fs::remove_all(rootfs);
+  }
+
+  oci::Spec spec(const std::string& script) const {
+    oci::Spec made;
+    made.root.emplace();
+    made.root->path = rootfs;
+    made.process.emplace();
+    made.process->args = {"/bin/sh", "-c", script};
+    made.process->cwd = "/";
+    made.process->env = {"PATH=/bin"};
+    for (const char* type : {"pid", "mount", "ipc", "uts"})
+      made.linux_.namespaces.push_back({type, {}});
+    oci::Mount dev;
+    dev.destination = "/dev";
+    dev.type = "tmpfs";
+    dev.options = {"mode=755"};
+    made.mounts.push_back(dev);
+    return made;
+  }
+
+  void create(oci::Spec made) {
+    std::array<int, 2> sockets{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets.data()) == 0);
+    out.reset(sockets[0]);
+    agent::ContainerSetup setup{"one", std::move(made), {}, UniqueFd{sockets[1]}, {}, cgroups};
+    container.emplace(
+        loop, std::move(setup),
+        [this](const std::optional<Error>& failure) {
+          created = true;
+          error = failure;
+        },
+        [this](agent::Container&) { stopped = true; });
+    run_until([this] { return created; });
+  }
+  void start() {
+    container->start([this](const std::optional<Error>& failure) {
+      started = true;
+      error = failure;
+    });
+    run_until([this] { return started; });
+  }
+  /// The loop, with the part of the agent that collects children.
+  void run_until(const std::function<bool()>& reached) {
+    for (int i = 0; i < 3000 && !reached(); ++i) {
+      loop.run_once(10ms);
+      int status = 0;
+      const pid_t pid = container->pid();
+      if (pid > 0 && ::waitpid(pid, &status, WNOHANG) == pid) container->handle_exit(status);
+    }
+    REQUIRE(reached());
+  }
+  std::string finish() {
+    run_until([this] { return stopped; });
+    return read_all(out.get(), 1u << 20, "output");
+  }
+};
+
+}  // namespace husk::test
+
+#define SKIP_UNLESS_POSSIBLE() \
+  if (const std::string reason = husk::test::skip_reason(); !reason.empty()) SKIP(reason)
