@@ -52,7 +52,7 @@ std::optional<int> parse_name(std::string name) {
 int parse_signal(const std::string& text) {
   auto signal = parse_number(text);
   if (!signal) signal = parse_name(text);
-  if (!signal || *signal < 1 || *signal > 64) {
+  if (!signal || *signal < 0 || *signal > 64) {
     throw Error(Errc::invalid_argument, "unknown signal \"" + text.substr(0, 64) + "\"");
   }
   return *signal;

@@ -34,10 +34,10 @@ std::string format_table(const std::vector<oci::State>& states) {
 }
 
 std::string format_json(const std::vector<oci::State>& states) {
-  if (states.empty()) return "null";  // as runc: an empty Go slice
+  if (states.empty()) return "null\n";  // as runc: an empty Go slice
   auto json = nlohmann::ordered_json::array();
   for (const oci::State& state : states) json.push_back(oci::to_ordered_json(state));
-  return json.dump();
+  return json.dump() + "\n";
 }
 
 }  // namespace

@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // husk delete: undoes what create did, in reverse. Safe to repeat, whatever is gone already.
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include <csignal>
 #include <thread>
 
 #include "lib/base/error.hpp"
@@ -21,11 +17,8 @@ namespace {
 using namespace std::chrono_literals;
 
 void end_shim(const ContainerRecord& record) {
-  if (!record.shim) return;
-  const UniqueFd shim = open_process(*record.shim);
-  if (!shim) return;
-  ::syscall(SYS_pidfd_send_signal, shim.get(), SIGKILL, nullptr, 0);
-  if (!wait_for_end(*record.shim, 10s)) throw Error(Errc::timed_out, "the shim does not end");
+  if (record.shim && !kill_process(*record.shim, 10s))
+    throw Error(Errc::timed_out, "the shim does not end");
 }
 
 /// libvirt is asked only where it is needed: it costs more than all the rest.
@@ -58,7 +51,14 @@ void check_deletable(const ContainerRecord& record, bool force) {
 
 void Runtime::remove(const std::string& id, bool force) {
   if (force && !store_.exists(id)) return;
-  std::optional<UniqueFd> lock = store_.lock(id);
+  std::optional<UniqueFd> lock;
+  try {
+    lock = store_.lock(id);
+  } catch (const Error&) {
+    // Another command may have deleted it since it was looked for.
+    if (force && !store_.exists(id)) return;
+    throw;
+  }
   if (!lock && !force) throw Error(Errc::timed_out, "another command is at work on the container");
   ContainerRecord record;
   try {

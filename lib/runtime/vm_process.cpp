@@ -35,6 +35,13 @@ bool wait_for_end(const ProcessIdentity& process, std::chrono::milliseconds pati
   return !fd || wait_on(fd.get(), patience);
 }
 
+bool kill_process(const ProcessIdentity& process, std::chrono::milliseconds patience) {
+  const UniqueFd fd = open_process(process);
+  if (!fd) return true;
+  send(fd.get(), SIGKILL);
+  return wait_on(fd.get(), patience);
+}
+
 bool end_vm_process(const ProcessIdentity& process) {
   const UniqueFd fd = open_process(process);
   if (!fd) return true;

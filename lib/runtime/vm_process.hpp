@@ -16,6 +16,9 @@ UniqueFd open_process(const ProcessIdentity& process);
 /// False if it still runs after `patience`.
 bool wait_for_end(const ProcessIdentity& process, std::chrono::milliseconds patience);
 
+/// SIGKILL. False if it still runs after `patience`.
+bool kill_process(const ProcessIdentity& process, std::chrono::milliseconds patience);
+
 /// SIGTERM, on which QEMU ends within milliseconds, then SIGKILL. False if it survives both.
 bool end_vm_process(const ProcessIdentity& process);
 

@@ -9,7 +9,8 @@
 using husk::cli::parse_signal;
 
 TEST_CASE("parse_signal: numbers and names in every spelling", "[cli]") {
-  const std::pair<const char*, int> cases[] = {{"9", SIGKILL},
+  const std::pair<const char*, int> cases[] = {{"0", 0},
+                                               {"9", SIGKILL},
                                                {"KILL", SIGKILL},
                                                {"SIGKILL", SIGKILL},
                                                {"sigkill", SIGKILL},
@@ -31,7 +32,7 @@ TEST_CASE("parse_signal: numbers and names in every spelling", "[cli]") {
 
 TEST_CASE("parse_signal: what is none is refused", "[cli]") {
   for (const char* text :
-       {"", "0", "65", "-1", "9x", "SIG", "NOPE", "RTMIN-1", "RTMAX+1", "RTMIN+99", "SIGSIGKILL"}) {
+       {"", "65", "-1", "9x", "SIG", "NOPE", "RTMIN-1", "RTMAX+1", "RTMIN+99", "SIGSIGKILL"}) {
     CAPTURE(text);
     CHECK_THROWS_AS(parse_signal(text), husk::Error);
   }

@@ -151,6 +151,7 @@ listing() {
   make_bundle "$work/listed" sleep 1000
   expect_ok husk list --format json
   expect_equal null "$out" "empty list"
+  expect_equal 5 "$(husk list --format json | wc -c)" "bytes of an empty list, which ends its line"
   create listed "$work/listed"
   mkdir -p "$work/listing-root/broken"
   expect_ok husk list
@@ -160,6 +161,7 @@ listing() {
   expect_equal listed "$out" "list -q"
   expect_ok husk list --format json
   expect_equal "listed created" "$(jq -r '.[] | "\(.id) \(.status)"' <<<"$out")" "list as json"
+  expect_equal 1 "$(husk list --format json | wc -l)" "lines of the list as json"
   rmdir "$work/listing-root/broken"
   expect_ok husk delete --force listed
 }
