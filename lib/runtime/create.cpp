@@ -15,7 +15,7 @@
 #include "lib/base/time.hpp"
 #include "lib/guestcomm/agent_client.hpp"
 #include "lib/guestcomm/announcement.hpp"
-#include "lib/guestcomm/vhost_user_vsock.hpp"
+#include "lib/guestcomm/vm_keeper.hpp"
 #include "lib/oci/bundle.hpp"
 #include "lib/oci/check.hpp"
 #include "lib/runtime/hooks.hpp"
@@ -59,28 +59,26 @@ StreamConnections open_streams(const guestcomm::GuestAddress& address) {
   return streams;
 }
 
-/// The vsock device of the VM to be, in one of its two forms, with the ear for the guest's
+/// The VM's keeper, its vsock device in one of its two forms, and the ear for the guest's
 /// announcement.
 struct VsockSetup {
-  std::optional<guestcomm::VhostUserVsock> device;
+  guestcomm::VmKeeper keeper;
   std::unique_ptr<guestcomm::Announcement> announcement;
   hypervisor::VsockDevice config;
 };
 
 VsockSetup set_up_vsock(const VmPaths& paths, const hypervisor::VmUser& user) {
-  VsockSetup vsock;
-  if (guestcomm::has_vhost_vsock()) {
-    vsock.announcement = guestcomm::listen_vsock();
-    return vsock;
-  }
-  vsock.device.emplace(paths.vsock(), user.uid, user.gid);
-  vsock.config.vhost_user_socket = vsock.device->device_socket();
-  vsock.announcement = guestcomm::listen_hybrid(vsock.device->host_socket(), user.uid, user.gid);
+  if (guestcomm::has_vhost_vsock())
+    return {.keeper = {}, .announcement = guestcomm::listen_vsock(), .config = {}};
+  VsockSetup vsock{.keeper = {paths.vsock(), user.uid, user.gid}, .announcement = {}, .config = {}};
+  vsock.config.vhost_user_socket = vsock.keeper.device_socket();
+  vsock.announcement = guestcomm::listen_hybrid(vsock.keeper.host_socket(), user.uid, user.gid);
   return vsock;
 }
 
 guestcomm::GuestAddress address_of(const VsockSetup& vsock, const hypervisor::StartedVm& vm) {
-  if (vsock.device) return guestcomm::HybridAddress{vsock.device->host_socket().string()};
+  if (vsock.keeper.has_device())
+    return guestcomm::HybridAddress{vsock.keeper.host_socket().string()};
   return guestcomm::VsockAddress{vm.cid.value()};
 }
 
@@ -251,7 +249,10 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   BootedVm vm = step("start the VM", [&] { return BootedVm(*hypervisor, vm_config); });
   cgroup.add(vm.get().process.pid);
   for (const ProcessIdentity& helper : vm.get().helpers) cgroup.add(helper.pid);
-  if (vsock.device) vsock.device->hand_over(vm.get().process);
+  const std::optional<ProcessIdentity> shim_identity = identify_process(shim.pid());
+  if (!shim_identity) throw Error(Errc::peer_lost, "the shim ended before the VM was there");
+  vsock.keeper.hand_over(
+      {.vm = vm.get().process, .helpers = vm.get().helpers, .shims = {*shim_identity}});
 
   // While the guest boots: the hooks, for which the shim's pid leads to the namespaces.
   oci::State hook_state = record.to_state();

@@ -13,7 +13,7 @@
 #include "lib/base/unique_fd.hpp"
 #include "lib/guestcomm/announcement.hpp"
 #include "lib/guestcomm/guest_address.hpp"
-#include "lib/guestcomm/vhost_user_vsock.hpp"
+#include "lib/guestcomm/vm_keeper.hpp"
 
 namespace husk::test {
 
@@ -53,7 +53,7 @@ class VmGuest {
 
  private:
   std::filesystem::path directory_, share_;
-  std::unique_ptr<guestcomm::VhostUserVsock> vsock_;
+  std::unique_ptr<guestcomm::VmKeeper> vsock_;
   std::unique_ptr<guestcomm::Announcement> announcement_;
   std::unique_ptr<Child> virtiofsd_, qemu_;
   guestcomm::GuestAddress address_;

@@ -63,6 +63,19 @@ stalled_reader() {
   kill "$reader"
 }
 
+# The taken-over guest: it does not power off when its owner goes. No husk command helps.
+guest_outlives_shim() {
+  begin robbed sleep 1000
+  local qemu helpers pid
+  qemu=$(qemu_of robbed) helpers=$(virtiofsd_of robbed)
+  kill -STOP "$qemu"
+  kill -KILL "$(cat "$work/robbed.pid")"
+  eventually 10 is_gone "$qemu"
+  for pid in $helpers; do eventually 5 is_gone "$pid"; done
+  eventually 5 eval '! pgrep -x husk-keeper'
+  expect_ok husk delete robbed
+}
+
 signal_zero() {
   begin asked sleep 1000
   expect_ok husk kill asked 0
@@ -87,5 +100,6 @@ if is_husk; then
   it "kill -9 of a container whose QEMU stands still" stopped_qemu 120
   it "kill -9 of a container whose virtiofsd stands still" stopped_virtiofsd 120
   it "kill -9 of a container whose output nobody reads" stalled_reader 120
+  it "a VM that does not power off ends after its shim" guest_outlives_shim 120
   it "signal 0 asks whether the container is there" signal_zero
 fi

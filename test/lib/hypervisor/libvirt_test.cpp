@@ -20,7 +20,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/random_id.hpp"
 #include "lib/guestcomm/guest_address.hpp"
-#include "lib/guestcomm/vhost_user_vsock.hpp"
+#include "lib/guestcomm/vm_keeper.hpp"
 #include "lib/hypervisor/vm.hpp"
 
 using namespace husk;
@@ -176,7 +176,7 @@ void skip_without_assets() {
   if (!fs::exists(HUSK_TEST_KERNEL)) SKIP(HUSK_TEST_KERNEL " was not built");
 }
 
-void start_device(VmFixture& vm, std::optional<guestcomm::VhostUserVsock>& device) {
+void start_device(VmFixture& vm, std::optional<guestcomm::VmKeeper>& device) {
   if (!vm.config().vsock.vhost_user_socket) return;
   const VmUser user = find_vm_user();
   device.emplace(vm.vsock_directory(), user.uid, user.gid);
@@ -187,7 +187,7 @@ void start_device(VmFixture& vm, std::optional<guestcomm::VhostUserVsock>& devic
 TEST_CASE("libvirt: a VM starts, speaks on its console, and leaves nothing", "[libvirt]") {
   skip_without_assets();
   VmFixture vm;
-  std::optional<guestcomm::VhostUserVsock> device;
+  std::optional<guestcomm::VmKeeper> device;
   start_device(vm, device);
   std::unique_ptr<Hypervisor> hypervisor;
   const auto connect_ms = milliseconds_of([&] { hypervisor = connect_libvirt({}); });
@@ -227,7 +227,7 @@ TEST_CASE("libvirt: a VM starts, speaks on its console, and leaves nothing", "[l
 TEST_CASE("libvirt: a VM that was killed is known as gone", "[libvirt]") {
   skip_without_assets();
   VmFixture vm;
-  std::optional<guestcomm::VhostUserVsock> device;
+  std::optional<guestcomm::VmKeeper> device;
   start_device(vm, device);
   const auto hypervisor = connect_libvirt({});
   const StartedVm started = hypervisor->start(vm.config());
@@ -244,7 +244,7 @@ TEST_CASE("libvirt: a VM that cannot start gives one clear line and leaves nothi
   skip_without_assets();
   VmFixture vm;
   VmConfig config = vm.config();
-  std::optional<guestcomm::VhostUserVsock> device;
+  std::optional<guestcomm::VmKeeper> device;
   SECTION("kernel missing") {
     start_device(vm, device);
     config.kernel = "/run/husk-vm/no-kernel";
@@ -276,7 +276,7 @@ TEST_CASE("libvirt: a kernel that is none is refused or ends the VM, and leaves 
           "[libvirt]") {
   skip_without_assets();
   VmFixture vm(std::string(100000, 'x'));
-  std::optional<guestcomm::VhostUserVsock> device;
+  std::optional<guestcomm::VmKeeper> device;
   start_device(vm, device);
   const auto hypervisor = connect_libvirt({});
   require_clear(failure_of(*hypervisor, vm.config()));
@@ -287,7 +287,7 @@ TEST_CASE("libvirt: a kernel that is none is refused or ends the VM, and leaves 
 TEST_CASE("libvirt: two names are two VMs; the same name twice is refused", "[libvirt]") {
   skip_without_assets();
   VmFixture vm;
-  std::optional<guestcomm::VhostUserVsock> device;
+  std::optional<guestcomm::VmKeeper> device;
   start_device(vm, device);
   const auto hypervisor = connect_libvirt({});
   const StartedVm started = hypervisor->start(vm.config());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/vhost_user_vsock.hpp"
+#include "lib/guestcomm/vm_keeper.hpp"
 
 #include <poll.h>
 #include <sys/syscall.h>
@@ -7,6 +7,7 @@
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
 #include <chrono>
 #include <csignal>
 #include <fstream>
@@ -72,18 +73,24 @@ struct DeviceDirectory {
   bool is_quiet() const { return device_in(path) == 0 && fs::is_empty(path); }
 };
 
-/// A process that stands for QEMU.
-struct FakeVm {
+/// A process that stands for QEMU, virtiofsd or a shim.
+struct FakeProcess {
   pid_t pid = ::fork();
-  FakeVm() {
+  FakeProcess() {
     if (pid == 0) {
       ::pause();
       ::_exit(0);
     }
   }
-  FakeVm(const FakeVm&) = delete;
-  FakeVm& operator=(const FakeVm&) = delete;
-  ~FakeVm() { end(); }
+  FakeProcess(const FakeProcess&) = delete;
+  FakeProcess& operator=(const FakeProcess&) = delete;
+  ~FakeProcess() { end(); }
+  ProcessIdentity identity() const { return identify_process(pid).value(); }
+  bool ends_within(std::chrono::milliseconds patience) const {
+    const UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0u)));
+    pollfd polled{pidfd.get(), POLLIN, 0};
+    return ::poll(&polled, 1, static_cast<int>(patience.count())) == 1;
+  }
   void end() {
     if (pid <= 0) return;
     ::kill(pid, SIGKILL);
@@ -107,12 +114,12 @@ std::string status_line(pid_t pid, const std::string& key) {
 
 }  // namespace
 
-TEST_CASE("vhost-user vsock: the device is nobody, with nothing of ours", "[guestcomm]") {
+TEST_CASE("VM keeper: the device is nobody, with nothing of ours", "[guestcomm]") {
   skip_if_impossible();
   const DeviceDirectory directory;
   std::array<int, 2> leak{};  // not close-on-exec, as a careless caller's
   REQUIRE(::pipe(leak.data()) == 0);
-  const VhostUserVsock vsock(directory.path, somebody, somebody);
+  const VmKeeper vsock(directory.path, somebody, somebody);
   ::close(leak[1]);
   CHECK(fs::is_socket(vsock.device_socket()));
   CHECK(fs::is_socket(vsock.host_socket()));
@@ -138,28 +145,28 @@ TEST_CASE("vhost-user vsock: the device is nobody, with nothing of ours", "[gues
     CHECK(fs::read_symlink("/proc/" + std::to_string(keeper) + "/fd/" + stream) == "/dev/null");
 }
 
-TEST_CASE("vhost-user vsock: device and sockets go with the object", "[guestcomm]") {
+TEST_CASE("VM keeper: device and sockets go with the object", "[guestcomm]") {
   skip_if_impossible();
   const DeviceDirectory directory;
-  { const VhostUserVsock vsock(directory.path, somebody, somebody); }
+  { const VmKeeper vsock(directory.path, somebody, somebody); }
   CHECK(directory.is_quiet());  // at once: destruction waits for it
 }
 
-TEST_CASE("vhost-user vsock: a second one in the same directory is refused", "[guestcomm]") {
+TEST_CASE("VM keeper: a second one in the same directory is refused", "[guestcomm]") {
   skip_if_impossible();
   const DeviceDirectory directory;
-  const VhostUserVsock vsock(directory.path, somebody, somebody);
-  CHECK_THROWS_AS(VhostUserVsock(directory.path, somebody, somebody), Error);
+  const VmKeeper vsock(directory.path, somebody, somebody);
+  CHECK_THROWS_AS(VmKeeper(directory.path, somebody, somebody), Error);
   CHECK(device_in(directory.path) > 0);
 }
 
-TEST_CASE("vhost-user vsock: after hand-over it lives as long as the VM", "[guestcomm]") {
+TEST_CASE("VM keeper: after hand-over it lives as long as the VM", "[guestcomm]") {
   skip_if_impossible();
   const DeviceDirectory directory;
-  FakeVm vm;
+  FakeProcess vm;
   {
-    VhostUserVsock vsock(directory.path, somebody, somebody);
-    vsock.hand_over(identify_process(vm.pid).value());
+    VmKeeper vsock(directory.path, somebody, somebody);
+    vsock.hand_over({.vm = vm.identity()});
   }
   std::this_thread::sleep_for(300ms);
   CHECK(device_in(directory.path) > 0);
@@ -167,25 +174,25 @@ TEST_CASE("vhost-user vsock: after hand-over it lives as long as the VM", "[gues
   CHECK(comes_true([&] { return directory.is_quiet(); }));
 }
 
-TEST_CASE("vhost-user vsock: cannot be handed to a VM that ended", "[guestcomm]") {
+TEST_CASE("VM keeper: cannot be handed to a VM that ended", "[guestcomm]") {
   skip_if_impossible();
   const DeviceDirectory directory;
-  FakeVm vm;
-  const ProcessIdentity gone = identify_process(vm.pid).value();
+  FakeProcess vm;
+  const ProcessIdentity gone = vm.identity();
   vm.end();
   {
-    VhostUserVsock vsock(directory.path, somebody, somebody);
-    CHECK_THROWS_AS(vsock.hand_over(gone), Error);
+    VmKeeper vsock(directory.path, somebody, somebody);
+    CHECK_THROWS_AS(vsock.hand_over({.vm = gone}), Error);
   }
   CHECK(directory.is_quiet());
 }
 
-TEST_CASE("vhost-user vsock: goes when the husk that made it is killed", "[guestcomm]") {
+TEST_CASE("VM keeper: goes when the husk that made it is killed", "[guestcomm]") {
   skip_if_impossible();
   const DeviceDirectory directory;
   const pid_t husk = ::fork();
   if (husk == 0) {
-    const VhostUserVsock vsock(directory.path, somebody, somebody);
+    const VmKeeper vsock(directory.path, somebody, somebody);
     ::pause();
     ::_exit(0);
   }
@@ -195,13 +202,12 @@ TEST_CASE("vhost-user vsock: goes when the husk that made it is killed", "[guest
   CHECK(comes_true([&] { return directory.is_quiet(); }));
 }
 
-TEST_CASE("vhost-user vsock: the device goes with its keeper, the keeper with its device",
-          "[guestcomm]") {
+TEST_CASE("VM keeper: the device goes with its keeper, the keeper with the VM", "[guestcomm]") {
   skip_if_impossible();
   const DeviceDirectory directory;
-  FakeVm vm;
-  VhostUserVsock vsock(directory.path, somebody, somebody);
-  vsock.hand_over(identify_process(vm.pid).value());
+  FakeProcess vm;
+  VmKeeper vsock(directory.path, somebody, somebody);
+  vsock.hand_over({.vm = vm.identity()});
   const pid_t device = device_in(directory.path);
   REQUIRE(device > 0);
   const ProcessIdentity keeper = identify_process(parent_of(device)).value();
@@ -211,16 +217,19 @@ TEST_CASE("vhost-user vsock: the device goes with its keeper, the keeper with it
   }
   SECTION("device killed") {
     ::kill(device, SIGKILL);
+    std::this_thread::sleep_for(200ms);
+    CHECK(is_alive(keeper));  // it still has to end the VM
+    vm.end();
     CHECK(comes_true([&] { return !is_alive(keeper); }));
     CHECK(directory.is_quiet());
   }
 }
 
-TEST_CASE("vhost-user vsock: a directory that it cannot write is a clear error", "[guestcomm]") {
+TEST_CASE("VM keeper: a directory that it cannot write is a clear error", "[guestcomm]") {
   skip_if_impossible();
   const Scratch scratch;  // root's
   try {
-    const VhostUserVsock vsock(scratch.path(), somebody, somebody);
+    const VmKeeper vsock(scratch.path(), somebody, somebody);
     FAIL("nothing was thrown");
   } catch (const Error& e) {
     CHECK(std::string(e.what()).find(scratch.path().string()) != std::string::npos);
@@ -228,9 +237,37 @@ TEST_CASE("vhost-user vsock: a directory that it cannot write is a clear error",
   CHECK(fs::is_empty(scratch.path()));
 }
 
-TEST_CASE("vhost-user vsock: the device without a guest answers nobody", "[guestcomm]") {
+TEST_CASE("VM keeper: the device without a guest answers nobody", "[guestcomm]") {
   skip_if_impossible();
   const DeviceDirectory directory;
-  const VhostUserVsock vsock(directory.path, somebody, somebody);
+  const VmKeeper vsock(directory.path, somebody, somebody);
   CHECK_THROWS_AS(connect_guest(HybridAddress{vsock.host_socket().string()}, 1024, 500ms), Error);
+}
+
+TEST_CASE("VM keeper: a VM that does not power off is killed after its last shim", "[guestcomm]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  FakeProcess vm, helper, first, second;
+  {
+    VmKeeper keeper;  // without a device, as on a host with /dev/vhost-vsock
+    keeper.hand_over({.vm = vm.identity(),
+                      .helpers = {helper.identity()},
+                      .shims = {first.identity(), second.identity()}});
+  }
+  ::kill(vm.pid, SIGSTOP);  // a guest that was taken over does not power off either
+  ::kill(helper.pid, SIGSTOP);
+  first.end();
+  CHECK_FALSE(vm.ends_within(6s));
+  const auto start = std::chrono::steady_clock::now();
+  second.end();
+  CHECK(vm.ends_within(10s));
+  CHECK(std::chrono::steady_clock::now() - start > 3s);  // the guest had its time to power off
+  CHECK(helper.ends_within(10s));
+}
+
+TEST_CASE("VM keeper: cannot be handed a shim that ended", "[guestcomm]") {
+  FakeProcess vm, shim;
+  const ProcessIdentity gone = shim.identity();
+  shim.end();
+  VmKeeper keeper;
+  CHECK_THROWS_WITH(keeper.hand_over({.vm = vm.identity(), .shims = {gone}}), "the shim ended");
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/vhost_user_vsock.hpp"
+#include "lib/guestcomm/vm_keeper.hpp"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -8,14 +8,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <string>
 
 #include "lib/base/error.hpp"
 #include "lib/guestcomm/deadline.hpp"
-#include "lib/guestcomm/vsock_keeper.hpp"
+#include "lib/guestcomm/vm_keeper_process.hpp"
 
 namespace husk::guestcomm {
 namespace {
@@ -36,78 +35,79 @@ bool keeper_ended(int keeper, int timeout_ms) {
 }
 
 /// Forks twice, so that the keeper is nobody's zombie.
-void start_keeper(const VsockKeeper& keeper) {
-  const pid_t child = check_sys(::fork(), "fork the vsock device's keeper");
+void start_keeper(int socket, const std::optional<VhostDeviceSetup>& device) {
+  const pid_t child = check_sys(::fork(), "fork the VM's keeper");
   if (child == 0) {
     const pid_t grandchild = ::fork();
-    if (grandchild == 0) run_vsock_keeper(keeper);
+    if (grandchild == 0) run_vm_keeper(socket, device);
     ::_exit(grandchild < 0 ? 1 : 0);
   }
   int status = 0;
   while (::waitpid(child, &status, 0) < 0) {
     if (errno != EINTR) throw_errno("wait for a forked process");
   }
-  if (status != 0) throw Error(Errc::system, "fork the vsock device's keeper: failed");
+  if (status != 0) throw Error(Errc::system, "fork the VM's keeper: failed");
 }
 
-void send_descriptor(int socket, int descriptor) {
-  char byte = 'V';
-  iovec part{&byte, 1};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof descriptor);
-  std::copy_n(reinterpret_cast<const unsigned char*>(&descriptor), sizeof descriptor,
-              CMSG_DATA(header));
-  check_sys(::sendmsg(socket, &message, MSG_NOSIGNAL), "hand the vsock device over");
+UniqueFd open_kept(const ProcessIdentity& process, const std::string& what) {
+  UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0u)));
+  // Asked after the pidfd is open: it is then known to be of that very process.
+  if (!pidfd || !is_alive(process)) throw Error(Errc::peer_lost, what + " ended");
+  return pidfd;
 }
 
 }  // namespace
 
-VhostUserVsock::VhostUserVsock(const std::filesystem::path& directory, unsigned uid, unsigned gid)
+VmKeeper::VmKeeper() { start(std::nullopt); }
+
+VmKeeper::VmKeeper(const std::filesystem::path& directory, unsigned uid, unsigned gid)
     : directory_(directory) {
   if (::access(vhost_device_program, X_OK) != 0)
     throw Error(Errc::unsupported,
                 "vhost-device-vsock is not installed and this host has no /dev/vhost-vsock");
   if (is_own_socket(device_socket()) || is_own_socket(host_socket()))
     throw Error(Errc::already_exists, directory.string() + ": has a vsock device already");
+  start(VhostDeviceSetup{.directory = directory.string(), .uid = uid, .gid = gid});
+  await_sockets();
+}
+
+void VmKeeper::start(const std::optional<VhostDeviceSetup>& device) {
   std::array<int, 2> ends{};
   check_sys(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()),
             "make a socket pair");
   keeper_.reset(ends[0]);
-  UniqueFd other_end(ends[1]);
-  start_keeper({directory.string(), uid, gid, other_end.get()});
-  other_end.reset();
+  const UniqueFd other_end(ends[1]);
+  start_keeper(other_end.get(), device);
+}
+
+void VmKeeper::await_sockets() {
   const Deadline deadline(start_patience);
   while (!is_own_socket(device_socket()) || !is_own_socket(host_socket())) {
     if (keeper_ended(keeper_.get(), look_again_ms))
       throw Error(Errc::system, "vhost-device-vsock ended before its sockets were there in " +
-                                    directory.string());
+                                    directory_->string());
     if (deadline.passed())
-      throw Error(Errc::timed_out, "vhost-device-vsock made no sockets in " + directory.string());
+      throw Error(Errc::timed_out, "vhost-device-vsock made no sockets in " + directory_->string());
   }
 }
 
-VhostUserVsock::~VhostUserVsock() {
+VmKeeper::~VmKeeper() {
   if (!keeper_) return;
   ::shutdown(keeper_.get(), SHUT_WR);
   keeper_ended(keeper_.get(), static_cast<int>(std::chrono::milliseconds(end_patience).count()));
 }
 
-std::filesystem::path VhostUserVsock::device_socket() const { return directory_ / "vhost.sock"; }
-std::filesystem::path VhostUserVsock::host_socket() const { return directory_ / "vsock.sock"; }
+std::filesystem::path VmKeeper::device_socket() const { return directory_.value() / "vhost.sock"; }
+std::filesystem::path VmKeeper::host_socket() const { return directory_.value() / "vsock.sock"; }
 
-void VhostUserVsock::hand_over(const ProcessIdentity& vm) {
-  const UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, vm.pid, 0u)));
-  // Asked after the pidfd is open: it is then known to be of that very process.
-  if (!pidfd || !is_alive(vm)) throw Error(Errc::peer_lost, "the virtual machine ended");
-  send_descriptor(keeper_.get(), pidfd.get());
+void VmKeeper::hand_over(const KeptVm& kept) {
+  KeptProcesses processes;
+  processes.vm = open_kept(kept.vm, "the virtual machine");
+  for (const ProcessIdentity& helper : kept.helpers)
+    processes.helpers.push_back(open_kept(helper, "a helper of the virtual machine"));
+  for (const ProcessIdentity& shim : kept.shims)
+    processes.shims.push_back(open_kept(shim, "the shim"));
+  send_kept_processes(keeper_.get(), processes);
   keeper_.reset();
 }
 

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/guestcomm/vhost_device.hpp"
+
+#include <grp.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <exception>
+
+#include "lib/base/detach.hpp"
+#include "lib/base/error.hpp"
+#include "lib/base/unique_fd.hpp"
+
+namespace husk::guestcomm {
+namespace {
+
+constexpr rlim_t max_device_files = 4096;  ///< one per connection the guest or the host opens
+
+void drop_bounding_set() {
+  for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability)
+    check_sys(::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0), "drop a bounding capability");
+}
+
+void drop_capabilities() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> none{};
+  check_sys(::syscall(SYS_capset, &header, none.data()), "drop capabilities");
+}
+
+void limit(__rlimit_resource resource, rlim_t most) {
+  rlimit limits{};
+  check_sys(::getrlimit(resource, &limits), "read a limit");
+  limits.rlim_max = std::min(limits.rlim_max, most);
+  limits.rlim_cur = limits.rlim_max;
+  check_sys(::setrlimit(resource, &limits), "set a limit");
+}
+
+/// The device reads what a hostile guest wrote into its queues: it gets nothing it does not need.
+void become_unprivileged(const VhostDeviceSetup& setup) {
+  check_sys(::setgroups(0, nullptr), "drop groups");
+  limit(RLIMIT_CORE, 0);
+  limit(RLIMIT_NOFILE, max_device_files);
+  check_sys(::prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0), "clear keep-capabilities");
+  check_sys(::setresgid(setup.gid, setup.gid, setup.gid), "change group");
+  drop_bounding_set();  // needs CAP_SETPCAP, so before the change of user
+  check_sys(::setresuid(setup.uid, setup.uid, setup.uid), "change user");
+  drop_capabilities();
+  check_sys(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no-new-privileges");
+}
+
+[[noreturn]] void run_device(const VhostDeviceSetup& setup, pid_t parent) {
+  close_other_descriptors({});
+  become_unprivileged(setup);
+  check_sys(::chdir(setup.directory.c_str()), "enter the VM's directory");
+  ::umask(077);
+  // A change of user clears it, so last.
+  check_sys(::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "bind the device to its keeper");
+  if (::getppid() != parent) ::_exit(1);
+  // Relative names: sun_path ends at 107 bytes.
+  const std::array<const char*, 8> argv{"vhost-device-vsock", "--guest-cid", "3",
+                                        "--socket",           "vhost.sock",  "--uds-path",
+                                        "vsock.sock",         nullptr};
+  const std::array<const char*, 1> environment{nullptr};
+  ::execve(vhost_device_program, const_cast<char* const*>(argv.data()),
+           const_cast<char* const*>(environment.data()));
+  ::_exit(127);
+}
+
+}  // namespace
+
+VhostDevice::VhostDevice(const VhostDeviceSetup& setup) {
+  const pid_t self = ::getpid();
+  pid_ = check_sys(::fork(), "fork the vsock device");
+  if (pid_ == 0) {
+    try {
+      run_device(setup, self);
+    } catch (const std::exception&) {
+      ::_exit(126);
+    }
+  }
+  pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0u)));
+}
+
+VhostDevice::~VhostDevice() {
+  ::kill(pid_, SIGKILL);
+  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+void remove_vhost_sockets(int directory) {
+  ::unlinkat(directory, "vhost.sock", 0);
+  ::unlinkat(directory, "vsock.sock", 0);
+}
+
+}  // namespace husk::guestcomm

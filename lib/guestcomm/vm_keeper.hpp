@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one process that stays with a VM: it ends the VM when nobody stands for its containers any
+// more, and runs a vsock device in user space where the host has no /dev/vhost-vsock.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "lib/base/process.hpp"
+#include "lib/base/unique_fd.hpp"
+#include "lib/guestcomm/vhost_device.hpp"
+
+namespace husk::guestcomm {
+
+/// Whom the keeper watches, all running.
+struct KeptVm {
+  ProcessIdentity vm;                        ///< QEMU
+  std::vector<ProcessIdentity> helpers = {}; ///< end by themselves after QEMU; killed if they do not
+  std::vector<ProcessIdentity> shims = {};   ///< the VM ends after the last one; none: not watched
+};
+
+/// Running from construction on; ends on destruction unless handed over to a VM.
+class VmKeeper {
+ public:
+  /// Where the host has /dev/vhost-vsock: nothing but the keeper.
+  VmKeeper();
+  /// Starts vhost-device-vsock with its sockets `vhost.sock` (QEMU connects) and `vsock.sock` (the
+  /// host connects) in `directory`, which must exist and belong to uid/gid, as whom it runs.
+  /// Returns when both sockets are there. Throws unsupported "vhost-device-vsock is not installed
+  /// and ...", timed_out.
+  /// Both: must be called while the process has one thread. The keeper holds none of the caller's
+  /// descriptors and is in the root cgroups.
+  VmKeeper(const std::filesystem::path& directory, unsigned uid, unsigned gid);
+  VmKeeper(VmKeeper&&) noexcept = default;
+  VmKeeper& operator=(VmKeeper&&) = delete;
+  VmKeeper(const VmKeeper&) = delete;
+  VmKeeper& operator=(const VmKeeper&) = delete;
+  ~VmKeeper();
+
+  bool has_device() const noexcept { return directory_.has_value(); }
+  std::filesystem::path device_socket() const;  ///< for QEMU's chardev
+  std::filesystem::path host_socket() const;    ///< for HybridAddress
+
+  /// From now on the keeper lives exactly as long as the VM. When the last shim has ended, the
+  /// guest has 5 s to power off; then QEMU is killed. Throws peer_lost if one of them ended.
+  void hand_over(const KeptVm& kept);
+
+ private:
+  void start(const std::optional<VhostDeviceSetup>& device);
+  void await_sockets();
+  std::optional<std::filesystem::path> directory_;  ///< of the device's sockets
+  UniqueFd keeper_;  ///< socket to the keeper; its closing without a hand-over ends it
+};
+
+}  // namespace husk::guestcomm

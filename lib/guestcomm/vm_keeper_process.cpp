@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/guestcomm/vm_keeper_process.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <exception>
+
+#include "lib/base/detach.hpp"
+#include "lib/base/error.hpp"
+
+namespace husk::guestcomm {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::milliseconds;
+
+constexpr std::size_t max_processes = 64;
+constexpr milliseconds power_off_grace = 5s;  ///< the guest's, after its last shim
+constexpr milliseconds helper_grace = 2s;     ///< virtiofsd's, after QEMU
+constexpr milliseconds kill_patience = 10s;   ///< a process in a system call that hangs stays longer
+
+struct CountsMessage {
+  std::uint8_t helpers, shims;
+};
+
+using Control = std::array<char, CMSG_SPACE(max_processes * sizeof(int))>;
+
+/// Takes ownership of every descriptor in the message.
+std::vector<UniqueFd> take_descriptors(msghdr& message) {
+  std::vector<UniqueFd> taken;
+  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return taken;
+  const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+  for (std::size_t n = 0; n < count; ++n) {
+    int descriptor = -1;
+    std::copy_n(CMSG_DATA(header) + n * sizeof(int), sizeof(int),
+                reinterpret_cast<unsigned char*>(&descriptor));
+    taken.emplace_back(descriptor);
+  }
+  return taken;
+}
+
+/// Empty when husk went without telling.
+std::optional<KeptProcesses> receive_kept_processes(int socket) {
+  CountsMessage counts{};
+  iovec part{&counts, sizeof counts};
+  alignas(cmsghdr) Control control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  if (::recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != sizeof counts) return std::nullopt;
+  std::vector<UniqueFd> all = take_descriptors(message);
+  if (all.size() != std::size_t{1} + counts.helpers + counts.shims) return std::nullopt;
+  KeptProcesses processes;
+  processes.vm = std::move(all[0]);
+  for (std::size_t n = 1; n < all.size(); ++n)
+    (n <= counts.helpers ? processes.helpers : processes.shims).push_back(std::move(all[n]));
+  return processes;
+}
+
+/// Whether one of them became readable (for pidfds: ended) in time; empty ones are left out.
+bool await_any(const std::vector<int>& descriptors, milliseconds patience) {
+  std::vector<pollfd> polled;
+  for (const int fd : descriptors) polled.push_back({fd, POLLIN, 0});
+  int count = 0;
+  do {
+    count = ::poll(polled.data(), polled.size(), static_cast<int>(patience.count()));
+  } while (count < 0 && errno == EINTR);
+  return count > 0;
+}
+
+constexpr milliseconds for_ever{-1};
+
+bool has_ended(int pidfd) { return await_any({pidfd}, 0ms); }
+
+void end_after(int pidfd, milliseconds grace) {
+  if (await_any({pidfd}, grace)) return;
+  ::syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0U);
+  await_any({pidfd}, kill_patience);
+}
+
+/// Returns when the VM or the last of the shims is gone.
+void await_last_shim(const UniqueFd& vm, std::vector<UniqueFd> shims) {
+  if (shims.empty()) {
+    await_any({vm.get()}, for_ever);
+    return;
+  }
+  while (!shims.empty() && !has_ended(vm.get())) {
+    std::vector<int> watched{vm.get()};
+    for (const UniqueFd& shim : shims) watched.push_back(shim.get());
+    await_any(watched, for_ever);
+    std::erase_if(shims, [](const UniqueFd& shim) { return has_ended(shim.get()); });
+  }
+}
+
+void keep(UniqueFd socket, const std::optional<VhostDeviceSetup>& setup) {
+  std::optional<VhostDevice> device;
+  if (setup) device.emplace(*setup);
+  await_any({socket.get(), device ? device->pidfd() : -1}, for_ever);
+  // A device that ended without having served is the end: husk waits for its sockets.
+  if (!await_any({socket.get()}, 0ms)) return;
+  std::optional<KeptProcesses> kept = receive_kept_processes(socket.get());
+  if (!kept) return;
+  socket.reset();
+  await_last_shim(kept->vm, std::move(kept->shims));
+  end_after(kept->vm.get(), power_off_grace);
+  for (const UniqueFd& helper : kept->helpers) end_after(helper.get(), helper_grace);
+}
+
+}  // namespace
+
+void send_kept_processes(int socket, const KeptProcesses& processes) {
+  std::vector<int> all{processes.vm.get()};
+  for (const UniqueFd& helper : processes.helpers) all.push_back(helper.get());
+  for (const UniqueFd& shim : processes.shims) all.push_back(shim.get());
+  if (all.size() > max_processes) throw Error(Errc::internal, "too many processes in one VM");
+  CountsMessage counts{static_cast<std::uint8_t>(processes.helpers.size()),
+                       static_cast<std::uint8_t>(processes.shims.size())};
+  iovec part{&counts, sizeof counts};
+  alignas(cmsghdr) Control control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = CMSG_SPACE(all.size() * sizeof(int));
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(all.size() * sizeof(int));
+  std::copy_n(reinterpret_cast<const unsigned char*>(all.data()), all.size() * sizeof(int),
+              CMSG_DATA(header));
+  check_sys(::sendmsg(socket, &message, MSG_NOSIGNAL), "hand the VM over to its keeper");
+}
+
+void run_vm_keeper(int socket, const std::optional<VhostDeviceSetup>& device) noexcept {
+  try {
+    std::vector<int> kept{socket};
+    UniqueFd directory;
+    if (device) {
+      directory.reset(::open(device->directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+      kept.push_back(directory.get());
+    }
+    detach_process(kept);
+    ::prctl(PR_SET_NAME, "husk-keeper", 0, 0, 0);
+    const UniqueFd hold(::dup(socket));  // husk sees us end only after the sockets are gone
+    keep(UniqueFd(socket), device);
+    if (directory) remove_vhost_sockets(directory.get());
+  } catch (const std::exception&) {
+    ::_exit(1);
+  }
+  ::_exit(0);
+}
+
+}  // namespace husk::guestcomm

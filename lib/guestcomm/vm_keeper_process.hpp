@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The body of a VM's keeper, and what it is told. Part of vm_keeper.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "lib/base/unique_fd.hpp"
+#include "lib/guestcomm/vhost_device.hpp"
+
+namespace husk::guestcomm {
+
+/// Pidfds.
+struct KeptProcesses {
+  UniqueFd vm;
+  std::vector<UniqueFd> helpers, shims;
+};
+
+/// One message with all of them; at most 64.
+void send_kept_processes(int socket, const KeptProcesses& processes);
+
+/// Starts the device, waits on `socket` (SOCK_SEQPACKET) for the VM's processes, and lives until the
+/// VM is gone; end of file instead of them ends it at once. Removes the device's sockets.
+[[noreturn]] void run_vm_keeper(int socket, const std::optional<VhostDeviceSetup>& device) noexcept;
+
+}  // namespace husk::guestcomm
