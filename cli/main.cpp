@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // husk: an OCI runtime, with runc's command line, that runs each container in a virtual machine.
+#include <sys/stat.h>
 #include <CLI/CLI.hpp>
+
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -45,6 +47,9 @@ std::string describe(const CLI::App& app, const std::string& what) {
 
 int main(int argc, char** argv) {
   ::signal(SIGPIPE, SIG_IGN);  // a caller that went away is an error of write(2), not our end
+  // The caller's may be 077, but QEMU's user must get to the VM's files, and a container's user
+  // through the mount points made for it.
+  ::umask(022);
   cli::GlobalOptions options;
   std::string ignored;
   int status = 0;

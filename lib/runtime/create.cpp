@@ -219,7 +219,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   VmDirectory vm_dir(vm_id, config_.kernel.value_or(paths_.kernel),
                      config_.initrd.value_or(paths_.initrd), vm_user.uid, vm_user.gid,
                      random_hex(16));
-  vm_dir.add_container(request.id, bundle.rootfs, guest.binds);
+  vm_dir.add_container(request.id, bundle.rootfs, guest);
   HostCgroup cgroup(
       cgroup_path(bundle.spec.linux_.cgroups_path, request.id, config_.systemd_cgroup));
   record.cgroups = cgroup.made();

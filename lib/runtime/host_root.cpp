@@ -11,15 +11,12 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/runtime/mount_points.hpp"
 
 namespace husk::runtime {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool has_option(const oci::Mount& mount, const char* option) {
-  return std::find(mount.options.begin(), mount.options.end(), option) != mount.options.end();
-}
 
 /// Whether `mount` lies inside a mount that only the guest has (tmpfs on /dev, say): making its
 /// mount point on the host would litter the image's rootfs.
@@ -31,31 +28,14 @@ bool is_inside_guest_mount(const oci::Spec& spec, const oci::Mount& mount) {
   });
 }
 
-UniqueFd open_mount_point(int root, const std::string& destination, bool directory) {
-  if (directory) return make_directories_in_root(root, destination, 0755);
-  const fs::path path = fs::path("/" + destination).lexically_normal();
-  make_directories_in_root(root, path.parent_path().string(), 0755);
-  try {
-    return open_in_root(root, path.string(), O_PATH);
-  } catch (const Error& e) {
-    if (e.sys_errno() != ENOENT) throw;
-    open_in_root(root, path.string(), O_WRONLY | O_CREAT, 0755);
-    return open_in_root(root, path.string(), O_PATH);
-  }
-}
-
 void bind_into(int root, const fs::path& source, const oci::Mount& mount) {
   struct stat status {};
   check_sys(::stat(source.c_str(), &status), "stat " + source.string());
   const UniqueFd target = open_mount_point(root, mount.destination, S_ISDIR(status.st_mode));
+  // Read-only where it is so in the share: a bind has its source's attributes.
   check_sys(
       ::mount(source.c_str(), fd_path(target.get()).c_str(), nullptr, MS_BIND | MS_REC, nullptr),
       "bind to " + mount.destination);
-  if (!has_option(mount, "ro")) return;
-  const UniqueFd mounted = open_in_root(root, mount.destination, O_PATH);
-  check_sys(::mount(nullptr, fd_path(mounted.get()).c_str(), nullptr,
-                    MS_REMOUNT | MS_BIND | MS_RDONLY, nullptr),
-            "make read-only " + mount.destination);
 }
 
 void mount_proc(int root, const oci::Mount& mount) {
@@ -85,11 +65,6 @@ void enter_host_root(const VmPaths& paths, const std::string& id, const oci::Spe
     if (is_inside_guest_mount(spec, mount)) continue;
     if (is_bind(mount)) bind_into(root.get(), paths.mount(id, n), mount);
     if (mount.type == "proc") mount_proc(root.get(), mount);
-  }
-  if (spec.root && spec.root->readonly) {
-    check_sys(::mount(nullptr, fd_path(root.get()).c_str(), nullptr,
-                      MS_REMOUNT | MS_BIND | MS_RDONLY, nullptr),
-              "make the rootfs read-only");
   }
   pivot_to(root.get());
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mounts as descriptors (open_tree(2), fsmount(2)): a mount is made and changed while it is attached
-// nowhere, so that nobody ever sees it without its restrictions. It goes with its descriptor unless
-// attached.
+// Mounts as descriptors (open_tree(2), fsmount(2)): a mount is made and changed while it is
+// attached nowhere, so that nobody ever sees it without its restrictions. It goes with its
+// descriptor unless attached.
 #pragma once
 
 #include <cstdint>

@@ -47,6 +47,29 @@ void strip_host_side(oci::Spec& spec) {
   spec.linux_.cgroups_path.clear();
 }
 
+/// As runc reads them: of ro and rw the last one counts, of bind and rbind always the latter.
+PinnedMount plan_bind(std::size_t number, const std::filesystem::path& source,
+                      const std::vector<std::string>& options) {
+  PinnedMount bind{.number = number, .source = source, .tree_read_only = {}};
+  for (const std::string& option : options) {
+    if (option == "rbind") bind.recursive = true;
+    if (option == "ro" || option == "rw") bind.read_only = option == "ro";
+    if (option == "rro" || option == "rrw") bind.tree_read_only = option == "rro";
+  }
+  return bind;
+}
+
+/// The host makes mount points in a root that is read-only for the guest; device nodes it does not.
+void check_readonly_root(const oci::Spec& spec) {
+  if (!spec.root || !spec.root->readonly) return;
+  const auto is_dev = [](const oci::Mount& mount) {
+    return std::filesystem::path(mount.destination + "/").lexically_normal() == "/dev/";
+  };
+  if (std::any_of(spec.mounts.begin(), spec.mounts.end(), is_dev)) return;
+  throw Error(Errc::unsupported,
+              "root.readonly: needs a mount on /dev, since no devices can be made in the root");
+}
+
 }  // namespace
 
 bool is_bind(const oci::Mount& mount) {
@@ -58,6 +81,7 @@ bool is_bind(const oci::Mount& mount) {
 
 GuestPlan plan_guest(const std::string& id, const oci::Bundle& bundle) {
   check_possible(bundle.spec);
+  check_readonly_root(bundle.spec);
   GuestPlan plan{.spec = bundle.spec, .binds = {}};
   strip_host_side(plan.spec);
   plan.spec.root->path = guest_directory(id) + "/rootfs";
@@ -68,7 +92,8 @@ GuestPlan plan_guest(const std::string& id, const oci::Bundle& bundle) {
       throw Error(Errc::invalid_argument,
                   "mounts[" + std::to_string(n) + "].source: missing for a bind mount");
     }
-    plan.binds.push_back({n, (bundle.directory / *mount.source).lexically_normal()});
+    plan.binds.push_back(
+        plan_bind(n, (bundle.directory / *mount.source).lexically_normal(), mount.options));
     mount.source = guest_directory(id) + "/mounts/" + std::to_string(n);
   }
   return plan;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,11 @@ namespace husk::runtime {
 
 /// A bind source, and where in the container it goes.
 struct PinnedMount {
-  std::size_t number = 0;        ///< index into the spec's mounts
-  std::filesystem::path source;  ///< absolute
+  std::size_t number = 0;                ///< index into the spec's mounts
+  std::filesystem::path source;          ///< absolute
+  bool recursive = false;                ///< rbind: with the mounts below the source
+  bool read_only = false;                ///< ro: the mount itself, not those below it
+  std::optional<bool> tree_read_only{};  ///< rro or rrw: with those below it
 };
 
 /// The spec as the guest shall apply it (guestcomm/messages.hpp, CreateContainer), and the binds it

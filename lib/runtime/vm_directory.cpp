@@ -7,12 +7,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
+#include <map>
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
 #include "lib/guestcomm/messages.hpp"
+#include "lib/runtime/bind_source.hpp"
+#include "lib/runtime/mount_points.hpp"
 #include "lib/runtime/mount_tree.hpp"
 
 namespace husk::runtime {
@@ -42,17 +46,12 @@ void mount_or_throw(const fs::path& source, const fs::path& target, unsigned lon
   check_sys(::mount(source.c_str(), target.c_str(), nullptr, flags, nullptr), doing);
 }
 
-/// rbind, then a slave: what the caller unmounts later goes here too, what husk unmounts stays with
-/// the caller.
-void pin(const fs::path& source, const fs::path& target, const std::string& what) {
-  mount_or_throw(source, target, MS_BIND | MS_REC, "bind " + what);
-  mount_or_throw("none", target, MS_SLAVE | MS_REC, "set propagation of " + what);
-}
-
 /// Bounds of the share's own tmpfs: a folder or an empty file per bind, and the secret's page.
 constexpr const char* share_bytes = "64k";
 constexpr const char* share_inodes = "8192";
 
+constexpr MountAttributes read_only{.set = MOUNT_ATTR_RDONLY, .clear = 0};
+constexpr MountAttributes writable{.set = 0, .clear = MOUNT_ATTR_RDONLY};
 constexpr std::uint64_t share_attributes =
     MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 
@@ -61,22 +60,53 @@ constexpr std::uint64_t share_attributes =
 UniqueFd writable_share(const fs::path& shared) {
   UniqueFd copy = copy_mount(shared, false);
   set_propagation(copy.get(), MS_PRIVATE, false);
-  change_mount(copy.get(), {.set = 0, .clear = MOUNT_ATTR_RDONLY}, false);
+  change_mount(copy.get(), writable, false);
   return copy;
 }
 
+/// For one source: a server that is slow, but alive, answers in less.
+constexpr std::chrono::seconds source_patience{10};
+
+/// The bind sources by their mounts' numbers, opened and restricted, attached nowhere yet.
+using Binds = std::map<std::size_t, BindSource>;
+
+Binds open_binds(const std::vector<PinnedMount>& mounts) {
+  Binds binds;
+  for (const PinnedMount& mount : mounts) {
+    BindSource source = step("mount source", [&] {
+      return open_bind_source(mount.source, mount.recursive, source_patience);
+    });
+    const int tree = source.tree.get();
+    if (mount.read_only) change_mount(tree, read_only, false);
+    if (mount.tree_read_only) {
+      change_mount(tree, *mount.tree_read_only ? read_only : writable, true);
+    }
+    binds.emplace(mount.number, std::move(source));
+  }
+  return binds;
+}
+
+UniqueFd open_rootfs(const fs::path& rootfs, const oci::Spec& spec, const Binds& binds) {
+  UniqueFd tree = step(
+      "rootfs", [&] { return std::move(open_bind_source(rootfs, true, source_patience).tree); });
+  if (!spec.root || !spec.root->readonly) return tree;
+  make_mount_points(tree.get(), spec, [&](std::size_t n) {
+    const auto bind = binds.find(n);
+    return bind == binds.end() || bind->second.directory;
+  });
+  change_mount(tree.get(), read_only, false);
+  return tree;
+}
+
 /// What a container's binds are mounted on: shared/<id>/rootfs and shared/<id>/mounts/<n>.
-void make_folders(const fs::path& shared, const std::string& id,
-                  const std::vector<PinnedMount>& mounts) {
+void make_folders(const fs::path& shared, const std::string& id, const Binds& binds) {
   const UniqueFd share = writable_share(shared);
   make_directory_at(share.get(), id, 0700);
   make_directory_at(share.get(), id + "/rootfs", 0755);
   make_directory_at(share.get(), id + "/mounts", 0700);
-  for (const PinnedMount& mount : mounts) {
-    struct stat status {};
-    check_sys(::stat(mount.source.c_str(), &status), "mount source " + mount.source.string());
-    const std::string point = id + "/mounts/" + std::to_string(mount.number);
-    if (S_ISDIR(status.st_mode)) {
+  for (const auto& [number, bind] : binds) {
+    const std::string point = id + "/mounts/" + std::to_string(number);
+    if (bind.directory) {
       make_directory_at(share.get(), point, 0755);
     } else {
       write_new_file(share.get(), point, "", 0644);
@@ -154,11 +184,13 @@ void VmDirectory::make_share(const std::string& secret) {
 }
 
 void VmDirectory::add_container(const std::string& id, const fs::path& rootfs,
-                                const std::vector<PinnedMount>& mounts) {
-  make_folders(paths_.shared(), id, mounts);
-  pin(rootfs, paths_.rootfs(id), "rootfs " + rootfs.string());
-  for (const PinnedMount& mount : mounts) {
-    pin(mount.source, paths_.mount(id, mount.number), mount.source.string());
+                                const GuestPlan& plan) {
+  const Binds binds = open_binds(plan.binds);
+  const UniqueFd root = open_rootfs(rootfs, plan.spec, binds);
+  make_folders(paths_.shared(), id, binds);
+  attach_mount(root.get(), paths_.rootfs(id));
+  for (const auto& [number, bind] : binds) {
+    attach_mount(bind.tree.get(), paths_.mount(id, number));
   }
 }
 

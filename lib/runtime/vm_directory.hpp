@@ -49,9 +49,9 @@ class VmDirectory {
 
   const VmPaths& paths() const noexcept { return paths_; }
   /// Pins the rootfs and every bind source under the share: callers may drop theirs once create
-  /// returned.
+  /// returned. What is read-only is so before virtiofsd sees it, whatever the guest does.
   void add_container(const std::string& id, const std::filesystem::path& rootfs,
-                     const std::vector<PinnedMount>& mounts);
+                     const GuestPlan& plan);
   void keep() noexcept { keep_ = true; }
 
  private:

@@ -55,6 +55,21 @@ TEST_CASE("plan_guest: paths are the guest's, what is the host's is gone", "[run
   CHECK(plan.spec.process->args == bundle.spec.process->args);
 }
 
+TEST_CASE("plan_guest: binds are restricted as runc does it", "[runtime]") {
+  oci::Bundle bundle = make_bundle();
+  const auto planned = [&](const std::vector<std::string>& options) {
+    bundle.spec.mounts.back().options = options;
+    return plan_guest("c1", bundle).binds.back();
+  };
+  CHECK_FALSE(planned({"bind"}).recursive);
+  CHECK(planned({"rbind", "bind"}).recursive);
+  CHECK(planned({"bind", "rw", "ro"}).read_only);
+  CHECK_FALSE(planned({"bind", "ro", "rw"}).read_only);
+  CHECK_FALSE(planned({"rbind", "ro"}).tree_read_only);
+  CHECK(planned({"rbind", "rrw", "rro"}).tree_read_only == true);
+  CHECK(planned({"rbind", "rro", "rrw"}).tree_read_only == false);
+}
+
 TEST_CASE("plan_guest: what cannot be is refused by name", "[runtime]") {
   oci::Bundle bundle = make_bundle();
   SECTION("a terminal") {
@@ -65,6 +80,14 @@ TEST_CASE("plan_guest: what cannot be is refused by name", "[runtime]") {
     std::erase_if(bundle.spec.linux_.namespaces,
                   [](const auto& ns) { return ns.type == "network"; });
     CHECK_THROWS_WITH(plan_guest("c1", bundle), ContainsSubstring("host's network namespace"));
+  }
+  SECTION("a read-only root without a /dev of its own") {
+    bundle.spec.root->readonly = true;
+    CHECK_NOTHROW(plan_guest("c1", bundle));
+    std::erase_if(bundle.spec.mounts,
+                  [](const auto& mount) { return mount.destination == "/dev"; });
+    CHECK_THROWS_WITH(plan_guest("c1", bundle),
+                      ContainsSubstring("root.readonly: needs a mount on /dev"));
   }
   SECTION("a bind without a source") {
     bundle.spec.mounts.back().source.reset();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/runtime/vm_directory.hpp"
 
+#include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,6 +32,34 @@ bool is_mounted_below(const fs::path& directory) {
   return false;
 }
 
+GuestPlan with_binds(std::vector<PinnedMount> binds) {
+  return {.spec = {}, .binds = std::move(binds)};
+}
+
+/// 0, or the errno of making a file in it.
+int write_error(const fs::path& directory) {
+  const std::string name = "written-" + random_hex(4);
+  const UniqueFd fd{::open((directory / name).c_str(), O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
+  return fd ? 0 : errno;
+}
+
+/// A directory with a tmpfs on its "below".
+struct Tree : Scratch {
+  Tree() {
+    fs::create_directories(path() / "below");
+    if (::mount("tmpfs", (path() / "below").c_str(), "tmpfs", 0, "size=64k") != 0) FAIL("mount");
+    std::ofstream(path() / "below/file") << "mounted";
+  }
+  ~Tree() { ::umount2((path() / "below").c_str(), MNT_DETACH); }
+};
+
+oci::Mount mount_of(const std::string& type, const std::string& destination) {
+  oci::Mount mount;
+  mount.type = type;
+  mount.destination = destination;
+  return mount;
+}
+
 struct Assets : Scratch {
   Assets() {
     std::ofstream(path() / "kernel") << "k";
@@ -49,7 +79,8 @@ TEST_CASE("VmDirectory: pins assets, rootfs and binds, and takes all of it away 
   const fs::path directory = VmPaths(id).directory;
   {
     VmDirectory vm(id, assets.path() / "kernel", assets.path() / "initrd", 65534, 65534, secret);
-    vm.add_container("c1", assets.path() / "rootfs", {{3, assets.path() / "hosts"}});
+    vm.add_container("c1", assets.path() / "rootfs",
+                     with_binds({{.number = 3, .source = assets.path() / "hosts"}}));
     CHECK(read_file(vm.paths().rootfs("c1") / "etc/file", 100) == "content");
     CHECK(read_file(vm.paths().mount("c1", 3), 100) == "127.0.0.1");
     // libvirt would hand them to QEMU's user: a read-only mount does not let it.
@@ -75,8 +106,9 @@ TEST_CASE("VmDirectory: a failing pin names the source and leaves nothing", "[ru
   {
     VmDirectory vm(id, assets.path() / "kernel", assets.path() / "initrd", 0, 0, secret);
     CHECK_THROWS_WITH(
-        vm.add_container("c1", assets.path() / "rootfs", {{0, assets.path() / "missing"}}),
-        ContainsSubstring("missing"));
+        vm.add_container("c1", assets.path() / "rootfs",
+                         with_binds({{.number = 0, .source = assets.path() / "missing"}})),
+        ContainsSubstring("mount source: bind " + (assets.path() / "missing").string()));
   }
   CHECK_FALSE(fs::exists(VmPaths(id).directory));
   CHECK_FALSE(is_mounted_below(VmPaths(id).directory));
@@ -89,8 +121,9 @@ TEST_CASE("VmDirectory: the share's top is small, read-only, and holds the secre
   const std::string id = random_hex(4);
   {
     VmDirectory vm(id, assets.path() / "kernel", assets.path() / "initrd", 0, 0, secret);
-    vm.add_container("c1", assets.path() / "rootfs", {});
-    vm.add_container("c2", assets.path() / "rootfs", {});  // the share can still be added to
+    vm.add_container("c1", assets.path() / "rootfs", with_binds({}));
+    vm.add_container("c2", assets.path() / "rootfs",
+                     with_binds({}));  // the share can still be added to
     const fs::path shared = vm.paths().shared();
     CHECK(read_file(shared / "secret", 100) == secret);
     CHECK((fs::status(shared / "secret").permissions() & fs::perms::mask) == fs::perms::owner_read);
@@ -102,4 +135,57 @@ TEST_CASE("VmDirectory: the share's top is small, read-only, and holds the secre
     CHECK(read_file(vm.paths().rootfs("c2") / "etc/file", 100) == "content");
   }
   CHECK_FALSE(fs::exists(VmPaths(id).directory));
+}
+
+TEST_CASE("VmDirectory: binds are read-only and recursive as asked, on the host",
+          "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Assets assets;
+  const Tree tree;
+  VmDirectory vm(random_hex(4), assets.path() / "kernel", assets.path() / "initrd", 0, 0, secret);
+  const auto bind = [&](std::size_t n, bool recursive, bool ro, std::optional<bool> rro) {
+    return PinnedMount{n, tree.path(), recursive, ro, rro};
+  };
+  vm.add_container("c1", assets.path() / "rootfs",
+                   with_binds({bind(0, false, false, {}), bind(1, true, true, {}),
+                               bind(2, true, false, true), bind(3, true, false, {})}));
+  const auto at = [&](std::size_t n) { return vm.paths().mount("c1", n); };
+  CHECK(write_error(at(0)) == 0);
+  CHECK_FALSE(fs::exists(at(0) / "below/file"));  // not recursive
+  CHECK(write_error(at(1)) == EROFS);
+  CHECK(write_error(at(1) / "below") == 0);  // "ro" is the top's alone, as with runc
+  CHECK(write_error(at(2)) == EROFS);
+  CHECK(write_error(at(2) / "below") == EROFS);
+  CHECK(write_error(at(3) / "below") == 0);
+  CHECK(write_error(tree.path()) == 0);  // the caller's own mounts are as they were
+}
+
+TEST_CASE("VmDirectory: a read-only rootfs has its mount points, made inside of it",
+          "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Assets assets;
+  const Scratch outside;
+  const fs::path rootfs = assets.path() / "rootfs";
+  fs::create_symlink(outside.path(), rootfs / "link");
+  fs::create_directories(rootfs / outside.path().relative_path());  // where the link leads
+  GuestPlan plan;
+  plan.spec.root = oci::Root{.path = "", .readonly = true};
+  plan.spec.process.emplace().cwd = "/work/dir";
+  plan.spec.mounts = {mount_of("tmpfs", "/scratch"),     mount_of("tmpfs", "/dev"),
+                      mount_of("devpts", "/dev/pts"),    mount_of("bind", "/conf/hosts"),
+                      mount_of("tmpfs", "/link/inside"), mount_of("bind", "/link/file")};
+  plan.binds = {{.number = 3, .source = assets.path() / "hosts"},
+                {.number = 5, .source = assets.path() / "hosts"}};
+  VmDirectory vm(random_hex(4), assets.path() / "kernel", assets.path() / "initrd", 0, 0, secret);
+  vm.add_container("c1", rootfs, plan);
+  const fs::path shared = vm.paths().rootfs("c1");
+  CHECK(write_error(shared) == EROFS);
+  CHECK(fs::is_directory(shared / "scratch"));
+  CHECK(fs::is_directory(shared / "work/dir"));
+  CHECK(fs::is_regular_file(shared / "conf/hosts"));
+  CHECK(fs::is_directory(shared / "dev"));
+  CHECK_FALSE(fs::exists(shared / "dev/pts"));  // is made in the guest's tmpfs
+  CHECK(fs::is_directory(shared / outside.path().relative_path() / "inside"));
+  CHECK(fs::is_empty(outside.path()));
+  CHECK(write_error(rootfs) == 0);
 }

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/mount_points.hpp"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+
+namespace husk::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Without "." and "..", and without a slash at its end.
+std::string normal(const std::string& path) {
+  std::string made = fs::path("/" + path).lexically_normal().string();
+  while (made.size() > 1 && made.back() == '/') made.pop_back();
+  return made;
+}
+
+bool is_inside_mount(const oci::Spec& spec, const std::string& path) {
+  return std::any_of(spec.mounts.begin(), spec.mounts.end(), [&](const oci::Mount& mount) {
+    return normal(path).starts_with(normal(mount.destination) + "/");
+  });
+}
+
+}  // namespace
+
+UniqueFd open_mount_point(int root, const std::string& destination, bool directory) {
+  if (directory) return make_directories_in_root(root, destination, 0755);
+  const fs::path path = normal(destination);
+  make_directories_in_root(root, path.parent_path().string(), 0755);
+  try {
+    return open_in_root(root, path.string(), O_PATH);
+  } catch (const Error& e) {
+    if (e.sys_errno() != ENOENT) throw;
+    open_in_root(root, path.string(), O_WRONLY | O_CREAT, 0755);
+    return open_in_root(root, path.string(), O_PATH);
+  }
+}
+
+void make_mount_points(int root, const oci::Spec& spec,
+                       const std::function<bool(std::size_t)>& is_directory) {
+  for (std::size_t n = 0; n < spec.mounts.size(); ++n) {
+    const std::string& destination = spec.mounts[n].destination;
+    if (is_inside_mount(spec, destination)) continue;
+    step("mounts[" + std::to_string(n) + "].destination " + destination,
+         [&] { open_mount_point(root, destination, is_directory(n)); });
+  }
+  if (!spec.process || is_inside_mount(spec, spec.process->cwd)) return;
+  step("process.cwd", [&] { make_directories_in_root(root, spec.process->cwd, 0755); });
+}
+
+}  // namespace husk::runtime
