@@ -8,11 +8,17 @@ namespace husk::cli {
 
 namespace fs = std::filesystem;
 
+constexpr const char* default_config = "/etc/husk/config.toml";
+
 runtime::Runtime make_runtime(const GlobalOptions& options) {
   if (options.root.empty() || options.root.lexically_normal() == "/") {
     throw Error(Errc::invalid_argument, "--root: must be a directory other than \"/\"");
   }
-  runtime::Config config = runtime::load_config(options.config);
+  // The default one need not exist; one that somebody named must.
+  if (options.config && !fs::exists(*options.config))
+    throw Error(Errc::invalid_argument,
+                "--config: " + options.config->string() + " does not exist");
+  runtime::Config config = runtime::load_config(options.config.value_or(default_config));
   config.systemd_cgroup = options.systemd_cgroup;
   return {fs::absolute(options.root), std::move(config), runtime::find_install_paths()};
 }

@@ -16,7 +16,7 @@ namespace husk::cli {
 
 struct GlobalOptions {
   std::filesystem::path root = "/run/husk";
-  std::filesystem::path config = "/etc/husk/config.toml";
+  std::optional<std::filesystem::path> config;  ///< default: /etc/husk/config.toml, if it exists
   std::optional<std::filesystem::path> log;
   std::string log_format = "text";
   bool debug = false, systemd_cgroup = false;

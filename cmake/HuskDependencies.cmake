@@ -8,7 +8,9 @@ find_package(spdlog REQUIRED)
 find_package(tomlplusplus QUIET)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(LIBVIRT REQUIRED IMPORTED_TARGET libvirt)      # headers only: loaded with dlopen
+pkg_check_modules(LIBSYSTEMD REQUIRED IMPORTED_TARGET libsystemd)  # headers only: loaded with dlopen
 pkg_check_modules(LIBSECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 if(BUILD_TESTING)
   find_package(Catch2 3 REQUIRED)
+  include(Catch)  # catch_discover_tests
 endif()

@@ -2,7 +2,6 @@
 #include "lib/hypervisor/libvirt_daemon.hpp"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "lib/base/detach.hpp"
+#include "lib/base/directory_lock.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/subprocess.hpp"
 #include "lib/base/unique_fd.hpp"
@@ -127,21 +127,16 @@ void start_alone(std::chrono::seconds idle_timeout) {
 }
 
 /// Two husks that start at once must not both start it. The directory of the VMs is the lock, so
-/// that no file is left; only root may open it. It goes with the last VM: then the one that was
-/// locked is no longer the one of that name.
-UniqueFd lock_daemon_start() {
+/// that no file is left; only root may open it. It goes with the last VM.
+DirectoryLock lock_daemon_start() {
   for (;;) {
     if (::mkdir(lock_directory, 0711) != 0 && errno != EEXIST)
       throw_errno(std::string("make directory ") + lock_directory);
-    UniqueFd lock{::open(lock_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
-    if (!lock && errno == ENOENT) continue;
-    check_sys(lock.get(), std::string("open ") + lock_directory);
-    if (!wait_for([&] { return ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0; }))
+    DirectoryLock::Failure failure{};
+    if (auto lock = DirectoryLock::acquire(lock_directory, patience, failure))
+      return std::move(*lock);
+    if (failure == DirectoryLock::Failure::timed_out)
       throw Error(Errc::timed_out, "another husk takes too long to start libvirtd");
-    struct stat held {
-    }, named{};
-    check_sys(::fstat(lock.get(), &held), std::string("stat ") + lock_directory);
-    if (::stat(lock_directory, &named) == 0 && named.st_ino == held.st_ino) return lock;
   }
 }
 
@@ -153,7 +148,7 @@ bool is_ready() { return daemon_listens() && (runs_systemd() || listens(log_sock
 
 void ensure_libvirt_daemon(std::chrono::seconds idle_timeout) {
   if (is_ready()) return;
-  const UniqueFd lock = lock_daemon_start();
+  const DirectoryLock lock = lock_daemon_start();
   if (is_ready()) return;
   if (runs_systemd()) {
     start_by_systemd();

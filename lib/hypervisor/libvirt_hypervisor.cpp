@@ -10,6 +10,7 @@
 #include "lib/hypervisor/libvirt_api.hpp"
 #include "lib/hypervisor/libvirt_daemon.hpp"
 #include "lib/hypervisor/vm.hpp"
+#include "lib/hypervisor/vm_files.hpp"
 
 namespace husk::hypervisor {
 namespace {
@@ -17,18 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* run_directory = "/run/libvirt/qemu";
-constexpr const char* log_directory = "/var/log/libvirt/qemu";
-
-/// libvirt writes logs under the VM's name, "NAME.log" and "NAME-fs0-virtiofsd.log", and never
-/// removes them; husk's names are used once.
-void remove_logs(const std::string& name) {
-  std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(log_directory, ignored)) {
-    const std::string file = entry.path().filename().string();
-    const bool virtiofsd = file.starts_with(name + "-fs") && file.ends_with("-virtiofsd.log");
-    if (file == name + ".log" || virtiofsd) fs::remove(entry.path(), ignored);
-  }
-}
 
 ProcessIdentity read_pid_file(const fs::path& path) {
   const std::string text = read_file(path, 64);
@@ -39,15 +28,12 @@ ProcessIdentity read_pid_file(const fs::path& path) {
   return *process;
 }
 
-/// libvirt names them "<domain id>-<short name>-fs<n>-fs.pid"; the short name is the domain's, cut.
+/// virtiofsd's pid files, see vm_files.hpp.
 std::vector<ProcessIdentity> find_helpers(const std::string& name) {
   std::vector<ProcessIdentity> helpers;
-  const std::string stem = name.substr(0, 20);
   for (const fs::directory_entry& entry : fs::directory_iterator(run_directory)) {
-    const std::string file = entry.path().filename().string();
-    if (file.find("-" + stem) != std::string::npos && file.ends_with("-fs.pid")) {
+    if (is_helper_pid_file(entry.path().filename().string(), name))
       helpers.push_back(read_pid_file(entry.path()));
-    }
   }
   return helpers;
 }
@@ -76,14 +62,14 @@ class LibvirtHypervisor : public Hypervisor {
     const Domain domain{libvirt().domain_create_xml(connection_.get(), xml.c_str(), 0)};
     if (!domain) {
       const Error error = libvirt_error("libvirt");  // before anything else changes the last error
-      remove_logs(config.name);
+      remove_vm_logs(config.name);
       throw error;
     }
     try {
       return describe(domain.get(), config);
     } catch (...) {
       libvirt().domain_destroy(domain.get());
-      remove_logs(config.name);
+      remove_vm_logs(config.name);
       throw;
     }
   }
@@ -96,7 +82,7 @@ class LibvirtHypervisor : public Hypervisor {
       const Error error = libvirt_error("destroy VM " + name);
       if (look_up(name)) throw error;
     }
-    remove_logs(name);
+    remove_vm_logs(name);
   }
 
   bool exists(const std::string& name) override { return look_up(name) != nullptr; }

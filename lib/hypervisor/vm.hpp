@@ -71,6 +71,9 @@ struct HypervisorOptions {
 };
 std::unique_ptr<Hypervisor> connect_libvirt(const HypervisorOptions& options);
 
+/// Removes the logs that libvirt keeps for ever of the ended VM `name`. Needs no libvirt.
+void remove_vm_logs(const std::string& name) noexcept;
+
 /// kvm only when /dev/kvm opens and /proc/cpuinfo shows vmx or svm: some machines have a /dev/kvm
 /// on which ordinary kernels hang.
 Accelerator detect_accelerator();

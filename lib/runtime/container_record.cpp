@@ -51,6 +51,7 @@ void read_fields(const json& j, ContainerRecord& record) {
   j.at("vmId").get_to(record.vm_id);
   j.at("vmName").get_to(record.vm_name);
   for (const json& path : j.at("cgroups")) record.cgroups.emplace_back(path.get<std::string>());
+  record.unit = j.value("unit", "");
   if (j.contains("networkNamespace"))
     record.network_namespace = j["networkNamespace"].get<std::string>();
   j.at("hooks").get_to(record.hooks);
@@ -75,6 +76,7 @@ void to_json(json& j, const ContainerRecord& record) {
            {"vmId", record.vm_id},
            {"vmName", record.vm_name},
            {"cgroups", std::move(cgroups)},
+           {"unit", record.unit},
            {"hooks", record.hooks}};
   if (record.network_namespace) j["networkNamespace"] = *record.network_namespace;
   if (record.shim) j["shim"] = write(*record.shim);
@@ -87,6 +89,46 @@ void from_json(const json& j, ContainerRecord& record) {
   } catch (const json::exception& e) {
     throw Error(Errc::invalid_argument, std::string("damaged state: ") + e.what());
   }
+}
+
+LeftOvers left_overs_of(const ContainerRecord& record) {
+  LeftOvers left{.vm_id = record.vm_id,
+                 .vm_name = record.vm_name,
+                 .unit = record.unit,
+                 .cgroups = record.cgroups,
+                 .shim = record.shim,
+                 .vm_process = {},
+                 .helpers = {}};
+  if (record.vm) {
+    left.vm_process = record.vm->process;
+    left.helpers = record.vm->helpers;
+  }
+  return left;
+}
+
+LeftOvers read_left_overs(const json& object) {
+  LeftOvers left;
+  const auto attempt = [](auto&& read) {
+    try {
+      read();
+    } catch (const json::exception&) {
+      // missing, or of another type: there is nothing to be known
+    }
+  };
+  attempt([&] { object.at("vmId").get_to(left.vm_id); });
+  attempt([&] { object.at("vmName").get_to(left.vm_name); });
+  attempt([&] { object.at("unit").get_to(left.unit); });
+  attempt([&] { left.shim = read_process(object.at("shim")); });
+  attempt([&] { left.vm_process = read_process(object.at("vm").at("process")); });
+  attempt([&] {
+    for (const json& path : object.at("cgroups"))
+      left.cgroups.emplace_back(path.get<std::string>());
+  });
+  attempt([&] {
+    for (const json& helper : object.at("vm").at("helpers"))
+      left.helpers.push_back(read_process(helper));
+  });
+  return left;
 }
 
 std::string ContainerRecord::status() const {

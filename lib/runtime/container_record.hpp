@@ -35,6 +35,7 @@ struct ContainerRecord {
   std::string vm_id;    ///< set before anything is made for the VM, so that it can be undone
   std::string vm_name;  ///< likewise
   std::vector<std::filesystem::path> cgroups;    ///< directories husk made, parents first
+  std::string unit;                              ///< systemd's unit for it; empty: none
   std::optional<std::string> network_namespace;  ///< path, if the caller gave one
   oci::Hooks hooks;                              ///< those that run after create
   // The last two are set when create succeeded.
@@ -46,6 +47,18 @@ struct ContainerRecord {
   oci::State to_state() const;
   std::string status() const;  ///< "creating", "created", "running", "stopped"
 };
+
+/// The part of a record that clean-up needs. Its fields keep their names and meaning in every
+/// version of the record.
+struct LeftOvers {
+  std::string vm_id, vm_name, unit;
+  std::vector<std::filesystem::path> cgroups;
+  std::optional<ProcessIdentity> shim, vm_process;
+  std::vector<ProcessIdentity> helpers;
+};
+LeftOvers left_overs_of(const ContainerRecord& record);
+/// Whatever version it is: what is missing or not of the right type stays empty.
+LeftOvers read_left_overs(const nlohmann::json& object);
 
 void to_json(nlohmann::json& json, const ContainerRecord& record);
 /// Throws invalid_argument for another version or a damaged file.

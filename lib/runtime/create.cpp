@@ -34,6 +34,7 @@ namespace fs = std::filesystem;
 constexpr auto connect_patience = 10s;
 constexpr auto create_patience = 120s;
 constexpr std::size_t shown_console_bytes = 1500;
+constexpr const char* default_firmware = "/usr/share/qemu/qboot.rom";
 
 hypervisor::Accelerator choose_accelerator(const Config& config) {
   if (config.accelerator == "kvm") return hypervisor::Accelerator::kvm;
@@ -201,6 +202,8 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   oci::check_container_id(request.id);
   const oci::Bundle bundle = oci::load_bundle(request.bundle);
   const GuestPlan guest = plan_guest(request.id, bundle);
+  const CgroupPlan cgroup_plan = plan_cgroup(bundle.spec.linux_.cgroups_path, request.id,
+                                             config_.systemd_cgroup, bundle.spec.annotations);
   check_pid_file(request.pid_file);
   check_host_memory(config_);
   const hypervisor::Accelerator accelerator = choose_accelerator(config_);
@@ -216,13 +219,15 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   record.vm_name = vm_config.name;
   dir.save(record);
 
-  VmDirectory vm_dir(vm_id, config_.kernel.value_or(paths_.kernel),
-                     config_.initrd.value_or(paths_.initrd), vm_user.uid, vm_user.gid,
-                     random_hex(16));
+  VmDirectory vm_dir(vm_id,
+                     {.kernel = config_.kernel.value_or(paths_.kernel),
+                      .initrd = config_.initrd.value_or(paths_.initrd),
+                      .firmware = config_.firmware.value_or(default_firmware)},
+                     vm_user.uid, vm_user.gid, random_hex(16));
   vm_dir.add_container(request.id, bundle.rootfs, guest);
-  HostCgroup cgroup(
-      cgroup_path(bundle.spec.linux_.cgroups_path, request.id, config_.systemd_cgroup));
+  HostCgroup cgroup(cgroup_plan);
   record.cgroups = cgroup.made();
+  record.unit = cgroup.unit();
   const HostNamespaces namespaces = plan_host_namespaces(bundle.spec);
   if (namespaces.network) record.network_namespace = namespaces.network->string();
   dir.save(record);
@@ -238,7 +243,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   VsockSetup vsock = set_up_vsock(vm_dir.paths(), vm_user);
   vm_config.kernel = vm_dir.paths().kernel();
   vm_config.initrd = vm_dir.paths().initrd();
-  vm_config.firmware = config_.firmware.value_or("/usr/share/qemu/qboot.rom");
+  vm_config.firmware = vm_dir.paths().firmware();
   vm_config.console_log = vm_dir.paths().console_log();
   vm_config.kernel_arguments =
       plan_kernel_arguments(config_, accelerator, vsock.announcement->port());

@@ -51,7 +51,7 @@ void check_deletable(const ContainerRecord& record, bool force) {
 
 void Runtime::remove(const std::string& id, bool force) {
   if (force && !store_.exists(id)) return;
-  std::optional<UniqueFd> lock;
+  std::optional<DirectoryLock> lock;
   try {
     lock = store_.lock(id);
   } catch (const Error&) {
@@ -72,8 +72,9 @@ void Runtime::remove(const std::string& id, bool force) {
   end_shim(record);
   end_vm(record, config_);
   remove_machine_cgroups(record.vm_name);
+  hypervisor::remove_vm_logs(record.vm_name);
   remove_vm_directory(record.vm_id);
-  remove_cgroups(record.cgroups);
+  remove_host_cgroup(record.unit, record.cgroups);
   oci::State state = record.to_state();
   state.status = "stopped";
   state.pid = 0;

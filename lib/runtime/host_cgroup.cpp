@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <sstream>
@@ -20,25 +21,49 @@ namespace fs = std::filesystem;
 struct Hierarchy {
   fs::path mount_point;
   bool v2 = false;
+  bool systemds = false;  ///< systemd makes the folders of its units here
 };
 
+struct CgroupMount {
+  std::string device, root;
+  Hierarchy hierarchy;
+};
+
+/// One line of /proc/self/mountinfo (proc(5)); empty if it is no cgroup file system.
+std::optional<CgroupMount> parse_mount(const std::string& line) {
+  std::istringstream fields(line);
+  std::string skipped, type, source, options;
+  CgroupMount mount;
+  fields >> skipped >> skipped >> mount.device >> mount.root >> mount.hierarchy.mount_point;
+  while (skipped != "-" && fields >> skipped) continue;  // optional fields end with a dash
+  fields >> type >> source >> options;
+  if (type != "cgroup" && type != "cgroup2") return std::nullopt;
+  mount.hierarchy.v2 = type == "cgroup2";
+  mount.hierarchy.systemds =
+      mount.hierarchy.v2 || options.find("name=systemd") != std::string::npos;
+  return mount;
+}
+
+/// Each hierarchy once. A part of one that is mounted somewhere, as containers have it, is of use
+/// only where the whole is not mounted.
 std::vector<Hierarchy> find_hierarchies() {
-  std::vector<Hierarchy> found;
+  std::map<std::string, CgroupMount> by_device;
   std::ifstream table("/proc/self/mountinfo");
   for (std::string line; std::getline(table, line);) {
-    std::istringstream fields(line);
-    std::string skipped, mount_point, type;
-    for (int field = 0; field < 4; ++field) fields >> skipped;
-    fields >> mount_point;
-    while (skipped != "-" && fields >> skipped) continue;  // optional fields end with a dash
-    fields >> type;
-    if (type == "cgroup" || type == "cgroup2") found.push_back({mount_point, type == "cgroup2"});
+    const std::optional<CgroupMount> mount = parse_mount(line);
+    if (!mount) continue;
+    const auto [known, is_new] = by_device.try_emplace(mount->device, *mount);
+    if (!is_new && known->second.root != "/" && mount->root == "/") known->second = *mount;
   }
-  if (found.empty()) throw Error(Errc::unsupported, "this host has no cgroup file system mounted");
+  if (by_device.empty())
+    throw Error(Errc::unsupported, "this host has no cgroup file system mounted");
+  std::vector<Hierarchy> found;
+  for (const auto& [device, mount] : by_device) found.push_back(mount.hierarchy);
   return found;
 }
 
-/// A v1 cpuset takes no process before its CPUs and memory nodes are set.
+/// A v1 cpuset takes no process before its CPUs and memory nodes are set. (In v2 an empty one means
+/// the parent's, and the root has no such files at all.)
 void inherit_cpuset(const fs::path& directory) {
   for (const char* file : {"cpuset.cpus", "cpuset.mems"}) {
     std::error_code error;
@@ -74,31 +99,64 @@ std::string expand_slice(const std::string& slice) {
   return path;
 }
 
-}  // namespace
-
-std::string cgroup_path(const std::string& cgroups_path, const std::string& id, bool systemd) {
-  std::string path = cgroups_path.empty() ? "/husk/" + id : cgroups_path;
-  const std::size_t first = cgroups_path.find(':'), second = cgroups_path.find(':', first + 1);
-  if (systemd && first != std::string::npos && second != std::string::npos) {
-    const std::string prefix = cgroups_path.substr(first + 1, second - first - 1);
-    std::string name = cgroups_path.substr(second + 1);
-    if (!name.ends_with(".slice")) name = (prefix.empty() ? "" : prefix + "-") + name + ".scope";
-    path = expand_slice(cgroups_path.substr(0, first)) + "/" + name;
-  }
-  for (const fs::path& part : fs::path(path)) {
+std::string checked_path(const std::string& cgroups_path) {
+  for (const fs::path& part : fs::path(cgroups_path)) {
     if (part == "..") throw Error(Errc::invalid_argument, "linux.cgroupsPath: contains \"..\"");
   }
-  if (!path.starts_with('/')) path.insert(path.begin(), '/');
-  if (fs::path(path).lexically_normal() == "/") {
+  const std::string path = cgroups_path.starts_with('/') ? cgroups_path : "/" + cgroups_path;
+  if (fs::path(path).lexically_normal() == "/")
     throw Error(Errc::invalid_argument, "linux.cgroupsPath: is the root cgroup");
-  }
   return path;
 }
 
-HostCgroup::HostCgroup(const std::string& path) {
+/// "slice:prefix:name", as runc reads it.
+CgroupPlan plan_unit(const std::string& cgroups_path, const std::string& id) {
+  const std::string whole = cgroups_path.empty() ? ":husk:" + id : cgroups_path;
+  const std::size_t first = whole.find(':'), second = whole.find(':', first + 1);
+  const bool three_parts = first != std::string::npos && second != std::string::npos &&
+                           whole.find(':', second + 1) == std::string::npos;
+  if (!three_parts) {
+    throw Error(Errc::invalid_argument,
+                "linux.cgroupsPath: expected the form \"slice:prefix:name\" for systemd cgroups, "
+                "got \"" +
+                    whole + "\" instead");
+  }
+  systemd::ScopePlan unit{.name = whole.substr(second + 1),
+                          .slice = whole.substr(0, first),
+                          .description = "husk container " + id,
+                          .properties = {}};
+  const std::string prefix = whole.substr(first + 1, second - first - 1);
+  if (!unit.name.ends_with(".slice"))
+    unit.name = (prefix.empty() ? "" : prefix + "-") + unit.name + ".scope";
+  if (unit.slice.empty()) unit.slice = "system.slice";
+  const std::string path = checked_path(expand_slice(unit.slice) + "/" + unit.name);
+  return {path, std::move(unit)};
+}
+
+}  // namespace
+
+CgroupPlan plan_cgroup(const std::string& cgroups_path, const std::string& id, bool systemd,
+                       const std::map<std::string, std::string>& annotations) {
+  if (!systemd)
+    return {checked_path(cgroups_path.empty() ? "/husk/" + id : cgroups_path), std::nullopt};
+  CgroupPlan plan = plan_unit(cgroups_path, id);
+  plan.scope->properties = systemd::unit_properties(annotations);
+  return plan;
+}
+
+HostCgroup::HostCgroup(CgroupPlan plan) : plan_(std::move(plan)) {
+  if (plan_.scope && !systemd::is_running()) {
+    throw Error(Errc::unsupported,
+                "systemd not running on this host, cannot use systemd cgroups manager");
+  }
   try {
-    for (const Hierarchy& hierarchy : find_hierarchies())
-      make(hierarchy.mount_point, path, hierarchy.v2);
+    for (const Hierarchy& hierarchy : find_hierarchies()) {
+      if (plan_.scope && hierarchy.systemds) {
+        leaves_.push_back(hierarchy.mount_point / fs::path(plan_.path).relative_path());
+      } else {
+        make(hierarchy.mount_point, hierarchy.v2);
+      }
+    }
   } catch (...) {
     remove_cgroups(made_);
     throw;
@@ -106,12 +164,22 @@ HostCgroup::HostCgroup(const std::string& path) {
 }
 
 HostCgroup::~HostCgroup() {
-  if (!keep_) remove_cgroups(made_);
+  if (!keep_) remove_host_cgroup(unit_started_ ? unit() : "", made_);
 }
 
-void HostCgroup::make(const fs::path& mount_point, const std::string& path, bool v2) {
+void HostCgroup::make(const fs::path& mount_point, bool v2) {
+  // Another husk's last container may take a common parent away between our steps.
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    if (try_make(mount_point, v2)) return;
+  }
+  throw Error(Errc::system, "make cgroup " + mount_point.string() + plan_.path +
+                                ": its parents are being removed all the time");
+}
+
+/// False: a directory that was there is gone again.
+bool HostCgroup::try_make(const fs::path& mount_point, bool v2) {
   fs::path directory = mount_point;
-  for (const fs::path& part : fs::path(path).lexically_normal().relative_path()) {
+  for (const fs::path& part : fs::path(plan_.path).lexically_normal().relative_path()) {
     if (part.empty()) continue;
     if (v2) enable_controllers(directory);
     directory /= part;
@@ -119,17 +187,35 @@ void HostCgroup::make(const fs::path& mount_point, const std::string& path, bool
     // whoever made it.
     const bool own_parent = directory == mount_point / "husk";
     if (::mkdir(directory.c_str(), 0755) == 0 || (errno == EEXIST && own_parent)) {
-      made_.push_back(directory);
+      if (std::find(made_.begin(), made_.end(), directory) == made_.end())
+        made_.push_back(directory);
+    } else if (errno == ENOENT) {
+      return false;
     } else if (errno != EEXIST) {
       throw_errno("make cgroup " + directory.string());
     }
-    inherit_cpuset(directory);
+    if (!v2) inherit_cpuset(directory);
   }
   leaves_.push_back(directory);
+  return true;
 }
 
-void HostCgroup::add(pid_t pid) const {
+/// A scope is made with its first process; there is no empty one.
+void HostCgroup::start_unit(pid_t pid) {
+  if (!plan_.scope || unit_started_) return;
+  systemd::start_scope(*plan_.scope, pid);
+  unit_started_ = true;
+}
+
+void HostCgroup::add(pid_t pid) {
+  start_unit(pid);
   for (const fs::path& leaf : leaves_) write_existing(leaf / "cgroup.procs", std::to_string(pid));
+}
+
+void remove_host_cgroup(const std::string& unit,
+                        const std::vector<fs::path>& directories) noexcept {
+  if (!unit.empty()) systemd::stop_scope(unit);
+  remove_cgroups(directories);
 }
 
 void remove_cgroups(const std::vector<fs::path>& directories) noexcept {

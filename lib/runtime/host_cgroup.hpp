@@ -1,40 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
 // The container's cgroup on the host (linux.cgroupsPath): the shim and the VM's processes are in
-// it, so that stats and OOM watches of the callers find them. cgroup v1, hybrid and v2, through the
-// file system.
+// it, so that stats and OOM watches of the callers find them. cgroup v1, hybrid and v2; made
+// through the file system, or by systemd as a transient scope.
 #pragma once
 
 #include <sys/types.h>
 
 #include <filesystem>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "lib/systemd/scope.hpp"
+
 namespace husk::runtime {
 
-/// "slice:prefix:name" (the callers' systemd form) becomes the path systemd would use; anything
-/// else is a path already. Empty: "/husk/<id>". Throws invalid_argument for ".." in it.
-std::string cgroup_path(const std::string& cgroups_path, const std::string& id, bool systemd);
+struct CgroupPlan {
+  std::string path;                         ///< below each hierarchy's mount point
+  std::optional<systemd::ScopePlan> scope;  ///< systemd makes it (--systemd-cgroup)
+};
+
+/// systemd: cgroupsPath has the form "slice:prefix:name", and the unit "prefix-name.scope" is made
+/// in that slice ("system.slice" if empty; "name" itself when it ends in ".slice"). Otherwise it is
+/// a path. Empty: husk's own, by `id`. Throws invalid_argument for ".." in a path, for another
+/// form.
+CgroupPlan plan_cgroup(const std::string& cgroups_path, const std::string& id, bool systemd,
+                       const std::map<std::string, std::string>& annotations);
 
 class HostCgroup {
  public:
-  /// Makes the directory in every hierarchy of the host. Removed on destruction unless kept.
-  explicit HostCgroup(const std::string& path);
+  /// Makes the directory in every hierarchy of the host; those that are systemd's to make come with
+  /// the first process. Removed on destruction unless kept.
+  explicit HostCgroup(CgroupPlan plan);
   HostCgroup(const HostCgroup&) = delete;
   HostCgroup& operator=(const HostCgroup&) = delete;
   ~HostCgroup();
 
-  void add(pid_t pid) const;  ///< the whole process; throws system
-  const std::vector<std::filesystem::path>& made() const noexcept {
-    return made_;
-  }  ///< parents first
+  void add(pid_t pid);  ///< the whole process; throws system
+  /// What has to be removed in the end: directories, parents first, and systemd's unit.
+  const std::vector<std::filesystem::path>& made() const noexcept { return made_; }
+  std::string unit() const { return plan_.scope ? plan_.scope->name : std::string{}; }
   void keep() noexcept { keep_ = true; }
 
  private:
-  void make(const std::filesystem::path& mount_point, const std::string& path, bool v2);
+  void make(const std::filesystem::path& mount_point, bool v2);
+  bool try_make(const std::filesystem::path& mount_point, bool v2);
+  void start_unit(pid_t pid);
+
+  CgroupPlan plan_;
   std::vector<std::filesystem::path> leaves_, made_;
-  bool keep_ = false;
+  bool unit_started_ = false, keep_ = false;
 };
+
+/// Stops the unit, if there is one, and removes the directories.
+void remove_host_cgroup(const std::string& unit,
+                        const std::vector<std::filesystem::path>& directories) noexcept;
 
 /// Removes the directories that are empty of processes, last first; others stay.
 void remove_cgroups(const std::vector<std::filesystem::path>& directories) noexcept;

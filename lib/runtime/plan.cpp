@@ -119,7 +119,8 @@ HostNamespaces plan_host_namespaces(const oci::Spec& spec) {
 hypervisor::VmConfig plan_vm(const std::string& id, const std::string& vm_id, const Config& config,
                              hypervisor::Accelerator accelerator) {
   hypervisor::VmConfig vm;
-  vm.name = "husk-" + id.substr(0, 12) + "-" + vm_id;
+  // The VM's id first: libvirt knows files of it by the first 20 characters alone.
+  vm.name = "husk-" + vm_id + "-" + id.substr(0, 12);
   vm.description = "husk container " + id;
   vm.accelerator = accelerator;
   vm.vcpus = config.vcpus;

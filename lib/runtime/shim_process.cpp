@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/magic.h>
 #include <linux/sched.h>
 #include <net/if.h>
 #include <sched.h>
@@ -10,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,9 +32,16 @@ constexpr int program_fd = 5;
 constexpr int go_fd = 6;
 
 void join_namespace(const std::filesystem::path& path, int type, const char* name) {
-  const UniqueFd fd{check_sys(::open(path.c_str(), O_RDONLY | O_CLOEXEC),
-                              std::string("open ") + name + " namespace " + path.string())};
-  check_sys(::setns(fd.get(), type), std::string("join ") + name + " namespace " + path.string());
+  const std::string what = std::string(name) + " namespace " + path.string();
+  // The path is the caller's: opening a FIFO there must not wait for its writer.
+  const UniqueFd fd{check_sys(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC),
+                              "open " + what)};
+  struct statfs file_system {};
+  check_sys(::fstatfs(fd.get(), &file_system), "stat " + what);
+  // In kernels before 3.19 namespaces lay in proc; those have no clone3 either.
+  if (file_system.f_type != NSFS_MAGIC)
+    throw Error(Errc::invalid_argument, "join " + what + ": the file is no namespace");
+  check_sys(::setns(fd.get(), type), "join " + what);
 }
 
 void bring_up_loopback() {

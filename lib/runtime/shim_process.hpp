@@ -25,7 +25,7 @@ class ShimProcess {
     std::string id;
     const oci::Spec& spec;  ///< the bundle's, not the guest's
     const VmPaths& paths;
-    const HostCgroup& cgroup;
+    HostCgroup& cgroup;
     HostNamespaces namespaces;
     bool end_with_parent = false;
   };

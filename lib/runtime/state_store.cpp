@@ -2,13 +2,14 @@
 #include "lib/runtime/state_store.hpp"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
@@ -21,58 +22,83 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* record_file = "state.json";
-constexpr std::size_t max_record_bytes = 4U << 20;
+/// More than any config.json that husk reads can grow to: the hooks and annotations of one of 8
+/// MiB, each byte written as \u00XX.
+constexpr std::size_t max_record_bytes = 64U << 20;
 constexpr std::chrono::seconds lock_patience{10};
 
 void write_record(const fs::path& directory, const ContainerRecord& record) {
   const std::string text =
       nlohmann::json(record).dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+  if (text.size() > max_record_bytes)
+    throw Error(Errc::invalid_argument, "state of container " + record.id + ": larger than " +
+                                            std::to_string(max_record_bytes) + " bytes");
   write_file_atomic(directory / record_file, text, 0600);
 }
 
-UniqueFd open_lock(const fs::path& directory) {
-  // The directory itself is the lock: nothing more to clean up.
-  return UniqueFd{check_sys(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC),
-                            "open state directory " + directory.string())};
+std::string read_record(const fs::path& path) {
+  try {
+    return read_file(path, max_record_bytes);
+  } catch (const Error& e) {
+    if (e.sys_errno() == ENOENT) throw Error(Errc::not_found, "container does not exist");
+    throw;
+  }
+}
+
+/// What a container's state tells is its owner's business: hooks, annotations, the VM's secret.
+void make_root(const fs::path& root) {
+  if (root.has_parent_path()) fs::create_directories(root.parent_path());
+  if (::mkdir(root.c_str(), 0700) != 0 && errno != EEXIST)
+    throw_errno("make directory " + root.string());
 }
 
 }  // namespace
 
 StateDir::~StateDir() {
-  if (!keep_ && lock_) {
-    std::error_code ignored;  // a destructor cannot say it; the next create of this id would
-    fs::remove_all(path_, ignored);
-  }
+  if (keep_) return;
+  std::error_code ignored;  // a destructor cannot say it; the next create of this id would
+  fs::remove_all(path_, ignored);
 }
 
 void StateDir::save(const ContainerRecord& record) const { write_record(path_, record); }
 
 StateDir StateStore::reserve(const std::string& id) const {
   oci::check_container_id(id);
-  fs::create_directories(root_);
+  make_root(root_);
   const fs::path path = directory(id);
-  if (::mkdir(path.c_str(), 0700) != 0) {
-    if (errno == EEXIST)
-      throw Error(Errc::already_exists, "container with given ID already exists");
-    throw_errno("make state directory " + path.string());
+  for (;;) {
+    if (::mkdir(path.c_str(), 0700) != 0) {
+      if (errno == EEXIST)
+        throw Error(Errc::already_exists, "container with given ID already exists");
+      throw_errno("make state directory " + path.string());
+    }
+    // A delete --force may be quicker than we are, and take away what looks like a stray directory.
+    DirectoryLock::Failure failure{};
+    if (auto lock = DirectoryLock::acquire(path, lock_patience, failure))
+      return StateDir(path, std::move(*lock));
+    if (failure == DirectoryLock::Failure::timed_out)
+      throw Error(Errc::timed_out, "another command is at work on the container");
   }
-  UniqueFd lock = open_lock(path);
-  check_sys(::flock(lock.get(), LOCK_EX), "lock " + path.string());
-  return {path, std::move(lock)};
 }
 
 ContainerRecord StateStore::load(const std::string& id) const {
   oci::check_container_id(id);
   const fs::path path = directory(id) / record_file;
-  std::string text;
-  try {
-    text = read_file(path, max_record_bytes);
-  } catch (const Error& e) {
-    if (e.sys_errno() == ENOENT) throw Error(Errc::not_found, "container does not exist");
-    throw;
-  }
+  const std::string text = read_record(path);
   return step("state of container " + id,
               [&] { return oci::parse_json(text, path.string()).get<ContainerRecord>(); });
+}
+
+std::optional<LeftOvers> StateStore::load_left_overs(const std::string& id) const {
+  oci::check_container_id(id);
+  const fs::path path = directory(id) / record_file;
+  if (!fs::exists(path)) return std::nullopt;
+  return step("state of container " + id, [&] {
+    const nlohmann::json json = oci::parse_json(read_record(path), path.string());
+    if (!json.is_object())
+      throw Error(Errc::invalid_argument, path.string() + ": is no JSON object");
+    return read_left_overs(json);
+  });
 }
 
 void StateStore::save(const ContainerRecord& record) const {
@@ -97,22 +123,26 @@ std::vector<std::string> StateStore::ids() const {
   return found;
 }
 
-std::optional<UniqueFd> StateStore::lock(const std::string& id) const {
+std::optional<DirectoryLock> StateStore::lock(const std::string& id) const {
   oci::check_container_id(id);
-  if (!exists(id)) throw Error(Errc::not_found, "container does not exist");
-  UniqueFd lock = open_lock(directory(id));
-  const auto deadline = std::chrono::steady_clock::now() + lock_patience;
-  while (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) throw_errno("lock container " + id);
-    if (std::chrono::steady_clock::now() > deadline) return std::nullopt;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
+  DirectoryLock::Failure failure{};
+  auto lock = DirectoryLock::acquire(directory(id), lock_patience, failure);
+  if (!lock && failure == DirectoryLock::Failure::gone)
+    throw Error(Errc::not_found, "container does not exist");
   return lock;
 }
 
-bool StateStore::is_locked(const std::string& id) const {
-  const UniqueFd lock = open_lock(directory(id));
-  return ::flock(lock.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+DirectoryLock StateStore::take_lock_over(const std::string& id) const {
+  if (const auto holder = find_lock_holder(directory(id))) {
+    const UniqueFd pidfd{static_cast<int>(::syscall(SYS_pidfd_open, holder->pid, 0))};
+    // Looked at after the opening: it is then known to be of that very process.
+    if (pidfd && is_alive(*holder))
+      ::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0);
+  }
+  if (auto taken = lock(id)) return std::move(*taken);
+  throw Error(Errc::timed_out, "another command is at work on the container and cannot be ended");
 }
+
+bool StateStore::is_locked(const std::string& id) const { return husk::is_locked(directory(id)); }
 
 }  // namespace husk::runtime

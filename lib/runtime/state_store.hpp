@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "lib/base/unique_fd.hpp"
+#include "lib/base/directory_lock.hpp"
 #include "lib/runtime/container_record.hpp"
 
 namespace husk::runtime {
@@ -16,19 +16,18 @@ namespace husk::runtime {
 /// lock.
 class StateDir {
  public:
-  StateDir(std::filesystem::path path, UniqueFd lock)
+  StateDir(std::filesystem::path path, DirectoryLock lock)
       : path_(std::move(path)), lock_(std::move(lock)) {}
-  StateDir(StateDir&&) noexcept = default;
-  StateDir& operator=(StateDir&&) = delete;
   StateDir(const StateDir&) = delete;
   StateDir& operator=(const StateDir&) = delete;
   ~StateDir();
-  void save(const ContainerRecord& record) const;  ///< atomically
+  /// Atomically. Throws invalid_argument for a record too large to be loaded again.
+  void save(const ContainerRecord& record) const;
   void keep() noexcept { keep_ = true; }
 
  private:
   std::filesystem::path path_;
-  UniqueFd lock_;
+  DirectoryLock lock_;
   bool keep_ = false;
 };
 
@@ -40,14 +39,21 @@ class StateStore {
   StateDir reserve(const std::string& id) const;
   /// Throws not_found "container does not exist".
   ContainerRecord load(const std::string& id) const;
+  /// What clean-up needs of a record that load() refuses: another version's, or one with damaged
+  /// fields. Empty: create had not come so far as to write one. Throws invalid_argument for a file
+  /// that is no JSON object: what runs is then unknown.
+  std::optional<LeftOvers> load_left_overs(const std::string& id) const;
   void save(const ContainerRecord& record) const;
   void remove(const std::string& id) const;  ///< fine if there is none
   bool exists(const std::string& id) const;
   std::vector<std::string> ids() const;  ///< sorted; every directory with a state file
 
-  /// The container's lock, for commands that change its state. Held until the descriptor closes.
+  /// The container's lock, for commands that change its state.
   /// Empty: another command has held it for longer than 10 s. Throws not_found.
-  std::optional<UniqueFd> lock(const std::string& id) const;
+  std::optional<DirectoryLock> lock(const std::string& id) const;
+  /// Ends the command that holds the lock for too long (SIGKILL), and takes the lock over. Throws
+  /// not_found when the container went meanwhile, timed_out when it cannot be had.
+  DirectoryLock take_lock_over(const std::string& id) const;
   bool is_locked(const std::string& id) const;  ///< a command is at work on it
 
  private:

@@ -131,14 +131,15 @@ std::vector<std::string> mounts_below(const fs::path& directory) {
 
 }  // namespace
 
-VmDirectory::VmDirectory(const std::string& vm_id, const fs::path& kernel, const fs::path& initrd,
-                         unsigned vm_uid, unsigned vm_gid, const std::string& secret)
+VmDirectory::VmDirectory(const std::string& vm_id, const BootAssets& assets, unsigned vm_uid,
+                         unsigned vm_gid, const std::string& secret)
     : paths_(vm_id) {
   make_directory(vm_directories, 0711);  // QEMU's user must get through, not look around
   check_sys(::mkdir(paths_.directory.c_str(), 0711), "make directory " + paths_.directory.string());
   try {
-    bind_asset(kernel, paths_.kernel(), "guest kernel");
-    bind_asset(initrd, paths_.initrd(), "guest initrd");
+    bind_asset(assets.kernel, paths_.kernel(), "guest kernel");
+    bind_asset(assets.initrd, paths_.initrd(), "guest initrd");
+    bind_asset(assets.firmware, paths_.firmware(), "firmware");
     make_directory(paths_.vsock(), 0700);
     check_sys(::chown(paths_.vsock().c_str(), vm_uid, vm_gid), "chown " + paths_.vsock().string());
     make_share(secret);

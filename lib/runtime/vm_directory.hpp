@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A VM's run-time files, /run/husk-vm/<vm id>/:
-//   vmlinuz, initrd   read-only binds of the guest assets: QEMU reaches them wherever they are, and
-//                     libvirt cannot hand their ownership to QEMU's user
+//   vmlinuz, initrd, firmware
+//                     read-only binds of what the VM boots from: QEMU reaches them wherever they
+//                     are installed, libvirt cannot hand their ownership to QEMU's user, and
+//                     virt-aa-helper, which refuses a loader in /usr/share, allows them
 //   shared/           the virtio-fs share: a small tmpfs, read-only for the guest and for everybody
 //                     but add_container; a shared mount, so that what is added later reaches
 //                     virtiofsd
@@ -28,6 +30,7 @@ struct VmPaths {
   std::filesystem::path directory;
   std::filesystem::path kernel() const { return directory / "vmlinuz"; }
   std::filesystem::path initrd() const { return directory / "initrd"; }
+  std::filesystem::path firmware() const { return directory / "firmware"; }
   std::filesystem::path shared() const { return directory / "shared"; }
   std::filesystem::path vsock() const { return directory / "vsock"; }
   std::filesystem::path console_log() const { return directory / "console.log"; }
@@ -37,11 +40,15 @@ struct VmPaths {
   }
 };
 
+/// What a VM boots from, wherever it is installed.
+struct BootAssets {
+  std::filesystem::path kernel, initrd, firmware;
+};
+
 /// Made on construction, removed on destruction unless kept.
 class VmDirectory {
  public:
-  VmDirectory(const std::string& vm_id, const std::filesystem::path& kernel,
-              const std::filesystem::path& initrd, unsigned vm_uid, unsigned vm_gid,
+  VmDirectory(const std::string& vm_id, const BootAssets& assets, unsigned vm_uid, unsigned vm_gid,
               const std::string& secret);
   VmDirectory(const VmDirectory&) = delete;
   VmDirectory& operator=(const VmDirectory&) = delete;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 #include <csignal>
 #include <fstream>
 
@@ -13,17 +14,51 @@
 
 using namespace husk;
 using namespace husk::runtime;
+using Catch::Matchers::ContainsSubstring;
 
-TEST_CASE("cgroup_path: every form the callers use", "[runtime]") {
-  CHECK(cgroup_path("", "c1", false) == "/husk/c1");
-  CHECK(cgroup_path("/docker/abc", "c1", false) == "/docker/abc");
-  CHECK(cgroup_path("libpod_parent/x", "c1", false) == "/libpod_parent/x");
-  CHECK(cgroup_path("system.slice:docker:abc", "c1", true) == "/system.slice/docker-abc.scope");
-  CHECK(cgroup_path("a-b-c.slice:crio:x", "c1", true) ==
-        "/a.slice/a-b.slice/a-b-c.slice/crio-x.scope");
-  CHECK(cgroup_path("-.slice:p:x", "c1", true) == "/p-x.scope");
-  CHECK_THROWS_AS(cgroup_path("/a/../../b", "c1", false), Error);
-  CHECK_THROWS_AS(cgroup_path("/", "c1", false), Error);
+namespace {
+std::string path_of(const std::string& cgroups_path, bool systemd) {
+  return plan_cgroup(cgroups_path, "c1", systemd, {}).path;
+}
+}  // namespace
+
+TEST_CASE("plan_cgroup: every form the callers use", "[runtime]") {
+  CHECK(path_of("", false) == "/husk/c1");
+  CHECK(path_of("/docker/abc", false) == "/docker/abc");
+  CHECK(path_of("libpod_parent/x", false) == "/libpod_parent/x");
+  CHECK(path_of("system.slice:docker:abc", true) == "/system.slice/docker-abc.scope");
+  CHECK(path_of("a-b-c.slice:crio:x", true) == "/a.slice/a-b.slice/a-b-c.slice/crio-x.scope");
+  CHECK(path_of("-.slice:p:x", true) == "/p-x.scope");
+  CHECK(path_of(":p:x", true) == "/system.slice/p-x.scope");
+  CHECK(path_of("", true) == "/system.slice/husk-c1.scope");
+  CHECK(path_of("machine.slice::pod.slice", true) == "/machine.slice/pod.slice");
+  CHECK_THROWS_AS(path_of("/a/../../b", false), Error);
+  CHECK_THROWS_AS(path_of("/", false), Error);
+}
+
+TEST_CASE("plan_cgroup: systemd's unit has the caller's slice, name and properties", "[runtime]") {
+  const CgroupPlan plan =
+      plan_cgroup("system.slice:docker:abc", "abc", true,
+                  {{"org.systemd.property.CollectMode", "'inactive-or-failed'"}, {"other", "x"}});
+  REQUIRE(plan.scope);
+  CHECK(plan.scope->name == "docker-abc.scope");
+  CHECK(plan.scope->slice == "system.slice");
+  CHECK(plan.scope->properties ==
+        std::vector<systemd::UnitProperty>{{"CollectMode", std::string("inactive-or-failed")}});
+  CHECK_FALSE(plan_cgroup("/docker/abc", "abc", false, {}).scope);
+}
+
+TEST_CASE("plan_cgroup: another form for systemd is refused as runc refuses it", "[runtime]") {
+  for (const char* form : {"/docker/abc", "a:b", "a:b:c:d"}) {
+    CHECK_THROWS_WITH(path_of(form, true),
+                      ContainsSubstring("slice:prefix:name") && ContainsSubstring(form));
+  }
+}
+
+TEST_CASE("HostCgroup: without systemd its form is refused", "[runtime]") {
+  if (systemd::is_running()) SKIP("systemd runs here");
+  CHECK_THROWS_WITH(HostCgroup(plan_cgroup("a.slice:b:c", "c", true, {})),
+                    ContainsSubstring("systemd not running on this host"));
 }
 
 TEST_CASE("HostCgroup: a process put into it is there in every hierarchy; it goes unless kept",
@@ -32,7 +67,7 @@ TEST_CASE("HostCgroup: a process put into it is there in every hierarchy; it goe
   const std::string path = "/husk-test-" + random_hex(4) + "/leaf";
   std::vector<std::filesystem::path> made;
   {
-    const HostCgroup cgroup(path);
+    HostCgroup cgroup({path, std::nullopt});
     made = cgroup.made();
     REQUIRE(made.size() >= 2);
     const pid_t child = ::fork();

@@ -109,7 +109,7 @@ TEST_CASE("plan_host_namespaces: given paths are joined, others made", "[runtime
 
 TEST_CASE("plan_vm: the domain's name tells the container and is unique", "[runtime]") {
   const auto vm = plan_vm("0123456789abcdef", "deadbeef", Config{}, hypervisor::Accelerator::tcg);
-  CHECK(vm.name == "husk-0123456789ab-deadbeef");
+  CHECK(vm.name == "husk-deadbeef-0123456789ab");
   CHECK(vm.memory_mib == Config{}.memory_mib);
 }
 

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/runtime/state_store.hpp"
 
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <fstream>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "lib/base/error.hpp"
 #include "test/lib/base/scratch.hpp"
@@ -92,6 +97,93 @@ TEST_CASE("StateStore: unknown, damaged and foreign entries are told apart", "[r
   std::filesystem::create_directories(dir.path() /
                                       "runc-container");  // another runtime's, without our file
   CHECK(store.ids() == std::vector<std::string>{"bad"});
+}
+
+TEST_CASE("StateStore: what clean-up needs is read of any version, and of a damaged record",
+          "[runtime]") {
+  const Scratch dir;
+  const StateStore store(dir.path());
+  StateDir reserved = store.reserve("c1");
+  CHECK_FALSE(store.load_left_overs("c1"));  // nothing written yet
+  ContainerRecord record = make_record("c1");
+  record.unit = "a.scope";
+  record.shim = ProcessIdentity{1, 2};
+  record.vm = VmRecord{.id = "1234",
+                       .name = "husk-c1",
+                       .process = {7, 8},
+                       .helpers = {{9, 10}},
+                       .address = guestcomm::VsockAddress{5}};
+  nlohmann::json json = record;
+  json["version"] = 99;
+  json["hooks"] = "of a shape that is not known yet";
+  json.erase("created");
+  std::ofstream(dir.path() / "c1/state.json") << json;
+  CHECK_THROWS_AS(store.load("c1"), Error);
+  const auto left = store.load_left_overs("c1");
+  REQUIRE(left);
+  CHECK(left->vm_id == "1234");
+  CHECK(left->unit == "a.scope");
+  CHECK(left->cgroups == record.cgroups);
+  CHECK(left->shim == record.shim);
+  CHECK(left->vm_process == record.vm->process);
+  CHECK(left->helpers == record.vm->helpers);
+  for (const char* text : {"", "{", "[]"}) {
+    std::ofstream(dir.path() / "c1/state.json") << text;
+    CHECK_THROWS_WITH(store.load_left_overs("c1"), ContainsSubstring("state.json"));
+  }
+}
+
+TEST_CASE("StateStore: what was saved can be loaded, however large", "[runtime]") {
+  const Scratch dir;
+  const StateStore store(dir.path());
+  const StateDir reserved = store.reserve("c1");
+  ContainerRecord record = make_record("c1");
+  record.annotations["large"] = std::string(8U << 20, '\x01');  // six bytes each as JSON
+  reserved.save(record);
+  CHECK(store.load("c1").annotations == record.annotations);
+  record.annotations["larger"] = std::string(8U << 20, '\x01');
+  CHECK_THROWS_WITH(reserved.save(record), ContainsSubstring("larger than"));
+}
+
+TEST_CASE("StateStore: the root is for its owner alone", "[runtime]") {
+  const Scratch dir;
+  const StateStore store(dir.path() / "parent/root");
+  const StateDir reserved = store.reserve("c1");
+  struct stat status {};
+  REQUIRE(::stat((dir.path() / "parent/root").c_str(), &status) == 0);
+  CHECK((status.st_mode & 07777) == 0700);
+}
+
+TEST_CASE("StateStore: the holder of a lock is ended by who takes it over", "[runtime]") {
+  const Scratch dir;
+  const StateStore store(dir.path());
+  { store.reserve("c1").keep(); }
+  std::array<int, 2> ready{};
+  REQUIRE(::pipe(ready.data()) == 0);
+  const pid_t holder = ::fork();
+  if (holder == 0) {
+    const auto lock = store.lock("c1");
+    [[maybe_unused]] const auto written = ::write(ready[1], "x", 1);
+    ::pause();
+    ::_exit(0);
+  }
+  char byte = 0;
+  REQUIRE(::read(ready[0], &byte, 1) == 1);
+  const DirectoryLock lock = store.take_lock_over("c1");
+  int status = 0;
+  REQUIRE(::waitpid(holder, &status, 0) == holder);
+  CHECK(WIFSIGNALED(status));
+  CHECK(store.is_locked("c1"));
+}
+
+TEST_CASE("StateStore: who waits for the lock of a container that goes is told so", "[runtime]") {
+  const Scratch dir;
+  const StateStore store(dir.path());
+  std::unique_ptr<StateDir> reserved(new StateDir(store.reserve("c1")));
+  std::thread waiting([&] { CHECK_THROWS_WITH(store.lock("c1"), "container does not exist"); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  reserved.reset();  // removes the directory, then lets the lock go
+  waiting.join();
 }
 
 TEST_CASE("StateStore: who holds the lock is seen by others", "[runtime]") {

@@ -64,10 +64,12 @@ struct Assets : Scratch {
   Assets() {
     std::ofstream(path() / "kernel") << "k";
     std::ofstream(path() / "initrd") << "i";
+    std::ofstream(path() / "firmware") << "f";
     fs::create_directories(path() / "rootfs/etc");
     std::ofstream(path() / "rootfs/etc/file") << "content";
     std::ofstream(path() / "hosts") << "127.0.0.1";
   }
+  BootAssets boot() const { return {path() / "kernel", path() / "initrd", path() / "firmware"}; }
 };
 }  // namespace
 
@@ -78,7 +80,7 @@ TEST_CASE("VmDirectory: pins assets, rootfs and binds, and takes all of it away 
   const std::string id = random_hex(4);
   const fs::path directory = VmPaths(id).directory;
   {
-    VmDirectory vm(id, assets.path() / "kernel", assets.path() / "initrd", 65534, 65534, secret);
+    VmDirectory vm(id, assets.boot(), 65534, 65534, secret);
     vm.add_container("c1", assets.path() / "rootfs",
                      with_binds({{.number = 3, .source = assets.path() / "hosts"}}));
     CHECK(read_file(vm.paths().rootfs("c1") / "etc/file", 100) == "content");
@@ -86,6 +88,8 @@ TEST_CASE("VmDirectory: pins assets, rootfs and binds, and takes all of it away 
     // libvirt would hand them to QEMU's user: a read-only mount does not let it.
     CHECK(::chown(vm.paths().kernel().c_str(), 65534, 65534) == -1);
     CHECK(errno == EROFS);
+    // Not its place in /usr/share, where AppArmor's helper refuses it.
+    CHECK(read_file(vm.paths().firmware(), 100) == "f");
     std::ofstream(vm.paths().rootfs("c1") / "etc/new") << "written";
   }
   CHECK_FALSE(fs::exists(directory));
@@ -99,12 +103,13 @@ TEST_CASE("VmDirectory: a failing pin names the source and leaves nothing", "[ru
   if (::geteuid() != 0) SKIP("needs root");
   const Assets assets;
   const std::string id = random_hex(4);
-  CHECK_THROWS_WITH(
-      VmDirectory(id, assets.path() / "nothing", assets.path() / "initrd", 0, 0, secret),
-      ContainsSubstring("guest kernel " + (assets.path() / "nothing").string()));
+  BootAssets without_kernel = assets.boot();
+  without_kernel.kernel = assets.path() / "nothing";
+  CHECK_THROWS_WITH(VmDirectory(id, without_kernel, 0, 0, secret),
+                    ContainsSubstring("guest kernel " + without_kernel.kernel.string()));
   CHECK_FALSE(fs::exists(VmPaths(id).directory));
   {
-    VmDirectory vm(id, assets.path() / "kernel", assets.path() / "initrd", 0, 0, secret);
+    VmDirectory vm(id, assets.boot(), 0, 0, secret);
     CHECK_THROWS_WITH(
         vm.add_container("c1", assets.path() / "rootfs",
                          with_binds({{.number = 0, .source = assets.path() / "missing"}})),
@@ -120,7 +125,7 @@ TEST_CASE("VmDirectory: the share's top is small, read-only, and holds the secre
   const Assets assets;
   const std::string id = random_hex(4);
   {
-    VmDirectory vm(id, assets.path() / "kernel", assets.path() / "initrd", 0, 0, secret);
+    VmDirectory vm(id, assets.boot(), 0, 0, secret);
     vm.add_container("c1", assets.path() / "rootfs", with_binds({}));
     vm.add_container("c2", assets.path() / "rootfs",
                      with_binds({}));  // the share can still be added to
@@ -142,7 +147,7 @@ TEST_CASE("VmDirectory: binds are read-only and recursive as asked, on the host"
   if (::geteuid() != 0) SKIP("needs root");
   const Assets assets;
   const Tree tree;
-  VmDirectory vm(random_hex(4), assets.path() / "kernel", assets.path() / "initrd", 0, 0, secret);
+  VmDirectory vm(random_hex(4), assets.boot(), 0, 0, secret);
   const auto bind = [&](std::size_t n, bool recursive, bool ro, std::optional<bool> rro) {
     return PinnedMount{n, tree.path(), recursive, ro, rro};
   };
@@ -176,7 +181,7 @@ TEST_CASE("VmDirectory: a read-only rootfs has its mount points, made inside of 
                       mount_of("tmpfs", "/link/inside"), mount_of("bind", "/link/file")};
   plan.binds = {{.number = 3, .source = assets.path() / "hosts"},
                 {.number = 5, .source = assets.path() / "hosts"}};
-  VmDirectory vm(random_hex(4), assets.path() / "kernel", assets.path() / "initrd", 0, 0, secret);
+  VmDirectory vm(random_hex(4), assets.boot(), 0, 0, secret);
   vm.add_container("c1", rootfs, plan);
   const fs::path shared = vm.paths().rootfs("c1");
   CHECK(write_error(shared) == EROFS);

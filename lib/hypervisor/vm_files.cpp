@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/hypervisor/vm_files.hpp"
+
+#include <filesystem>
+#include <string_view>
+
+#include "lib/hypervisor/vm.hpp"
+
+namespace husk::hypervisor {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t short_name_length = 20;  ///< libvirt's VIR_DOMAIN_SHORT_NAME_MAX
+constexpr const char* log_directory = "/var/log/libvirt/qemu";
+
+/// Takes a number off the front; false if there is none.
+bool take_number(std::string_view& text) {
+  const std::size_t length = std::min(text.find_first_not_of("0123456789"), text.size());
+  text.remove_prefix(length);
+  return length > 0;
+}
+
+bool take(std::string_view& text, std::string_view part) {
+  if (!text.starts_with(part)) return false;
+  text.remove_prefix(part.size());
+  return true;
+}
+
+}  // namespace
+
+bool is_helper_pid_file(const std::string& file, const std::string& vm) {
+  std::string_view rest = file;
+  return take_number(rest) && take(rest, "-") && take(rest, vm.substr(0, short_name_length)) &&
+         take(rest, "-fs") && take_number(rest) && rest == "-fs.pid";
+}
+
+bool is_log_file(const std::string& file, const std::string& vm) {
+  std::string_view rest = file;
+  if (!take(rest, vm)) return false;
+  if (take(rest, ".log"))
+    return rest.empty() || (take(rest, ".") && take_number(rest) && rest.empty());
+  return take(rest, "-fs") && take_number(rest) && rest == "-virtiofsd.log";
+}
+
+void remove_vm_logs(const std::string& name) noexcept {
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(log_directory, ignored)) {
+    if (is_log_file(entry.path().filename().string(), name)) fs::remove(entry.path(), ignored);
+  }
+}
+
+}  // namespace husk::hypervisor
