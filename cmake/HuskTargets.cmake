@@ -1,7 +1,8 @@
 # husk_options: warnings and sanitizers, linked PRIVATE by every target of ours.
 # husk_library(NAME SOURCES ... DEPENDS ...) makes the static library husk_NAME, alias husk::NAME.
 # unit-tests: every test program that needs no guest; what scripts/test builds with sanitizers.
-# husk_test(NAME SOURCES ... DEPENDS ... LABELS ...) makes the Catch2 program test_NAME and its ctest entries.
+# husk_test(NAME SOURCES ... DEPENDS ... LABELS ...) makes the Catch2 program test_NAME and its ctest entries: one
+#   for each test case, or, with LABELS, one for the program (its cases share a VM). Skipped ones count as such.
 
 option(HUSK_WERROR "Warnings are errors" OFF)
 option(HUSK_SANITIZE "Build with ASan and UBSan (host programs and tests; the agent and the shim are static and stay without)" OFF)
@@ -63,12 +64,16 @@ function(husk_test name)
   target_link_libraries(test_${name} PRIVATE husk_options ${arg_DEPENDS} Catch2::Catch2WithMain)
   husk_sanitize(test_${name})
   set_target_properties(test_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
-  if(NOT arg_LABELS)
-    add_dependencies(unit-tests test_${name})
-  endif()
-  add_test(NAME ${name} COMMAND test_${name} --durations no)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
+  # 4: what Catch2 exits with when every test case that it ran was skipped.
+  set(properties TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 4)
+  if(arg_LABELS)
+    add_test(NAME ${name} COMMAND test_${name} --durations no)
+    set_tests_properties(${name} PROPERTIES ${properties} LABELS "${arg_LABELS}")
+  else()
+    add_dependencies(unit-tests test_${name})
+    catch_discover_tests(test_${name} TEST_PREFIX "${name}: " DISCOVERY_MODE PRE_TEST PROPERTIES ${properties})
+  endif()
 endfunction()

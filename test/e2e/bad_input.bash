@@ -70,17 +70,17 @@ wrong_types() {
     jq "$edit" "$work/good.json" >"$bundle/config.json" || fail "jq $edit"
     refused "$field" bad
   done <<-'END'
-	args	.process.args = "true"
-	args	.process.args = []
-	cwd	.process.cwd = 7
-	cwd	.process.cwd = "relative"
-	uid	.process.user.uid = -1
-	env	.process.env = {}
-	mounts	.mounts = {}
-	destination	.mounts[0].destination = 5
-	root	.root = []
-	path	.root.path = null
-	namespaces	.linux.namespaces = [{"type": "nonsense"}]
+	process.args	.process.args = "true"
+	process.args	.process.args = []
+	process.cwd	.process.cwd = 7
+	process.cwd	.process.cwd = "relative"
+	process.user.uid	.process.user.uid = -1
+	process.env	.process.env = {}
+	mounts: 	.mounts = {}
+	mounts[0].destination	.mounts[0].destination = 5
+	root: 	.root = []
+	root.path	.root.path = null
+	linux.namespaces[0]	.linux.namespaces = [{"type": "nonsense"}]
 	ociVersion	.ociVersion = 1
 	ociVersion	.ociVersion = "2.0.0"
 	ociVersion	.ociVersion = "99.0.0"
@@ -129,10 +129,10 @@ broken_assets() {
     refused "share/husk/$file" bad
     copy_of_husk
     head -c 100000 /dev/urandom >"$work/prefix/share/husk/$file"
-    refused "" bad
+    refused "start the VM" bad
     copy_of_husk
     : >"$work/prefix/share/husk/$file"
-    refused "" bad
+    refused "share/husk/$file is missing, empty" bad
   done
   copy_of_husk
   rm "$work/prefix/bin/husk-shim"
@@ -167,6 +167,40 @@ no_memory() {
   refused "memory_mib" bad
 }
 
+bad_namespaces() {
+  fresh_bundle
+  mkfifo "$work/fifo"
+  local path text
+  while read -r path text; do
+    edit_config "$bundle" '.linux.namespaces |= map(if .type == "network" then .path = $path else . end)' --arg path "$path"
+    refused "$text" bad
+  done <<-END
+	$work/fifo join network namespace $work/fifo: the file is no namespace
+	$work/no-such open network namespace $work/no-such
+	/proc/self/ns/mnt join network namespace /proc/self/ns/mnt
+	END
+}
+
+bad_cgroups() {
+  fresh_bundle
+  edit_config "$bundle" '.linux.cgroupsPath = "/a/../b"'
+  refused 'linux.cgroupsPath: contains ".."' bad
+  edit_config "$bundle" '.linux.cgroupsPath = "/"'
+  refused 'linux.cgroupsPath: is the root cgroup' bad
+  program=("$HUSK" --systemd-cgroup)
+  edit_config "$bundle" '.linux.cgroupsPath = "/plain/path"'
+  refused 'expected the form "slice:prefix:name" for systemd cgroups, got "/plain/path"' bad
+  edit_config "$bundle" '.linux.cgroupsPath = "system.slice:husk-e2e:bad" | .annotations["org.systemd.property.KillSignal"] = "nine"'
+  refused 'annotations["org.systemd.property.KillSignal"]' bad
+  [[ -d /run/systemd/system ]] && return
+  edit_config "$bundle" 'del(.annotations)'
+  refused "systemd not running on this host, cannot use systemd cgroups manager" bad
+}
+
+missing_configuration() {
+  expect_failure 1 "--config: $work/none.toml does not exist" "$HUSK" --config "$work/none.toml" --root "$root" list
+}
+
 usage() {
   fresh_bundle
   local command
@@ -198,4 +232,7 @@ it "a pid file that cannot be written" bad_pid_file
 it "missing and corrupt kernel, initrd and shim" broken_assets 600
 it "libvirt not installed" no_libvirt
 it "no memory for the VM, and a wrong configuration file" no_memory
+it "namespaces that are none" bad_namespaces
+it "cgroup paths that cannot be" bad_cgroups
+it "a --config that does not exist" missing_configuration
 it "wrong usage" usage

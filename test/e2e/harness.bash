@@ -3,10 +3,12 @@
 # A small test harness. A topic file defines functions and calls `it NAME FUNCTION [SECONDS]` for each test: the
 # function runs in a shell of its own with a time limit, and fails by one of the expect_ functions.
 # $work is the topic's directory; it and everything registered with at_end goes when the topic ends.
+# $HUSK_TEST_TIME_FACTOR stretches every time limit, for machines that are emulated themselves.
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 HUSK=${HUSK:-$top/build/bin/husk}
 build=$(dirname "$(dirname "$HUSK")")
 here=$top/test/e2e
+time_factor=${HUSK_TEST_TIME_FACTOR:-1}
 # shellcheck source=test/e2e/machine.bash
 source "$here/machine.bash"
 
@@ -42,7 +44,7 @@ end_topic() {
   tear_down
   # What ends by itself (a VM after its last container) gets a moment to do so. Only what is there in addition
   # counts: others on the machine may take away what is theirs meanwhile.
-  for ((i = 0; i < 50; i++)); do
+  for ((i = 0; i < 50 * time_factor; i++)); do
     left=$(comm -13 <(echo "$before") <(snapshot_machine))
     [[ -n $left ]] || break
     sleep 0.2
@@ -72,7 +74,7 @@ report() {  # ok|"not ok"|skip NAME SECONDS [FILE]
 }
 
 it() {  # NAME FUNCTION [SECONDS]
-  local name=$1 limit=${3:-90} log=$work/test.log start pid status=0 watchdog
+  local name=$1 limit=$((${3:-90} * time_factor)) log=$work/test.log start pid status=0 watchdog
   [[ -z ${ONLY:-} || $name =~ $ONLY ]] || return 0
   start=$SECONDS
   # A process group of its own, so that the time limit ends everything the test started.
@@ -143,7 +145,7 @@ expect_failure() {  # STATUS PART_OF_STDERR COMMAND...
 }
 
 eventually() {  # SECONDS COMMAND...
-  local end=$(($(date +%s%N) + $1 * 1000000000))
+  local end=$(($(date +%s%N) + $1 * time_factor * 1000000000))
   shift
   until "$@" >/dev/null 2>&1; do
     (($(date +%s%N) < end)) || fail "did not come true in time: $*"

@@ -2,37 +2,52 @@
 # SPDX-License-Identifier: Apache-2.0
 # The machine as the tests need it: what is on it (for the leak check), libvirt's daemons, bundles, images.
 
-# Everything that a runtime could leave, one line each, in a stable order. libvirt's domains are looked up
-# in its own files, so that no daemon needs to run.
+# Everything that belongs to husk and could be left, one line each, in a stable order. What an engine alone
+# makes, on its first run perhaps, and keeps (Podman's libpod_parent/conmon, bridges, chains) is not in it.
+# libvirt's domains are looked up in its own files, so that no daemon needs to run.
 snapshot_machine() {
-  local exe runners
-  # Cgroups of whoever runs the tests (a CI's job runner has one for each of its commands) are not ours.
-  runners=$(awk -F: '$3 ~ /^\/[^\/]+\// { split($3, part, "/"); print "/" part[2] "/" }' /proc/self/cgroup | sort -u)
   {
-    for exe in /proc/[0-9]*/exe; do
-      exe=$(readlink "$exe" 2>/dev/null) || continue
-      exe=${exe% (deleted)}  # built anew meanwhile
-      case ${exe##*/} in
-        husk* | qemu-system-* | virtiofsd* | vhost-device-* | conmon* | containerd* | dockerd* | runc* | diod*) echo "process ${exe##*/}" ;;
-      esac
-    done
+    running_programs
     find /run/libvirt/qemu /etc/libvirt/qemu -maxdepth 1 -name '*.xml' -printf 'domain %p\n' 2>/dev/null
-    awk '{ print "mount " $5 }' /proc/self/mountinfo
-    ip -o link show | awk -F': ' '{ sub(/@.*/, "", $2); print "link " $2 }'
+    awk '$5 ~ "^/run/husk" || $0 ~ /virtiofs/ { print "mount " $5 }' /proc/self/mountinfo
+    ip -o link show | awk -F': ' '{ sub(/@.*/, "", $2) } $2 ~ /^(vnet|tap|husk|veth)/ { print "link " $2 }'
     awk '$8 ~ /husk/ { print "socket " $8 }' /proc/net/unix
-    find /run/husk /run/husk-vm /run/netns /var/run/docker/netns -mindepth 1 -maxdepth 2 -printf 'file %p\n' 2>/dev/null
-    find /sys/fs/cgroup -type d -printf 'cgroup %p\n' 2>/dev/null | grep -vF "${runners:-no such cgroup}"
-    # (left out: what engines and libvirt make once for the whole machine and keep)
-  } | grep -vE '^mount /run/netns$| /sys/fs/cgroup.*/(libpod_parent(/conmon)?|docker|machine\.slice|machine|libvirt|libvirt-qemu|husk-libvirt|system\.slice|user\.slice)$|^cgroup /sys/fs/cgroup/[a-z_,]*/?$' |
-    LC_ALL=C sort
+    find /run/husk /run/husk-vm /run/netns /run/docker/netns -mindepth 1 -maxdepth 2 -printf 'file %p\n' 2>/dev/null
+    find /var/log/libvirt/qemu -name 'husk-*' -printf 'log %p\n' 2>/dev/null
+    container_cgroups
+  } | LC_ALL=C sort
 }
 
-libvirt_listens() { [[ -S /run/libvirt/libvirt-sock ]] && timeout 10 virsh -q -c qemu:///system version >/dev/null 2>&1; }
+# husk's own, and an engine's that wait for a container.
+running_programs() {
+  local exe
+  for exe in /proc/[0-9]*/exe; do
+    exe=$(readlink "$exe" 2>/dev/null) || continue
+    exe=${exe% (deleted)}  # built anew meanwhile
+    case ${exe##*/} in
+      husk* | qemu-system-* | virtiofsd* | vhost-device-* | conmon | containerd-shim*) echo "process ${exe##*/}" ;;
+    esac
+  done
+}
+
+# Those of containers, by every engine's and driver's names, and libvirt's of machines.
+container_cgroups() {
+  find /sys/fs/cgroup -mindepth 1 -type d -printf '%P\n' 2>/dev/null | grep -E \
+    '(^|/)(husk($|/)|husk-(test|e2e)|husk-[^/]*\.scope|docker/[0-9a-f]{12}|docker-[0-9a-f]{12}|libpod-[0-9a-f]{12}|crio-|machine-qemu|[^/]*\.libvirt-qemu)' |
+    sed 's/^/cgroup /'
+}
+
+libvirt_listens() { [[ -S /run/libvirt/libvirt-sock ]] && timeout $((10 * time_factor)) virsh -q -c qemu:///system version >/dev/null 2>&1; }
 
 # libvirt as a host has it: running. (One started on demand by husk inside of podman would be waited for by
 # conmon, which waits for all that descends from it.)
 start_libvirt() {
   libvirt_listens && return
+  if [[ -d /run/systemd/system ]]; then
+    systemctl start virtlogd.socket libvirtd.socket && libvirt_listens && return
+    echo "systemd does not start libvirtd" >&2
+    exit 1
+  fi
   local daemon
   for daemon in virtlogd libvirtd; do
     setsid "/usr/sbin/$daemon" >"$work/$daemon.log" 2>&1 </dev/null &

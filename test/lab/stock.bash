@@ -1,0 +1,95 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# What only a stock host has: KVM, the kernel's vsock, AppArmor, systemd's scopes, cgroup v2 alone.
+
+husk() { "$HUSK" --root "$work/root" "$@"; }
+is_state() { [[ $(husk state "$1" | jq -r .status) == "$2" ]]; }
+
+begin() {  # ID FLAGS... : a container that sleeps, from the bundle $work/ID
+  local id=$1
+  shift
+  "$HUSK" --root "$work/root" "$@" create --bundle "$work/$id" --pid-file "$work/$id.pid" "$id" \
+    >"$work/$id.out" 2>&1 </dev/null || fail "create $id: $(cat "$work/$id.out")"
+  expect_ok husk start "$id"
+}
+
+cgroup_of() { sed -n 's/^0:://p' "/proc/$1/cgroup"; }  # PID
+
+stock() {
+  [[ $(stat -fc %T /sys/fs/cgroup) == cgroup2fs ]] || fail "this host has not cgroup v2 alone"
+  make_bundle "$work/plain" sleep 1000
+  begin plain
+  local vm xml uuid
+  vm=$(virsh -c qemu:///system list --name | grep husk-)
+  xml=$(virsh -c qemu:///system dumpxml "$vm")
+  expect_contains "<domain type='kvm'" "$xml" "the domain"
+  expect_contains "<vsock model='virtio'" "$xml" "the domain's devices"
+  uuid=$(virsh -c qemu:///system domuuid "$vm")
+  expect_contains "libvirt-$uuid" "$(cat /sys/kernel/security/apparmor/profiles)" "AppArmor's profiles"
+  expect_equal /husk/plain "$(cgroup_of "$(cat "$work/plain.pid")")" "the shim's cgroup"
+  expect_equal /husk/plain "$(cgroup_of "$(cat "/run/libvirt/qemu/$vm.pid")")" "QEMU's cgroup"
+  expect_ok husk kill plain KILL
+  eventually 20 is_state plain stopped
+  expect_ok husk delete plain
+  expect_equal "" "$(journalctl -b -k --no-pager | grep 'apparmor="DENIED"' | grep libvirt-)" "what AppArmor denied"
+}
+
+scope() {
+  local id=scoped unit=husk-e2e-scoped.scope pid
+  make_bundle "$work/$id" sleep 1000
+  edit_config "$work/$id" '.linux.cgroupsPath = "system.slice:husk-e2e:scoped" |
+    .annotations["org.systemd.property.TimeoutStopUSec"] = "uint64 7000000"'
+  begin $id --systemd-cgroup
+  pid=$(cat "$work/$id.pid")
+  expect_equal active "$(systemctl show -P ActiveState $unit)" "the unit"
+  expect_equal yes "$(systemctl show -P Delegate $unit)" "Delegate"
+  expect_equal "husk container scoped" "$(systemctl show -P Description $unit)" "Description"
+  expect_equal 7s "$(systemctl show -P TimeoutStopUSec $unit)" "the caller's property"
+  expect_equal "/system.slice/$unit" "$(cgroup_of "$pid")" "the shim's cgroup"
+  expect_contains qemu-system "$(systemctl status --no-pager $unit)" "systemctl status"
+  # systemd takes away what it does not know when it looks again.
+  expect_ok systemctl daemon-reload
+  [[ $(cat "/sys/fs/cgroup/system.slice/$unit/memory.current") -gt 50000000 ]] || fail "the VM's memory is not counted"
+  # Later calls come without the flag.
+  expect_ok husk delete --force $id
+  eventually 10 eval "[[ \$(systemctl show -P LoadState $unit) == not-found ]]"
+  [[ ! -e /sys/fs/cgroup/system.slice/$unit ]] || fail "the cgroup is left"
+  begin $id --systemd-cgroup
+  expect_ok husk delete --force $id
+}
+
+scope_of_failed_create() {
+  make_bundle "$work/nocmd" no-such-command
+  edit_config "$work/nocmd" '.linux.cgroupsPath = "system.slice:husk-e2e:nocmd"'
+  expect_failure 1 "executable file not found" husk --systemd-cgroup create --bundle "$work/nocmd" nocmd
+  eventually 10 eval '[[ $(systemctl show -P LoadState husk-e2e-nocmd.scope) == not-found ]]'
+  edit_config "$work/nocmd" '.linux.cgroupsPath = "/not/systemds/form"'
+  expect_failure 1 'slice:prefix:name' husk --systemd-cgroup create --bundle "$work/nocmd" nocmd
+}
+
+docker_scope() {
+  mkdir -p /etc/docker
+  echo "{\"runtimes\": {\"husk\": {\"path\": \"$HUSK\"}}}" >/etc/docker/daemon.json
+  systemctl start docker || fail "docker does not start"
+  tar -C "$work/rootfs" -c . | docker import - husk-test || fail "docker import"
+  expect_ok docker run -d --runtime husk --network none --name scoped husk-test sleep 1000
+  local id=$out
+  expect_contains qemu-system "$(systemctl status --no-pager "docker-$id.scope")" "systemctl status"
+  expect_match '^[1-9].*MiB' "$(docker stats --no-stream --format '{{.MemUsage}}' scoped)" "memory in docker stats"
+  expect_ok docker rm -f scoped
+  eventually 10 eval "[[ \$(systemctl show -P LoadState docker-$id.scope) == not-found ]]"
+  systemctl stop docker docker.socket containerd
+  ip link del docker0
+}
+
+delete_all() {
+  local id
+  for id in "$work"/root/*/; do
+    husk delete --force "$(basename "$id")"
+  done
+}
+at_end delete_all
+it "KVM, vhost-vsock and AppArmor are used, and nothing is denied" stock 120
+it "--systemd-cgroup makes a scope that systemd knows" scope 180
+it "a failed create leaves no scope" scope_of_failed_create 120
+it "docker's own service: its scope shows the VM" docker_scope 180
