@@ -15,9 +15,10 @@ namespace husk::guestcomm {
 
 /// Whom the keeper watches, all running.
 struct KeptVm {
-  ProcessIdentity vm;                        ///< QEMU
-  std::vector<ProcessIdentity> helpers = {}; ///< end by themselves after QEMU; killed if they do not
-  std::vector<ProcessIdentity> shims = {};   ///< the VM ends after the last one; none: not watched
+  ProcessIdentity vm;  ///< QEMU
+  std::vector<ProcessIdentity> helpers =
+      {};                                   ///< end by themselves after QEMU; killed if they do not
+  std::vector<ProcessIdentity> shims = {};  ///< the VM ends after the last one; none: not watched
 };
 
 /// Running from construction on; ends on destruction unless handed over to a VM.

@@ -27,7 +27,7 @@ using std::chrono::milliseconds;
 constexpr std::size_t max_processes = 64;
 constexpr milliseconds power_off_grace = 5s;  ///< the guest's, after its last shim
 constexpr milliseconds helper_grace = 2s;     ///< virtiofsd's, after QEMU
-constexpr milliseconds kill_patience = 10s;   ///< a process in a system call that hangs stays longer
+constexpr milliseconds kill_patience = 10s;  ///< a process in a system call that hangs stays longer
 
 struct CountsMessage {
   std::uint8_t helpers, shims;

@@ -19,8 +19,8 @@ struct KeptProcesses {
 /// One message with all of them; at most 64.
 void send_kept_processes(int socket, const KeptProcesses& processes);
 
-/// Starts the device, waits on `socket` (SOCK_SEQPACKET) for the VM's processes, and lives until the
-/// VM is gone; end of file instead of them ends it at once. Removes the device's sockets.
+/// Starts the device, waits on `socket` (SOCK_SEQPACKET) for the VM's processes, and lives until
+/// the VM is gone; end of file instead of them ends it at once. Removes the device's sockets.
 [[noreturn]] void run_vm_keeper(int socket, const std::optional<VhostDeviceSetup>& device) noexcept;
 
 }  // namespace husk::guestcomm

@@ -15,7 +15,8 @@ namespace {
 
 BindSource open_now(const std::filesystem::path& path, bool recursive) {
   BindSource source{.tree = copy_mount(path, recursive), .directory = false};
-  // A slave: what the caller unmounts later goes here too, what husk unmounts stays with the caller.
+  // A slave: what the caller unmounts later goes here too, what husk unmounts stays with the
+  // caller.
   set_propagation(source.tree.get(), MS_SLAVE, recursive);
   struct stat status {};
   check_sys(::fstat(source.tree.get(), &status), "stat " + path.string());
@@ -28,7 +29,8 @@ BindSource open_now(const std::filesystem::path& path, bool recursive) {
 BindSource open_bind_source(const std::filesystem::path& path, bool recursive,
                             std::chrono::seconds patience) {
   // In a thread: on a dead file system no call has a time limit, and only the whole process's end
-  // gets a thread out of it. The thread uses nothing of this call's, which may have given up by then.
+  // gets a thread out of it. The thread uses nothing of this call's, which may have given up by
+  // then.
   std::packaged_task<BindSource()> task([=] { return open_now(path, recursive); });
   std::future<BindSource> opened = task.get_future();
   std::thread worker(std::move(task));

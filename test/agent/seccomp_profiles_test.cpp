@@ -11,8 +11,8 @@ using husk::test::Bench;
 
 namespace {
 
-/// docker-20.10 and podman-4.3: linux.seccomp as those write it into config.json. minimal: what runc
-/// 1.1 calls after loading, and what busybox needs to start and to run `true`.
+/// docker-20.10 and podman-4.3: linux.seccomp as those write it into config.json. minimal: what
+/// runc 1.1 calls after loading, and what busybox needs to start and to run `true`.
 husk::oci::Seccomp load_profile(const std::string& name) {
   const std::string path = std::string(HUSK_TEST_PROFILES) + "/" + name + ".json";
   const nlohmann::json json{
