@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // husk: an OCI runtime, with runc's command line, that runs each container in a virtual machine.
+#include <fcntl.h>
 #include <sys/stat.h>
-#include <CLI/CLI.hpp>
+#include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -43,9 +45,19 @@ std::string describe(const CLI::App& app, const std::string& what) {
   return what;
 }
 
+/// A file that is opened later must not get the number of a standard stream that the caller closed.
+void open_closed_streams() {
+  int fd = 0;
+  do {
+    fd = ::open("/dev/null", O_RDWR);
+  } while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd > STDERR_FILENO) ::close(fd);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  open_closed_streams();
   ::signal(SIGPIPE, SIG_IGN);  // a caller that went away is an error of write(2), not our end
   // The caller's may be 077, but QEMU's user must get to the VM's files, and a container's user
   // through the mount points made for it.

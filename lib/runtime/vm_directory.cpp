@@ -129,13 +129,22 @@ std::vector<std::string> mounts_below(const fs::path& directory) {
   return found;
 }
 
+/// QEMU's user must get through both, not look around. The common parent goes with the last VM, so
+/// another husk may take it away between the two steps.
+void make_vm_directory(const fs::path& directory) {
+  do {
+    make_directory(vm_directories, 0711);
+    if (::mkdir(directory.c_str(), 0711) == 0) return;
+  } while (errno == ENOENT);
+  throw_errno("make directory " + directory.string());
+}
+
 }  // namespace
 
 VmDirectory::VmDirectory(const std::string& vm_id, const BootAssets& assets, unsigned vm_uid,
                          unsigned vm_gid, const std::string& secret)
     : paths_(vm_id) {
-  make_directory(vm_directories, 0711);  // QEMU's user must get through, not look around
-  check_sys(::mkdir(paths_.directory.c_str(), 0711), "make directory " + paths_.directory.string());
+  make_vm_directory(paths_.directory);
   try {
     bind_asset(assets.kernel, paths_.kernel(), "guest kernel");
     bind_asset(assets.initrd, paths_.initrd(), "guest initrd");
@@ -153,7 +162,7 @@ VmDirectory::~VmDirectory() {
   if (keep_) return;
   try {
     remove_vm_directory(paths_.directory.filename());
-  } catch (const Error& e) {
+  } catch (const std::exception& e) {
     log(LogLevel::warning, e.what());
   }
 }

@@ -205,6 +205,18 @@ forwarded_by_shim() {
   expect_ok husk delete fwd
 }
 
+closed_streams() {
+  make_bundle "$work/closed" sh -c 'ls -l /proc/self/fd/0 /proc/self/fd/1 >/made; exit 4'
+  local result=0
+  husk run --bundle "$work/closed" closed <&- >&- 2>&- || result=$?
+  expect_equal 4 "$result" "exit status of run with closed streams"
+  [[ -s $work/closed/rootfs/made ]] || fail "the container did not run"
+  # What is opened first must not be taken for standard output or standard error.
+  expect_ok husk --log "$work/closed.log" list
+  husk --log "$work/closed.log" state nobody >&- 2>&-
+  expect_equal 1 "$(wc -l <"$work/closed.log")" "lines in the log"
+}
+
 spec_and_version() {
   mkdir -p "$work/spec"
   expect_ok husk spec --bundle "$work/spec"
@@ -256,5 +268,6 @@ it "list prints a table, ids, JSON, and skips broken entries" listing
 it "a missing command fails in create, in stderr and in --log" missing_command
 it "killing the shim ends the container" killed_shim
 it "a signal sent to the pid reaches the container" forwarded_by_shim
+it "closed standard streams" closed_streams
 it "spec, --version and features" spec_and_version
 it "short commands do not load libvirt" no_libvirt_in_short_commands
