@@ -31,21 +31,21 @@ UniqueFd block_signals() {
 
 class Agent {
  public:
-  Agent()
+  Agent(const BootOptions& options, const Secret& secret)
       : signals_(block_signals()),
         containers_(loop_, cgroup_parent,
                     [this](ConnectionId connection, const guestcomm::ContainerExited& exited) {
                       control_.notify(connection, "container_exited", exited);
                     }),
-        streams_(loop_),
-        control_(loop_,
+        streams_(loop_, secret),
+        control_(loop_, secret,
                  {[this](ConnectionId connection, const guestcomm::Request& request, Reply reply) {
                     dispatch(containers_, streams_, connection, request, std::move(reply));
                   },
                   [this](ConnectionId connection) { handle_closed(connection); }}),
-        control_listener_(loop_, guestcomm::control_port,
+        control_listener_(loop_, guestcomm::control_port, options.privileged_ports,
                           [this](UniqueFd socket) { control_.adopt(std::move(socket)); }),
-        stream_listener_(loop_, guestcomm::stream_port,
+        stream_listener_(loop_, guestcomm::stream_port, options.privileged_ports,
                          [this](UniqueFd socket) { streams_.adopt(std::move(socket)); }) {
     loop_.watch(signals_.get(), EPOLLIN, [this](std::uint32_t) { handle_child_signal(); });
     loop_.after(first_host_patience, [this] { finished_ |= !control_.was_greeted(); });
@@ -79,8 +79,8 @@ class Agent {
 
 }  // namespace
 
-void serve(const BootOptions& options) {
-  Agent agent;
+void serve(const BootOptions& options, const Secret& secret) {
+  Agent agent(options, secret);
   if (options.announce_port) {
     try {
       announce(*options.announce_port, announce_patience);

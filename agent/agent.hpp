@@ -3,11 +3,12 @@
 #pragma once
 
 #include "agent/boot.hpp"
+#include "agent/secret.hpp"
 
 namespace husk::agent {
 
-/// Serves the host; returns when the guest has nobody left to serve: no host came, or the last went
-/// away.
-void serve(const BootOptions& options);
+/// Serves the host that knows `secret`; returns when the guest has nobody left to serve: no host
+/// came, or the last went away.
+void serve(const BootOptions& options, const Secret& secret);
 
 }  // namespace husk::agent

@@ -28,7 +28,8 @@ std::size_t ControlServer::greeted_connections() const {
 }
 
 void ControlServer::adopt(UniqueFd socket) {
-  if (connections_.size() >= max_connections) {
+  if (connections_.size() >= max_connections ||
+      connections_.size() - greeted_connections() >= max_ungreeted) {
     log(LogLevel::warning, "too many control connections, one is refused");
     return;
   }
@@ -89,20 +90,26 @@ void ControlServer::handle_request(ConnectionId id, const Request& request) {
     respond(id, request, json::object(), error);
   };
   try {
-    if (!connections_.at(id).greeted) {
-      return respond(id, request, greet(connections_.at(id), request), std::nullopt);
+    if (connections_.at(id).greeted) {
+      handlers_.request(id, request, reply);
+    } else {
+      respond(id, request, greet(connections_.at(id), request), std::nullopt);
     }
-    handlers_.request(id, request, reply);
   } catch (const Error& error) {
     reply(error);
   } catch (const std::exception& error) {
     reply(Error(Errc::internal, request.method.substr(0, 64) + ": " + error.what()));
   }
+  const auto found = connections_.find(id);
+  if (found != connections_.end() && !found->second.greeted) close_soon(id);  // one try
 }
 
 json ControlServer::greet(Connection& connection, const Request& request) {
   if (request.method != "hello") throw Error(Errc::wrong_state, "hello comes first");
   const auto hello = request.params.get<guestcomm::Hello>();
+  if (!secret_.matches(hello.secret)) {  // first: a stranger learns nothing
+    throw Error(Errc::invalid_argument, "hello.secret: is not this VM's");
+  }
   if (hello.protocol != guestcomm::protocol_version) {
     throw Error(Errc::unsupported, "the guest agent speaks protocol " +
                                        std::to_string(guestcomm::protocol_version) + ", the host " +
@@ -110,8 +117,9 @@ json ControlServer::greet(Connection& connection, const Request& request) {
   }
   loop_.cancel(connection.hello_timer);
   connection.greeted = true;
+  connection.reader.set_limit(guestcomm::max_frame_bytes);
   was_greeted_ = true;
-  return guestcomm::Hello{guestcomm::protocol_version, HUSK_VERSION};
+  return guestcomm::Hello{guestcomm::protocol_version, HUSK_VERSION, {}};
 }
 
 void ControlServer::respond(ConnectionId id, const Request& request, json result,
@@ -133,9 +141,7 @@ void ControlServer::send(ConnectionId id, const std::string& payload) {
   Connection& connection = found->second;
   connection.unsent += guestcomm::make_frame(payload);
   if (!flush(connection) || connection.unsent.size() > max_unsent_bytes) {
-    // From the loop: whoever sends may be in the middle of something that closing would disturb.
-    loop_.after(std::chrono::milliseconds{0}, [this, id] { close(id); });
-    return;
+    return close_soon(id);
   }
   watch(id);
 }
@@ -149,6 +155,11 @@ bool ControlServer::flush(Connection& connection) {
     connection.unsent.erase(0, static_cast<std::size_t>(count));
   }
   return true;
+}
+
+/// From the loop: whoever sends may be in the middle of something that closing would disturb.
+void ControlServer::close_soon(ConnectionId id) {
+  loop_.after(std::chrono::milliseconds{0}, [this, id] { close(id); });
 }
 
 void ControlServer::close(ConnectionId id) {

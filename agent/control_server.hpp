@@ -11,6 +11,7 @@
 #include "agent/container.hpp"
 #include "agent/container_table.hpp"
 #include "agent/event_loop.hpp"
+#include "agent/secret.hpp"
 #include "lib/guestcomm/frame.hpp"
 #include "lib/guestcomm/messages.hpp"
 
@@ -19,6 +20,7 @@ namespace husk::agent {
 class ControlServer {
  public:
   static constexpr std::size_t max_connections = 64;
+  static constexpr std::size_t max_ungreeted = 8;  ///< the newest is refused
   static constexpr std::size_t max_unsent_bytes = 4u
                                                   << 20;  ///< a peer that does not read is dropped
   static constexpr std::chrono::seconds hello_patience{10};
@@ -29,7 +31,8 @@ class ControlServer {
     std::function<void(ConnectionId)> closed;  ///< of a connection that said hello
   };
 
-  ControlServer(EventLoop& loop, Handlers handlers) : loop_(loop), handlers_(std::move(handlers)) {}
+  ControlServer(EventLoop& loop, Secret secret, Handlers handlers)
+      : loop_(loop), secret_(std::move(secret)), handlers_(std::move(handlers)) {}
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
   ~ControlServer();
@@ -43,7 +46,7 @@ class ControlServer {
  private:
   struct Connection {
     UniqueFd socket;
-    guestcomm::FrameReader reader;
+    guestcomm::FrameReader reader{guestcomm::max_hello_bytes};
     std::string unsent;
     bool greeted = false;
     EventLoop::TimerId hello_timer;
@@ -60,8 +63,10 @@ class ControlServer {
   bool flush(Connection& connection);
   void watch(ConnectionId id);
   void close(ConnectionId id);
+  void close_soon(ConnectionId id);
 
   EventLoop& loop_;
+  Secret secret_;
   Handlers handlers_;
   std::map<ConnectionId, Connection> connections_;
   ConnectionId next_id_ = 1;

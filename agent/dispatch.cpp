@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/dispatch.hpp"
 
+#include "agent/request_check.hpp"
+
 namespace husk::agent {
 namespace {
 
@@ -21,6 +23,7 @@ void check_tokens(const PendingStreams& streams, const guestcomm::Streams& token
 
 void create(ContainerTable& containers, PendingStreams& streams, CreateContainer request,
             Reply reply) {
+  check_create_request(request);
   const guestcomm::Streams& tokens = request.streams;
   check_tokens(streams, tokens);
   const auto claim = [&](const std::optional<std::string>& token) {

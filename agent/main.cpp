@@ -4,11 +4,15 @@
 
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 
 #include "agent/agent.hpp"
 #include "agent/boot.hpp"
 #include "agent/power.hpp"
+#include "agent/secret.hpp"
+#include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
+#include "lib/guestcomm/messages.hpp"
 
 int main() {
   if (::getpid() != 1) {
@@ -18,7 +22,13 @@ int main() {
   // A crash of PID 1 is a kernel panic; powering off is what the host understands.
   std::set_terminate([] { husk::agent::power_off(); });
   try {
-    husk::agent::serve(husk::agent::boot());
+    const husk::agent::BootOptions options = husk::agent::boot();
+    // Without it nobody could be told from anybody: then nobody is served.
+    const husk::agent::Secret secret = husk::step("the VM's secret", [] {
+      return husk::agent::load_secret(std::filesystem::path(husk::guestcomm::share_mount_point) /
+                                      husk::guestcomm::share_secret_file);
+    });
+    husk::agent::serve(options, secret);
   } catch (const std::exception& error) {
     husk::log(husk::LogLevel::error, std::string("fatal: ") + error.what());
   }

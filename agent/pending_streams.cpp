@@ -16,19 +16,21 @@ namespace {
 
 constexpr std::string_view header_start = "HUSK-STREAM ";
 constexpr std::size_t token_length = 32;
-constexpr std::size_t header_length = header_start.size() + token_length + 1;
+constexpr std::size_t token_start = header_start.size() + Secret::digits + 1;
+constexpr std::size_t header_length = token_start + token_length + 1;
 constexpr std::string_view answer = "OK\n";
 
 }  // namespace
 
-std::string parse_stream_header(const std::string& header) {
+std::optional<StreamHeader> parse_stream_header(const std::string& header) {
   if (header.size() != header_length || !header.starts_with(header_start) ||
-      header.back() != '\n') {
-    return {};
+      header[token_start - 1] != ' ' || header.back() != '\n') {
+    return std::nullopt;
   }
-  const std::string token = header.substr(header_start.size(), token_length);
-  const bool valid = token.find_first_not_of("0123456789abcdef") == std::string::npos;
-  return valid ? token : std::string{};
+  StreamHeader parsed{header.substr(header_start.size(), Secret::digits),
+                      header.substr(token_start, token_length)};
+  if (!is_hex(parsed.secret) || !is_hex(parsed.token)) return std::nullopt;
+  return parsed;
 }
 
 PendingStreams::~PendingStreams() {
@@ -43,13 +45,19 @@ void PendingStreams::drop(int fd) noexcept {
   connections_.erase(found);
 }
 
+bool PendingStreams::has_room() const {
+  const auto unnamed = std::count_if(connections_.begin(), connections_.end(),
+                                     [](const auto& entry) { return entry.second.token.empty(); });
+  return connections_.size() < max_streams && static_cast<std::size_t>(unnamed) < max_unnamed;
+}
+
 void PendingStreams::adopt(UniqueFd connection) {
-  if (connections_.size() >= max_streams) {
+  if (!has_room()) {
     log(LogLevel::warning, "too many waiting streams, one is refused");
     return;
   }
   const int fd = connection.get();
-  const auto expiry = loop_.after(lifetime, [this, fd] { drop(fd); });
+  const auto expiry = loop_.after(header_patience, [this, fd] { drop(fd); });
   connections_[fd] = {std::move(connection), {}, {}, expiry};
   loop_.watch(fd, EPOLLIN, [this, fd](std::uint32_t) { read_header(fd); });
 }
@@ -70,9 +78,9 @@ void PendingStreams::read_header(int fd) {
 }
 
 bool PendingStreams::accept_header(Connection& connection) {
-  std::string token = parse_stream_header(connection.header);
-  if (token.empty() || contains(token)) {
-    log(LogLevel::warning, "stream connection with a bad header or token is dropped");
+  const std::optional<StreamHeader> header = parse_stream_header(connection.header);
+  if (!header || !secret_.matches(header->secret) || contains(header->token)) {
+    log(LogLevel::warning, "stream connection with a bad header, secret or token is dropped");
     return false;
   }
   if (::send(connection.socket.get(), answer.data(), answer.size(), MSG_NOSIGNAL) !=
@@ -80,7 +88,10 @@ bool PendingStreams::accept_header(Connection& connection) {
     return false;
   }
   loop_.forget(connection.socket.get());  // data and end of file wait for the container
-  connection.token = std::move(token);
+  connection.header.clear();
+  connection.token = header->token;
+  loop_.cancel(connection.expiry);
+  connection.expiry = loop_.after(lifetime, [this, fd = connection.socket.get()] { drop(fd); });
   return true;
 }
 

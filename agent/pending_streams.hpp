@@ -4,9 +4,11 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "agent/event_loop.hpp"
+#include "agent/secret.hpp"
 #include "lib/base/unique_fd.hpp"
 
 namespace husk::agent {
@@ -14,14 +16,17 @@ namespace husk::agent {
 class PendingStreams {
  public:
   static constexpr std::size_t max_streams = 64;
-  static constexpr std::chrono::seconds lifetime{30};
+  static constexpr std::size_t max_unnamed =
+      16;  ///< without a header so far; the newest is refused
+  static constexpr std::chrono::seconds header_patience{5}, lifetime{30};
 
-  explicit PendingStreams(EventLoop& loop) : loop_(loop) {}
+  PendingStreams(EventLoop& loop, Secret secret) : loop_(loop), secret_(std::move(secret)) {}
   PendingStreams(const PendingStreams&) = delete;
   PendingStreams& operator=(const PendingStreams&) = delete;
   ~PendingStreams();
 
-  /// Reads its header line; closed without one, with a bad one, with a token in use, or when there
+  /// Reads its header line; closed without one, with a bad one, with a wrong secret, with a
+  /// token in use, or when there
   /// are too many.
   void adopt(UniqueFd connection);
 
@@ -38,16 +43,21 @@ class PendingStreams {
   };
   using Connections = std::map<int, Connection>;  ///< by descriptor
 
+  bool has_room() const;
   Connections::const_iterator find(const std::string& token) const;
   void read_header(int fd);
   bool accept_header(Connection& connection);
   void drop(int fd) noexcept;
 
   EventLoop& loop_;
+  Secret secret_;
   Connections connections_;
 };
 
-/// The token of "HUSK-STREAM <32 lower-case hex digits>\n"; empty if it is anything else. Pure.
-std::string parse_stream_header(const std::string& header);
+struct StreamHeader {
+  std::string secret, token;
+};
+/// "HUSK-STREAM <secret> <token>\n", each 32 lower-case hex digits; empty if it is anything else.
+std::optional<StreamHeader> parse_stream_header(const std::string& header);
 
 }  // namespace husk::agent

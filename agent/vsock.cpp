@@ -18,6 +18,7 @@ namespace husk::agent {
 namespace {
 
 constexpr int backlog = 128;
+constexpr std::uint32_t first_unprivileged_port = 1024;
 
 struct sockaddr_vm address(std::uint32_t cid, std::uint32_t port) {
   struct sockaddr_vm made {};
@@ -33,9 +34,16 @@ UniqueFd make_socket() {
 
 }  // namespace
 
-VsockListener::VsockListener(EventLoop& loop, std::uint32_t port,
+bool is_welcome(std::uint32_t cid, std::uint32_t port, bool privileged_ports) noexcept {
+  return cid == guestcomm::host_cid && (!privileged_ports || port < first_unprivileged_port);
+}
+
+VsockListener::VsockListener(EventLoop& loop, std::uint32_t port, bool privileged_ports,
                              std::function<void(UniqueFd)> on_accept)
-    : loop_(loop), socket_(make_socket()), on_accept_(std::move(on_accept)) {
+    : loop_(loop),
+      socket_(make_socket()),
+      privileged_ports_(privileged_ports),
+      on_accept_(std::move(on_accept)) {
   const struct sockaddr_vm local = address(VMADDR_CID_ANY, port);
   check_sys(::bind(socket_.get(), reinterpret_cast<const struct sockaddr*>(&local), sizeof local),
             "bind vsock port " + std::to_string(port));
@@ -51,8 +59,9 @@ void VsockListener::accept_one() {
   UniqueFd connection{::accept4(socket_.get(), reinterpret_cast<struct sockaddr*>(&peer), &length,
                                 SOCK_CLOEXEC | SOCK_NONBLOCK)};
   if (!connection) return;  // gone already, or no descriptor left: the next event tries again
-  if (peer.svm_cid != guestcomm::host_cid) {
-    log(LogLevel::warning, "connection from cid " + std::to_string(peer.svm_cid) + " refused");
+  if (!is_welcome(peer.svm_cid, peer.svm_port, privileged_ports_)) {
+    log(LogLevel::warning, "connection from cid " + std::to_string(peer.svm_cid) + ", port " +
+                               std::to_string(peer.svm_port) + " refused");
     return;
   }
   on_accept_(std::move(connection));

@@ -11,12 +11,17 @@
 
 namespace husk::agent {
 
+/// Whether the agent serves a peer at all. With `privileged_ports` (the host's kernel is the vsock
+/// device and lets every user connect) only those whom the kernel gave a port below 1024.
+bool is_welcome(std::uint32_t cid, std::uint32_t port, bool privileged_ports) noexcept;
+
 /// Listens from construction on and hands every connection of the host to `on_accept`,
-/// non-blocking. Connections from anywhere else (a container can connect to its own CID) are closed
-/// at once.
+/// non-blocking. Connections that are not welcome (a container can connect to its own CID) are
+/// closed at once.
 class VsockListener {
  public:
-  VsockListener(EventLoop& loop, std::uint32_t port, std::function<void(UniqueFd)> on_accept);
+  VsockListener(EventLoop& loop, std::uint32_t port, bool privileged_ports,
+                std::function<void(UniqueFd)> on_accept);
   VsockListener(const VsockListener&) = delete;
   VsockListener& operator=(const VsockListener&) = delete;
   ~VsockListener();
@@ -26,6 +31,7 @@ class VsockListener {
 
   EventLoop& loop_;
   UniqueFd socket_;
+  bool privileged_ports_;
   std::function<void(UniqueFd)> on_accept_;
 };
 

@@ -27,9 +27,10 @@ void limit_patience(int socket, milliseconds patience) {
 
 }  // namespace
 
-AgentClient::AgentClient(const GuestAddress& address, milliseconds patience)
-    : socket_(connect_guest(address, control_port, patience)), patience_(patience) {
-  const Hello answer = call("hello", Hello{.version = HUSK_VERSION}, patience).get<Hello>();
+AgentClient::AgentClient(const GuestAccess& guest, milliseconds patience)
+    : socket_(connect_guest(guest.address, control_port, patience)), patience_(patience) {
+  const Hello answer =
+      call("hello", Hello{.version = HUSK_VERSION, .secret = guest.secret}, patience).get<Hello>();
   if (answer.protocol != protocol_version) {
     throw Error(Errc::unsupported, "the guest agent speaks protocol " +
                                        std::to_string(answer.protocol) + ", this husk speaks " +
@@ -74,10 +75,10 @@ void AgentClient::delete_container(const std::string& id) {
   call("delete_container", ContainerId{id}, patience_);
 }
 
-UniqueFd open_stream(const GuestAddress& address, const std::string& token, milliseconds patience) {
-  UniqueFd socket = connect_guest(address, stream_port, patience);
+UniqueFd open_stream(const GuestAccess& guest, const std::string& token, milliseconds patience) {
+  UniqueFd socket = connect_guest(guest.address, stream_port, patience);
   limit_patience(socket.get(), patience);
-  write_all(socket.get(), "HUSK-STREAM " + token + "\n");
+  write_all(socket.get(), "HUSK-STREAM " + guest.secret + " " + token + "\n");
   char answer[3];
   std::size_t got = 0;
   // Exactly the three bytes: what follows already belongs to the stream.

@@ -16,7 +16,7 @@ class AgentClient {
  public:
   /// Connects and exchanges hello. Throws peer_lost, timed_out, or unsupported
   /// "the guest agent speaks protocol 3, this husk speaks 1".
-  AgentClient(const GuestAddress& address, std::chrono::milliseconds patience);
+  AgentClient(const GuestAccess& guest, std::chrono::milliseconds patience);
 
   // Each waits for the answer at most the client's patience. An error answered by the agent is
   // thrown with its code and text as they are.
@@ -38,7 +38,7 @@ class AgentClient {
 };
 
 /// Opens a stream connection and registers it under `token` (see messages.hpp).
-UniqueFd open_stream(const GuestAddress& address, const std::string& token,
+UniqueFd open_stream(const GuestAccess& guest, const std::string& token,
                      std::chrono::milliseconds patience);
 
 }  // namespace husk::guestcomm

@@ -11,15 +11,15 @@ namespace {
 
 constexpr std::size_t header_bytes = 4;
 
-std::size_t decode_length(std::string_view header) {
+std::size_t decode_length(std::string_view header, std::size_t max_bytes) {
   std::size_t length = 0;
   for (std::size_t i = 0; i < header_bytes; ++i) {
     length = length << 8 | static_cast<unsigned char>(header[i]);
   }
-  if (length > max_frame_bytes) {
+  if (length > max_bytes) {
     throw Error(Errc::invalid_argument, "frame of " + std::to_string(length) +
                                             " bytes is over the limit of " +
-                                            std::to_string(max_frame_bytes));
+                                            std::to_string(max_bytes));
   }
   return length;
 }
@@ -65,7 +65,7 @@ std::string make_frame(std::string_view payload) {
 
 std::optional<std::string> FrameReader::next() {
   if (buffer_.size() < header_bytes) return std::nullopt;
-  const std::size_t length = decode_length(buffer_);
+  const std::size_t length = decode_length(buffer_, max_bytes_);
   if (buffer_.size() < header_bytes + length) return std::nullopt;
   std::string payload = buffer_.substr(header_bytes, length);
   buffer_.erase(0, header_bytes + length);
@@ -77,7 +77,7 @@ void write_frame(int fd, std::string_view payload) { write_all(fd, make_frame(pa
 std::optional<std::string> read_frame(int fd) {
   std::string header;
   if (!read_exactly(fd, header_bytes, header)) return std::nullopt;
-  const std::size_t length = decode_length(header);
+  const std::size_t length = decode_length(header, max_frame_bytes);
   std::string payload;
   if (length > 0 && !read_exactly(fd, length, payload)) {
     throw Error(Errc::peer_lost, "connection ended inside a message");

@@ -11,16 +11,20 @@
 namespace husk::guestcomm {
 
 inline constexpr std::size_t max_frame_bytes = 16u << 20;  ///< both sides refuse more
+inline constexpr std::size_t max_hello_bytes = 4u << 10;   ///< before it is known who speaks
 
 /// Takes bytes as they come and gives out whole frames. Memory grows only with bytes received.
 class FrameReader {
  public:
+  explicit FrameReader(std::size_t max_bytes = max_frame_bytes) : max_bytes_(max_bytes) {}
+  void set_limit(std::size_t max_bytes) noexcept { max_bytes_ = max_bytes; }
   void append(std::string_view bytes) { buffer_.append(bytes); }
   /// The next whole frame, or empty. Throws invalid_argument when a length is over the limit:
   /// the connection cannot be used any further.
   std::optional<std::string> next();
 
  private:
+  std::size_t max_bytes_;
   std::string buffer_;
 };
 

@@ -13,7 +13,9 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/random_id.hpp"
 #include "lib/guestcomm/deadline.hpp"
+#include "lib/guestcomm/privileged_port.hpp"
 
 namespace husk::guestcomm {
 namespace {
@@ -56,8 +58,24 @@ void connect_before(int socket, const Address& address, const Deadline& deadline
   }
 }
 
+/// By this the guest tells root from the host's other users, who may open AF_VSOCK sockets as well.
+void bind_privileged_port(int socket) {
+  const auto start = static_cast<std::uint32_t>(std::stoul(random_hex(2), nullptr, 16));
+  take_privileged_port(start, [&](std::uint32_t port) {
+    sockaddr_vm name{};
+    name.svm_family = AF_VSOCK;
+    name.svm_cid = VMADDR_CID_ANY;
+    name.svm_port = port;
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): how the sockets API is
+    if (::bind(socket, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0) return true;
+    if (errno != EADDRINUSE) throw_errno("bind vsock port " + std::to_string(port));
+    return false;
+  });
+}
+
 UniqueFd connect_vsock(const VsockAddress& address, std::uint32_t port, const Deadline& deadline) {
   UniqueFd socket = new_socket(AF_VSOCK);
+  bind_privileged_port(socket.get());
   sockaddr_vm name{};
   name.svm_family = AF_VSOCK;
   name.svm_cid = address.cid;

@@ -24,6 +24,12 @@ struct HybridAddress {
 };
 using GuestAddress = std::variant<VsockAddress, HybridAddress>;
 
+/// All it takes to be served by a guest's agent.
+struct GuestAccess {
+  GuestAddress address;
+  std::string secret;  ///< 32 hex digits; for root's eyes only
+};
+
 void to_json(nlohmann::json& json, const GuestAddress& address);  // kept in state.json
 void from_json(const nlohmann::json& json, GuestAddress& address);
 

@@ -59,10 +59,12 @@ Error decode_error(const json& value) {
 
 void to_json(json& j, const Hello& v) {
   j = json{{"protocol", v.protocol}, {"version", v.version}};
+  if (!v.secret.empty()) j["secret"] = v.secret;
 }
 void from_json(const json& j, Hello& v) {
   v.protocol = get_int(j, "protocol");
   v.version = get_string(j, "version");
+  v.secret = get_optional_string(j, "secret").value_or("");
 }
 
 void to_json(json& j, const CreateContainer& v) {

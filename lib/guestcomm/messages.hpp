@@ -24,17 +24,20 @@
 // So a container ends with its shim, and a VM with the last process on the host that has to do with
 // it.
 //
-// Stream connection: the host connects to stream_port and sends "HUSK-STREAM <token>\n" (token: 32
-// lower-case hex digits it made up); the agent answers "OK\n" and keeps the connection for the
-// create_container that names the token. stdin: host to guest, end of file by shutdown or close.
-// stdout, stderr: guest to host, closed at end of file. No framing. Unclaimed streams are dropped
-// after 30 s.
+// Stream connection: the host connects to stream_port and sends "HUSK-STREAM <secret> <token>\n"
+// within 5 s (token: 32 lower-case hex digits it made up); the agent answers "OK\n" and keeps the
+// connection for the create_container that names the token. stdin: host to guest, end of file by
+// shutdown or close. stdout, stderr: guest to host, closed at end of file. No framing. Unclaimed
+// streams are dropped after 30 s.
 //
 // Announcement: when the agent listens on both ports it connects once to the host (CID 2) on the
 // port given by husk.announce=PORT on the kernel command line, sends "HUSK-AGENT <protocol>\n" and
 // closes.
 //
-// The agent accepts connections from CID 2 only.
+// The agent accepts connections from CID 2 only, and with husk.privileged_ports on the kernel
+// command line (where the host's kernel is the vsock device) from ports below 1024 only. Who does
+// not say the VM's secret in its hello or stream header gets nothing. Before hello a frame has 4
+// KiB at most.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +50,7 @@
 
 namespace husk::guestcomm {
 
-inline constexpr int protocol_version = 1;
+inline constexpr int protocol_version = 2;
 inline constexpr std::uint32_t control_port = 1024;
 inline constexpr std::uint32_t stream_port = 1025;
 inline constexpr std::uint32_t host_cid = 2;
@@ -62,6 +65,7 @@ inline constexpr const char* share_secret_file = "secret";
 struct Hello {
   int protocol = protocol_version;
   std::string version;  ///< of the program, for people
+  std::string secret;   ///< the VM's, said by the host only; empty in the answer
 };
 
 struct Streams {  ///< tokens of stream connections; absent: /dev/null in the guest

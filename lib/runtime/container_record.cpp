@@ -24,14 +24,16 @@ json write(const VmRecord& vm) {
           {"name", vm.name},
           {"process", write(vm.process)},
           {"helpers", helpers},
-          {"address", vm.address}};
+          {"address", vm.guest.address},
+          {"secret", vm.guest.secret}};
 }
 VmRecord read_vm(const json& j) {
   VmRecord vm{.id = j.at("id").get<std::string>(),
               .name = j.at("name").get<std::string>(),
               .process = read_process(j.at("process")),
               .helpers = {},
-              .address = j.at("address").get<guestcomm::GuestAddress>()};
+              .guest = {.address = j.at("address").get<guestcomm::GuestAddress>(),
+                        .secret = j.at("secret").get<std::string>()}};
   for (const json& helper : j.at("helpers")) vm.helpers.push_back(read_process(helper));
   return vm;
 }

@@ -22,7 +22,7 @@ struct VmRecord {
   std::string name;  ///< libvirt domain
   ProcessIdentity process;
   std::vector<ProcessIdentity> helpers;
-  guestcomm::GuestAddress address;
+  guestcomm::GuestAccess guest;
 };
 
 struct ContainerRecord {

@@ -48,11 +48,11 @@ struct StreamConnections {
   UniqueFd in, out, err;
 };
 
-StreamConnections open_streams(const guestcomm::GuestAddress& address) {
+StreamConnections open_streams(const guestcomm::GuestAccess& guest) {
   StreamConnections streams;
   const auto open = [&](std::optional<std::string>& token, UniqueFd& socket) {
     token = random_hex(16);
-    socket = guestcomm::open_stream(address, *token, connect_patience);
+    socket = guestcomm::open_stream(guest, *token, connect_patience);
   };
   open(streams.tokens.stdin_token, streams.in);
   open(streams.tokens.stdout_token, streams.out);
@@ -76,6 +76,9 @@ VsockSetup set_up_vsock(const VmPaths& paths, const hypervisor::VmUser& user) {
   vsock.announcement = guestcomm::listen_hybrid(vsock.keeper.host_socket(), user.uid, user.gid);
   return vsock;
 }
+
+/// Where every user of the host can reach the guest, the ports tell root from others.
+bool needs_privileged_ports(const VsockSetup& vsock) { return !vsock.keeper.has_device(); }
 
 guestcomm::GuestAddress address_of(const VsockSetup& vsock, const hypervisor::StartedVm& vm) {
   if (vsock.keeper.has_device())
@@ -209,6 +212,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   const hypervisor::Accelerator accelerator = choose_accelerator(config_);
   const hypervisor::VmUser vm_user = hypervisor::find_vm_user();
   const std::string vm_id = random_hex(4);
+  const std::string secret = random_hex(16);
   hypervisor::VmConfig vm_config = plan_vm(request.id, vm_id, config_, accelerator);
 
   // From here on things are made. The record is written first, so that `delete --force` can clean
@@ -223,7 +227,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
                      {.kernel = config_.kernel.value_or(paths_.kernel),
                       .initrd = config_.initrd.value_or(paths_.initrd),
                       .firmware = config_.firmware.value_or(default_firmware)},
-                     vm_user.uid, vm_user.gid, random_hex(16));
+                     vm_user.uid, vm_user.gid, secret);
   vm_dir.add_container(request.id, bundle.rootfs, guest);
   HostCgroup cgroup(cgroup_plan);
   record.cgroups = cgroup.made();
@@ -245,8 +249,8 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   vm_config.initrd = vm_dir.paths().initrd();
   vm_config.firmware = vm_dir.paths().firmware();
   vm_config.console_log = vm_dir.paths().console_log();
-  vm_config.kernel_arguments =
-      plan_kernel_arguments(config_, accelerator, vsock.announcement->port());
+  vm_config.kernel_arguments = plan_kernel_arguments(
+      config_, accelerator, vsock.announcement->port(), needs_privileged_ports(vsock));
   vm_config.vsock = vsock.config;
   vm_config.shared_directories = {{vm_dir.paths().shared(), guestcomm::share_tag}};
 
@@ -265,13 +269,14 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   run_hooks(bundle.spec.hooks.prestart, "prestart", hook_state);
   run_hooks(bundle.spec.hooks.create_runtime, "createRuntime", hook_state);
 
-  const guestcomm::GuestAddress address = address_of(vsock, vm.get());
-  await_agent(*vsock.announcement, address, vm.get().process, vm_dir.paths(), config_.boot_timeout);
-  guestcomm::AgentClient agent(address, connect_patience);
-  const StreamConnections streams = open_streams(address);
+  const guestcomm::GuestAccess access{.address = address_of(vsock, vm.get()), .secret = secret};
+  await_agent(*vsock.announcement, access.address, vm.get().process, vm_dir.paths(),
+              config_.boot_timeout);
+  guestcomm::AgentClient agent(access, connect_patience);
+  const StreamConnections streams = open_streams(access);
   agent.create_container({.id = request.id, .spec = guest.spec, .streams = streams.tokens},
                          create_patience);
-  guestcomm::AgentClient shim_agent(address, connect_patience);
+  guestcomm::AgentClient shim_agent(access, connect_patience);
   const UniqueFd shim_control = shim_agent.release();
   shim.hand_over(shim_control.get(), streams.in, streams.out, streams.err);
 
@@ -281,7 +286,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
                        .name = vm.get().name,
                        .process = vm.get().process,
                        .helpers = vm.get().helpers,
-                       .address = address};
+                       .guest = access};
   dir.save(record);
   if (request.pid_file) write_pid_file(*request.pid_file, shim.pid());
   shim.keep();

@@ -20,7 +20,7 @@ constexpr auto ended_patience = 1s;  ///< between the guest's knowing of an end 
 constexpr auto forced_end_patience = 5s;
 
 void ask_guest(const ContainerRecord& record, int signal, bool all, std::chrono::seconds patience) {
-  guestcomm::AgentClient(record.vm->address, patience)
+  guestcomm::AgentClient(record.vm->guest, patience)
       .signal_container({.id = record.id, .signal = signal, .all = all});
 }
 

@@ -129,7 +129,7 @@ hypervisor::VmConfig plan_vm(const std::string& id, const std::string& vm_id, co
 }
 
 std::string plan_kernel_arguments(const Config& config, hypervisor::Accelerator accelerator,
-                                  std::uint32_t announcement_port) {
+                                  std::uint32_t announcement_port, bool privileged_ports) {
   // Each of them is there for the start's sake: no device is looked for that the machine does not
   // have, nothing is printed on the slow serial line but what says why a guest died; a panic ends
   // the VM.
@@ -140,6 +140,7 @@ std::string plan_kernel_arguments(const Config& config, hypervisor::Accelerator 
   // Emulated CPUs leak nothing by speculation, and pay for the workarounds.
   if (accelerator == hypervisor::Accelerator::tcg) arguments += " mitigations=off";
   arguments += " husk.announce=" + std::to_string(announcement_port);
+  if (privileged_ports) arguments += " husk.privileged_ports";
   if (!config.kernel_arguments.empty()) arguments += " " + config.kernel_arguments;
   return arguments;
 }

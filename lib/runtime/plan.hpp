@@ -47,8 +47,8 @@ bool is_bind(const oci::Mount& mount);
 hypervisor::VmConfig plan_vm(const std::string& id, const std::string& vm_id, const Config& config,
                              hypervisor::Accelerator accelerator);
 
-/// The guest's kernel command line.
+/// The guest's kernel command line. privileged_ports: the agent refuses peers with other ports.
 std::string plan_kernel_arguments(const Config& config, hypervisor::Accelerator accelerator,
-                                  std::uint32_t announcement_port);
+                                  std::uint32_t announcement_port, bool privileged_ports);
 
 }  // namespace husk::runtime

@@ -60,7 +60,7 @@ void Runtime::start(const std::string& id) {
     log(LogLevel::warning,
         "container " + id + ": its network is not carried into the VM yet, it has loopback only");
   }
-  guestcomm::AgentClient agent(record.vm->address, 10s);
+  guestcomm::AgentClient agent(record.vm->guest, 10s);
   agent.start_container(id);
   record.started = true;
   store_.save(record);

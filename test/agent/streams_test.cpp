@@ -33,7 +33,8 @@ std::array<UniqueFd, 2> make_sockets() {
   return {UniqueFd{ends[0]}, UniqueFd{ends[1]}};
 }
 
-const std::string token(32, 'a');
+const std::string token(32, 'a'), secret(32, 'b');
+const std::string header = "HUSK-STREAM " + secret + " " + token + "\n";
 
 }  // namespace
 
@@ -100,13 +101,13 @@ TEST_CASE("stream copy: a source that somebody else keeps open ends once it is e
 
 TEST_CASE("pending streams: a header registers its token once, and what follows is untouched") {
   EventLoop loop;
-  PendingStreams streams(loop);
+  PendingStreams streams(loop, Secret(secret));
   auto sockets = make_sockets();
-  husk::write_all(sockets[1].get(), "HUSK-STREAM " + token + "\nthe container's input");
+  husk::write_all(sockets[1].get(), header + "the container's input");
   streams.adopt(std::move(sockets[0]));
   while (!streams.contains(token)) loop.run_once(1000ms);
   auto second = make_sockets();
-  husk::write_all(second[1].get(), "HUSK-STREAM " + token + "\n");
+  husk::write_all(second[1].get(), header);
   streams.adopt(std::move(second[0]));
   loop.run_once(1000ms);
   CHECK(husk::read_all(second[1].get(), 10, "second") == "");  // refused: closed without OK
@@ -117,18 +118,34 @@ TEST_CASE("pending streams: a header registers its token once, and what follows 
 }
 
 TEST_CASE("pending streams: headers that are none are recognised") {
-  CHECK(parse_stream_header("HUSK-STREAM " + token + "\n") == token);
-  CHECK(parse_stream_header("HUSK-STREAM " + std::string(32, 'A') + "\n").empty());
-  CHECK(parse_stream_header("HUSK-STREAM " + std::string(31, 'a') + "/\n").empty());
-  CHECK(parse_stream_header("HUSK-STREAX " + token + "\n").empty());
-  CHECK(parse_stream_header("").empty());
+  REQUIRE(parse_stream_header(header));
+  CHECK(parse_stream_header(header)->token == token);
+  CHECK(parse_stream_header(header)->secret == secret);
+  for (const std::string& bad :
+       {"HUSK-STREAM " + secret + " " + std::string(32, 'A') + "\n",
+        "HUSK-STREAM " + std::string(31, 'b') + "/ " + token + "\n",
+        "HUSK-STREAM " + secret + "a" + token + "\n", "HUSK-STREAM " + token + "\n",
+        "HUSK-STREAX " + secret + " " + token + "\n", std::string{}}) {
+    CHECK_FALSE(parse_stream_header(bad));
+  }
 }
 
-TEST_CASE("pending streams: their number is bounded") {
+TEST_CASE("pending streams: without the VM's secret there is no stream") {
   EventLoop loop;
-  PendingStreams streams(loop);
+  PendingStreams streams(loop, Secret(secret));
+  auto sockets = make_sockets();
+  husk::write_all(sockets[1].get(), "HUSK-STREAM " + std::string(31, 'b') + "c " + token + "\n");
+  streams.adopt(std::move(sockets[0]));
+  loop.run_once(1000ms);
+  CHECK(husk::read_all(sockets[1].get(), 10, "stranger") == "");
+  CHECK_FALSE(streams.contains(token));
+}
+
+TEST_CASE("pending streams: the number of those without a header is bounded") {
+  EventLoop loop;
+  PendingStreams streams(loop, Secret(secret));
   std::vector<UniqueFd> ends;
-  for (std::size_t i = 0; i <= PendingStreams::max_streams; ++i) {
+  for (std::size_t i = 0; i <= PendingStreams::max_unnamed; ++i) {
     auto sockets = make_sockets();
     streams.adopt(std::move(sockets[0]));
     ends.push_back(std::move(sockets[1]));
@@ -160,4 +177,6 @@ TEST_CASE("boot: the kernel's command line gives port and debugging, or not") {
   CHECK_FALSE(parse_command_line("husk.announce=12x").announce_port);
   CHECK_FALSE(parse_command_line("husk.announce=99999999999").announce_port);
   CHECK_FALSE(parse_command_line("").debug);
+  CHECK(parse_command_line("a husk.privileged_ports b").privileged_ports);
+  CHECK_FALSE(parse_command_line("husk.privileged_portsx").privileged_ports);
 }

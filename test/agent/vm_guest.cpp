@@ -13,6 +13,8 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/random_id.hpp"
+#include "lib/guestcomm/messages.hpp"
 
 namespace husk::test {
 namespace {
@@ -110,8 +112,10 @@ VmGuest::VmGuest() {
   directory_ = pattern;
   share_ = directory_ / "share";
   fs::create_directory(share_);
-  vsock_ = std::make_unique<guestcomm::VhostUserVsock>(directory_, 0, 0);
-  address_ = guestcomm::HybridAddress{vsock_->host_socket().string()};
+  vsock_ = std::make_unique<guestcomm::VmKeeper>(directory_, 0, 0);
+  access_.address = guestcomm::HybridAddress{vsock_->host_socket().string()};
+  access_.secret = random_hex(16);
+  write_file_atomic(share_ / guestcomm::share_secret_file, access_.secret + "\n", 0400);
   announcement_ = guestcomm::listen_hybrid(vsock_->host_socket(), 0, 0);
   const fs::path fs_socket = directory_ / "fs.sock";
   virtiofsd_ = std::make_unique<Child>(
@@ -123,7 +127,7 @@ VmGuest::VmGuest() {
       qemu_command(directory_, vsock_->device_socket(), announcement_->port()),
       directory_ / "qemu.log");
   try {
-    announcement_->wait(address_, qemu_->pidfd(), boot_patience);
+    announcement_->wait(access_.address, qemu_->pidfd(), boot_patience);
   } catch (const Error& error) {
     throw Error(error.code(), std::string(error.what()) + "; console: " + console());
   }

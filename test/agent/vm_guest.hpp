@@ -42,7 +42,8 @@ class VmGuest {
   VmGuest& operator=(const VmGuest&) = delete;
   ~VmGuest();
 
-  const guestcomm::GuestAddress& address() const { return address_; }
+  const guestcomm::GuestAddress& address() const { return access_.address; }
+  const guestcomm::GuestAccess& access() const { return access_; }
   const std::filesystem::path& share() const {
     return share_;
   }  ///< the shared directory on the host
@@ -56,7 +57,7 @@ class VmGuest {
   std::unique_ptr<guestcomm::VmKeeper> vsock_;
   std::unique_ptr<guestcomm::Announcement> announcement_;
   std::unique_ptr<Child> virtiofsd_, qemu_;
-  guestcomm::GuestAddress address_;
+  guestcomm::GuestAccess access_;
 };
 
 }  // namespace husk::test

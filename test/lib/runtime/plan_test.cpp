@@ -118,10 +118,13 @@ TEST_CASE(
     "[runtime]") {
   Config config;
   config.kernel_arguments = "extra=1";
-  CHECK_THAT(plan_kernel_arguments(config, hypervisor::Accelerator::tcg, 99),
+  CHECK_THAT(plan_kernel_arguments(config, hypervisor::Accelerator::tcg, 99, false),
              ContainsSubstring("mitigations=off"));
-  const std::string kvm = plan_kernel_arguments(config, hypervisor::Accelerator::kvm, 99);
+  const std::string kvm = plan_kernel_arguments(config, hypervisor::Accelerator::kvm, 99, true);
   CHECK_THAT(kvm, !ContainsSubstring("mitigations"));
   CHECK_THAT(kvm, ContainsSubstring("husk.announce=99"));
+  CHECK_THAT(kvm, ContainsSubstring(" husk.privileged_ports"));
+  CHECK_THAT(plan_kernel_arguments(config, hypervisor::Accelerator::kvm, 99, false),
+             !ContainsSubstring("privileged"));
   CHECK(kvm.ends_with(" extra=1"));
 }

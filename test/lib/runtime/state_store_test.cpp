@@ -57,14 +57,16 @@ TEST_CASE("StateStore: a record comes back as it was", "[runtime]") {
   StateDir reserved = store.reserve("c1");
   ContainerRecord record = make_record("c1");
   record.shim = identify_process(::getpid());
-  record.vm = VmRecord{.id = "1234",
-                       .name = "husk-c1",
-                       .process = {7, 8},
-                       .helpers = {{9, 10}},
-                       .address = guestcomm::VsockAddress{5}};
+  record.vm =
+      VmRecord{.id = "1234",
+               .name = "husk-c1",
+               .process = {7, 8},
+               .helpers = {{9, 10}},
+               .guest = {.address = guestcomm::VsockAddress{5}, .secret = std::string(32, '5')}};
   reserved.save(record);
   const ContainerRecord back = store.load("c1");
   CHECK(nlohmann::json(back) == nlohmann::json(record));
+  CHECK(back.vm->guest.secret == std::string(32, '5'));
   CHECK(back.vm->helpers == record.vm->helpers);
   CHECK(back.hooks == record.hooks);
 }
@@ -112,7 +114,7 @@ TEST_CASE("StateStore: what clean-up needs is read of any version, and of a dama
                        .name = "husk-c1",
                        .process = {7, 8},
                        .helpers = {{9, 10}},
-                       .address = guestcomm::VsockAddress{5}};
+                       .guest = {.address = guestcomm::VsockAddress{5}, .secret = {}}};
   nlohmann::json json = record;
   json["version"] = 99;
   json["hooks"] = "of a shape that is not known yet";

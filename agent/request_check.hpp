@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a request of the host may name in the guest.
+#pragma once
+
+#include "lib/guestcomm/messages.hpp"
+
+namespace husk::agent {
+
+/// The id, and that root.path and every bind source lie below the container's own folder of the
+/// share. Throws invalid_argument naming the field.
+void check_create_request(const guestcomm::CreateContainer& request);
+
+}  // namespace husk::agent

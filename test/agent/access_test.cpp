@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who is served by the agent, and what they may name.
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include "agent/control_server.hpp"
+#include "agent/request_check.hpp"
+#include "agent/secret.hpp"
+#include "agent/vsock.hpp"
+#include "lib/base/files.hpp"
+
+using namespace husk::agent;
+using namespace husk::guestcomm;
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
+using husk::UniqueFd;
+
+namespace {
+
+const std::string secret = "0123456789abcdef0123456789abcdef";
+
+struct Server {
+  EventLoop loop;
+  int requests = 0;
+  ControlServer control{loop,
+                        Secret(secret),
+                        {[this](ConnectionId, const Request&, const Reply& reply) {
+                           ++requests;
+                           reply(std::nullopt);
+                         },
+                         [](ConnectionId) {}}};
+
+  UniqueFd connect() {
+    int ends[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+    control.adopt(UniqueFd{ends[0]});
+    return UniqueFd{ends[1]};
+  }
+  /// Everything that is answered to `bytes`, and whether the connection was closed after it.
+  struct Answer {
+    std::string bytes;
+    bool closed;
+  };
+  Answer say(const UniqueFd& socket, const std::string& bytes) {
+    husk::write_all(socket.get(), bytes);
+    for (int i = 0; i < 5; ++i) loop.run_once(5ms);
+    Answer answer{{}, false};
+    char chunk[4096];
+    ssize_t count = 0;
+    while ((count = ::read(socket.get(), chunk, sizeof chunk)) > 0) {
+      answer.bytes.append(chunk, static_cast<std::size_t>(count));
+    }
+    answer.closed = count == 0;
+    return answer;
+  }
+};
+
+std::string hello(const nlohmann::json& said) {
+  nlohmann::json params{{"protocol", protocol_version}, {"version", "test"}};
+  params.update(said);
+  return make_frame(encode(Request{1, "hello", params}));
+}
+
+CreateContainer request_with(const std::string& root, const std::string& source) {
+  CreateContainer request{"one", {}, {}};
+  request.spec.root.emplace();
+  request.spec.root->path = root;
+  husk::oci::Mount mount;
+  mount.destination = "/x";
+  mount.source = source;
+  mount.options = {"rbind"};
+  request.spec.mounts.push_back(mount);
+  return request;
+}
+
+}  // namespace
+
+TEST_CASE("control: who says the VM's secret is served, and is not told it") {
+  Server server;
+  const UniqueFd socket = server.connect();
+  const auto answer = server.say(socket, hello({{"secret", secret}}));
+  CHECK_FALSE(answer.closed);
+  CHECK_THAT(answer.bytes, ContainsSubstring("result") && !ContainsSubstring(secret));
+  server.say(socket, make_frame(encode(Request{2, "anything", {}})));
+  CHECK(server.requests == 1);
+}
+
+TEST_CASE("control: a wrong secret, none, or one of another length ends the connection") {
+  Server server;
+  for (const nlohmann::json& said :
+       {nlohmann::json{{"secret", "0123456789abcdef0123456789abcdee"}}, nlohmann::json::object(),
+        nlohmann::json{{"secret", "0123456789abcdef"}}, nlohmann::json{{"secret", secret + "0"}}}) {
+    const UniqueFd socket = server.connect();
+    const auto answer = server.say(socket, hello(said));
+    CHECK(answer.closed);
+    CHECK_THAT(answer.bytes, ContainsSubstring("hello.secret"));
+  }
+  const UniqueFd socket = server.connect();
+  CHECK(server.say(socket, make_frame(encode(Request{1, "start_container", {}}))).closed);
+  CHECK(server.requests == 0);
+  CHECK_FALSE(server.control.was_greeted());
+}
+
+TEST_CASE("control: before hello a frame has 4 KiB at most, after it more") {
+  Server server;
+  const UniqueFd stranger = server.connect();
+  const auto answer = server.say(stranger, make_frame(std::string(5u << 10, ' ')));
+  CHECK(answer.closed);
+  CHECK(answer.bytes.empty());
+  const UniqueFd known = server.connect();
+  server.say(known, hello({{"secret", secret}}));
+  const nlohmann::json params{{"long", std::string(20u << 10, 'x')}};
+  CHECK_FALSE(server.say(known, make_frame(encode(Request{2, "anything", params}))).closed);
+  CHECK(server.requests == 1);
+}
+
+TEST_CASE("control: the ninth connection that has not said hello is refused") {
+  Server server;
+  std::vector<UniqueFd> greeted, strangers;
+  for (int i = 0; i < 12; ++i) {
+    greeted.push_back(server.connect());
+    server.say(greeted.back(), hello({{"secret", secret}}));
+  }
+  for (int i = 0; i < 9; ++i) strangers.push_back(server.connect());
+  char byte = 0;
+  CHECK(::read(strangers[8].get(), &byte, 1) == 0);
+  CHECK(::read(strangers[7].get(), &byte, 1) == -1);
+  CHECK(server.control.greeted_connections() == 12);
+}
+
+TEST_CASE("secret: only 32 hex digits are one, and a file without them serves nobody") {
+  CHECK(Secret(secret).matches(secret));
+  CHECK_FALSE(Secret(secret).matches(""));
+  CHECK_THROWS_AS(Secret(std::string(31, 'a')), husk::Error);
+  CHECK_THROWS_AS(Secret(std::string(32, 'g')), husk::Error);
+  char path[] = "/tmp/husk-secret-XXXXXX";
+  const UniqueFd file{::mkstemp(path)};
+  husk::write_all(file.get(), secret + "\n");
+  CHECK(load_secret(path).matches(secret));
+  husk::write_all(file.get(), "more");
+  CHECK_THROWS_AS(load_secret(path), husk::Error);
+  ::unlink(path);
+  CHECK_THROWS_AS(load_secret(path), husk::Error);
+}
+
+TEST_CASE("vsock: only the host is welcome, and where asked for from ports below 1024") {
+  CHECK(is_welcome(host_cid, 1023, true));
+  CHECK_FALSE(is_welcome(host_cid, 1024, true));
+  CHECK_FALSE(is_welcome(host_cid, 0xffffffff, true));
+  CHECK(is_welcome(host_cid, 40000, false));
+  CHECK_FALSE(is_welcome(3, 1023, true));
+  CHECK_FALSE(is_welcome(1, 1023, false));
+}
+
+TEST_CASE("create request: root and bind sources lie below the container's own folder") {
+  const std::string own = "/run/husk/shared/one";
+  CHECK_NOTHROW(check_create_request(request_with(own + "/rootfs", own + "/mounts/0")));
+  for (const std::string& path :
+       {std::string("/"), std::string("/run/husk/shared/secret"), std::string("/etc"), own,
+        own + "/", own + "/../two/rootfs", std::string("/run/husk/shared/oneself/rootfs"),
+        std::string("run/husk/shared/one/rootfs"), own + "//rootfs", std::string{}}) {
+    CAPTURE(path);
+    CHECK_THROWS_WITH(check_create_request(request_with(path, own + "/mounts/0")),
+                      ContainsSubstring("root.path"));
+    CHECK_THROWS_WITH(check_create_request(request_with(own + "/rootfs", path)),
+                      ContainsSubstring("mounts[0].source"));
+  }
+  CreateContainer request = request_with(own + "/rootfs", own + "/mounts/0");
+  request.id = "../one";
+  CHECK_THROWS_AS(check_create_request(request), husk::Error);
+}
