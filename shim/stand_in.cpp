@@ -6,9 +6,9 @@
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 
 #include <array>
+#include <chrono>
 #include <csignal>
 
 #include "lib/base/error.hpp"
@@ -19,6 +19,10 @@ namespace husk::shim {
 namespace {
 
 namespace comm = husk::guestcomm;
+
+/// For one message, however it comes: a guest that stops or drips inside of one is lost. Between
+/// messages poll() waits as long as it takes.
+constexpr std::chrono::seconds message_patience{30};
 
 /// The caller's descriptor goes to the pump; an empty memory file takes its number, so that no
 /// other descriptor ever gets it and end of file reaches the caller's reader as soon as the pump
@@ -34,15 +38,13 @@ int take_standard_stream(int fd) {
 
 StandIn::StandIn(const comm::ShimHandoff& handoff, UniqueFd control)
     : id_(handoff.container_id), control_(std::move(control)) {
-  // Within a message only; between messages poll() waits. A guest that stops inside one is lost.
-  const timeval limit{.tv_sec = 30, .tv_usec = 0};
-  for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO}) {
-    check_sys(::setsockopt(control_.get(), SOL_SOCKET, option, &limit, sizeof limit), "setsockopt");
-  }
   const std::int64_t request = next_request_++;
+  const comm::Deadline deadline(message_patience);
   comm::write_frame(control_.get(),
-                    encode(comm::Request{request, "own_container", comm::ContainerId{id_}}));
-  const std::optional<std::string> frame = comm::read_frame(control_.get());
+                    encode(comm::Request{request, "own_container", comm::ContainerId{id_}}),
+                    deadline);
+  const std::optional<std::string> frame =
+      comm::read_frame(control_.get(), deadline, comm::max_guest_bytes);
   if (!frame) throw Error(Errc::peer_lost, "guest agent closed the connection");
   const comm::Response response = comm::decode_response(*frame);
   if (response.error) throw Error(*response.error);
@@ -70,17 +72,24 @@ void StandIn::forward_signal(int signal_fd) {
   if (signal == SIGCHLD) return;  // about children of the shim itself, if ever
   const comm::SignalContainer params{.id = id_, .signal = signal, .all = false};
   comm::write_frame(control_.get(),
-                    encode(comm::Request{next_request_++, "signal_container", params}));
+                    encode(comm::Request{next_request_++, "signal_container", params}),
+                    comm::Deadline(message_patience));
+  ++unanswered_;
 }
 
 std::optional<int> StandIn::read_notification() {
-  const std::optional<std::string> frame = comm::read_frame(control_.get());
+  const std::optional<std::string> frame =
+      comm::read_frame(control_.get(), comm::Deadline(message_patience), comm::max_guest_bytes);
   if (!frame) return vm_lost;
-  if (!comm::is_request(*frame)) return std::nullopt;  // the answer to a forwarded signal
+  if (!comm::is_request(*frame)) {  // the answer to a forwarded signal
+    if (unanswered_-- == 0) throw Error(Errc::invalid_argument, "an answer nobody asked for");
+    return std::nullopt;
+  }
   const comm::Request request = comm::decode_request(*frame);
-  if (request.method != "container_exited") return std::nullopt;
   const auto exited = request.params.get<comm::ContainerExited>();
-  if (exited.id != id_) return std::nullopt;
+  if (request.method != "container_exited" || exited.id != id_) {
+    throw Error(Errc::invalid_argument, "a notification nobody asked for");
+  }
   return exited.status;
 }
 

@@ -33,6 +33,7 @@ class StandIn {
   std::string id_;
   UniqueFd control_;
   std::int64_t next_request_ = 1;
+  std::size_t unanswered_ = 0;  ///< signals passed on without an answer so far
   std::optional<StreamPump> stdin_, stdout_, stderr_;
 };
 

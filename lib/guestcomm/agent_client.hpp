@@ -7,6 +7,7 @@
 #include <string>
 
 #include "lib/base/unique_fd.hpp"
+#include "lib/guestcomm/deadline.hpp"
 #include "lib/guestcomm/guest_address.hpp"
 #include "lib/guestcomm/messages.hpp"
 
@@ -18,8 +19,8 @@ class AgentClient {
   /// "the guest agent speaks protocol 3, this husk speaks 1".
   AgentClient(const GuestAccess& guest, std::chrono::milliseconds patience);
 
-  // Each waits for the answer at most the client's patience. An error answered by the agent is
-  // thrown with its code and text as they are.
+  // Each takes at most the client's patience in all. An error answered by the agent is thrown with
+  // its code and its text, of which at most 4 KiB are taken, without control characters.
   void create_container(const CreateContainer& request, std::chrono::milliseconds patience);
   void start_container(const std::string& id);
   void signal_container(const SignalContainer& request);
@@ -31,7 +32,7 @@ class AgentClient {
  private:
   nlohmann::json call(const std::string& method, const nlohmann::json& params,
                       std::chrono::milliseconds patience);
-  Response await_response(std::int64_t id);
+  Response await_response(std::int64_t id, const Deadline& deadline);
   UniqueFd socket_;
   std::chrono::milliseconds patience_;
   std::int64_t next_id_ = 1;

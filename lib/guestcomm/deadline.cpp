@@ -55,6 +55,54 @@ std::string read_line(int fd, std::size_t max_bytes, int gone_fd, const Deadline
   }
 }
 
+namespace {
+
+/// After a call on a socket that failed with `error`: waits until it is worth another try.
+void await_retry(int socket, short events, int error, const Deadline& deadline) {
+  if (error != EAGAIN && error != EINTR) {
+    throw Error(Errc::peer_lost, std::generic_category().message(error), error);
+  }
+  if (await(socket, events, -1, deadline) == Readiness::timed_out) {
+    throw Error(Errc::timed_out, "no answer in time");
+  }
+}
+
+/// Progress is not enough: a drip would be progress for ever.
+void check_not_passed(const Deadline& deadline) {
+  if (deadline.passed()) throw Error(Errc::timed_out, "no answer in time");
+}
+
+}  // namespace
+
+void send_before(int socket, std::string_view data, const Deadline& deadline) {
+  while (!data.empty()) {
+    check_not_passed(deadline);
+    const ssize_t sent = ::send(socket, data.data(), data.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0) {
+      await_retry(socket, POLLOUT, errno, deadline);
+    } else {
+      data.remove_prefix(static_cast<std::size_t>(sent));
+    }
+  }
+}
+
+std::string receive_before(int socket, std::size_t size, const Deadline& deadline) {
+  std::string received;
+  std::array<char, 4096> chunk{};  // memory grows with what comes, not with what is announced
+  while (received.size() < size) {
+    check_not_passed(deadline);
+    const std::size_t wanted = std::min(chunk.size(), size - received.size());
+    const ssize_t got = ::recv(socket, chunk.data(), wanted, MSG_DONTWAIT);
+    if (got == 0) break;
+    if (got < 0) {
+      await_retry(socket, POLLIN, errno, deadline);
+    } else {
+      received.append(chunk.data(), static_cast<std::size_t>(got));
+    }
+  }
+  return received;
+}
+
 std::string quoted(const std::string& text) {
   constexpr std::size_t max_shown = 64;
   std::string shown = "\"";

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 namespace husk::guestcomm {
 
@@ -12,6 +13,8 @@ class Deadline {
  public:
   explicit Deadline(std::chrono::milliseconds patience)
       : end_(std::chrono::steady_clock::now() + patience) {}
+  /// Where nothing is at stake.
+  static Deadline none() { return Deadline(std::chrono::hours{24}); }
   /// For poll(2): rounded up, 0 once it passed.
   int poll_timeout() const;
   bool passed() const { return std::chrono::steady_clock::now() >= end_; }
@@ -31,6 +34,13 @@ Readiness await(int fd, short events, int gone_fd, const Deadline& deadline);
 /// readable, timed_out, invalid_argument for a line of over `max_bytes`; all name `peer`.
 std::string read_line(int fd, std::size_t max_bytes, int gone_fd, const Deadline& deadline,
                       const std::string& peer);
+
+/// Sends all of `data`, which a peer that takes a byte now and then cannot stretch beyond the
+/// deadline. Throws timed_out, peer_lost. For sockets, blocking or not.
+void send_before(int socket, std::string_view data, const Deadline& deadline);
+
+/// Receives exactly `size` bytes, and less only at end of file. Throws as send_before.
+std::string receive_before(int socket, std::size_t size, const Deadline& deadline);
 
 /// Text from outside for an error message: bounded, printable, in quotes.
 std::string quoted(const std::string& text);

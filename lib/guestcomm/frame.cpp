@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/guestcomm/frame.hpp"
 
-#include <unistd.h>
-
 #include "lib/base/error.hpp"
-#include "lib/base/files.hpp"
 
 namespace husk::guestcomm {
 namespace {
@@ -22,28 +19,6 @@ std::size_t decode_length(std::string_view header, std::size_t max_bytes) {
                                             std::to_string(max_bytes));
   }
   return length;
-}
-
-/// Reads exactly `size` bytes, appended to `out`; false at end of file before the first of them.
-bool read_exactly(int fd, std::size_t size, std::string& out) {
-  const std::size_t target = out.size() + size;
-  const std::size_t start = out.size();
-  while (out.size() < target) {
-    char chunk[4096];
-    const ssize_t n = ::read(fd, chunk, std::min(sizeof chunk, target - out.size()));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EAGAIN) {  // SO_RCVTIMEO
-      throw Error(Errc::timed_out, "no answer in time");
-    }
-    if (n < 0 && errno == ECONNRESET) throw Error(Errc::peer_lost, "connection reset");
-    if (n < 0) throw_errno("read");
-    if (n == 0) {
-      if (out.size() == start) return false;
-      throw Error(Errc::peer_lost, "connection ended inside a message");
-    }
-    out.append(chunk, static_cast<std::size_t>(n));
-  }
-  return true;
 }
 
 }  // namespace
@@ -72,16 +47,18 @@ std::optional<std::string> FrameReader::next() {
   return payload;
 }
 
-void write_frame(int fd, std::string_view payload) { write_all(fd, make_frame(payload)); }
+void write_frame(int fd, std::string_view payload, const Deadline& deadline) {
+  send_before(fd, make_frame(payload), deadline);
+}
 
-std::optional<std::string> read_frame(int fd) {
-  std::string header;
-  if (!read_exactly(fd, header_bytes, header)) return std::nullopt;
-  const std::size_t length = decode_length(header, max_frame_bytes);
-  std::string payload;
-  if (length > 0 && !read_exactly(fd, length, payload)) {
-    throw Error(Errc::peer_lost, "connection ended inside a message");
-  }
+std::optional<std::string> read_frame(int fd, const Deadline& deadline, std::size_t max_bytes) {
+  const std::string header = receive_before(fd, header_bytes, deadline);
+  if (header.empty()) return std::nullopt;
+  const Error cut(Errc::peer_lost, "connection ended inside a message");
+  if (header.size() < header_bytes) throw cut;
+  const std::size_t length = decode_length(header, max_bytes);
+  std::string payload = receive_before(fd, length, deadline);
+  if (payload.size() < length) throw cut;
   return payload;
 }
 

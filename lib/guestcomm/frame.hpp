@@ -8,9 +8,12 @@
 #include <string>
 #include <string_view>
 
+#include "lib/guestcomm/deadline.hpp"
+
 namespace husk::guestcomm {
 
 inline constexpr std::size_t max_frame_bytes = 16u << 20;  ///< both sides refuse more
+inline constexpr std::size_t max_guest_bytes = 64u << 10;  ///< of what the host takes from a guest
 inline constexpr std::size_t max_hello_bytes = 4u << 10;   ///< before it is known who speaks
 
 /// Takes bytes as they come and gives out whole frames. Memory grows only with bytes received.
@@ -31,9 +34,10 @@ class FrameReader {
 /// Length and payload in one string. Throws invalid_argument over the limit.
 std::string make_frame(std::string_view payload);
 
-/// For blocking sockets. read_frame: empty at end of file between frames; throws peer_lost inside
-/// one.
-void write_frame(int fd, std::string_view payload);
-std::optional<std::string> read_frame(int fd);
+/// For sockets; throw timed_out and peer_lost. read_frame: empty at end of file between frames,
+/// throws peer_lost inside one, and invalid_argument for one of over `max_bytes`.
+void write_frame(int fd, std::string_view payload, const Deadline& deadline = Deadline::none());
+std::optional<std::string> read_frame(int fd, const Deadline& deadline = Deadline::none(),
+                                      std::size_t max_bytes = max_frame_bytes);
 
 }  // namespace husk::guestcomm

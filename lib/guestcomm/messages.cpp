@@ -44,6 +44,22 @@ std::string dump(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+/// The other side's text for people: it must neither flood nor steer their terminal. It is UTF-8
+/// (the parser saw to that), in which the controls U+0080 to U+009F begin with C2.
+std::string harmless(std::string text) {
+  constexpr std::size_t max_text_bytes = 4u << 10;
+  if (text.size() > max_text_bytes) text.resize(max_text_bytes);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool last = i + 1 == text.size();
+    const bool high_control =
+        byte == 0xc2 && (last || static_cast<unsigned char>(text[i + 1]) < 0xa0);
+    if (byte < 0x20 || byte == 0x7f) text[i] = '?';
+    if (high_control) text.replace(i, 2, "?");
+  }
+  return text;
+}
+
 Error decode_error(const json& value) {
   const int code = get_int(value, "code");
   const bool known =
@@ -51,7 +67,7 @@ Error decode_error(const json& value) {
   int sys_errno = 0;
   if (value.contains("data") && value["data"].is_object())
     sys_errno = get_int(value["data"], "errno");
-  return {known ? static_cast<Errc>(code) : Errc::internal, get_string(value, "message"),
+  return {known ? static_cast<Errc>(code) : Errc::internal, harmless(get_string(value, "message")),
           sys_errno};
 }
 

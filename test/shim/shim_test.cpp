@@ -8,6 +8,7 @@
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <csignal>
 #include <fstream>
 #include <thread>
@@ -185,6 +186,23 @@ TEST_CASE("husk-shim: a VM that dies is status 255", "[shim]") {
   shim.guest_err.ours.reset();
   shim.guest_in.ours.reset();
   shim.control.ours.reset();
+  CHECK(shim.wait_for_exit() == 255);
+}
+
+TEST_CASE("husk-shim: a guest that says what nobody asked for, or too much, is lost", "[shim]") {
+  const std::string said =
+      GENERATE(encode(Request{{}, "container_exited", ContainerExited{"other", 0}}),
+               encode(Request{{}, "anything", ContainerExited{"c1", 0}}),
+               encode(Response{7, nlohmann::json::object(), {}}), std::string(65u << 10, ' '));
+  Shim shim;
+  shim.become_ready();
+  shim.guest_out.ours.reset();
+  shim.guest_err.ours.reset();
+  try {
+    write_frame(shim.control.ours.get(), said);
+  } catch (const Error&) {
+    // the shim does not wait for the rest of what is too long
+  }
   CHECK(shim.wait_for_exit() == 255);
 }
 

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// The client against a guest that is hostile.
+#include "lib/guestcomm/agent_client.hpp"
+
+#include <stdlib.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <optional>
+
+#include "lib/base/error.hpp"
+#include "lib/guestcomm/frame.hpp"
+#include "test/lib/guestcomm/hybrid_peer.hpp"
+
+using namespace husk;
+using namespace husk::guestcomm;
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
+using husk::test::HybridPeer;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// A guest that says hello well and then does `behaviour` to the next request.
+class Guest {
+ public:
+  explicit Guest(std::function<void(int connection, std::int64_t request)> behaviour) {
+    std::string pattern = "/tmp/husk-client-XXXXXX";
+    if (::mkdtemp(pattern.data()) == nullptr) throw_errno("mkdtemp");
+    directory_ = pattern;
+    peer_.emplace(directory_ / "s", [behaviour = std::move(behaviour)](int connection) {
+      try {
+        test::receive_line(connection);
+        test::send_text(connection, "OK 1\n");
+        const Request hello = decode_request(read_frame(connection).value());
+        write_frame(connection, encode(Response{hello.id.value(), Hello{}, {}}));
+        behaviour(connection, decode_request(read_frame(connection).value()).id.value());
+      } catch (const std::exception&) {
+        // the client had enough of it
+      }
+    });
+  }
+  Guest(const Guest&) = delete;
+  Guest& operator=(const Guest&) = delete;
+  ~Guest() {
+    peer_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  /// What a kill throws, which may take 300 ms.
+  Error kill_failure() const {
+    AgentClient client({HybridAddress{(directory_ / "s").string()}, std::string(32, 'a')}, 300ms);
+    try {
+      client.signal_container({.id = "c1", .signal = 9, .all = false});
+    } catch (const Error& error) {
+      return error;
+    }
+    return {Errc::internal, "nothing was thrown"};
+  }
+
+ private:
+  std::filesystem::path directory_;
+  std::optional<HybridPeer> peer_;
+};
+
+}  // namespace
+
+TEST_CASE("AgentClient: a guest that drips costs the patience and no more", "[guestcomm]") {
+  const Guest guest([](int connection, std::int64_t request) {
+    const std::string answer = make_frame(encode(Response{request, nlohmann::json::object(), {}}));
+    for (const char byte : answer) {
+      if (::send(connection, &byte, 1, MSG_NOSIGNAL) != 1) return;
+      std::this_thread::sleep_for(100ms);
+    }
+  });
+  const auto start = Clock::now();
+  CHECK(guest.kill_failure().code() == Errc::timed_out);
+  CHECK(Clock::now() - start < 1500ms);
+}
+
+TEST_CASE("AgentClient: notifications nobody asked for are an error", "[guestcomm]") {
+  const Guest guest([](int connection, std::int64_t) {
+    for (;;) write_frame(connection, encode(Request{{}, "container_exited", ContainerExited{}}));
+  });
+  const auto start = Clock::now();
+  CHECK_THAT(guest.kill_failure().what(), ContainsSubstring("a notification nobody asked for"));
+  CHECK(Clock::now() - start < 1500ms);
+}
+
+TEST_CASE("AgentClient: a guest says 64 KiB at most at once", "[guestcomm]") {
+  const Guest guest([](int connection, std::int64_t) {
+    write_frame(connection, std::string(65u << 10, ' '));
+    test::await_close(connection);
+  });
+  CHECK_THAT(guest.kill_failure().what(), ContainsSubstring("over the limit of 65536"));
+}
+
+TEST_CASE("AgentClient: a guest's error is cut and harmless to a terminal", "[guestcomm]") {
+  const Guest guest([](int connection, std::int64_t request) {
+    const std::string text = "caf\u00e9 \x1b[2J\n\u009b31m\x7f" + std::string(10u << 10, 'x');
+    write_frame(connection, encode(Response{request, {}, Error(Errc::not_found, text)}));
+    test::await_close(connection);
+  });
+  const Error error = guest.kill_failure();
+  const std::string text = error.what();
+  CHECK(error.code() == Errc::not_found);
+  CHECK(text.starts_with("caf\u00e9 ?[2J??31m?xxx"));
+  CHECK(text.size() <= 4096);
+}
