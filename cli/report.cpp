@@ -54,7 +54,7 @@ void report_error(const GlobalOptions& options, const std::string& message) noex
     const std::string line = one_line(message);
     try {
       append_log_entry(options, "error", line);
-    } catch (const Error& e) {
+    } catch (const std::exception& e) {
       write_all(STDERR_FILENO, std::string(e.what()) + "\n");
     }
     write_all(STDERR_FILENO, line + "\n");

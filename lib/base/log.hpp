@@ -16,6 +16,8 @@ using LogSink = std::function<void(LogLevel, std::string_view message)>;
 
 /// The only global state of husk. Call from main() before anything logs.
 void set_log_sink(LogSink sink);
-void log(LogLevel level, std::string_view message);
+/// A log that cannot be written never changes what a command does: what the sink throws is
+/// swallowed.
+void log(LogLevel level, std::string_view message) noexcept;
 
 }  // namespace husk

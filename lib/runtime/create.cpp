@@ -98,7 +98,7 @@ class BootedVm {
     try {
       end_vm_process(vm_.process);
       hypervisor_.destroy(vm_.name);
-    } catch (const Error& e) {
+    } catch (const std::exception& e) {
       log(LogLevel::warning, e.what());
     }
   }

@@ -49,7 +49,7 @@ void run_hooks_tolerantly(const std::vector<oci::Hook>& hooks, const std::string
   for (const oci::Hook& hook : hooks) {
     try {
       run_hooks({hook}, kind, state);
-    } catch (const Error& e) {
+    } catch (const std::exception& e) {
       log(LogLevel::warning, e.what());
     }
   }

@@ -48,7 +48,7 @@ int Runtime::run(const CreateRequest& request, bool keep) {
   } catch (...) {
     try {
       remove(request.id, true);
-    } catch (const Error& e) {
+    } catch (const std::exception& e) {
       log(LogLevel::warning, e.what());
     }
     throw;

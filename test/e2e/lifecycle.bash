@@ -178,6 +178,18 @@ missing_command() {
   expect_failure 1 "container does not exist" husk state nocmd
 }
 
+# poststart hooks that fail are only a warning, which has nowhere to go here.
+unwritable_log() {
+  local log
+  make_bundle "$work/mute" sh -c 'exit 5'
+  edit_config "$work/mute" '.hooks.poststart = [{"path": "/bin/false"}] | .hooks.poststop = [{"path": "/bin/false"}]'
+  for log in /dev/full /nonexistent/dir/log; do
+    run "$HUSK" --root "$work/root" --log "$log" run --bundle "$work/mute" mute
+    expect_status 5
+    expect_failure 1 "container does not exist" husk --log "$log" state mute
+  done
+}
+
 killed_shim() {
   is_husk || skip "about husk's shim"
   make_bundle "$work/orphan" sh -c 'while true; do echo alive; sleep 0.2; done'
@@ -266,6 +278,7 @@ it "run in the foreground passes streams and status" foreground 180
 it "run --detach returns with the container running" detached
 it "list prints a table, ids, JSON, and skips broken entries" listing
 it "a missing command fails in create, in stderr and in --log" missing_command
+is_husk && it "a log that cannot be written changes nothing" unwritable_log
 it "killing the shim ends the container" killed_shim
 it "a signal sent to the pid reaches the container" forwarded_by_shim
 it "closed standard streams" closed_streams
