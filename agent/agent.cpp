@@ -14,7 +14,9 @@
 namespace husk::agent {
 namespace {
 
-constexpr std::chrono::seconds first_host_patience{60};
+/// Longer than any prestart hook, for which the host waits before it comes. A host that gave up
+/// ends the VM itself, so that this is for one that was killed.
+constexpr std::chrono::hours first_host_patience{24};
 constexpr std::chrono::seconds announce_patience{5};
 
 /// All signals are blocked: none may end PID 1, and SIGCHLD is read like any other input. Children

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
@@ -86,11 +87,16 @@ guestcomm::GuestAddress address_of(const VsockSetup& vsock, const hypervisor::St
   return guestcomm::VsockAddress{vm.cid.value()};
 }
 
+void end_half_started_vm(hypervisor::Hypervisor& hypervisor, const std::string& name) {
+  if (const auto process = find_vm_process(name)) end_vm_process(*process);
+  hypervisor.destroy(name);
+}
+
 /// Running; destroyed again unless kept.
 class BootedVm {
  public:
   BootedVm(hypervisor::Hypervisor& hypervisor, const hypervisor::VmConfig& config)
-      : hypervisor_(hypervisor), vm_(hypervisor.start(config)) {}
+      : hypervisor_(hypervisor), vm_(start(hypervisor, config)) {}
   BootedVm(const BootedVm&) = delete;
   BootedVm& operator=(const BootedVm&) = delete;
   ~BootedVm() {
@@ -106,6 +112,21 @@ class BootedVm {
   void keep() noexcept { keep_ = true; }
 
  private:
+  /// libvirt may go on with what it was asked for when nobody waits for the answer any more.
+  static hypervisor::StartedVm start(hypervisor::Hypervisor& hypervisor,
+                                     const hypervisor::VmConfig& config) {
+    try {
+      return hypervisor.start(config);
+    } catch (const Error& e) {
+      if (e.code() != Errc::timed_out && !cancelled_by()) throw;
+      try {
+        end_half_started_vm(hypervisor, config.name);
+      } catch (const std::exception& failure) {
+        log(LogLevel::warning, failure.what());
+      }
+      throw;
+    }
+  }
   hypervisor::Hypervisor& hypervisor_;
   hypervisor::StartedVm vm_;
   bool keep_ = false;
@@ -202,6 +223,7 @@ void check_host_memory(const Config& config) {
 }  // namespace
 
 CreatedContainer Runtime::create(const CreateRequest& request) {
+  const Cancellation cancellation;
   oci::check_container_id(request.id);
   const oci::Bundle bundle = oci::load_bundle(request.bundle);
   const GuestPlan guest = plan_guest(request.id, bundle);
@@ -254,7 +276,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   vm_config.vsock = vsock.config;
   vm_config.shared_directories = {{vm_dir.paths().shared(), guestcomm::share_tag}};
 
-  const auto hypervisor = hypervisor::connect_libvirt({.uri = config_.uri});
+  const auto hypervisor = hypervisor::bounded_libvirt({.uri = config_.uri});
   BootedVm vm = step("start the VM", [&] { return BootedVm(*hypervisor, vm_config); });
   cgroup.add(vm.get().process.pid);
   for (const ProcessIdentity& helper : vm.get().helpers) cgroup.add(helper.pid);
@@ -288,6 +310,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
                        .helpers = vm.get().helpers,
                        .guest = access};
   dir.save(record);
+  throw_if_cancelled();
   if (request.pid_file) write_pid_file(*request.pid_file, shim.pid());
   shim.keep();
   vm.keep();

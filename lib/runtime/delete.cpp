@@ -21,23 +21,45 @@ void end_shim(const ContainerRecord& record) {
     throw Error(Errc::timed_out, "the shim does not end");
 }
 
-/// libvirt is asked only where it is needed: it costs more than all the rest.
-void end_vm(const ContainerRecord& record, const Config& config) {
-  bool gone = record.vm && end_vm_process(record.vm->process);
-  if (gone) {
-    // virtiofsd ends with QEMU; until then it holds the container's mounts.
-    for (const ProcessIdentity& helper : record.vm->helpers)
-      gone = wait_for_end(helper, 5s) && gone;
-  }
-  // libvirt notices the end by itself, usually at once; now and then it does not, and must be told.
-  const std::filesystem::path domain = "/run/libvirt/qemu/" + record.vm_name + ".xml";
-  for (int attempt = 0; gone && attempt < 300; ++attempt) {
-    if (!std::filesystem::exists(domain)) return;
+/// virtiofsd ends with QEMU; until then it holds the container's mounts.
+bool end_helpers(const VmRecord& vm) {
+  bool gone = true;
+  for (const ProcessIdentity& helper : vm.helpers)
+    gone = (wait_for_end(helper, 5s) || kill_process(helper, 5s)) && gone;
+  return gone;
+}
+
+/// libvirt notices the end by itself, usually at once.
+bool libvirt_let_go(const std::string& vm_name) {
+  const std::filesystem::path domain = "/run/libvirt/qemu/" + vm_name + ".xml";
+  for (int attempt = 0; attempt < 300; ++attempt) {
+    if (!std::filesystem::exists(domain)) return true;
     std::this_thread::sleep_for(10ms);
   }
+  return false;
+}
+
+/// By pid first: that works whatever state libvirt is in.
+bool end_processes(const ContainerRecord& record) {
+  if (record.vm) return end_vm_process(record.vm->process) && end_helpers(*record.vm);
+  // A create that was killed half-way has not written it down.
+  const auto process = find_vm_process(record.vm_name);
+  return process && end_vm_process(*process);
+}
+
+/// libvirt is asked only where it is needed: it costs more than all the rest.
+void end_vm(const ContainerRecord& record, const Config& config) {
+  const bool gone = end_processes(record);
+  if (gone && libvirt_let_go(record.vm_name)) return;
   if (!std::filesystem::exists(VmPaths(record.vm_id).directory))
     return;  // create had not come this far
-  hypervisor::connect_libvirt({.uri = config.uri})->destroy(record.vm_name);
+  try {
+    hypervisor::bounded_libvirt({.uri = config.uri})->destroy(record.vm_name);
+  } catch (const Error& e) {
+    if (!gone) throw;
+    // The VM is gone all the same; libvirt finds that out when it goes on.
+    log(LogLevel::warning, e.what());
+  }
 }
 
 void check_deletable(const ContainerRecord& record, bool force) {

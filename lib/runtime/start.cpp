@@ -12,11 +12,15 @@
 #include "lib/guestcomm/agent_client.hpp"
 #include "lib/runtime/hooks.hpp"
 #include "lib/runtime/runtime.hpp"
+#include "lib/runtime/vm_process.hpp"
 
 namespace husk::runtime {
 namespace {
 
 using namespace std::chrono_literals;
+
+constexpr auto start_patience = 60s;  ///< reading a large program over virtio-fs takes its time
+constexpr auto shim_patience = 10s;
 
 void check_startable(const ContainerRecord& record) {
   const std::string status = record.status();
@@ -49,6 +53,18 @@ bool has_interfaces(pid_t pid) {
          WEXITSTATUS(status) == 1;
 }
 
+/// A guest that does not answer may still execute the command later, and the state could not tell:
+/// then the container ends.
+void start_in_guest(const ContainerRecord& record) {
+  try {
+    guestcomm::AgentClient(record.vm->guest, start_patience).start_container(record.id);
+  } catch (const Error& e) {
+    if (e.code() != Errc::timed_out && e.code() != Errc::peer_lost) throw;
+    kill_process(*record.shim, shim_patience);
+    throw e.within("the guest did not start the container, which was ended");
+  }
+}
+
 }  // namespace
 
 void Runtime::start(const std::string& id) {
@@ -60,8 +76,7 @@ void Runtime::start(const std::string& id) {
     log(LogLevel::warning,
         "container " + id + ": its network is not carried into the VM yet, it has loopback only");
   }
-  guestcomm::AgentClient agent(record.vm->guest, 10s);
-  agent.start_container(id);
+  start_in_guest(record);
   record.started = true;
   store_.save(record);
   oci::State state = record.to_state();

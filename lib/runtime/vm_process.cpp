@@ -5,7 +5,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <csignal>
+
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -33,6 +37,19 @@ UniqueFd open_process(const ProcessIdentity& process) {
 bool wait_for_end(const ProcessIdentity& process, std::chrono::milliseconds patience) {
   const UniqueFd fd = open_process(process);
   return !fd || wait_on(fd.get(), patience);
+}
+
+std::optional<ProcessIdentity> find_vm_process(const std::string& name) try {
+  const std::string text = read_file("/run/libvirt/qemu/" + name + ".pid", 64);
+  pid_t pid = 0;
+  std::from_chars(text.data(), text.data() + text.size(), pid);
+  const auto process = identify_process(pid);
+  // The file may be older than the process that has the pid now.
+  const std::string arguments = read_file("/proc/" + std::to_string(pid) + "/cmdline", 65536);
+  if (arguments.find("guest=" + name + ",") == std::string::npos) return std::nullopt;
+  return process;
+} catch (const Error&) {
+  return std::nullopt;
 }
 
 bool kill_process(const ProcessIdentity& process, std::chrono::milliseconds patience) {

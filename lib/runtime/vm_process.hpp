@@ -3,6 +3,8 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "lib/base/process.hpp"
@@ -15,6 +17,9 @@ UniqueFd open_process(const ProcessIdentity& process);
 
 /// False if it still runs after `patience`.
 bool wait_for_end(const ProcessIdentity& process, std::chrono::milliseconds patience);
+
+/// The QEMU that libvirt started under that name, by libvirt's pid file; empty if there is none.
+std::optional<ProcessIdentity> find_vm_process(const std::string& name);
 
 /// SIGKILL. False if it still runs after `patience`.
 bool kill_process(const ProcessIdentity& process, std::chrono::milliseconds patience);

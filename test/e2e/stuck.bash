@@ -76,6 +76,46 @@ guest_outlives_shim() {
   expect_ok husk delete robbed
 }
 
+# Others on the machine may use the daemon: it stands still as short as possible.
+stopped_libvirtd() {
+  local daemon
+  daemon=$(pgrep -x 'libvirtd|virtqemud' | head -1)
+  begin cut sleep 1000
+  local qemu helpers pid
+  qemu=$(qemu_of cut) helpers=$(virtiofsd_of cut)
+  kill -STOP "$daemon"
+  trap 'kill -CONT $daemon' EXIT
+  expect_within 30 --log "$work/cut.log" delete --force cut
+  is_gone "$qemu" || fail "QEMU is still there"
+  for pid in $helpers; do is_gone "$pid" || fail "virtiofsd is still there"; done
+  expect_contains "libvirt did not answer within 10 s" "$(cat "$work/cut.log")" "the log"
+  expect_failure 1 "container does not exist" husk state cut
+  make_bundle "$work/uncut" true
+  expect_failure 1 "libvirt did not answer within 120 s" timeout 180 "$HUSK" --root "$work/root" create --bundle "$work/uncut" uncut
+  expect_failure 1 "container does not exist" husk state uncut
+  kill -CONT "$daemon"
+  trap - EXIT
+  eventually 20 eval '! ls /run/libvirt/qemu/husk-*cut*.xml'
+}
+
+# The guest is up long before the host comes; it used to power off after 60 s.
+long_hook() {
+  make_bundle "$work/hooked" true
+  edit_config "$work/hooked" '.hooks.prestart = [{"path": "/bin/sleep", "args": ["sleep", "75"]}]'
+  expect_ok husk run --bundle "$work/hooked" hooked
+}
+
+# A guest that does not answer to start: the state must not say "created" of what may run later.
+stuck_start() {
+  make_bundle "$work/late" sleep 1000
+  husk create --bundle "$work/late" late >"$work/late.out" 2>&1 </dev/null || fail "create late"
+  kill -STOP "$(qemu_of late)"
+  expect_failure 1 "the guest did not start the container, which was ended" \
+    timeout 150 "$HUSK" --root "$work/root" start late
+  expect_equal stopped "$(husk state late | jq -r .status)" "state"
+  expect_ok husk delete late
+}
+
 signal_zero() {
   begin asked sleep 1000
   expect_ok husk kill asked 0
@@ -101,5 +141,8 @@ if is_husk; then
   it "kill -9 of a container whose virtiofsd stands still" stopped_virtiofsd 120
   it "kill -9 of a container whose output nobody reads" stalled_reader 120
   it "a VM that does not power off ends after its shim" guest_outlives_shim 120
+  it "delete and create with a libvirtd that stands still" stopped_libvirtd 330
+  it "a prestart hook longer than a minute" long_hook 180
+  it "start of a guest that stands still" stuck_start 240
   it "signal 0 asks whether the container is there" signal_zero
 fi

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// SIGINT, SIGTERM and SIGHUP as an error of whatever waits: what was made is undone on the way out.
+#pragma once
+
+#include <optional>
+
+namespace husk {
+
+/// While one exists, the waits of husk end with an error when such a signal comes: each
+/// polls cancellation_fd() with its own descriptors, and then calls throw_if_cancelled(). Once
+/// thrown, nothing is cancelled any more: undoing is not. One inside of another is without effect.
+class Cancellation {
+ public:
+  /// Blocks them, for the rest of the process; those that the caller ignores (nohup) stay ignored.
+  Cancellation();
+  Cancellation(const Cancellation&) = delete;
+  Cancellation& operator=(const Cancellation&) = delete;
+  ~Cancellation();
+
+ private:
+  bool outermost_;
+};
+
+/// Readable when a signal is there; -1, which poll(2) passes over, while nothing can be cancelled.
+int cancellation_fd() noexcept;
+
+/// Throws system with ECANCELED, "interrupted by signal N".
+void throw_if_cancelled();
+
+/// The signal that was thrown for.
+std::optional<int> cancelled_by() noexcept;
+
+}  // namespace husk

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// libvirt with a limit on every question: a client cannot give up waiting for a daemon that stands
+// still, but a child that asks for it can be killed.
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "lib/base/cancellation.hpp"
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+#include "lib/hypervisor/vm.hpp"
+
+namespace husk::hypervisor {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+using Clock = std::chrono::steady_clock;
+using Question = std::function<json(Hypervisor&)>;
+
+/// The first start after an update of QEMU: libvirt tries out what it can do, which took 52 s on a
+/// machine whose PID 1 was slow to reap.
+constexpr auto start_patience = 120s;
+constexpr auto destroy_patience = 10s;
+constexpr std::size_t max_answer_bytes = 65536;
+
+json write(const ProcessIdentity& process) { return {process.pid, process.start_time}; }
+ProcessIdentity read_process(const json& j) {
+  return {.pid = j.at(0).get<pid_t>(), .start_time = j.at(1).get<std::uint64_t>()};
+}
+
+json write(const StartedVm& vm) {
+  json helpers = json::array();
+  for (const ProcessIdentity& helper : vm.helpers) helpers.push_back(write(helper));
+  json j{{"name", vm.name}, {"process", write(vm.process)}, {"helpers", helpers}};
+  if (vm.cid) j["cid"] = *vm.cid;
+  return j;
+}
+StartedVm read_vm(const json& j) {
+  StartedVm vm{.name = j.at("name").get<std::string>(),
+               .process = read_process(j.at("process")),
+               .helpers = {},
+               .cid = {}};
+  for (const json& helper : j.at("helpers")) vm.helpers.push_back(read_process(helper));
+  if (j.contains("cid")) vm.cid = j["cid"].get<std::uint32_t>();
+  return vm;
+}
+
+/// The child, which has the parent's descriptors but ends with it.
+[[noreturn]] void answer(int pipe, pid_t parent, const HypervisorOptions& options,
+                         const Question& question) noexcept {
+  try {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (::getppid() != parent) ::_exit(1);
+    json result;
+    try {
+      result["result"] = question(*connect_libvirt(options));
+    } catch (const Error& e) {
+      result = {{"code", static_cast<int>(e.code())}, {"what", e.what()}};
+    }
+    write_all(pipe, result.dump(-1, ' ', false, json::error_handler_t::replace));
+  } catch (const std::exception&) {
+    ::_exit(1);  // no answer is one, too
+  }
+  ::_exit(0);
+}
+
+/// A child that asks libvirt; killed and reaped when it goes.
+class Asker {
+ public:
+  Asker(const HypervisorOptions& options, const Question& question) {
+    std::array<int, 2> ends{};
+    check_sys(::pipe2(ends.data(), O_CLOEXEC), "pipe");
+    answer_.reset(ends[0]);
+    const UniqueFd write_end(ends[1]);
+    const pid_t self = ::getpid();
+    pid_ = check_sys(::fork(), "fork");
+    if (pid_ == 0) answer(write_end.get(), self, options, question);
+  }
+  Asker(const Asker&) = delete;
+  Asker& operator=(const Asker&) = delete;
+  ~Asker() {
+    ::kill(pid_, SIGKILL);
+    while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+
+  /// The answer's text; throws timed_out, and when cancelled.
+  std::string await(std::chrono::milliseconds patience) const {
+    const auto deadline = Clock::now() + patience;
+    std::string text;
+    for (;;) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+      if (left.count() <= 0)
+        throw Error(Errc::timed_out, "libvirt did not answer within " +
+                                         std::to_string(patience.count() / 1000) + " s");
+      std::array<pollfd, 2> polled{{{answer_.get(), POLLIN, 0}, {cancellation_fd(), POLLIN, 0}}};
+      ::poll(polled.data(), polled.size(), static_cast<int>(left.count()));
+      throw_if_cancelled();
+      if (polled[0].revents != 0 && !read_on(text)) return text;
+    }
+  }
+
+ private:
+  /// False at the end.
+  bool read_on(std::string& text) const {
+    std::array<char, 4096> buffer{};
+    const ssize_t n = ::read(answer_.get(), buffer.data(), buffer.size());
+    if (n <= 0 || text.size() > max_answer_bytes) return n < 0 && errno == EINTR;
+    text.append(buffer.data(), static_cast<std::size_t>(n));
+    return true;
+  }
+  pid_t pid_ = -1;
+  UniqueFd answer_;
+};
+
+class BoundedLibvirt : public Hypervisor {
+ public:
+  explicit BoundedLibvirt(HypervisorOptions options) : options_(std::move(options)) {}
+
+  StartedVm start(const VmConfig& config) override {
+    return read_vm(
+        ask(start_patience, [&](Hypervisor& libvirt) { return write(libvirt.start(config)); }));
+  }
+  void destroy(const std::string& name) override {
+    step("end VM " + name, [&] {
+      ask(destroy_patience, [&](Hypervisor& libvirt) {
+        libvirt.destroy(name);
+        return json();
+      });
+    });
+  }
+  bool exists(const std::string& name) override {
+    return ask(destroy_patience, [&](Hypervisor& libvirt) { return json(libvirt.exists(name)); })
+        .get<bool>();
+  }
+
+ private:
+  json ask(std::chrono::milliseconds patience, const Question& question) const {
+    const Asker asker(options_, question);
+    const json answered = json::parse(asker.await(patience), nullptr, false);
+    if (answered.contains("result")) return answered["result"];
+    if (answered.contains("what"))
+      throw Error(static_cast<Errc>(answered.at("code").get<int>()),
+                  answered["what"].get<std::string>());
+    throw Error(Errc::internal, "the process that asks libvirt ended without an answer");
+  }
+  HypervisorOptions options_;
+};
+
+}  // namespace
+
+std::unique_ptr<Hypervisor> bounded_libvirt(const HypervisorOptions& options) {
+  return std::make_unique<BoundedLibvirt>(options);
+}
+
+}  // namespace husk::hypervisor
