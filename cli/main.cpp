@@ -12,6 +12,7 @@
 
 #include "cli/options.hpp"
 #include "cli/report.hpp"
+#include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
 
@@ -94,5 +95,6 @@ int main(int argc, char** argv) {
   } catch (const std::exception& e) {
     cli::report_error(options, describe(app, e.what()));
   }
-  return 1;
+  const std::optional<int> signal = cancelled_by();
+  return signal ? 128 + *signal : 1;
 }

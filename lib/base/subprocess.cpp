@@ -21,6 +21,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/unique_fd.hpp"
@@ -101,9 +102,11 @@ bool read_until_exit(pid_t pid, int output_fd, Clock::time_point deadline, std::
       static_cast<int>(check_sys(::syscall(SYS_pidfd_open, pid, 0), "pidfd_open"))};
   bool running = true, open = true;
   while (running || open) {
-    std::array<pollfd, 2> polled{
-        {{running ? pidfd.get() : -1, POLLIN, 0}, {open ? output_fd : -1, POLLIN, 0}}};
+    std::array<pollfd, 3> polled{{{running ? pidfd.get() : -1, POLLIN, 0},
+                                  {open ? output_fd : -1, POLLIN, 0},
+                                  {cancellation_fd(), POLLIN, 0}}};
     const int ready = ::poll(polled.data(), polled.size(), milliseconds_until(deadline));
+    throw_if_cancelled();
     if (ready == 0) return !running;
     if (ready < 0) continue;
     if (polled[1].revents != 0) open = read_some(output_fd, output);
@@ -126,6 +129,12 @@ void reset_child() {
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+void end_group(bp::child& child) {
+  ::kill(-child.id(), SIGKILL);
+  std::error_code ignored;
+  child.wait(ignored);
 }
 
 }  // namespace
@@ -151,7 +160,13 @@ SubprocessResult run_subprocess(const Subprocess& subprocess) {
   SubprocessResult result;
   const auto deadline =
       subprocess.timeout ? Clock::now() + *subprocess.timeout : Clock::time_point::max();
-  const bool in_time = read_until_exit(child.id(), output.read_end.get(), deadline, result.output);
+  bool in_time = false;
+  try {
+    in_time = read_until_exit(child.id(), output.read_end.get(), deadline, result.output);
+  } catch (...) {
+    end_group(child);
+    throw;
+  }
   if (!in_time) ::kill(-child.id(), SIGKILL);
   child.wait(error);
   if (!in_time) throw Error(Errc::timed_out, subprocess.program + " did not end in time");

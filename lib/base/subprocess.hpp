@@ -27,7 +27,7 @@ struct SubprocessResult {
 
 /// Runs it with no descriptor of ours but its three streams. Returns when it exited and (or, for
 /// programs that leave daemons behind which hold the pipe, at most 100 ms after). Throws system
-/// when it cannot be started, timed_out.
+/// when it cannot be started, timed_out, and when cancelled.
 SubprocessResult run_subprocess(const Subprocess& subprocess);
 
 }  // namespace husk

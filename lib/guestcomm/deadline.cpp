@@ -8,6 +8,7 @@
 #include <array>
 #include <climits>
 
+#include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
 
 namespace husk::guestcomm {
@@ -20,8 +21,10 @@ int Deadline::poll_timeout() const {
 
 Readiness await(int fd, short events, int gone_fd, const Deadline& deadline) {
   for (;;) {
-    std::array<pollfd, 2> polled{{{fd, events, 0}, {gone_fd, POLLIN, 0}}};
+    std::array<pollfd, 3> polled{
+        {{fd, events, 0}, {gone_fd, POLLIN, 0}, {cancellation_fd(), POLLIN, 0}}};
     const int count = ::poll(polled.data(), polled.size(), deadline.poll_timeout());
+    throw_if_cancelled();
     if (count < 0 && errno != EINTR) throw_errno("wait for a socket");
     // The socket first: what the peer said before its end still counts.
     if (count > 0) return polled[0].revents != 0 ? Readiness::ready : Readiness::gone;

@@ -26,7 +26,7 @@ class Deadline {
 enum class Readiness { ready, gone, timed_out };
 
 /// Waits until `fd` has one of `events` (or an error or hang-up, which the next call on it shows);
-/// gone as soon as `gone_fd` (a pidfd, -1 for none) is readable.
+/// throws when cancelled; gone as soon as `gone_fd` (a pidfd, -1 for none) is readable.
 Readiness await(int fd, short events, int gone_fd, const Deadline& deadline);
 
 /// Reads one line byte by byte, so that nothing behind it is taken, and returns it without its end.

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <string>
 
+#include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
 #include "lib/guestcomm/deadline.hpp"
 #include "lib/guestcomm/vm_keeper_process.hpp"
@@ -83,6 +84,7 @@ void VmKeeper::start(const std::optional<VhostDeviceSetup>& device) {
 void VmKeeper::await_sockets() {
   const Deadline deadline(start_patience);
   while (!is_own_socket(device_socket()) || !is_own_socket(host_socket())) {
+    throw_if_cancelled();
     if (keeper_ended(keeper_.get(), look_again_ms))
       throw Error(Errc::system, "vhost-device-vsock ended before its sockets were there in " +
                                     directory_->string());

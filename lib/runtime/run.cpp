@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <optional>
 
+#include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
 #include "lib/runtime/runtime.hpp"
@@ -37,15 +39,18 @@ UniqueFd collect_signals() {
 }  // namespace
 
 int Runtime::run(const CreateRequest& request, bool keep) {
+  std::optional<Cancellation> cancellation(std::in_place);
   const CreatedContainer container = create(request);
   try {
     const UniqueFd signals = request.foreground ? collect_signals() : UniqueFd{};
     start(request.id);
+    cancellation.reset();  // from here on, signals are the container's
     if (!request.foreground) return 0;
     const int status = wait_for_shim(container.shim_pid, signals.get());
     if (!keep) remove(request.id, true);
     return status;
   } catch (...) {
+    cancellation.reset();
     try {
       remove(request.id, true);
     } catch (const std::exception& e) {

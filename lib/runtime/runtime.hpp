@@ -34,7 +34,9 @@ class Runtime {
   Runtime(std::filesystem::path root, Config config, InstallPaths paths)
       : store_(std::move(root)), config_(std::move(config)), paths_(std::move(paths)) {}
 
-  /// Up to the moment before the container's process is executed. The process must have one thread.
+  /// Up to the moment before the container's process is executed. SIGINT, SIGTERM and SIGHUP undo
+  /// it (see base/cancellation.hpp), in run as well until the container has started. The process
+  /// must have one thread.
   CreatedContainer create(const CreateRequest& request);
   void start(const std::string& id);
   /// Throws wrong_state "container not running" for a stopped one.

@@ -6,6 +6,7 @@
 #include <linux/magic.h>
 #include <linux/sched.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -16,10 +17,12 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <csignal>
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/guestcomm/deadline.hpp"
 #include "lib/guestcomm/shim_handoff.hpp"
 #include "lib/runtime/host_root.hpp"
 
@@ -30,6 +33,8 @@ namespace {
 constexpr int error_fd = 4;
 constexpr int program_fd = 5;
 constexpr int go_fd = 6;
+
+constexpr std::chrono::seconds handoff_patience{30};
 
 void join_namespace(const std::filesystem::path& path, int type, const char* name) {
   const std::string what = std::string(name) + " namespace " + path.string();
@@ -105,6 +110,13 @@ void enter_namespaces(const HostNamespaces& plan, const oci::Spec& spec) {
   ::_exit(255);
 }
 
+/// The agent has to answer the shim before the shim answers: for ever, if the guest stands still.
+void await_answer(int socket) {
+  if (guestcomm::await(socket, POLLIN, -1, guestcomm::Deadline(handoff_patience)) !=
+      guestcomm::Readiness::ready)
+    throw Error(Errc::timed_out, "the shim did not take over the container in time");
+}
+
 pid_t clone_process(const HostNamespaces& plan) {
   clone_args arguments{};
   arguments.exit_signal = SIGCHLD;
@@ -174,6 +186,7 @@ void ShimProcess::hand_over(int control, const UniqueFd& in, const UniqueFd& out
                            .has_stdout = bool(out),
                            .has_stderr = bool(err)},
                           descriptors);
+  await_answer(handoff_.get());
   std::array<char, 1024> answer{};
   const ssize_t n = ::recv(handoff_.get(), answer.data(), answer.size() - 1, 0);
   if (n <= 0) throw Error(Errc::peer_lost, "the shim ended during the hand-over");

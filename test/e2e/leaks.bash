@@ -62,6 +62,37 @@ killed_create() {
   expect_ok husk delete --force half
 }
 
+# Ctrl-C and the like at several moments of create, and of run before its container started.
+interrupted() {
+  local command signal delay status before
+  before=$(vms)
+  make_bundle "$work/cut" sleep 1000
+  # Longer than the last moment, so that it always comes before the end.
+  edit_config "$work/cut" '.hooks.prestart = [{"path": "/bin/sleep", "args": ["sleep", "3"]}]'
+  for command in create run; do
+    for signal in INT TERM; do
+      for delay in 0.05 0.3 1 2; do
+        # bash lets its background jobs ignore SIGINT.
+        env --default-signal=INT timeout --foreground 60 "$HUSK" --root "$work/root" "$command" --bundle "$work/cut" cut \
+          >"$work/cut.out" 2>&1 </dev/null &
+        local job=$! husk= start=$SECONDS
+        sleep "$delay"
+        husk=$(pgrep -x husk -P "$job")
+        kill "-$signal" "$husk" || fail "$command ended before $delay s: $(cat "$work/cut.out")"
+        wait "$job"
+        status=$?
+        # At 0.05 s it may not have come to its signals yet, and is ended by them: nothing was made then.
+        [[ $status == $((128 + $(kill -l "$signal"))) ]] || fail "$command, $signal at $delay s: exit status $status"
+        ((SECONDS - start <= 20)) || fail "$command, $signal at $delay s: took $((SECONDS - start)) s"
+        [[ ! -e $work/root/cut ]] || fail "$command, $signal at $delay s: the state is left"
+        [[ $(vms) == "$before" ]] || fail "$command, $signal at $delay s: a VM is left"
+      done
+    done
+  done
+  edit_config "$work/cut" 'del(.hooks) | .process.args = ["true"]'
+  expect_ok husk run --bundle "$work/cut" cut
+}
+
 delete_twice_at_once() {
   begin twice sleep 1000
   husk delete --force twice >/dev/null 2>&1 &
@@ -95,6 +126,7 @@ if is_husk; then
   it "a VM that is killed" killed_vm 120
   it "a shim that is killed" killed_shim
   it "a create that is killed half-way" killed_create 180
+  it "create and run that are interrupted" interrupted 300
   it "two deletes at once" delete_twice_at_once 120
   it "the same id again and again" reused_id 120
 fi

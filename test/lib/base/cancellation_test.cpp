@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/base/cancellation.hpp"
+
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <csignal>
+#include <functional>
+
+#include "lib/base/error.hpp"
+
+using namespace husk;
+
+namespace {
+
+/// In a child, since signals stay blocked. Its exit status; 128 + signal if one ended it.
+int status_of(const std::function<int()>& body) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::signal(signal, SIG_DFL);  // not Catch's
+    ::_exit(body());
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+bool is_pending() {
+  pollfd polled{cancellation_fd(), POLLIN, 0};
+  return ::poll(&polled, 1, 0) == 1;
+}
+
+bool is_thrown() {
+  try {
+    throw_if_cancelled();
+  } catch (const Error& e) {
+    return e.sys_errno() == ECANCELED;
+  }
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("cancellation: a signal is thrown, once", "[base]") {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    CAPTURE(signal);
+    CHECK(status_of([&] {
+            const Cancellation cancellation;
+            if (is_pending() || is_thrown() || cancelled_by()) return 1;
+            ::raise(signal);
+            if (!is_pending() || !is_thrown()) return 2;
+            ::raise(signal);  // must not disturb the undoing
+            if (is_pending() || is_thrown()) return 3;
+            return cancelled_by() == signal ? 0 : 4;
+          }) == 0);
+  }
+}
+
+TEST_CASE("cancellation: what the caller ignores stays ignored", "[base]") {
+  CHECK(status_of([] {
+          ::signal(SIGHUP, SIG_IGN);
+          const Cancellation cancellation;
+          ::raise(SIGHUP);
+          return is_pending() ? 1 : 0;
+        }) == 0);
+}
+
+TEST_CASE("cancellation: without one, signals are what they were", "[base]") {
+  CHECK(cancellation_fd() == -1);
+  CHECK_FALSE(is_thrown());
+  CHECK(status_of([] {
+          ::raise(SIGTERM);
+          return 0;
+        }) == 128 + SIGTERM);
+}
+
+TEST_CASE("cancellation: the outermost one decides when it ends", "[base]") {
+  CHECK(status_of([] {
+          const Cancellation outer;
+          { const Cancellation inner; }
+          ::raise(SIGTERM);
+          return is_thrown() ? 0 : 1;
+        }) == 0);
+}
