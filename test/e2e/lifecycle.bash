@@ -278,7 +278,7 @@ it "run in the foreground passes streams and status" foreground 180
 it "run --detach returns with the container running" detached
 it "list prints a table, ids, JSON, and skips broken entries" listing
 it "a missing command fails in create, in stderr and in --log" missing_command
-is_husk && it "a log that cannot be written changes nothing" unwritable_log
+is_husk && it "a log that cannot be written changes nothing" unwritable_log 240
 it "killing the shim ends the container" killed_shim
 it "a signal sent to the pid reaches the container" forwarded_by_shim
 it "closed standard streams" closed_streams
