@@ -7,11 +7,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <csignal>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
@@ -26,9 +28,14 @@ using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 using Question = std::function<json(Hypervisor&)>;
 
-/// The first start after an update of QEMU: libvirt tries out what it can do, which took 52 s on a
-/// machine whose PID 1 was slow to reap.
-constexpr auto start_patience = 120s;
+/// The child's first word; JSON takes no notice of it.
+constexpr std::string_view connected = "\n";
+
+/// To connect; a daemon may have to be started first.
+constexpr auto connect_patience = 60s;
+/// A daemon that answered is alive, and may be slow: where it finds a /dev/kvm that it cannot use,
+/// it tries out QEMU anew for each start, one after the other, which took up to 52 s for each.
+constexpr auto start_patience = 300s;
 constexpr auto destroy_patience = 10s;
 constexpr std::size_t max_answer_bytes = 65536;
 
@@ -62,7 +69,9 @@ StartedVm read_vm(const json& j) {
     if (::getppid() != parent) ::_exit(1);
     json result;
     try {
-      result["result"] = question(*connect_libvirt(options));
+      const auto libvirt = connect_libvirt(options);
+      write_all(pipe, connected);
+      result["result"] = question(*libvirt);
     } catch (const Error& e) {
       result = {{"code", static_cast<int>(e.code())}, {"what", e.what()}};
     }
@@ -94,22 +103,29 @@ class Asker {
   }
 
   /// The answer's text; throws timed_out, and when cancelled.
-  std::string await(std::chrono::milliseconds patience) const {
-    const auto deadline = Clock::now() + patience;
+  std::string await(std::chrono::seconds patience) const {
     std::string text;
-    for (;;) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
-      if (left.count() <= 0)
-        throw Error(Errc::timed_out, "libvirt did not answer within " +
-                                         std::to_string(patience.count() / 1000) + " s");
-      std::array<pollfd, 2> polled{{{answer_.get(), POLLIN, 0}, {cancellation_fd(), POLLIN, 0}}};
-      ::poll(polled.data(), polled.size(), static_cast<int>(left.count()));
-      throw_if_cancelled();
-      if (polled[0].revents != 0 && !read_on(text)) return text;
-    }
+    if (await_more(text, std::min<std::chrono::seconds>(connect_patience, patience)))
+      while (await_more(text, patience)) continue;
+    return text;
   }
 
  private:
+  /// False at the end.
+  bool await_more(std::string& text, std::chrono::seconds patience) const {
+    const auto deadline = Clock::now() + patience;
+    for (;;) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+      if (left.count() <= 0)
+        throw Error(Errc::timed_out,
+                    "libvirt did not answer within " + std::to_string(patience.count()) + " s");
+      std::array<pollfd, 2> polled{{{answer_.get(), POLLIN, 0}, {cancellation_fd(), POLLIN, 0}}};
+      ::poll(polled.data(), polled.size(), static_cast<int>(left.count()));
+      throw_if_cancelled();
+      if (polled[0].revents != 0) return read_on(text);
+    }
+  }
+
   /// False at the end.
   bool read_on(std::string& text) const {
     std::array<char, 4096> buffer{};
@@ -144,7 +160,7 @@ class BoundedLibvirt : public Hypervisor {
   }
 
  private:
-  json ask(std::chrono::milliseconds patience, const Question& question) const {
+  json ask(std::chrono::seconds patience, const Question& question) const {
     const Asker asker(options_, question);
     const json answered = json::parse(asker.await(patience), nullptr, false);
     if (answered.contains("result")) return answered["result"];

@@ -72,8 +72,8 @@ struct HypervisorOptions {
 std::unique_ptr<Hypervisor> connect_libvirt(const HypervisorOptions& options);
 
 /// The same, but each question connects and is asked by a child of this process, so that libvirt is
-/// not loaded here, and has a limit: 120 s for a start, 10 s for the others. Throws timed_out
-/// "libvirt did not answer within ...", and when cancelled.
+/// not loaded here, and has a limit: 60 s to connect and 300 s to start, 10 s for the others.
+/// Throws timed_out "libvirt did not answer within ...", and when cancelled.
 std::unique_ptr<Hypervisor> bounded_libvirt(const HypervisorOptions& options);
 
 /// Removes the logs that libvirt keeps for ever of the ended VM `name`. Needs no libvirt.

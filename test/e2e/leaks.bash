@@ -125,8 +125,8 @@ if is_husk; then
   at_end delete_all
   it "a VM that is killed" killed_vm 120
   it "a shim that is killed" killed_shim
-  it "a create that is killed half-way" killed_create 180
-  it "create and run that are interrupted" interrupted 400
+  it "a create that is killed half-way" killed_create 400
+  it "create and run that are interrupted" interrupted 500
   it "two deletes at once" delete_twice_at_once 120
   it "the same id again and again" reused_id 120
 fi

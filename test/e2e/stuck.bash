@@ -91,7 +91,7 @@ stopped_libvirtd() {
   expect_contains "libvirt did not answer within 10 s" "$(cat "$work/cut.log")" "the log"
   expect_failure 1 "container does not exist" husk state cut
   make_bundle "$work/uncut" true
-  expect_failure 1 "libvirt did not answer within 120 s" timeout 180 "$HUSK" --root "$work/root" create --bundle "$work/uncut" uncut
+  expect_failure 1 "libvirt did not answer within 60 s" timeout 120 "$HUSK" --root "$work/root" create --bundle "$work/uncut" uncut
   expect_failure 1 "container does not exist" husk state uncut
   kill -CONT "$daemon"
   trap - EXIT
@@ -141,7 +141,7 @@ if is_husk; then
   it "kill -9 of a container whose virtiofsd stands still" stopped_virtiofsd 120
   it "kill -9 of a container whose output nobody reads" stalled_reader 120
   it "a VM that does not power off ends after its shim" guest_outlives_shim 120
-  it "delete and create with a libvirtd that stands still" stopped_libvirtd 330
+  it "delete and create with a libvirtd that stands still" stopped_libvirtd 300
   it "a prestart hook longer than a minute" long_hook 180
   it "start of a guest that stands still" stuck_start 240
   it "signal 0 asks whether the container is there" signal_zero
