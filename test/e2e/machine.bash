@@ -39,6 +39,16 @@ container_cgroups() {
 
 libvirt_listens() { [[ -S /run/libvirt/libvirt-sock ]] && timeout $((10 * time_factor)) virsh -q -c qemu:///system version >/dev/null 2>&1; }
 
+# Where /dev/kvm is there but cannot be used, libvirt tries it out anew for each VM: most of a minute. husk keeps
+# the daemon that it starts itself from it in the same way (lib/hypervisor/daemon_cgroup.cpp).
+keep_from_useless_kvm() {
+  local cgroup=/sys/fs/cgroup/devices/husk-libvirt
+  ! grep -qwE 'vmx|svm' /proc/cpuinfo && [[ -c /dev/kvm && -w /sys/fs/cgroup/devices/devices.deny ]] || return 0
+  mkdir -p "$cgroup"
+  echo 'c 10:232 rw' >"$cgroup/devices.deny"
+  echo "$BASHPID" >"$cgroup/cgroup.procs"
+}
+
 # libvirt as a host has it: running. (One started on demand by husk inside of podman would be waited for by
 # conmon, which waits for all that descends from it.)
 start_libvirt() {
@@ -50,7 +60,10 @@ start_libvirt() {
   fi
   local daemon
   for daemon in virtlogd libvirtd; do
-    setsid "/usr/sbin/$daemon" >"$work/$daemon.log" 2>&1 </dev/null &
+    (
+      keep_from_useless_kvm
+      exec setsid "/usr/sbin/$daemon"
+    ) >"$work/$daemon.log" 2>&1 </dev/null &
     at_end "kill $! ; wait_gone $!"
     disown
   done
