@@ -49,7 +49,8 @@ class Agent {
                           [this](UniqueFd socket) { control_.adopt(std::move(socket)); }),
         stream_listener_(loop_, guestcomm::stream_port, options.privileged_ports,
                          [this](UniqueFd socket) { streams_.adopt(std::move(socket)); }) {
-    loop_.watch(signals_.get(), EPOLLIN, [this](std::uint32_t) { handle_child_signal(); });
+    signal_watch_ =
+        loop_.watch(signals_.get(), EPOLLIN, [this](std::uint32_t) { handle_child_signal(); });
     loop_.after(first_host_patience, [this] { finished_ |= !control_.was_greeted(); });
   }
 
@@ -72,6 +73,7 @@ class Agent {
 
   EventLoop loop_;
   UniqueFd signals_;
+  EventLoop::Watch signal_watch_;
   bool finished_ = false;
   ContainerTable containers_;
   PendingStreams streams_;

@@ -84,7 +84,7 @@ Container::Container(EventLoop& loop, ContainerSetup setup, Reply created,
   orders_ = std::move(pipes.orders.write_end);
   report_ = std::move(pipes.report.read_end);
   check_sys(::fcntl(report_.get(), F_SETFL, O_NONBLOCK), "fcntl");
-  loop_.watch(report_.get(), EPOLLIN, [this](std::uint32_t) { handle_report(); });
+  report_watch_ = loop_.watch(report_.get(), EPOLLIN, [this](std::uint32_t) { handle_report(); });
   apply_id_mappings(pid_, setup.spec);
   if (setup.spec.process->oom_score_adj) {
     apply_oom_score_adj(pid_, *setup.spec.process->oom_score_adj);
@@ -94,7 +94,6 @@ Container::Container(EventLoop& loop, ContainerSetup setup, Reply created,
 }
 
 Container::~Container() {
-  if (report_) loop_.forget(report_.get());
   if (retry_) loop_.cancel(*retry_);
 }
 
@@ -148,7 +147,7 @@ void Container::read_report() {
     } else if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
       return;
     } else {
-      loop_.forget(report_.get());
+      report_watch_.reset();
       report_.reset();
     }
   }

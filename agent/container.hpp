@@ -78,6 +78,7 @@ class Container {
   pid_t pid_ = -1;
   int status_ = 0;
   UniqueFd pidfd_, orders_, report_;
+  EventLoop::Watch report_watch_;
   std::string report_bytes_;
   std::optional<Error> error_;
   Reply created_, started_;

@@ -15,10 +15,7 @@ using guestcomm::Request;
 using nlohmann::json;
 
 ControlServer::~ControlServer() {
-  for (const auto& [id, connection] : connections_) {
-    loop_.forget(connection.socket.get());
-    loop_.cancel(connection.hello_timer);
-  }
+  for (const auto& [id, connection] : connections_) loop_.cancel(connection.hello_timer);
 }
 
 std::size_t ControlServer::greeted_connections() const {
@@ -44,10 +41,10 @@ void ControlServer::adopt(UniqueFd socket) {
 }
 
 void ControlServer::watch(ConnectionId id) {
-  const Connection& connection = connections_.at(id);
+  Connection& connection = connections_.at(id);
   const std::uint32_t events = EPOLLIN | (connection.unsent.empty() ? 0u : std::uint32_t{EPOLLOUT});
-  loop_.watch(connection.socket.get(), events,
-              [this, id](std::uint32_t ready) { handle_ready(id, ready); });
+  connection.watch = loop_.watch(connection.socket.get(), events,
+                                 [this, id](std::uint32_t ready) { handle_ready(id, ready); });
 }
 
 void ControlServer::handle_ready(ConnectionId id, std::uint32_t events) {
@@ -166,7 +163,6 @@ void ControlServer::close(ConnectionId id) {
   const auto found = connections_.find(id);
   if (found == connections_.end()) return;
   const bool greeted = found->second.greeted;
-  loop_.forget(found->second.socket.get());
   loop_.cancel(found->second.hello_timer);
   connections_.erase(found);
   if (greeted) handlers_.closed(id);

@@ -50,6 +50,7 @@ class ControlServer {
     std::string unsent;
     bool greeted = false;
     EventLoop::TimerId hello_timer;
+    EventLoop::Watch watch;
   };
 
   void handle_ready(ConnectionId id, std::uint32_t events);

@@ -13,17 +13,30 @@ using std::chrono::milliseconds;
 
 EventLoop::EventLoop() : epoll_(check_sys(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {}
 
-void EventLoop::watch(int fd, std::uint32_t events, OnReady on_ready) {
+void EventLoop::control(int operation, const Watched& watched) {
   struct epoll_event event {};
-  event.events = events;
-  event.data.fd = fd;
-  const int operation = watched_.contains(fd) ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-  check_sys(::epoll_ctl(epoll_.get(), operation, fd, &event), "epoll_ctl");
-  watched_[fd] = std::make_shared<OnReady>(std::move(on_ready));
+  event.events = watched.events;
+  event.data.fd = watched.fd;
+  check_sys(::epoll_ctl(epoll_.get(), operation, watched.fd, &event), "epoll_ctl");
 }
 
-void EventLoop::forget(int fd) noexcept {
-  if (watched_.erase(fd) != 0) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+EventLoop::Watch EventLoop::watch(int fd, std::uint32_t events, OnReady on_ready) {
+  auto watched = std::make_shared<Watched>(Watched{fd, events, std::move(on_ready)});
+  control(watched_.contains(fd) ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, *watched);
+  watched_[fd] = watched;
+  return {*this, std::move(watched)};
+}
+
+/// False for one that was replaced: what is watched under its number now is another's.
+bool EventLoop::is_current(const WatchedPtr& watched) const {
+  const auto found = watched_.find(watched->fd);
+  return found != watched_.end() && found->second == watched;
+}
+
+void EventLoop::forget(const WatchedPtr& watched) noexcept {
+  if (!is_current(watched)) return;
+  watched_.erase(watched->fd);
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, watched->fd, nullptr);
 }
 
 EventLoop::TimerId EventLoop::after(milliseconds delay, std::function<void()> on_timeout) {
@@ -50,14 +63,15 @@ void EventLoop::run_once(milliseconds patience) {
   // this is fair.
   const int count = ::epoll_wait(epoll_.get(), &event, 1, wait_milliseconds(patience));
   if (count < 0 && errno != EINTR) throw_errno("epoll_wait");
-  if (count == 1) {
-    const auto found = watched_.find(event.data.fd);
-    if (found != watched_.end()) {
-      const std::shared_ptr<OnReady> on_ready = found->second;  // it may forget itself
-      (*on_ready)(event.events);
-    }
-  }
+  if (count == 1) handle_event(event.data.fd, event.events);
   run_timers();
+}
+
+void EventLoop::handle_event(int fd, std::uint32_t events) {
+  const auto found = watched_.find(fd);
+  if (found == watched_.end()) return;
+  const WatchedPtr watched = found->second;  // it may forget itself
+  watched->on_ready(events);
 }
 
 void EventLoop::run_timers() {

@@ -19,12 +19,16 @@ class EventLoop {
   using OnReady = std::function<void(std::uint32_t events)>;
   using TimerId = std::pair<Clock::time_point, std::uint64_t>;
 
+  /// Being watched: ends with its owner. Declared after the UniqueFd it watches, so that it ends
+  /// before the descriptor is closed: a child's copy would keep the kernel's entry alive.
+  class Watch;
+
   EventLoop();
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
   /// Calls `on_ready` while `fd` shows any of `events` (EPOLLIN, ...; errors and hang-ups always).
-  /// The descriptor stays the caller's, who calls forget() before closing it. Watching it again
-  /// replaces what was there.
-  void watch(int fd, std::uint32_t events, OnReady on_ready);
-  void forget(int fd) noexcept;
+  /// The descriptor stays the caller's. Watching it again replaces what was there.
+  [[nodiscard]] Watch watch(int fd, std::uint32_t events, OnReady on_ready);
 
   /// Calls `on_timeout` once. Cancelling a timer that has fired is fine.
   TimerId after(std::chrono::milliseconds delay, std::function<void()> on_timeout);
@@ -35,13 +39,49 @@ class EventLoop {
   void run_once(std::chrono::milliseconds patience = std::chrono::milliseconds{-1});
 
  private:
+  struct Watched {
+    int fd;
+    std::uint32_t events;
+    OnReady on_ready;
+  };
+  using WatchedPtr = std::shared_ptr<Watched>;
+
+  void control(int operation, const Watched& watched);
+  bool is_current(const WatchedPtr& watched) const;
+  void forget(const WatchedPtr& watched) noexcept;
+  void handle_event(int fd, std::uint32_t events);
   int wait_milliseconds(std::chrono::milliseconds patience) const;
   void run_timers();
 
   UniqueFd epoll_;
-  std::map<int, std::shared_ptr<OnReady>> watched_;
+  std::map<int, WatchedPtr> watched_;
   std::map<TimerId, std::function<void()>> timers_;
   std::uint64_t next_timer_ = 0;
+};
+
+class EventLoop::Watch {
+ public:
+  Watch() = default;
+  Watch(Watch&& other) noexcept
+      : loop_(other.loop_), watched_(std::exchange(other.watched_, nullptr)) {}
+  Watch& operator=(Watch&& other) noexcept {
+    std::swap(loop_, other.loop_);
+    std::swap(watched_, other.watched_);
+    other.reset();  // now, not when the other happens to end: its descriptor may be closed by then
+    return *this;
+  }
+  ~Watch() { reset(); }
+
+  void reset() noexcept {
+    if (watched_) loop_->forget(std::exchange(watched_, nullptr));
+  }
+
+ private:
+  friend class EventLoop;
+  Watch(EventLoop& loop, WatchedPtr watched) : loop_(&loop), watched_(std::move(watched)) {}
+
+  EventLoop* loop_ = nullptr;
+  WatchedPtr watched_;
 };
 
 }  // namespace husk::agent

@@ -40,7 +40,6 @@ PendingStreams::~PendingStreams() {
 void PendingStreams::drop(int fd) noexcept {
   const auto found = connections_.find(fd);
   if (found == connections_.end()) return;
-  loop_.forget(fd);
   loop_.cancel(found->second.expiry);
   connections_.erase(found);
 }
@@ -58,8 +57,10 @@ void PendingStreams::adopt(UniqueFd connection) {
   }
   const int fd = connection.get();
   const auto expiry = loop_.after(header_patience, [this, fd] { drop(fd); });
-  connections_[fd] = {std::move(connection), {}, {}, expiry};
-  loop_.watch(fd, EPOLLIN, [this, fd](std::uint32_t) { read_header(fd); });
+  Connection& waiting = connections_[fd];
+  waiting.socket = std::move(connection);
+  waiting.expiry = expiry;
+  waiting.watch = loop_.watch(fd, EPOLLIN, [this, fd](std::uint32_t) { read_header(fd); });
 }
 
 void PendingStreams::read_header(int fd) {
@@ -87,7 +88,7 @@ bool PendingStreams::accept_header(Connection& connection) {
       static_cast<ssize_t>(answer.size())) {
     return false;
   }
-  loop_.forget(connection.socket.get());  // data and end of file wait for the container
+  connection.watch.reset();  // data and end of file wait for the container
   connection.header.clear();
   connection.token = header->token;
   loop_.cancel(connection.expiry);

@@ -40,6 +40,7 @@ class PendingStreams {
     std::string header;  ///< as far as received
     std::string token;   ///< once the header is complete
     EventLoop::TimerId expiry;
+    EventLoop::Watch watch;  ///< until the header is complete
   };
   using Connections = std::map<int, Connection>;  ///< by descriptor
 

@@ -31,11 +31,9 @@ StreamCopy::StreamCopy(EventLoop& loop, UniqueFd from, UniqueFd to, std::functio
   wait_readable();
 }
 
-StreamCopy::~StreamCopy() { stop(); }
-
 void StreamCopy::stop() noexcept {
-  if (from_) loop_.forget(from_.get());
-  if (to_) loop_.forget(to_.get());
+  from_watch_.reset();
+  to_watch_.reset();
   from_.reset();
   to_.reset();
 }
@@ -53,15 +51,15 @@ void StreamCopy::finish_when_empty() {
 }
 
 void StreamCopy::wait_readable() {
-  loop_.watch(from_.get(), EPOLLIN, [this](std::uint32_t) { pump(); });
+  from_watch_ = loop_.watch(from_.get(), EPOLLIN, [this](std::uint32_t) { pump(); });
   // No event asked for: only a receiver that is gone for good (EPOLLERR, EPOLLHUP) wakes us.
-  loop_.watch(to_.get(), 0, [this](std::uint32_t) { finish(); });
+  to_watch_ = loop_.watch(to_.get(), 0, [this](std::uint32_t) { finish(); });
 }
 
 void StreamCopy::wait_writable() {
   // The source is not watched meanwhile: its hang-up would be reported without end.
-  loop_.forget(from_.get());
-  loop_.watch(to_.get(), EPOLLOUT, [this](std::uint32_t) { pump(); });
+  from_watch_.reset();
+  to_watch_ = loop_.watch(to_.get(), EPOLLOUT, [this](std::uint32_t) { pump(); });
 }
 
 bool StreamCopy::fill() {

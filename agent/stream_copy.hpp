@@ -19,7 +19,6 @@ class StreamCopy {
   StreamCopy(EventLoop& loop, UniqueFd from, UniqueFd to, std::function<void()> on_done);
   StreamCopy(const StreamCopy&) = delete;
   StreamCopy& operator=(const StreamCopy&) = delete;
-  ~StreamCopy();
 
   /// Nobody writes to `from` any more, even if some descriptor keeps it open: ends once it is
   /// empty.
@@ -38,6 +37,7 @@ class StreamCopy {
 
   EventLoop& loop_;
   UniqueFd from_, to_;
+  EventLoop::Watch from_watch_, to_watch_;
   std::function<void()> on_done_;
   std::string pending_;  ///< read and not yet written
   std::size_t sent_ = 0;

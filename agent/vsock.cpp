@@ -40,18 +40,15 @@ bool is_welcome(std::uint32_t cid, std::uint32_t port, bool privileged_ports) no
 
 VsockListener::VsockListener(EventLoop& loop, std::uint32_t port, bool privileged_ports,
                              std::function<void(UniqueFd)> on_accept)
-    : loop_(loop),
-      socket_(make_socket()),
+    : socket_(make_socket()),
       privileged_ports_(privileged_ports),
       on_accept_(std::move(on_accept)) {
   const struct sockaddr_vm local = address(VMADDR_CID_ANY, port);
   check_sys(::bind(socket_.get(), reinterpret_cast<const struct sockaddr*>(&local), sizeof local),
             "bind vsock port " + std::to_string(port));
   check_sys(::listen(socket_.get(), backlog), "listen on vsock port " + std::to_string(port));
-  loop_.watch(socket_.get(), EPOLLIN, [this](std::uint32_t) { accept_one(); });
+  watch_ = loop.watch(socket_.get(), EPOLLIN, [this](std::uint32_t) { accept_one(); });
 }
-
-VsockListener::~VsockListener() { loop_.forget(socket_.get()); }
 
 void VsockListener::accept_one() {
   struct sockaddr_vm peer {};

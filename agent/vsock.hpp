@@ -24,15 +24,14 @@ class VsockListener {
                 std::function<void(UniqueFd)> on_accept);
   VsockListener(const VsockListener&) = delete;
   VsockListener& operator=(const VsockListener&) = delete;
-  ~VsockListener();
 
  private:
   void accept_one();
 
-  EventLoop& loop_;
   UniqueFd socket_;
   bool privileged_ports_;
   std::function<void(UniqueFd)> on_accept_;
+  EventLoop::Watch watch_;
 };
 
 /// Tells the host that this guest listens; throws system.
