@@ -115,11 +115,16 @@ void ContainerTable::connection_closed(ConnectionId connection) noexcept {
 void ContainerTable::reap() {
   int status = 0;
   for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
-    for (auto& [id, entry] : entries_) {
-      if (entry.container->pid() != pid) continue;
-      entry.container->handle_exit(status);
-      break;  // handle_exit may have changed the map
-    }
+    // From the loop, each by itself: what goes wrong with one must not hide the end of the others.
+    loop_.after(std::chrono::milliseconds{0}, [this, pid, status] { handle_exit(pid, status); });
+  }
+}
+
+void ContainerTable::handle_exit(pid_t pid, int status) {
+  for (auto& [id, entry] : entries_) {
+    if (entry.container->pid() != pid) continue;
+    entry.container->handle_exit(status);
+    return;  // handle_exit may have changed the map
   }
 }
 

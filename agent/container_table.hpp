@@ -44,6 +44,7 @@ class ContainerTable {
     Reply removed;
   };
   Entry& find(const std::string& id);
+  void handle_exit(pid_t pid, int status);
   void handle_stopped(const std::string& id);
   void tell_exit(Entry& entry);
   void erase_later(const std::string& id, Reply then);

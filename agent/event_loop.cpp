@@ -6,10 +6,26 @@
 #include <algorithm>
 
 #include "lib/base/error.hpp"
+#include "lib/base/log.hpp"
 
 namespace husk::agent {
 
 using std::chrono::milliseconds;
+
+namespace {
+
+/// The agent's catch for what belongs to no request: whoever threw is not all there is to serve.
+bool survives(const std::function<void()>& callback) {
+  try {
+    callback();
+    return true;
+  } catch (const std::exception& error) {
+    log(LogLevel::error, std::string("event loop: ") + error.what());
+    return false;
+  }
+}
+
+}  // namespace
 
 EventLoop::EventLoop() : epoll_(check_sys(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {}
 
@@ -20,9 +36,13 @@ void EventLoop::control(int operation, const Watched& watched) {
   check_sys(::epoll_ctl(epoll_.get(), operation, watched.fd, &event), "epoll_ctl");
 }
 
-EventLoop::Watch EventLoop::watch(int fd, std::uint32_t events, OnReady on_ready) {
-  auto watched = std::make_shared<Watched>(Watched{fd, events, std::move(on_ready)});
-  control(watched_.contains(fd) ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, *watched);
+EventLoop::Watch EventLoop::watch(int fd, std::uint32_t events, OnReady on_ready,
+                                  OnFailure on_failure) {
+  auto watched =
+      std::make_shared<Watched>(Watched{fd, events, std::move(on_ready), std::move(on_failure)});
+  const auto found = watched_.find(fd);
+  const bool known = found != watched_.end() && !found->second->rests;
+  control(known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, *watched);
   watched_[fd] = watched;
   return {*this, std::move(watched)};
 }
@@ -71,7 +91,21 @@ void EventLoop::handle_event(int fd, std::uint32_t events) {
   const auto found = watched_.find(fd);
   if (found == watched_.end()) return;
   const WatchedPtr watched = found->second;  // it may forget itself
-  watched->on_ready(events);
+  if (survives([&] { watched->on_ready(events); })) return;
+  if (is_current(watched)) rest(watched);
+  if (is_current(watched) && watched->on_failure) survives(watched->on_failure);
+}
+
+void EventLoop::rest(const WatchedPtr& watched) {
+  after(rest_after_failure, [this, watched] { resume(watched); });
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, watched->fd, nullptr);
+  watched->rests = true;
+}
+
+void EventLoop::resume(const WatchedPtr& watched) {
+  if (!is_current(watched)) return;
+  if (!survives([&] { control(EPOLL_CTL_ADD, *watched); })) return rest(watched);
+  watched->rests = false;
 }
 
 void EventLoop::run_timers() {
@@ -79,7 +113,7 @@ void EventLoop::run_timers() {
   while (!timers_.empty() && timers_.begin()->first.first <= now) {
     const std::function<void()> on_timeout = std::move(timers_.begin()->second);
     timers_.erase(timers_.begin());
-    on_timeout();
+    survives(on_timeout);
   }
 }
 

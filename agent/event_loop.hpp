@@ -17,7 +17,12 @@ class EventLoop {
  public:
   using Clock = std::chrono::steady_clock;
   using OnReady = std::function<void(std::uint32_t events)>;
+  using OnFailure = std::function<void()>;
   using TimerId = std::pair<Clock::time_point, std::uint64_t>;
+
+  /// How long a descriptor is left alone after its callback threw: one that throws for ever costs
+  /// ten lines in the log per second, not the CPU.
+  static constexpr std::chrono::milliseconds rest_after_failure{100};
 
   /// Being watched: ends with its owner. Declared after the UniqueFd it watches, so that it ends
   /// before the descriptor is closed: a child's copy would keep the kernel's entry alive.
@@ -27,15 +32,18 @@ class EventLoop {
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
   /// Calls `on_ready` while `fd` shows any of `events` (EPOLLIN, ...; errors and hang-ups always).
-  /// The descriptor stays the caller's. Watching it again replaces what was there.
-  [[nodiscard]] Watch watch(int fd, std::uint32_t events, OnReady on_ready);
+  /// The descriptor stays the caller's. Watching it again replaces what was there. When `on_ready`
+  /// throws, that is logged, `on_failure` is called, where an owner can do without the descriptor,
+  /// and if it is still watched then, it is again after a rest.
+  [[nodiscard]] Watch watch(int fd, std::uint32_t events, OnReady on_ready,
+                            OnFailure on_failure = nullptr);
 
-  /// Calls `on_timeout` once. Cancelling a timer that has fired is fine.
+  /// Calls `on_timeout` once; what it throws is logged. Cancelling a timer that has fired is fine.
   TimerId after(std::chrono::milliseconds delay, std::function<void()> on_timeout);
   void cancel(const TimerId& timer) noexcept;
 
   /// Waits for one event, at most for `patience` (negative: no limit), and handles it; then the
-  /// timers due.
+  /// timers due. Nothing that a callback throws gets out: this is the first process of the guest.
   void run_once(std::chrono::milliseconds patience = std::chrono::milliseconds{-1});
 
  private:
@@ -43,6 +51,8 @@ class EventLoop {
     int fd;
     std::uint32_t events;
     OnReady on_ready;
+    OnFailure on_failure;
+    bool rests = false;  ///< the kernel does not know it
   };
   using WatchedPtr = std::shared_ptr<Watched>;
 
@@ -50,6 +60,8 @@ class EventLoop {
   bool is_current(const WatchedPtr& watched) const;
   void forget(const WatchedPtr& watched) noexcept;
   void handle_event(int fd, std::uint32_t events);
+  void rest(const WatchedPtr& watched);
+  void resume(const WatchedPtr& watched);
   int wait_milliseconds(std::chrono::milliseconds patience) const;
   void run_timers();
 

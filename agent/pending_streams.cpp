@@ -60,7 +60,8 @@ void PendingStreams::adopt(UniqueFd connection) {
   Connection& waiting = connections_[fd];
   waiting.socket = std::move(connection);
   waiting.expiry = expiry;
-  waiting.watch = loop_.watch(fd, EPOLLIN, [this, fd](std::uint32_t) { read_header(fd); });
+  waiting.watch = loop_.watch(
+      fd, EPOLLIN, [this, fd](std::uint32_t) { read_header(fd); }, [this, fd] { drop(fd); });
 }
 
 void PendingStreams::read_header(int fd) {

@@ -51,7 +51,8 @@ void StreamCopy::finish_when_empty() {
 }
 
 void StreamCopy::wait_readable() {
-  from_watch_ = loop_.watch(from_.get(), EPOLLIN, [this](std::uint32_t) { pump(); });
+  from_watch_ = loop_.watch(
+      from_.get(), EPOLLIN, [this](std::uint32_t) { pump(); }, [this] { finish(); });
   // No event asked for: only a receiver that is gone for good (EPOLLERR, EPOLLHUP) wakes us.
   to_watch_ = loop_.watch(to_.get(), 0, [this](std::uint32_t) { finish(); });
 }
@@ -59,7 +60,8 @@ void StreamCopy::wait_readable() {
 void StreamCopy::wait_writable() {
   // The source is not watched meanwhile: its hang-up would be reported without end.
   from_watch_.reset();
-  to_watch_ = loop_.watch(to_.get(), EPOLLOUT, [this](std::uint32_t) { pump(); });
+  to_watch_ = loop_.watch(
+      to_.get(), EPOLLOUT, [this](std::uint32_t) { pump(); }, [this] { finish(); });
 }
 
 bool StreamCopy::fill() {

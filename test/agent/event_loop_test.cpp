@@ -7,9 +7,11 @@
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <stdexcept>
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/log.hpp"
 
 using namespace husk::agent;
 using husk::UniqueFd;
@@ -68,4 +70,59 @@ TEST_CASE("event loop: a callback may end its own watch") {
   loop.run_once(0ms);
   loop.run_once(0ms);
   CHECK(calls == 1);
+}
+
+TEST_CASE("event loop: a callback that throws is logged, rests, and goes on being watched") {
+  std::string logged;
+  husk::set_log_sink([&](husk::LogLevel level, std::string_view text) {
+    if (level == husk::LogLevel::error) logged += std::string(text) + "\n";
+  });
+  EventLoop loop;
+  const ReadyPipe bad, good;
+  int thrown = 0, served = 0;
+  const EventLoop::Watch bad_watch = loop.watch(bad.read_end.get(), EPOLLIN, [&](auto) {
+    ++thrown;
+    throw husk::Error(husk::Errc::internal, "this one");
+  });
+  const EventLoop::Watch good_watch =
+      loop.watch(good.read_end.get(), EPOLLIN, [&](auto) { ++served; });
+  for (int i = 0; i < 4; ++i) CHECK_NOTHROW(loop.run_once(0ms));
+  CHECK(thrown == 1);
+  CHECK(served == 3);
+  CHECK(logged == "event loop: this one\n");
+  const auto end = EventLoop::Clock::now() + 3 * EventLoop::rest_after_failure;
+  while (EventLoop::Clock::now() < end) loop.run_once(10ms);
+  husk::set_log_sink(nullptr);
+  CHECK(thrown >= 2);
+  CHECK(thrown <= 4);
+}
+
+TEST_CASE("event loop: the owner of what threw may close it, or watch it anew") {
+  EventLoop loop;
+  const ReadyPipe pipe;
+  int failures = 0, calls = 0;
+  EventLoop::Watch watch;
+  watch = loop.watch(
+      pipe.read_end.get(), EPOLLIN, [](auto) { throw std::runtime_error("no"); },
+      [&] {
+        ++failures;
+        watch.reset();
+      });
+  loop.run_once(0ms);
+  CHECK(failures == 1);
+  watch = loop.watch(
+      pipe.read_end.get(), EPOLLIN, [](auto) { throw std::runtime_error("no"); },
+      [&] { watch = loop.watch(pipe.read_end.get(), EPOLLIN, [&](auto) { ++calls; }); });
+  loop.run_once(0ms);
+  loop.run_once(0ms);
+  CHECK(calls == 1);
+}
+
+TEST_CASE("event loop: a timer that throws keeps no other from its turn") {
+  EventLoop loop;
+  bool fired = false;
+  loop.after(0ms, [] { throw std::runtime_error("no"); });
+  loop.after(0ms, [&] { fired = true; });
+  CHECK_NOTHROW(loop.run_once(0ms));
+  CHECK(fired);
 }
