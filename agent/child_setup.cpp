@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cctype>
 
 #include "agent/report.hpp"
@@ -80,6 +81,19 @@ void connect_streams(const ChildDescriptors& fds) {
     const int source = sources[target] >= 0 ? sources[target] : null.get();
     check_sys(::dup2(source, target), "connect standard stream");
   }
+}
+
+/// What else the agent has open is its own: its sockets, the streams of other containers. Nothing
+/// of it is to be there while this process deals with what the image and config.json say.
+void close_what_is_the_agents(const ChildDescriptors& fds) {
+  set_log_sink(nullptr);  // its descriptor goes as well, and the number may become another file's
+  auto next = 3u;
+  for (const int kept : {std::min(fds.orders, fds.report), std::max(fds.orders, fds.report)}) {
+    const auto number = static_cast<unsigned>(kept);
+    if (number > next) check_sys(::syscall(SYS_close_range, next, number - 1, 0u), "close_range");
+    next = number + 1;
+  }
+  check_sys(::syscall(SYS_close_range, next, ~0u, 0u), "close_range");
 }
 
 /// /dev/null was opened outside; the container shall see its own (runc: reopenDevNull).
@@ -179,8 +193,9 @@ void apply_limits(const oci::Spec& spec) {
 void set_up(const oci::Spec& spec, const ChildDescriptors& fds, Program& program) {
   const oci::Process& process = *spec.process;
   ::umask(0);  // modes of what is made below are exactly those asked for
-  wait_for_order(fds.orders, order_set_up);
   connect_streams(fds);
+  close_what_is_the_agents(fds);
+  wait_for_order(fds.orders, order_set_up);
   check_sys(::setsid(), "setsid");
   become_namespace_root(spec);
   // A keyring of its own, or all containers would share root's; a kernel without keys is fine.

@@ -11,6 +11,7 @@
 
 #include "agent/child_setup.hpp"
 #include "agent/report.hpp"
+#include "agent/setup/capabilities.hpp"
 #include "agent/setup/namespaces.hpp"
 #include "agent/setup/process_limits.hpp"
 #include "lib/base/files.hpp"
@@ -78,6 +79,7 @@ Container::Container(EventLoop& loop, ContainerSetup setup, Reply created,
       id_(setup.id),
       cgroup_((check_supported(setup.spec), setup.cgroup_parent), setup.id),
       on_stopped_(std::move(on_stopped)) {
+  if (setup.spec.process->capabilities) warn_of_ignored(*setup.spec.process->capabilities);
   Pipes pipes{make_pipe(), make_pipe(), {}, {}, {}};
   connect_streams(setup, pipes);
   spawn(setup.spec, pipes);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <set>
 #include <string_view>
 
 #include "lib/base/error.hpp"
@@ -67,9 +68,8 @@ void raise_ambient(std::uint64_t ambient) {
             "clear ambient capabilities");
   for (int capability = 0; kernel_knows(capability); ++capability) {
     if ((ambient & mask_of(capability)) == 0) continue;
-    if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) != 0) {
-      log(LogLevel::warning, "ambient capability " + std::to_string(capability) + " refused");
-    }
+    // Refused unless it is permitted and inheritable as well; runc goes on, too (warn_of_ignored).
+    ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0);
   }
 }
 
@@ -89,13 +89,28 @@ std::optional<int> find_capability(const std::string& name) {
 std::uint64_t capability_mask(const std::vector<std::string>& names) {
   std::uint64_t mask = 0;
   for (const std::string& name : names) {
-    if (const auto number = find_capability(name)) {
-      mask |= mask_of(*number);
-    } else {
-      log(LogLevel::warning, "unknown capability " + name.substr(0, 64) + " is ignored");
-    }
+    if (const auto number = find_capability(name)) mask |= mask_of(*number);
   }
   return mask;
+}
+
+void warn_of_ignored(const oci::Capabilities& capabilities) {
+  std::set<std::string> unknown;  // a name stands in up to five sets
+  for (const auto* names :
+       {&capabilities.bounding, &capabilities.effective, &capabilities.permitted,
+        &capabilities.inheritable, &capabilities.ambient}) {
+    for (const std::string& name : *names) {
+      if (!find_capability(name)) unknown.insert(name.substr(0, 64));
+    }
+  }
+  for (const std::string& name : unknown) {
+    log(LogLevel::warning, "unknown capability " + name + " is ignored");
+  }
+  const std::uint64_t may_be_ambient =
+      capability_mask(capabilities.permitted) & capability_mask(capabilities.inheritable);
+  if ((capability_mask(capabilities.ambient) & ~may_be_ambient) != 0) {
+    log(LogLevel::warning, "ambient capabilities that are not inheritable are ignored");
+  }
 }
 
 void apply_bounding_set(const oci::Capabilities& capabilities) {

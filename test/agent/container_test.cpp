@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <fstream>
@@ -31,6 +32,25 @@ TEST_CASE("container: goes through its states and leaves no cgroup", "[root]") {
   CHECK(bench.container->state() == Container::State::stopped);
   CHECK_FALSE(fs::exists(bench.cgroups / "one"));
   CHECK_THROWS_AS(bench.container->signal(SIGTERM, false), husk::Error);
+}
+
+TEST_CASE("container: until its program starts it has no descriptor of the agent's", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Bench bench;
+  bench.create(bench.spec("ls /proc/self/fd"));
+  REQUIRE_FALSE(bench.error);
+  // The loop's epoll, the bench's socket and our own are there to be inherited; left are the
+  // standard streams, the order's end and the report's.
+  std::vector<std::string> open;
+  const std::string process = "/proc/" + std::to_string(bench.container->pid()) + "/fd";
+  for (const auto& entry : fs::directory_iterator(process)) {
+    open.push_back(fs::read_symlink(entry).string());
+  }
+  CAPTURE(open);
+  CHECK(open.size() == 5);
+  CHECK(std::count_if(open.begin(), open.end(),
+                      [](const auto& name) { return name.starts_with("pipe:"); }) == 3);
+  CHECK(std::count(open.begin(), open.end(), "/dev/null") == 2);
 }
 
 TEST_CASE("container: processes left behind without a pid namespace die with the first", "[root]") {
