@@ -60,14 +60,15 @@ void ContainerTable::remove(const std::string& id, Reply reply) {
   Entry& entry = find(id);
   switch (entry.container->state()) {
     case Container::State::stopped:
-      erase_later(id, std::move(reply));
+      entry.removed.push_back(std::move(reply));
+      erase_later(id);
       return;
     case Container::State::created:
       entry.container->kill();
-      entry.removed = std::move(reply);
+      entry.removed.push_back(std::move(reply));
       return;
     case Container::State::exited:
-      entry.removed = std::move(reply);
+      entry.removed.push_back(std::move(reply));
       return;
     case Container::State::creating:
     case Container::State::starting:
@@ -80,9 +81,7 @@ void ContainerTable::remove(const std::string& id, Reply reply) {
 void ContainerTable::handle_stopped(const std::string& id) {
   Entry& entry = find(id);
   tell_exit(entry);
-  if (entry.removed || !entry.container->was_created()) {
-    erase_later(id, std::exchange(entry.removed, nullptr));
-  }
+  if (!entry.removed.empty() || !entry.container->was_created()) erase_later(id);
 }
 
 void ContainerTable::tell_exit(Entry& entry) {
@@ -95,12 +94,12 @@ void ContainerTable::tell_exit(Entry& entry) {
 
 /// The container may be the one whose method is running: it goes once that has returned. Its entry
 /// goes at once, so that the id is free when the answer arrives.
-void ContainerTable::erase_later(const std::string& id, Reply then) {
+void ContainerTable::erase_later(const std::string& id) {
   auto node = std::make_shared<Entry>(std::move(find(id)));
   entries_.erase(id);
-  loop_.after(std::chrono::milliseconds{0}, [node, then] {
+  loop_.after(std::chrono::milliseconds{0}, [node] {
     node->container.reset();
-    if (then) then(std::nullopt);
+    for (const Reply& removed : node->removed) removed(std::nullopt);
   });
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "agent/container.hpp"
 #include "lib/guestcomm/messages.hpp"
@@ -41,13 +42,13 @@ class ContainerTable {
     std::unique_ptr<Container> container;
     std::optional<ConnectionId> owner;
     bool exit_told = false;
-    Reply removed;
+    std::vector<Reply> removed;  ///< of those who wait until it can be deleted
   };
   Entry& find(const std::string& id);
   void handle_exit(pid_t pid, int status);
   void handle_stopped(const std::string& id);
   void tell_exit(Entry& entry);
-  void erase_later(const std::string& id, Reply then);
+  void erase_later(const std::string& id);
 
   EventLoop& loop_;
   std::filesystem::path cgroup_parent_;
