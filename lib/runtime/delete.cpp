@@ -16,15 +16,15 @@ namespace {
 
 using namespace std::chrono_literals;
 
-void end_shim(const ContainerRecord& record) {
-  if (record.shim && !kill_process(*record.shim, 10s))
+void end_shim(const LeftOvers& left) {
+  if (left.shim && !kill_process(*left.shim, 10s))
     throw Error(Errc::timed_out, "the shim does not end");
 }
 
 /// virtiofsd ends with QEMU; until then it holds the container's mounts.
-bool end_helpers(const VmRecord& vm) {
+bool end_helpers(const LeftOvers& left) {
   bool gone = true;
-  for (const ProcessIdentity& helper : vm.helpers)
+  for (const ProcessIdentity& helper : left.helpers)
     gone = (wait_for_end(helper, 5s) || kill_process(helper, 5s)) && gone;
   return gone;
 }
@@ -40,21 +40,21 @@ bool libvirt_let_go(const std::string& vm_name) {
 }
 
 /// By pid first: that works whatever state libvirt is in.
-bool end_processes(const ContainerRecord& record) {
-  if (record.vm) return end_vm_process(record.vm->process) && end_helpers(*record.vm);
+bool end_processes(const LeftOvers& left) {
+  if (left.vm_process) return end_vm_process(*left.vm_process) && end_helpers(left);
   // A create that was killed half-way has not written it down.
-  const auto process = find_vm_process(record.vm_name);
+  const auto process = find_vm_process(left.vm_name);
   return process && end_vm_process(*process);
 }
 
 /// libvirt is asked only where it is needed: it costs more than all the rest.
-void end_vm(const ContainerRecord& record, const Config& config) {
-  const bool gone = end_processes(record);
-  if (gone && libvirt_let_go(record.vm_name)) return;
-  if (!std::filesystem::exists(VmPaths(record.vm_id).directory))
+void end_vm(const LeftOvers& left, const Config& config) {
+  const bool gone = end_processes(left);
+  if (gone && libvirt_let_go(left.vm_name)) return;
+  if (!std::filesystem::exists(VmPaths(left.vm_id).directory))
     return;  // create had not come this far
   try {
-    hypervisor::bounded_libvirt({.uri = config.uri})->destroy(record.vm_name);
+    hypervisor::bounded_libvirt({.uri = config.uri})->destroy(left.vm_name);
   } catch (const Error& e) {
     if (!gone) throw;
     // The VM is gone all the same; libvirt finds that out when it goes on.
@@ -69,34 +69,53 @@ void check_deletable(const ContainerRecord& record, bool force) {
               "cannot delete container " + record.id + " that is not stopped: " + status);
 }
 
+/// Everything on the host but the state folder.
+void clean_up(const LeftOvers& left, const Config& config) {
+  end_shim(left);
+  end_vm(left, config);
+  remove_machine_cgroups(left.vm_name);
+  hypervisor::remove_vm_logs(left.vm_name);
+  remove_vm_directory(left.vm_id);
+  remove_host_cgroup(left.unit, left.cgroups);
+}
+
+/// A command that hangs must not keep the container for ever, and delete never works beside it.
+DirectoryLock lock_for_delete(const StateStore& store, const std::string& id, bool force) {
+  if (auto lock = store.lock(id)) return std::move(*lock);
+  if (force) return store.take_lock_over(id);
+  throw Error(Errc::timed_out, "another command is at work on the container");
+}
+
+/// A stray directory, or a record that this husk cannot read as a whole: what runs must not outlive
+/// the knowledge of it.
+void remove_unknown(const StateStore& store, const std::string& id, const Config& config) {
+  if (const auto left = store.load_left_overs(id)) clean_up(*left, config);
+  store.remove(id);
+}
+
 }  // namespace
 
 void Runtime::remove(const std::string& id, bool force) {
   if (force && !store_.exists(id)) return;
-  std::optional<DirectoryLock> lock;
   try {
-    lock = store_.lock(id);
+    remove_existing(id, force);
   } catch (const Error&) {
     // Another command may have deleted it since it was looked for.
-    if (force && !store_.exists(id)) return;
-    throw;
+    if (!force || store_.exists(id)) throw;
   }
-  if (!lock && !force) throw Error(Errc::timed_out, "another command is at work on the container");
+}
+
+void Runtime::remove_existing(const std::string& id, bool force) {
+  const DirectoryLock lock = lock_for_delete(store_, id, force);
   ContainerRecord record;
   try {
     record = store_.load(id);
-  } catch (const Error& e) {
+  } catch (const Error&) {
     if (!force) throw;
-    store_.remove(id);  // a stray directory, or a state that cannot be read
-    return;
+    return remove_unknown(store_, id, config_);
   }
   check_deletable(record, force);
-  end_shim(record);
-  end_vm(record, config_);
-  remove_machine_cgroups(record.vm_name);
-  hypervisor::remove_vm_logs(record.vm_name);
-  remove_vm_directory(record.vm_id);
-  remove_host_cgroup(record.unit, record.cgroups);
+  clean_up(left_overs_of(record), config_);
   oci::State state = record.to_state();
   state.status = "stopped";
   state.pid = 0;

@@ -51,6 +51,8 @@ class Runtime {
   int run(const CreateRequest& request, bool keep);
 
  private:
+  void remove_existing(const std::string& id, bool force);
+
   StateStore store_;
   Config config_;
   InstallPaths paths_;

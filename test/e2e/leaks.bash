@@ -103,6 +103,41 @@ delete_twice_at_once() {
   expect_failure 1 "container does not exist" husk state twice
 }
 
+# The knowledge of what runs is not thrown away with a record that cannot be read.
+other_records() {
+  local before record
+  before=$(vms)
+  begin newer sleep 1000
+  record=$work/root/newer/state.json
+  cp "$record" "$work/good.json"
+  echo "nothing that is JSON" >"$record"
+  expect_failure 1 "$record" husk delete --force newer
+  kill -0 "$(cat "$work/newer.pid")" || fail "the container ended although delete failed"
+  jq '.version = 99 | .hooks = "another shape"' "$work/good.json" >"$record"
+  expect_failure 1 "version 99" husk delete newer
+  expect_ok husk delete --force newer
+  [[ ! -d /proc/$(cat "$work/newer.pid") ]] || fail "the shim is left"
+  expect_equal "$before" "$(vms)" "VMs after the delete --force"
+  [[ ! -e $work/root/newer ]] || fail "the state is left"
+  mkdir -p "$work/root/stray"
+  expect_ok husk delete --force stray
+  [[ ! -e $work/root/stray ]] || fail "a stray directory is left"
+}
+
+# A create that hangs holds the lock; delete --force ends it first.
+hanging_create() {
+  make_bundle "$work/hang" true
+  edit_config "$work/hang" '.hooks.prestart = [{"path": "/bin/sleep", "args": ["sleep", "4242"]}]'
+  husk create --bundle "$work/hang" hang >"$work/hang.out" 2>&1 </dev/null &
+  local creator=$!
+  eventually 60 pgrep -f '^sleep 4242$'
+  expect_failure 1 "another command is at work on the container" husk delete hang
+  expect_ok husk delete --force hang
+  wait "$creator"
+  expect_failure 1 "container does not exist" husk state hang
+  pkill -f '^sleep 4242$' || true  # a hook outlives a husk that is killed, as with runc
+}
+
 reused_id() {
   local i
   make_bundle "$work/again" sh -c 'echo once'
@@ -128,5 +163,7 @@ if is_husk; then
   it "a create that is killed half-way" killed_create 400
   it "create and run that are interrupted" interrupted 500
   it "two deletes at once" delete_twice_at_once 120
+  it "records of another version, and no records" other_records 120
+  it "a create that hangs" hanging_create 120
   it "the same id again and again" reused_id 120
 fi
