@@ -49,6 +49,13 @@ keep_from_useless_kvm() {
   echo "$BASHPID" >"$cgroup/cgroup.procs"
 }
 
+# Runs a daemon and reaps for it: its VMs become orphans, and libvirt waits until those it ends are reaped, which
+# pid 1 of a container may do late or never. (The number is prctl's, PR_SET_CHILD_SUBREAPER.)
+reaping() {
+  exec perl -e 'syscall(157, 36, 1, 0, 0, 0); my $daemon = fork; if (!$daemon) { setpgrp; exec @ARGV; exit 127 }
+    $SIG{TERM} = sub { kill "TERM", $daemon }; 1 while wait > 0 || $!{EINTR}' "$@"
+}
+
 # libvirt as a host has it: running. (One started on demand by husk inside of podman would be waited for by
 # conmon, which waits for all that descends from it.)
 start_libvirt() {
@@ -62,7 +69,7 @@ start_libvirt() {
   for daemon in virtlogd libvirtd; do
     (
       keep_from_useless_kvm
-      exec setsid "/usr/sbin/$daemon"
+      reaping "/usr/sbin/$daemon"
     ) >"$work/$daemon.log" 2>&1 </dev/null &
     at_end "kill $! ; wait_gone $!"
     disown
