@@ -82,6 +82,53 @@ docker_scope() {
   ip link del docker0
 }
 
+# Speaks to a guest's agent over AF_VSOCK as it is told: CID SECRET SOURCE_PORT (0: any). Prints what came of a
+# hello and of a stream's header.
+vsock_client() {
+  python3 - "$@" <<-'END'
+	import json, socket, struct, sys
+	cid, secret, source = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+	def talk(port, data, wanted):
+	    client = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+	    client.settimeout(60)
+	    try:
+	        if source:
+	            client.bind((socket.VMADDR_CID_ANY, source + port % 2))
+	        client.connect((cid, port))
+	        client.sendall(data)
+	        return "answered" if wanted in client.recv(65536) else "refused"
+	    except PermissionError:
+	        return "forbidden"
+	    except OSError:
+	        return "refused"
+	hello = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "hello",
+	                    "params": {"protocol": 2, "version": "x", "secret": secret}}).encode()
+	header = f"HUSK-STREAM {secret} {'a' * 32}\n".encode()
+	print(talk(1024, struct.pack(">I", len(hello)) + hello, b'"result"'), talk(1025, header, b"OK"))
+	END
+}
+
+attack_over_vsock() {
+  make_bundle "$work/victim" sleep 1000
+  begin victim
+  local secret cid
+  secret=$(jq -r .. "$work/root/victim/state.json" | grep -xE '[0-9a-f]{32}')
+  cid=$(jq -r '.. | .vsockCid? // empty' "$work/root/victim/state.json")
+  expect_match '^[0-9]+$' "$cid" "the VM's CID"
+  as_nobody() { setpriv --reuid nobody --regid nogroup --clear-groups bash -c "$(declare -f vsock_client); vsock_client $*"; }
+  # The one that is let in: a test that is always refused would show nothing.
+  expect_equal "answered answered" "$(vsock_client "$cid" "$secret" 900)" "root, from a privileged port, with the secret"
+  expect_equal "refused refused" "$(vsock_client "$cid" "$(tr 0-9a-f 1-9a-f0 <<<"$secret")" 902)" "root with another secret"
+  expect_equal "refused refused" "$(vsock_client "$cid" "$secret" 0)" "root, from any port"
+  # Even if the secret were known.
+  expect_equal "refused refused" "$(as_nobody "$cid" "$secret" 0)" "nobody"
+  expect_equal "forbidden forbidden" "$(as_nobody "$cid" "$secret" 904)" "nobody, for a privileged port"
+  run setpriv --reuid nobody --regid nogroup --clear-groups cat "$work/root/victim/state.json"
+  [[ $status != 0 ]] || fail "nobody can read the state"
+  is_state victim running || fail "the container does not run any more"
+  expect_ok husk delete --force victim
+}
+
 delete_all() {
   local id
   for id in "$work"/root/*/; do
@@ -92,4 +139,5 @@ at_end delete_all
 it "KVM, vhost-vsock and AppArmor are used, and nothing is denied" stock 120
 it "--systemd-cgroup makes a scope that systemd knows" scope 180
 it "a failed create leaves no scope" scope_of_failed_create 120
+it "nobody on the host commands a guest over vsock" attack_over_vsock 120
 it "docker's own service: its scope shows the VM" docker_scope 180
