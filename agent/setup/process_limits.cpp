@@ -50,11 +50,11 @@ const std::map<std::string_view, std::uint32_t> policies{
     {"SCHED_OTHER", 0}, {"SCHED_FIFO", 1}, {"SCHED_RR", 2},      {"SCHED_BATCH", 3},
     {"SCHED_ISO", 4},   {"SCHED_IDLE", 5}, {"SCHED_DEADLINE", 6}};
 
-const std::map<std::string_view, std::uint64_t> scheduler_flags{
-    {"SCHED_FLAG_RESET_ON_FORK", 0x01}, {"SCHED_FLAG_RECLAIM", 0x02},
-    {"SCHED_FLAG_DL_OVERRUN", 0x04},    {"SCHED_FLAG_KEEP_POLICY", 0x08},
-    {"SCHED_FLAG_KEEP_PARAMS", 0x10},   {"SCHED_FLAG_UTIL_CLAMP_MIN", 0x20},
-    {"SCHED_FLAG_UTIL_CLAMP_MAX", 0x40}};
+const std::map<std::string_view, std::uint64_t> scheduler_flags{{"SCHED_FLAG_RESET_ON_FORK", 0x01},
+                                                                {"SCHED_FLAG_RECLAIM", 0x02},
+                                                                {"SCHED_FLAG_DL_OVERRUN", 0x04},
+                                                                {"SCHED_FLAG_KEEP_POLICY", 0x08},
+                                                                {"SCHED_FLAG_KEEP_PARAMS", 0x10}};
 
 struct SchedulerAttributes {  ///< struct sched_attr of sched_setattr(2); glibc 2.36 has none
   std::uint32_t size = 48;    ///< the first version, without utilisation clamps

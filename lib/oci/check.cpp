@@ -61,6 +61,16 @@ void check_env(const std::vector<std::string>& env) {
   }
 }
 
+// The kernel takes the clamps' values from fields that the specification does not have.
+void check_scheduler(const Scheduler& scheduler) {
+  check_known(scheduler.policy, scheduler_policies, "process.scheduler.policy");
+  for (const auto& flag : scheduler.flags) {
+    check_known(flag, scheduler_flags, "process.scheduler.flags");
+    if (flag.starts_with("SCHED_FLAG_UTIL_CLAMP_"))
+      refuse_unsupported("process.scheduler.flags", quote(flag) + " is");
+  }
+}
+
 void check_scheduling(const Process& process) {
   if (process.oom_score_adj && (*process.oom_score_adj < -1000 || *process.oom_score_adj > 1000))
     refuse("process.oomScoreAdj",
@@ -71,11 +81,7 @@ void check_scheduling(const Process& process) {
       refuse("process.ioPriority.priority",
              std::to_string(process.io_priority->priority) + " is not in 0 to 7");
   }
-  if (process.scheduler) {
-    check_known(process.scheduler->policy, scheduler_policies, "process.scheduler.policy");
-    for (const auto& flag : process.scheduler->flags)
-      check_known(flag, scheduler_flags, "process.scheduler.flags");
-  }
+  if (process.scheduler) check_scheduler(*process.scheduler);
 }
 
 void check_process(const Process& process) {

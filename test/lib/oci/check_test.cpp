@@ -100,6 +100,18 @@ TEST_CASE("check: scheduling values have the kernel's bounds", "[oci]") {
         }) == "process.ioPriority.class: unknown value \"BE\"");
   CHECK(refusal_after([](Spec& spec) { spec.process->scheduler.emplace().policy = "FIFO"; }) ==
         "process.scheduler.policy: unknown value \"FIFO\"");
+  const auto scheduler = [](const char* flag) {
+    return [flag](Spec& spec) {
+      spec.process->scheduler.emplace().policy = "SCHED_OTHER";
+      spec.process->scheduler->flags = {flag};
+    };
+  };
+  accept_after(scheduler("SCHED_FLAG_RESET_ON_FORK"));
+  CHECK(refusal_after(scheduler("SCHED_FLAG_NONE")) ==
+        "process.scheduler.flags: unknown value \"SCHED_FLAG_NONE\"");
+  for (const char* flag : {"SCHED_FLAG_UTIL_CLAMP_MIN", "SCHED_FLAG_UTIL_CLAMP_MAX"})
+    CHECK(refusal_after(scheduler(flag), Errc::unsupported) ==
+          "process.scheduler.flags: \"" + std::string(flag) + "\" is not supported");
   CHECK(refusal_after([](Spec& spec) { spec.process->user.umask = 01000; }) ==
         "process.user.umask: 512 is above 511 (0777)");
 }
