@@ -3,31 +3,35 @@
 
 #include <fcntl.h>
 
-#include <algorithm>
 #include <set>
 #include <string_view>
 
 #include "agent/setup/namespaces.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/oci/sysctl_name.hpp"
 
 namespace husk::agent {
 namespace {
 
-bool is_ipc_parameter(const std::string& key) {
+bool is_ipc_parameter(const std::string& path) {
   static const std::set<std::string_view> ipc{
-      "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem",
-      "kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced"};
-  return ipc.contains(key) || key.starts_with("fs.mqueue.");
+      "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem",
+      "kernel/shmall", "kernel/shmmax", "kernel/shmmni", "kernel/shm_rmid_forced"};
+  return ipc.contains(path) || path.starts_with("fs/mqueue/");
+}
+
+bool is_own(const std::string& path, const oci::Spec& spec) {
+  return path.starts_with("net/") || (is_ipc_parameter(path) && has_namespace(spec, "ipc")) ||
+         (path == "kernel/domainname" && has_namespace(spec, "uts"));
 }
 
 }  // namespace
 
-void check_sysctl(const std::string& key, const oci::Spec& spec) {
-  if (key.starts_with("net.")) return;
-  if (is_ipc_parameter(key) && has_namespace(spec, "ipc")) return;
-  if (key == "kernel.domainname" && has_namespace(spec, "uts")) return;
-  if (key == "kernel.hostname") {
+std::string check_sysctl(const std::string& key, const oci::Spec& spec) {
+  const std::optional<std::string> path = oci::parse_sysctl_name(key);
+  if (path && is_own(*path, spec)) return *path;
+  if (path == "kernel/hostname") {
     throw Error(Errc::invalid_argument,
                 "sysctl \"kernel.hostname\" is not allowed as it conflicts with the OCI "
                 "\"hostname\" field");
@@ -41,9 +45,7 @@ void apply_sysctls(const oci::Spec& spec) {
   const UniqueFd parameters{
       check_sys(::open("/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC), "open /proc/sys")};
   for (const auto& [key, value] : spec.linux_.sysctl) {
-    check_sysctl(key, spec);
-    std::string path = key;
-    std::replace(path.begin(), path.end(), '.', '/');
+    const std::string path = check_sysctl(key, spec);
     step("sysctl " + key, [&] {
       const UniqueFd file = open_in_root(parameters.get(), path, O_WRONLY);
       write_all(file.get(), value);

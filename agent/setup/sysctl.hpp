@@ -8,9 +8,9 @@
 
 namespace husk::agent {
 
-/// Throws invalid_argument unless the parameter belongs to a namespace the container has to itself;
-/// the network's are the guest's own.
-void check_sysctl(const std::string& key, const oci::Spec& spec);
+/// Its file below /proc/sys. Throws invalid_argument unless the parameter belongs to a namespace
+/// the container has to itself; the network's are the guest's own.
+std::string check_sysctl(const std::string& key, const oci::Spec& spec);
 
 /// linux.sysctl, through the agent's /proc (before pivot_root), for this process's namespaces.
 void apply_sysctls(const oci::Spec& spec);

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "lib/oci/check_parts.hpp"
+#include "lib/oci/sysctl_name.hpp"
 
 namespace husk::oci {
 namespace {
@@ -108,42 +109,23 @@ void check_seccomp(const Seccomp& seccomp) {
     check_rule(seccomp.syscalls[i], indexed("linux.seccomp.syscalls", i));
 }
 
-// The file below /proc/sys: separators may be '.' or '/', sysctl(8) style; whichever comes first
-// separates, and the other one stands for itself in a name.
-bool has_sane_components(const std::string& key) {
-  const auto first = key.find_first_of("./");
-  if (first == std::string::npos) return false;
-  const char separator = key[first];
-  std::size_t begin = 0;
-  while (begin <= key.size()) {
-    const auto end = std::min(key.find(separator, begin), key.size());
-    const std::string part = key.substr(begin, end - begin);
-    if (part.empty() || part == "." || part == ".." || part == "/" || part.front() == '/' ||
-        part.find("..") != std::string::npos || part.find("//") != std::string::npos)
-      return false;
-    begin = end + 1;
-  }
-  return true;
-}
-
 // runc:libcontainer/configs/validate: what a namespace holds may be set, what belongs to the kernel
 // may not. The kernel is the container's own here, but other containers of its pod share it.
 void check_sysctl(const std::string& key, const NamespaceTypes& types) {
   static constexpr std::string_view ipc_keys[] = {
-      "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem",
-      "kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced"};
+      "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem",
+      "kernel/shmall", "kernel/shmmax", "kernel/shmmni", "kernel/shm_rmid_forced"};
   const auto need = [&](const char* type) {
     if (!types.contains(type))
       refuse("linux.sysctl",
              quote(key) + " needs " + (type[0] == 'i' ? "an " : "a ") + type + " namespace");
   };
-  if (!has_sane_components(key)) refuse("linux.sysctl", quote(key) + " is not the name of one");
-  std::string dotted = key;
-  if (key[key.find_first_of("./")] == '/') std::replace(dotted.begin(), dotted.end(), '/', '.');
-  if (is_one_of(dotted, ipc_keys) || dotted.starts_with("fs.mqueue.")) return need("ipc");
-  if (dotted.starts_with("net.")) return need("network");
-  if (dotted == "kernel.domainname") return need("uts");
-  if (dotted == "kernel.hostname")
+  const auto path = parse_sysctl_name(key);
+  if (!path) refuse("linux.sysctl", quote(key) + " is not the name of one");
+  if (is_one_of(*path, ipc_keys) || path->starts_with("fs/mqueue/")) return need("ipc");
+  if (path->starts_with("net/")) return need("network");
+  if (*path == "kernel/domainname") return need("uts");
+  if (*path == "kernel/hostname")
     refuse("linux.sysctl", quote(key) + " is not allowed, set hostname instead");
   refuse("linux.sysctl", quote(key) + " is not in a namespace of its own");
 }

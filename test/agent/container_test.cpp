@@ -106,6 +106,24 @@ TEST_CASE("container: tmpcopyup keeps what the image had, links as links", "[roo
   CHECK(husk::read_file(bench.rootfs / "data/sub/file", 100) == "kept\n");
 }
 
+TEST_CASE("container: sysctls may be written with slashes", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Bench bench;
+  fs::create_directory(bench.rootfs / "proc");
+  husk::oci::Spec spec =
+      bench.spec("cd /proc/sys/kernel; /bin/busybox cat msgmax msgmnb shm_rmid_forced");
+  husk::oci::Mount proc;
+  proc.destination = "/proc";
+  proc.type = "proc";
+  spec.mounts.push_back(proc);
+  spec.linux_.sysctl = {
+      {"kernel.msgmax", "4321"}, {"kernel/msgmnb", "1234"}, {"kernel/shm_rmid_forced", "1"}};
+  bench.create(std::move(spec));
+  REQUIRE_FALSE(bench.error);
+  bench.start();
+  CHECK(bench.finish() == "4321\n1234\n1\n");
+}
+
 TEST_CASE("container: a step that fails is named, and nothing stays", "[root]") {
   SKIP_UNLESS_POSSIBLE();
   Bench bench;

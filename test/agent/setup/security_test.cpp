@@ -82,6 +82,10 @@ TEST_CASE("sysctl: only what the container has to itself") {
   const husk::oci::Spec spec = spec_with({"ipc"});
   CHECK_NOTHROW(check_sysctl("net.ipv4.ip_forward", spec));
   CHECK_NOTHROW(check_sysctl("kernel.shmmax", spec));
+  CHECK(check_sysctl("net.ipv4.conf.eth0/100.forwarding", spec) ==
+        "net/ipv4/conf/eth0.100/forwarding");
+  CHECK(check_sysctl("kernel/shmmax", spec) == "kernel/shmmax");
+  CHECK_THROWS_AS(check_sysctl("net/../kernel/core_pattern", spec), husk::Error);
   CHECK_THROWS_WITH(check_sysctl("kernel.shmmax", spec_with({})),
                     ContainsSubstring("not in a separate kernel namespace"));
   CHECK_THROWS_AS(check_sysctl("vm.swappiness", spec), husk::Error);

@@ -3,6 +3,7 @@
 
 #include "lib/oci/check.hpp"
 #include "lib/oci/example.hpp"
+#include "lib/oci/sysctl_name.hpp"
 #include "test/lib/oci/fixtures.hpp"
 
 namespace husk::oci::test {
@@ -156,6 +157,17 @@ TEST_CASE("check: seccomp takes known words only, and no supervisor", "[oci]") {
           "linux.seccomp: SCMP_ACT_NOTIFY is not supported");
 }
 
+TEST_CASE("sysctl names: the first separator counts, the other one is a dot", "[oci]") {
+  CHECK(parse_sysctl_name("net.ipv4.ip_forward") == "net/ipv4/ip_forward");
+  CHECK(parse_sysctl_name("net/ipv4/ip_forward") == "net/ipv4/ip_forward");
+  for (const char* name :
+       {"net.ipv4.conf.eth0/100.forwarding", "net/ipv4/conf/eth0.100/forwarding"})
+    CHECK(parse_sysctl_name(name) == "net/ipv4/conf/eth0.100/forwarding");
+  for (const char* name :
+       {"net", "net/../kernel/panic", "net./x", "net.a//b.c", "net//x", "net.x."})
+    CHECK_FALSE(parse_sysctl_name(name));
+}
+
 TEST_CASE("check: sysctls are those of a namespace of the container's own", "[oci]") {
   const auto sysctl = [](const char* key) {
     return [key](Linux& section) { section.sysctl = {{key, "1"}}; };
@@ -163,12 +175,13 @@ TEST_CASE("check: sysctls are those of a namespace of the container's own", "[oc
   for (const char* key :
        {"net.ipv4.ip_forward", "net/ipv4/ip_forward", "net/ipv4/conf/eth0.100/forwarding",
         "net.ipv4.conf.eth0/100.forwarding", "kernel.msgmax", "kernel/shmmax", "kernel.sem",
-        "fs.mqueue.msg_max", "kernel.domainname"}) {
+        "fs.mqueue.msg_max", "fs/mqueue/msg_max", "kernel.domainname"}) {
     INFO(key);
     accept_after(sysctl(key));
   }
-  for (const char* key : {"kernel.panic", "vm.swappiness", "fs.file-max", "kernel.msg",
-                          "netfilter.x", "kernel.core_pattern", "fs.mqueuex.y"}) {
+  for (const char* key :
+       {"kernel.panic", "kernel/panic", "fs/mqueue.x/y", "vm.swappiness", "fs.file-max",
+        "kernel.msg", "netfilter.x", "kernel.core_pattern", "fs.mqueuex.y"}) {
     INFO(key);
     CHECK(refusal_after(sysctl(key)).ends_with("is not in a namespace of its own"));
   }
