@@ -169,7 +169,9 @@ SubprocessResult run_subprocess(const Subprocess& subprocess) {
   }
   if (!in_time) ::kill(-child.id(), SIGKILL);
   child.wait(error);
-  if (!in_time) throw Error(Errc::timed_out, subprocess.program + " did not end in time");
+  if (!in_time)
+    throw Error(Errc::timed_out, subprocess.program + " did not end within " +
+                                     std::to_string(subprocess.timeout->count()) + " ms");
   const int status = child.native_exit_code();
   result.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   return result;

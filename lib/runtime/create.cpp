@@ -276,7 +276,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   vm_config.vsock = vsock.config;
   vm_config.shared_directories = {{vm_dir.paths().shared(), guestcomm::share_tag}};
 
-  const auto hypervisor = hypervisor::bounded_libvirt({.uri = config_.uri});
+  const auto hypervisor = connect_({.uri = config_.uri});
   BootedVm vm = step("start the VM", [&] { return BootedVm(*hypervisor, vm_config); });
   cgroup.add(vm.get().process.pid);
   for (const ProcessIdentity& helper : vm.get().helpers) cgroup.add(helper.pid);

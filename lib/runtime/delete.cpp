@@ -16,6 +16,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+using Connect = std::function<std::unique_ptr<hypervisor::Hypervisor>()>;
+
 void end_shim(const LeftOvers& left) {
   if (left.shim && !kill_process(*left.shim, 10s))
     throw Error(Errc::timed_out, "the shim does not end");
@@ -48,13 +50,13 @@ bool end_processes(const LeftOvers& left) {
 }
 
 /// libvirt is asked only where it is needed: it costs more than all the rest.
-void end_vm(const LeftOvers& left, const Config& config) {
+void end_vm(const LeftOvers& left, const Connect& connect) {
   const bool gone = end_processes(left);
   if (gone && libvirt_let_go(left.vm_name)) return;
   if (!std::filesystem::exists(VmPaths(left.vm_id).directory))
     return;  // create had not come this far
   try {
-    hypervisor::bounded_libvirt({.uri = config.uri})->destroy(left.vm_name);
+    connect()->destroy(left.vm_name);
   } catch (const Error& e) {
     if (!gone) throw;
     // The VM is gone all the same; libvirt finds that out when it goes on.
@@ -70,9 +72,9 @@ void check_deletable(const ContainerRecord& record, bool force) {
 }
 
 /// Everything on the host but the state folder.
-void clean_up(const LeftOvers& left, const Config& config) {
+void clean_up(const LeftOvers& left, const Connect& connect) {
   end_shim(left);
-  end_vm(left, config);
+  end_vm(left, connect);
   remove_machine_cgroups(left.vm_name);
   hypervisor::remove_vm_logs(left.vm_name);
   remove_vm_directory(left.vm_id);
@@ -88,8 +90,8 @@ DirectoryLock lock_for_delete(const StateStore& store, const std::string& id, bo
 
 /// A stray directory, or a record that this husk cannot read as a whole: what runs must not outlive
 /// the knowledge of it.
-void remove_unknown(const StateStore& store, const std::string& id, const Config& config) {
-  if (const auto left = store.load_left_overs(id)) clean_up(*left, config);
+void remove_unknown(const StateStore& store, const std::string& id, const Connect& connect) {
+  if (const auto left = store.load_left_overs(id)) clean_up(*left, connect);
   store.remove(id);
 }
 
@@ -106,16 +108,17 @@ void Runtime::remove(const std::string& id, bool force) {
 }
 
 void Runtime::remove_existing(const std::string& id, bool force) {
+  const Connect connect = [this] { return connect_({.uri = config_.uri}); };
   const DirectoryLock lock = lock_for_delete(store_, id, force);
   ContainerRecord record;
   try {
     record = store_.load(id);
   } catch (const Error&) {
     if (!force) throw;
-    return remove_unknown(store_, id, config_);
+    return remove_unknown(store_, id, connect);
   }
   check_deletable(record, force);
-  clean_up(left_overs_of(record), config_);
+  clean_up(left_overs_of(record), connect);
   oci::State state = record.to_state();
   state.status = "stopped";
   state.pid = 0;

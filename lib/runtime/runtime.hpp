@@ -4,10 +4,13 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "lib/hypervisor/vm.hpp"
 #include "lib/oci/state.hpp"
 #include "lib/runtime/config.hpp"
 #include "lib/runtime/install_paths.hpp"
@@ -27,12 +30,20 @@ struct CreatedContainer {
   pid_t shim_pid = 0;
 };
 
+/// How a command comes to its hypervisor, if it needs one.
+using ConnectHypervisor =
+    std::function<std::unique_ptr<hypervisor::Hypervisor>(const hypervisor::HypervisorOptions&)>;
+
 /// All throw Error; a failing operation has undone what it did. Commands for one id may run at
 /// once.
 class Runtime {
  public:
-  Runtime(std::filesystem::path root, Config config, InstallPaths paths)
-      : store_(std::move(root)), config_(std::move(config)), paths_(std::move(paths)) {}
+  Runtime(std::filesystem::path root, Config config, InstallPaths paths,
+          ConnectHypervisor connect = hypervisor::bounded_libvirt)
+      : store_(std::move(root)),
+        config_(std::move(config)),
+        paths_(std::move(paths)),
+        connect_(std::move(connect)) {}
 
   /// Up to the moment before the container's process is executed. SIGINT, SIGTERM and SIGHUP undo
   /// it (see base/cancellation.hpp), in run as well until the container has started. The process
@@ -56,6 +67,7 @@ class Runtime {
   StateStore store_;
   Config config_;
   InstallPaths paths_;
+  ConnectHypervisor connect_;
 };
 
 }  // namespace husk::runtime
