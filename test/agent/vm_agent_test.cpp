@@ -102,6 +102,11 @@ class Running {
     husk::write_all(in_.get(), text);
     in_.reset();
   }
+  std::string read_line() const {
+    std::string line;
+    for (char letter = 0; ::read(out_.get(), &letter, 1) == 1 && letter != '\n';) line += letter;
+    return line;
+  }
   Outcome finish() {
     Outcome outcome;
     std::thread err_reader([&] { outcome.err = read_to_end(err_.get()); });
@@ -352,12 +357,13 @@ TEST_CASE("agent: SIGTERM ends a container that was never started", "[vm]") {
 TEST_CASE("agent: all processes of a container get a signal that is for all", "[vm]") {
   const std::string id = new_id();
   Running container(id, make_spec(id, {"sh", "-c",
-                                       "trap 'echo got; exit 5' USR1; "
-                                       "(trap 'echo child' USR1; sleep 2 & wait; exit) & "
-                                       "echo ready; sleep 3 & wait; wait"}));
+                                       "trap 'echo got; wait; exit 5' USR1; "
+                                       "(trap 'echo child; exit' USR1; "
+                                       "echo ready; sleep 1000 & wait) & wait"}));
   container.own();
   container.start();
-  std::this_thread::sleep_for(1500ms);
+  // Both have their traps by then, and the first, with which all end, waits for the other.
+  REQUIRE(container.read_line() == "ready");
   client().signal_container({id, SIGUSR1, true});
   const Outcome outcome = container.finish();
   CHECK(outcome.status == 5);
