@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 
 #include <array>
-#include <chrono>
 #include <csignal>
 
 #include "lib/base/error.hpp"
@@ -19,10 +18,6 @@ namespace husk::shim {
 namespace {
 
 namespace comm = husk::guestcomm;
-
-/// For one message, however it comes: a guest that stops or drips inside of one is lost. Between
-/// messages poll() waits as long as it takes.
-constexpr std::chrono::seconds message_patience{30};
 
 /// The caller's descriptor goes to the pump; an empty memory file takes its number, so that no
 /// other descriptor ever gets it and end of file reaches the caller's reader as soon as the pump
@@ -37,9 +32,11 @@ int take_standard_stream(int fd) {
 }  // namespace
 
 StandIn::StandIn(const comm::ShimHandoff& handoff, UniqueFd control)
-    : id_(handoff.container_id), control_(std::move(control)) {
+    : id_(handoff.container_id),
+      control_(std::move(control)),
+      message_patience_(handoff.message_patience) {
   const std::int64_t request = next_request_++;
-  const comm::Deadline deadline(message_patience);
+  const comm::Deadline deadline(message_patience_);
   comm::write_frame(control_.get(),
                     encode(comm::Request{request, "own_container", comm::ContainerId{id_}}),
                     deadline);
@@ -73,13 +70,14 @@ void StandIn::forward_signal(int signal_fd) {
   const comm::SignalContainer params{.id = id_, .signal = signal, .all = false};
   comm::write_frame(control_.get(),
                     encode(comm::Request{next_request_++, "signal_container", params}),
-                    comm::Deadline(message_patience));
+                    comm::Deadline(message_patience_));
   ++unanswered_;
 }
 
 std::optional<int> StandIn::read_notification() {
+  // Between messages poll() waits as long as it takes; one that has begun has to end.
   const std::optional<std::string> frame =
-      comm::read_frame(control_.get(), comm::Deadline(message_patience), comm::max_guest_bytes);
+      comm::read_frame(control_.get(), comm::Deadline(message_patience_), comm::max_guest_bytes);
   if (!frame) return vm_lost;
   if (!comm::is_request(*frame)) {  // the answer to a forwarded signal
     if (unanswered_-- == 0) throw Error(Errc::invalid_argument, "an answer nobody asked for");

@@ -2,6 +2,7 @@
 // The host process that stands for one guest process: streams, signals, exit status.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -32,6 +33,7 @@ class StandIn {
 
   std::string id_;
   UniqueFd control_;
+  std::chrono::milliseconds message_patience_;
   std::int64_t next_request_ = 1;
   std::size_t unanswered_ = 0;  ///< signals passed on without an answer so far
   std::optional<StreamPump> stdin_, stdout_, stderr_;

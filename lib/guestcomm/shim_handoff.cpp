@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <cstdint>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -20,7 +21,8 @@ void send_handoff(int socket, const ShimHandoff& handoff, const std::vector<int>
   std::string text = nlohmann::json{{"id", handoff.container_id},
                                     {"stdin", handoff.has_stdin},
                                     {"stdout", handoff.has_stdout},
-                                    {"stderr", handoff.has_stderr}}
+                                    {"stderr", handoff.has_stderr},
+                                    {"message_patience_ms", handoff.message_patience.count()}}
                          .dump();
   if (descriptors.size() > max_descriptors || text.size() > max_packet_bytes) {
     throw Error(Errc::internal, "hand-over to the shim is too large");
@@ -69,7 +71,9 @@ ShimHandoff receive_handoff(int socket, std::vector<UniqueFd>& descriptors) {
   ShimHandoff handoff{.container_id = json.at("id").get<std::string>(),
                       .has_stdin = json.at("stdin").get<bool>(),
                       .has_stdout = json.at("stdout").get<bool>(),
-                      .has_stderr = json.at("stderr").get<bool>()};
+                      .has_stderr = json.at("stderr").get<bool>(),
+                      .message_patience = std::chrono::milliseconds{
+                          json.at("message_patience_ms").get<std::int64_t>()}};
   const std::size_t expected = 1U + (handoff.has_stdin ? 1U : 0U) + (handoff.has_stdout ? 1U : 0U) +
                                (handoff.has_stderr ? 1U : 0U);
   if (descriptors.size() != expected)

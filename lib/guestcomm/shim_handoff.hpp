@@ -11,6 +11,7 @@
 // If the socket closes without a packet the shim exits: husk died, or undid its work.
 #pragma once
 
+#include <chrono>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -24,6 +25,9 @@ inline constexpr int shim_handoff_fd = 3;
 struct ShimHandoff {
   std::string container_id;
   bool has_stdin = false, has_stdout = false, has_stderr = false;
+  /// For one message from or to the guest, however it comes: a guest that stops or drips inside of
+  /// one is lost.
+  std::chrono::milliseconds message_patience = std::chrono::seconds{30};
 };
 
 /// Both throw system; receive: peer_lost when husk closed the socket, invalid_argument on a wrong

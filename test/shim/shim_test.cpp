@@ -73,9 +73,13 @@ class Shim {
   }
 
   /// Hands over and plays the agent's part of it.
-  void become_ready() {
+  void become_ready(std::chrono::milliseconds patience = std::chrono::seconds{30}) {
     send_handoff(handoff.ours.get(),
-                 {.container_id = "c1", .has_stdin = true, .has_stdout = true, .has_stderr = true},
+                 {.container_id = "c1",
+                  .has_stdin = true,
+                  .has_stdout = true,
+                  .has_stderr = true,
+                  .message_patience = patience},
                  {control.theirs.get(), guest_in.theirs.get(), guest_out.theirs.get(),
                   guest_err.theirs.get()});
     control.theirs.reset();
@@ -204,6 +208,29 @@ TEST_CASE("husk-shim: a guest that says what nobody asked for, or too much, is l
     // the shim does not wait for the rest of what is too long
   }
   CHECK(shim.wait_for_exit() == 255);
+}
+
+TEST_CASE("husk-shim: a guest that drips inside of a message is lost, one that is silent is not",
+          "[shim]") {
+  constexpr auto patience = std::chrono::milliseconds(700), drip = std::chrono::milliseconds(50);
+  Shim shim;
+  shim.become_ready(patience);
+  shim.guest_out.ours.reset();
+  shim.guest_err.ours.reset();
+  std::this_thread::sleep_for(patience * 3 / 2);  // between messages: no limit
+  REQUIRE(::waitpid(shim.pid, nullptr, WNOHANG) == 0);
+  const std::string message =
+      make_frame(encode(Request{{}, "container_exited", ContainerExited{"c1", 0}}));
+  const auto begin = std::chrono::steady_clock::now();
+  // Every byte is progress, and all of them take several times the patience.
+  for (std::size_t i = 0; i + 1 < message.size(); ++i) {
+    if (::send(shim.control.ours.get(), &message[i], 1, MSG_NOSIGNAL) != 1) break;
+    std::this_thread::sleep_for(drip);
+  }
+  CHECK(shim.wait_for_exit() == 255);
+  const auto taken = std::chrono::steady_clock::now() - begin;
+  CHECK(taken >= patience);
+  CHECK(taken < message.size() * drip / 2);
 }
 
 TEST_CASE("husk-shim: a reader that goes away closes the guest's stream, not the container",
