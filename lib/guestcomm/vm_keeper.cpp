@@ -36,11 +36,12 @@ bool keeper_ended(int keeper, int timeout_ms) {
 }
 
 /// Forks twice, so that the keeper is nobody's zombie.
-void start_keeper(int socket, const std::optional<VhostDeviceSetup>& device) {
+void start_keeper(int socket, const std::optional<VhostDeviceSetup>& device,
+                  const AbandonedVm& abandoned) {
   const pid_t child = check_sys(::fork(), "fork the VM's keeper");
   if (child == 0) {
     const pid_t grandchild = ::fork();
-    if (grandchild == 0) run_vm_keeper(socket, device);
+    if (grandchild == 0) run_vm_keeper(socket, device, abandoned);
     ::_exit(grandchild < 0 ? 1 : 0);
   }
   int status = 0;
@@ -59,26 +60,27 @@ UniqueFd open_kept(const ProcessIdentity& process, const std::string& what) {
 
 }  // namespace
 
-VmKeeper::VmKeeper() { start(std::nullopt); }
+VmKeeper::VmKeeper(const AbandonedVm& abandoned) { start(std::nullopt, abandoned); }
 
-VmKeeper::VmKeeper(const std::filesystem::path& directory, unsigned uid, unsigned gid)
+VmKeeper::VmKeeper(const std::filesystem::path& directory, unsigned uid, unsigned gid,
+                   const AbandonedVm& abandoned)
     : directory_(directory) {
   if (::access(vhost_device_program, X_OK) != 0)
     throw Error(Errc::unsupported,
                 "vhost-device-vsock is not installed and this host has no /dev/vhost-vsock");
   if (is_own_socket(device_socket()) || is_own_socket(host_socket()))
     throw Error(Errc::already_exists, directory.string() + ": has a vsock device already");
-  start(VhostDeviceSetup{.directory = directory.string(), .uid = uid, .gid = gid});
+  start(VhostDeviceSetup{.directory = directory.string(), .uid = uid, .gid = gid}, abandoned);
   await_sockets();
 }
 
-void VmKeeper::start(const std::optional<VhostDeviceSetup>& device) {
+void VmKeeper::start(const std::optional<VhostDeviceSetup>& device, const AbandonedVm& abandoned) {
   std::array<int, 2> ends{};
   check_sys(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()),
             "make a socket pair");
   keeper_.reset(ends[0]);
   const UniqueFd other_end(ends[1]);
-  start_keeper(other_end.get(), device);
+  start_keeper(other_end.get(), device, abandoned);
 }
 
 void VmKeeper::await_sockets() {
@@ -95,6 +97,7 @@ void VmKeeper::await_sockets() {
 
 VmKeeper::~VmKeeper() {
   if (!keeper_) return;
+  send_no_vm(keeper_.get());
   ::shutdown(keeper_.get(), SHUT_WR);
   keeper_ended(keeper_.get(), static_cast<int>(std::chrono::milliseconds(end_patience).count()));
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -21,18 +22,27 @@ struct KeptVm {
   std::vector<ProcessIdentity> shims = {};  ///< the VM ends after the last one; none: not watched
 };
 
+/// A VM that was being started when husk was killed: nobody knows its processes yet, and nobody
+/// else will end it. The keeper kills it as soon as it is found.
+struct AbandonedVm {
+  std::function<std::optional<ProcessIdentity>()> find = {};  ///< its QEMU; called in the keeper
+  std::filesystem::path directory =
+      {};  ///< the VM's: once it is gone, there is nothing to look for
+};
+
 /// Running from construction on; ends on destruction unless handed over to a VM.
 class VmKeeper {
  public:
   /// Where the host has /dev/vhost-vsock: nothing but the keeper.
-  VmKeeper();
+  explicit VmKeeper(const AbandonedVm& abandoned = {});
   /// Starts vhost-device-vsock with its sockets `vhost.sock` (QEMU connects) and `vsock.sock` (the
   /// host connects) in `directory`, which must exist and belong to uid/gid, as whom it runs.
   /// Returns when both sockets are there. Throws unsupported "vhost-device-vsock is not installed
   /// and ...", timed_out.
   /// Both: must be called while the process has one thread. The keeper holds none of the caller's
   /// descriptors and is in the root cgroups.
-  VmKeeper(const std::filesystem::path& directory, unsigned uid, unsigned gid);
+  VmKeeper(const std::filesystem::path& directory, unsigned uid, unsigned gid,
+           const AbandonedVm& abandoned = {});
   VmKeeper(VmKeeper&&) noexcept = default;
   VmKeeper& operator=(VmKeeper&&) = delete;
   VmKeeper(const VmKeeper&) = delete;
@@ -48,7 +58,7 @@ class VmKeeper {
   void hand_over(const KeptVm& kept);
 
  private:
-  void start(const std::optional<VhostDeviceSetup>& device);
+  void start(const std::optional<VhostDeviceSetup>& device, const AbandonedVm& abandoned);
   void await_sockets();
   std::optional<std::filesystem::path> directory_;  ///< of the device's sockets
   UniqueFd keeper_;  ///< socket to the keeper; its closing without a hand-over ends it

@@ -25,8 +25,10 @@ using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 
 constexpr std::size_t max_processes = 64;
-constexpr milliseconds power_off_grace = 5s;  ///< the guest's, after its last shim
-constexpr milliseconds helper_grace = 2s;     ///< virtiofsd's, after QEMU
+constexpr milliseconds power_off_grace = 5s;      ///< the guest's, after its last shim
+constexpr milliseconds helper_grace = 2s;         ///< virtiofsd's, after QEMU
+constexpr milliseconds abandoned_patience = 60s;  ///< libvirt's, to go on with what husk began
+constexpr int look_again_ms = 100;
 constexpr milliseconds kill_patience = 10s;  ///< a process in a system call that hangs stays longer
 
 struct CountsMessage {
@@ -50,8 +52,8 @@ std::vector<UniqueFd> take_descriptors(msghdr& message) {
   return taken;
 }
 
-/// Empty when husk went without telling.
-std::optional<KeptProcesses> receive_kept_processes(int socket) {
+/// Empty: there will be no VM, or (`abandoned`) husk went without telling.
+std::optional<KeptProcesses> receive_kept_processes(int socket, bool& abandoned) {
   CountsMessage counts{};
   iovec part{&counts, sizeof counts};
   alignas(cmsghdr) Control control{};
@@ -60,7 +62,9 @@ std::optional<KeptProcesses> receive_kept_processes(int socket) {
   message.msg_iovlen = 1;
   message.msg_control = control.data();
   message.msg_controllen = control.size();
-  if (::recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != sizeof counts) return std::nullopt;
+  const ssize_t received = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  abandoned = received == 0;
+  if (received != sizeof counts) return std::nullopt;
   std::vector<UniqueFd> all = take_descriptors(message);
   if (all.size() != std::size_t{1} + counts.helpers + counts.shims) return std::nullopt;
   KeptProcesses processes;
@@ -105,13 +109,31 @@ void await_last_shim(const UniqueFd& vm, std::vector<UniqueFd> shims) {
   }
 }
 
-void keep(UniqueFd socket, const std::optional<VhostDeviceSetup>& setup) {
+/// libvirt may still be starting it.
+void end_abandoned(const AbandonedVm& abandoned) {
+  if (!abandoned.find) return;
+  const auto deadline = std::chrono::steady_clock::now() + abandoned_patience;
+  std::error_code unknown;
+  while (std::filesystem::exists(abandoned.directory, unknown) &&
+         std::chrono::steady_clock::now() < deadline) {
+    if (const std::optional<ProcessIdentity> vm = abandoned.find()) {
+      const UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, vm->pid, 0U)));
+      if (pidfd && is_alive(*vm)) return end_after(pidfd.get(), 0ms);
+    }
+    ::poll(nullptr, 0, look_again_ms);
+  }
+}
+
+void keep(UniqueFd socket, const std::optional<VhostDeviceSetup>& setup,
+          const AbandonedVm& abandoned_vm) {
   std::optional<VhostDevice> device;
   if (setup) device.emplace(*setup);
   await_any({socket.get(), device ? device->pidfd() : -1}, for_ever);
   // A device that ended without having served is the end: husk waits for its sockets.
   if (!await_any({socket.get()}, 0ms)) return;
-  std::optional<KeptProcesses> kept = receive_kept_processes(socket.get());
+  bool abandoned = false;
+  std::optional<KeptProcesses> kept = receive_kept_processes(socket.get(), abandoned);
+  if (abandoned) end_abandoned(abandoned_vm);
   if (!kept) return;
   socket.reset();
   await_last_shim(kept->vm, std::move(kept->shims));
@@ -144,7 +166,10 @@ void send_kept_processes(int socket, const KeptProcesses& processes) {
   check_sys(::sendmsg(socket, &message, MSG_NOSIGNAL), "hand the VM over to its keeper");
 }
 
-void run_vm_keeper(int socket, const std::optional<VhostDeviceSetup>& device) noexcept {
+void send_no_vm(int socket) noexcept { ::send(socket, "", 1, MSG_NOSIGNAL); }
+
+void run_vm_keeper(int socket, const std::optional<VhostDeviceSetup>& device,
+                   const AbandonedVm& abandoned) noexcept {
   try {
     std::vector<int> kept{socket};
     UniqueFd directory;
@@ -155,7 +180,7 @@ void run_vm_keeper(int socket, const std::optional<VhostDeviceSetup>& device) no
     detach_process(kept);
     ::prctl(PR_SET_NAME, "husk-keeper", 0, 0, 0);
     const UniqueFd hold(::dup(socket));  // husk sees us end only after the sockets are gone
-    keep(UniqueFd(socket), device);
+    keep(UniqueFd(socket), device, abandoned);
     if (directory) remove_vhost_sockets(directory.get());
   } catch (const std::exception&) {
     ::_exit(1);

@@ -7,6 +7,7 @@
 
 #include "lib/base/unique_fd.hpp"
 #include "lib/guestcomm/vhost_device.hpp"
+#include "lib/guestcomm/vm_keeper.hpp"
 
 namespace husk::guestcomm {
 
@@ -18,9 +19,13 @@ struct KeptProcesses {
 
 /// One message with all of them; at most 64.
 void send_kept_processes(int socket, const KeptProcesses& processes);
+/// Instead of them: there will be no VM.
+void send_no_vm(int socket) noexcept;
 
 /// Starts the device, waits on `socket` (SOCK_SEQPACKET) for the VM's processes, and lives until
-/// the VM is gone; end of file instead of them ends it at once. Removes the device's sockets.
-[[noreturn]] void run_vm_keeper(int socket, const std::optional<VhostDeviceSetup>& device) noexcept;
+/// the VM is gone. Removes the device's sockets. End of file on `socket` means that husk was
+/// killed: see AbandonedVm.
+[[noreturn]] void run_vm_keeper(int socket, const std::optional<VhostDeviceSetup>& device,
+                                const AbandonedVm& abandoned) noexcept;
 
 }  // namespace husk::guestcomm

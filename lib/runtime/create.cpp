@@ -69,10 +69,17 @@ struct VsockSetup {
   hypervisor::VsockDevice config;
 };
 
-VsockSetup set_up_vsock(const VmPaths& paths, const hypervisor::VmUser& user) {
-  if (guestcomm::has_vhost_vsock())
-    return {.keeper = {}, .announcement = guestcomm::listen_vsock(), .config = {}};
-  VsockSetup vsock{.keeper = {paths.vsock(), user.uid, user.gid}, .announcement = {}, .config = {}};
+VsockSetup set_up_vsock(const VmPaths& paths, const hypervisor::VmUser& user,
+                        const std::string& vm_name) {
+  const guestcomm::AbandonedVm abandoned{.find = [vm_name] { return find_vm_process(vm_name); },
+                                         .directory = paths.directory};
+  if (guestcomm::has_vhost_vsock()) {
+    return {.keeper = guestcomm::VmKeeper(abandoned),
+            .announcement = guestcomm::listen_vsock(),
+            .config = {}};
+  }
+  VsockSetup vsock{
+      .keeper = {paths.vsock(), user.uid, user.gid, abandoned}, .announcement = {}, .config = {}};
   vsock.config.vhost_user_socket = vsock.keeper.device_socket();
   vsock.announcement = guestcomm::listen_hybrid(vsock.keeper.host_socket(), user.uid, user.gid);
   return vsock;
@@ -266,7 +273,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
                     .namespaces = namespaces,
                     .end_with_parent = request.foreground});
 
-  VsockSetup vsock = set_up_vsock(vm_dir.paths(), vm_user);
+  VsockSetup vsock = set_up_vsock(vm_dir.paths(), vm_user, vm_config.name);
   vm_config.kernel = vm_dir.paths().kernel();
   vm_config.initrd = vm_dir.paths().initrd();
   vm_config.firmware = vm_dir.paths().firmware();

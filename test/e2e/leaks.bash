@@ -93,6 +93,25 @@ interrupted() {
   expect_ok husk run --bundle "$work/cut" cut
 }
 
+# No husk knows the VM that libvirt was starting when the create was killed; its keeper ends it by itself.
+abandoned_vm() {
+  make_bundle "$work/abandoned" sleep 1000
+  local before vm="" creator
+  before=$(vms)
+  setsid "$HUSK" --root "$work/root" create --bundle "$work/abandoned" abandoned >"$work/abandoned.out" 2>&1 </dev/null &
+  creator=$!
+  for _ in {1..2000}; do
+    vm=$(vm_of_new_container "$before")
+    [[ -z $vm ]] || break
+    sleep 0.01
+  done
+  kill -KILL "$creator" || fail "create ended too soon: $(cat "$work/abandoned.out")"
+  wait "$creator"
+  [[ -n $vm ]] || fail "no VM was started"
+  eventually 20 eval "[[ -z \$(vm_of_new_container '$before') ]]"
+  expect_ok husk delete --force abandoned
+}
+
 delete_twice_at_once() {
   begin twice sleep 1000
   husk delete --force twice >/dev/null 2>&1 &
@@ -165,6 +184,7 @@ if is_husk; then
   it "a shim that is killed" killed_shim
   it "a create that is killed half-way" killed_create 400
   it "create and run that are interrupted" interrupted 500
+  it "a VM whose husk is killed while it starts" abandoned_vm 120
   it "two deletes at once" delete_twice_at_once 120
   it "records of another version, and no records" other_records 120
   it "a create that hangs" hanging_create 120

@@ -264,6 +264,30 @@ TEST_CASE("VM keeper: a VM that does not power off is killed after its last shim
   CHECK(helper.ends_within(10s));
 }
 
+namespace {
+/// A husk that starts a VM: `killed` while it does so, or one that gives up.
+void start_and_go(const FakeProcess& vm, bool killed) {
+  const pid_t husk = ::fork();
+  if (husk == 0) {
+    const ProcessIdentity identity = vm.identity();
+    std::optional<VmKeeper> keeper;
+    keeper.emplace(AbandonedVm{.find = [identity] { return identity; }, .directory = "/"});
+    if (!killed) keeper.reset();
+    ::_exit(0);
+  }
+  ::waitpid(husk, nullptr, 0);
+}
+}  // namespace
+
+TEST_CASE("VM keeper: a VM that was being started when husk was killed ends", "[guestcomm]") {
+  FakeProcess vm, kept;
+  start_and_go(vm, true);
+  CHECK(vm.ends_within(10s));
+  // One that gave up has undone its start itself; the keeper touches nothing.
+  start_and_go(kept, false);
+  CHECK_FALSE(kept.ends_within(2s));
+}
+
 TEST_CASE("VM keeper: cannot be handed a shim that ended", "[guestcomm]") {
   FakeProcess vm, shim;
   const ProcessIdentity gone = shim.identity();

@@ -193,7 +193,7 @@ TEST_CASE("libvirt: a VM starts, speaks on its console, and leaves nothing", "[l
   const auto connect_ms = milliseconds_of([&] { hypervisor = connect_libvirt({}); });
   StartedVm started;
   const auto start_ms = milliseconds_of([&] { started = hypervisor->start(vm.config()); });
-  if (device) device->hand_over(started.process);
+  if (device) device->hand_over({.vm = started.process});
 
   CHECK(is_alive(started.process));
   REQUIRE(started.helpers.size() >= 1);
@@ -231,7 +231,7 @@ TEST_CASE("libvirt: a VM that was killed is known as gone", "[libvirt]") {
   start_device(vm, device);
   const auto hypervisor = connect_libvirt({});
   const StartedVm started = hypervisor->start(vm.config());
-  if (device) device->hand_over(started.process);
+  if (device) device->hand_over({.vm = started.process});
   REQUIRE(::kill(started.process.pid, SIGKILL) == 0);
   hypervisor->destroy(started.name);
   CHECK_FALSE(hypervisor->exists(started.name));
@@ -291,7 +291,7 @@ TEST_CASE("libvirt: two names are two VMs; the same name twice is refused", "[li
   start_device(vm, device);
   const auto hypervisor = connect_libvirt({});
   const StartedVm started = hypervisor->start(vm.config());
-  if (device) device->hand_over(started.process);
+  if (device) device->hand_over({.vm = started.process});
   CHECK_FALSE(failure_of(*hypervisor, vm.config()).empty());
   CHECK(is_alive(started.process));  // the refused second start did not hurt the first
   hypervisor->destroy(started.name);
