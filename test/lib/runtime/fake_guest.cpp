@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// The fake VM's inside: one thread, one poll loop. Husk's own side is well-behaved, so whole lines
+// and frames are waited for.
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+#include <list>
+#include <map>
+#include <thread>
+
+#include "lib/base/detach.hpp"
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+#include "lib/guestcomm/frame.hpp"
+#include "lib/guestcomm/messages.hpp"
+#include "test/lib/guestcomm/hybrid_peer.hpp"
+#include "test/lib/runtime/fake_vm.hpp"
+
+namespace husk::test {
+namespace {
+
+using namespace std::chrono_literals;
+using guestcomm::Request;
+using guestcomm::Response;
+using nlohmann::json;
+
+sockaddr_un address_of(const std::string& path) {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  std::strncpy(name.sun_path, path.c_str(), sizeof name.sun_path - 1);
+  return name;
+}
+
+UniqueFd new_socket() {
+  return UniqueFd{check_sys(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket")};
+}
+
+UniqueFd listen_on(const std::string& path) {
+  UniqueFd listener = new_socket();
+  ::unlink(path.c_str());  // the real device's
+  const sockaddr_un name = address_of(path);
+  check_sys(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name), "bind");
+  check_sys(::listen(listener.get(), 8), "listen");
+  return listener;
+}
+
+void announce(const std::string& host_socket, int protocol) {
+  const UniqueFd socket = new_socket();
+  const sockaddr_un name = address_of(host_socket + "_1026");
+  check_sys(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name),
+            "connect");
+  send_text(socket.get(), "HUSK-AGENT " + std::to_string(protocol) + "\n");
+}
+
+class Guest {
+ public:
+  Guest(Fault fault, std::string secret, UniqueFd journal)
+      : fault_(fault), secret_(std::move(secret)), journal_(std::move(journal)) {}
+
+  /// Until the container's owner goes: the last lease.
+  void serve(int listener) {
+    while (!over_) {
+      std::vector<pollfd> polled{{listener, POLLIN, 0}};
+      for (const UniqueFd& control : controls_) polled.push_back({control.get(), POLLIN, 0});
+      check_sys(::poll(polled.data(), polled.size(), -1), "poll");
+      for (const pollfd& ready : polled) {
+        if (ready.revents == 0) continue;
+        if (ready.fd == listener) {
+          accept(listener);
+        } else {
+          answer(ready.fd);
+        }
+      }
+    }
+  }
+
+ private:
+  void accept(int listener) {
+    UniqueFd connection{::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC)};
+    const std::string line = receive_line(connection.get());
+    send_text(connection.get(), "OK 5000\n");
+    if (line == "CONNECT " + std::to_string(guestcomm::control_port)) {
+      controls_.push_back(std::move(connection));
+    } else {
+      take_stream(std::move(connection));
+    }
+  }
+
+  void take_stream(UniqueFd connection) {
+    const std::string header = "HUSK-STREAM " + secret_ + " ";
+    const std::string line = receive_line(connection.get());
+    if (fault_ == Fault::refuses_stream || !line.starts_with(header)) return;
+    send_text(connection.get(), "OK\n");
+    streams_[line.substr(header.size())] = std::move(connection);
+  }
+
+  void answer(int control) {
+    const auto frame = guestcomm::read_frame(control);
+    if (!frame) {
+      over_ = over_ || control == owner_;
+      controls_.remove_if([&](const UniqueFd& fd) { return fd.get() == control; });
+      return;
+    }
+    const Request request = guestcomm::decode_request(*frame);
+    if (is_stuck_) return;
+    Response response{.id = request.id.value(), .result = json::object(), .error = {}};
+    try {
+      handle(request, control, response.result);
+    } catch (const Error& e) {
+      response.error = e;
+    }
+    if (fault_ == Fault::exits_before_its_owner && request.method == "own_container") exit_with(0);
+    guestcomm::write_frame(control, guestcomm::encode(response));
+    if (fault_ == Fault::exits_at_once && request.method == "own_container") exit_with(7);
+    if (ended_by_ != 0) exit_with(128 + ended_by_);
+  }
+
+  void handle(const Request& request, int control, json& result) {
+    if (request.method == "hello") {
+      if (fault_ == Fault::refuses_hello ||
+          request.params.get<guestcomm::Hello>().secret != secret_)
+        throw Error(Errc::invalid_argument, "the secret is wrong");
+      result = guestcomm::Hello{.version = "fake", .secret = ""};
+    } else if (request.method == "create_container") {
+      create(request.params.get<guestcomm::CreateContainer>());
+    } else if (request.method == "own_container") {
+      note("own");
+      if (fault_ == Fault::refuses_owner) throw Error(Errc::not_found, "owner refused");
+      owner_ = control;
+    } else if (request.method == "start_container") {
+      note("start");
+      if (fault_ == Fault::refuses_start)
+        throw Error(Errc::system, "permission denied by the image");
+      is_stuck_ = fault_ == Fault::stuck_after_start;
+    } else if (request.method == "signal_container") {
+      take_signal(request.params.get<guestcomm::SignalContainer>());
+    }
+  }
+
+  void create(const guestcomm::CreateContainer& request) {
+    note("create");
+    if (fault_ == Fault::refuses_create)
+      throw Error(Errc::not_found, "no such program in the image");
+    id_ = request.id;
+    for (const auto& token : {request.streams.stdin_token, request.streams.stdout_token,
+                              request.streams.stderr_token}) {
+      if (streams_.count(token.value()) == 0) throw Error(Errc::not_found, "no such stream");
+    }
+  }
+
+  void take_signal(const guestcomm::SignalContainer& request) {
+    note("signal " + std::to_string(request.signal) + (request.all ? " all" : ""));
+    if (fault_ == Fault::refuses_signals) throw Error(Errc::system, "signal refused");
+    if (request.signal == SIGTERM) ended_by_ = SIGTERM;
+    if (request.signal == SIGKILL && fault_ != Fault::ignores_kill) ended_by_ = SIGKILL;
+  }
+
+  void exit_with(int status) {
+    streams_.clear();
+    ended_by_ = 0;
+    guestcomm::write_frame(owner_, guestcomm::encode(Request{.id = {},
+                                                             .method = "container_exited",
+                                                             .params = guestcomm::ContainerExited{
+                                                                 .id = id_, .status = status}}));
+  }
+
+  void note(const std::string& line) const { write_all(journal_.get(), line + "\n"); }
+
+  Fault fault_;
+  std::string secret_, id_;
+  UniqueFd journal_;
+  std::list<UniqueFd> controls_;
+  std::map<std::string, UniqueFd> streams_;
+  int owner_ = -1, ended_by_ = 0;
+  bool over_ = false, is_stuck_ = false;
+};
+
+void boot(Fault fault, const std::string& host_socket) {
+  if (fault == Fault::never_announces || fault == Fault::ends_at_once) {
+    for (;;) ::pause();
+  }
+  if (fault == Fault::ends_while_booting) {
+    std::this_thread::sleep_for(300ms);
+    ::_exit(0);
+  }
+  announce(host_socket, fault == Fault::announces_another ? 77 : guestcomm::protocol_version);
+}
+
+}  // namespace
+
+void run_fake_vm(Fault fault, const std::filesystem::path& host_socket, const std::string& secret,
+                 const std::filesystem::path& journal,
+                 const std::filesystem::path& console) noexcept {
+  try {
+    detach_process({});
+    UniqueFd log{check_sys(::open(journal.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600),
+                           "journal")};
+    write_file_atomic(console, "fake kernel panic\n", 0600);
+    const UniqueFd listener = listen_on(host_socket);
+    boot(fault, host_socket);
+    Guest(fault, secret, std::move(log)).serve(listener.get());
+  } catch (const std::exception&) {
+    ::_exit(1);
+  }
+  ::_exit(0);
+}
+
+}  // namespace husk::test

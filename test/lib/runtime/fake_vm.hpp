@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// A child process that stands for a VM with its agent. It takes the place of the user-space vsock
+// device's host socket, and speaks the agent's protocol (guestcomm/messages.hpp) with one fault.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lib/hypervisor/vm.hpp"
+
+namespace husk::test {
+
+enum class Fault {
+  none,
+  no_hypervisor,           ///< connecting to it throws
+  start_throws,            ///< "no such machine type"
+  ends_at_once,            ///< when start() returns there is no VM any more
+  ends_while_booting,      ///< a moment later
+  never_announces,         ///< writes "fake kernel panic" to the console instead
+  announces_another,       ///< protocol 77
+  refuses_hello,           ///< "the secret is wrong"
+  refuses_stream,          ///< closes the connection
+  refuses_create,          ///< "no such program in the image"
+  refuses_owner,           ///< "owner refused"
+  exits_before_its_owner,  ///< container_exited where the answer to own_container is due
+  exits_at_once,           ///< container_exited after the answer to own_container
+  refuses_start,           ///< "permission denied by the image"
+  refuses_signals,         ///< "signal refused"
+  ignores_kill,            ///< says yes to SIGKILL, and does nothing
+  stuck_after_start        ///< takes connections and answers nothing any more
+};
+
+/// What all fake VMs of a test share.
+struct FakeMachine {
+  Fault fault = Fault::none;
+  /// One line for each thing that the agent is asked for: "create", "own", "start",
+  /// "signal <n> [all]".
+  std::filesystem::path journal;
+  std::vector<pid_t> vms = {};  ///< every VM's process; children of the caller of create
+  std::vector<std::string> destroyed = {};  ///< names
+};
+
+class FakeHypervisor final : public hypervisor::Hypervisor {
+ public:
+  explicit FakeHypervisor(FakeMachine& machine) : machine_(machine) {}
+  hypervisor::StartedVm start(const hypervisor::VmConfig& config) override;
+  void destroy(const std::string& name) override;
+  bool exists(const std::string&) override { return false; }
+
+ private:
+  FakeMachine& machine_;
+};
+
+/// The body of the child. `host_socket`: where husk connects to; `secret`: the VM's.
+[[noreturn]] void run_fake_vm(Fault fault, const std::filesystem::path& host_socket,
+                              const std::string& secret, const std::filesystem::path& journal,
+                              const std::filesystem::path& console) noexcept;
+
+}  // namespace husk::test
