@@ -21,7 +21,17 @@ Config load(const std::string& text) {
 }  // namespace
 
 TEST_CASE("load_config: no file means the defaults", "[runtime]") {
-  CHECK(load_config("/nonexistent/config.toml").memory_mib == Config{}.memory_mib);
+  const Config config = load_config("/nonexistent/config.toml");
+  // As husk.toml(5) tells them.
+  CHECK(config.uri == "qemu:///system");
+  CHECK(config.accelerator == "auto");
+  CHECK_FALSE(config.firmware);
+  CHECK(config.vcpus == 1);
+  CHECK(config.memory_mib == 512);
+  CHECK_FALSE(config.kernel);
+  CHECK_FALSE(config.initrd);
+  CHECK(config.kernel_arguments.empty());
+  CHECK(config.boot_timeout == std::chrono::seconds(120));
 }
 
 TEST_CASE("load_config: every key arrives", "[runtime]") {

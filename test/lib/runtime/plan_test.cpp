@@ -51,7 +51,9 @@ TEST_CASE("plan_guest: paths are the guest's, what is the host's is gone", "[run
   CHECK(plan.spec.annotations.empty());
   CHECK(plan.spec.linux_.cgroups_path.empty());
   CHECK_FALSE(plan.spec.process->apparmor_profile);
-  for (const oci::Namespace& ns : plan.spec.linux_.namespaces) CHECK(ns.type != "network");
+  std::vector<std::string> namespaces;
+  for (const oci::Namespace& ns : plan.spec.linux_.namespaces) namespaces.push_back(ns.type);
+  CHECK(namespaces == std::vector<std::string>{"pid", "ipc", "uts", "mount"});  // no network
   CHECK(plan.spec.process->args == bundle.spec.process->args);
 }
 
@@ -110,7 +112,16 @@ TEST_CASE("plan_host_namespaces: given paths are joined, others made", "[runtime
 TEST_CASE("plan_vm: the domain's name tells the container and is unique", "[runtime]") {
   const auto vm = plan_vm("0123456789abcdef", "deadbeef", Config{}, hypervisor::Accelerator::tcg);
   CHECK(vm.name == "husk-deadbeef-0123456789ab");
-  CHECK(vm.memory_mib == Config{}.memory_mib);
+}
+
+TEST_CASE("plan_vm: the VM is as large as configured", "[runtime]") {
+  Config config;
+  config.memory_mib = 777;
+  config.vcpus = 3;
+  const auto vm = plan_vm("c1", "deadbeef", config, hypervisor::Accelerator::kvm);
+  CHECK(vm.memory_mib == 777);
+  CHECK(vm.vcpus == 3);
+  CHECK(vm.accelerator == hypervisor::Accelerator::kvm);
 }
 
 TEST_CASE(
