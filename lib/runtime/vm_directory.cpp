@@ -219,7 +219,11 @@ void remove_vm_directory(const std::string& vm_id) {
     throw Error(Errc::internal, "mounts are left below " + directory.string());
   }
   std::error_code error;
-  fs::remove_all(directory, error);
+  // The ending keeper takes its sockets away at the same time, under remove_all's feet.
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    fs::remove_all(directory, error);
+    if (error != std::errc::no_such_file_or_directory) break;
+  }
   if (error) throw_errno("remove " + directory.string(), error.value());
   ::rmdir(vm_directories);  // the last one; fails while others are there
 }
