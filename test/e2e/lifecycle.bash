@@ -217,6 +217,26 @@ forwarded_by_shim() {
   expect_ok husk delete fwd
 }
 
+# After the filter is loaded only what runc does then may happen; such bundles are what validation suites have.
+narrow_seccomp() {
+  local privileges user
+  for privileges in true false; do
+    for user in 0 1000; do
+      make_bundle "$work/narrow" id -u
+      edit_config "$work/narrow" '.linux.seccomp = $profile[0] | .process.noNewPrivileges = $privileges |
+        .process.user = {"uid": $user, "gid": $user}' --slurpfile profile "$top/test/agent/profiles/minimal.json" \
+        --argjson privileges $privileges --argjson user $user
+      expect_ok husk run --bundle "$work/narrow" narrow
+      expect_equal "$user" "$out" "output with noNewPrivileges $privileges"
+      # What it does not allow is refused: the filter is there.
+      edit_config "$work/narrow" '.process.args = ["mkdir", "/tmp/new"]'
+      run husk run --bundle "$work/narrow" narrow
+      [[ $status != 0 ]] || fail "the filter is not there"
+      rm -rf "$work/narrow"
+    done
+  done
+}
+
 closed_streams() {
   make_bundle "$work/closed" sh -c 'ls -l /proc/self/fd/0 /proc/self/fd/1 >/made; exit 4'
   local result=0
@@ -281,6 +301,7 @@ it "a missing command fails in create, in stderr and in --log" missing_command
 is_husk && it "a log that cannot be written changes nothing" unwritable_log 240
 it "killing the shim ends the container" killed_shim
 it "a signal sent to the pid reaches the container" forwarded_by_shim
+it "a narrow seccomp profile, as root and not, with and without new privileges" narrow_seccomp 180
 it "closed standard streams" closed_streams
 it "spec, --version and features" spec_and_version
 it "short commands do not load libvirt" no_libvirt_in_short_commands
