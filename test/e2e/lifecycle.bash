@@ -27,8 +27,13 @@ demand() {
   pgrep -x 'libvirtd|virtqemud' >/dev/null && skip "a libvirt daemon is running already"
   local before
   before=$(pgrep -x virtlogd)
+  # Two at once: one starts the daemons, the other waits for it.
   make_bundle "$work/demand" true
+  make_bundle "$work/demand2" true
+  husk run --bundle "$work/demand2" demand2 >"$work/demand2.out" 2>&1 </dev/null &
+  local other=$!
   expect_ok husk run --bundle "$work/demand" demand
+  wait "$other" || fail "the other of two that start the daemon: $(cat "$work/demand2.out")"
   libvirt_listens || fail "husk ran a VM, but no libvirt daemon listens"
   # They would go by themselves, but only after two minutes.
   # Waited for until they are gone: the next test starts its own, which needs their pid files.
@@ -286,7 +291,7 @@ delete_all() {
 at_end delete_all
 
 if is_husk; then
-  it "starts libvirt on demand where none listens" demand 300
+  it "starts libvirt on demand where none listens, two at once too" demand 300
   start_libvirt
 fi
 it "create, start, kill, delete, each refused where runc refuses it" whole_life 120
