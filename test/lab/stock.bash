@@ -49,7 +49,10 @@ scope() {
   expect_contains qemu-system "$(systemctl status --no-pager $unit)" "systemctl status"
   # systemd takes away what it does not know when it looks again.
   expect_ok systemctl daemon-reload
-  [[ $(cat "/sys/fs/cgroup/system.slice/$unit/memory.current") -gt 50000000 ]] || fail "the VM's memory is not counted"
+  # cgroup v2 leaves what QEMU had taken before it was moved here where it was; what its guest takes then counts.
+  local counted
+  counted=$(cat "/sys/fs/cgroup/system.slice/$unit/memory.current")
+  [[ $counted -gt 16000000 ]] || fail "of the VM's memory $counted bytes are counted"
   # Later calls come without the flag.
   expect_ok husk delete --force $id
   eventually 10 eval "[[ \$(systemctl show -P LoadState $unit) == not-found ]]"
