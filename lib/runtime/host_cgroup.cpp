@@ -58,6 +58,7 @@ std::vector<Hierarchy> find_hierarchies() {
   if (by_device.empty())
     throw Error(Errc::unsupported, "this host has no cgroup file system mounted");
   std::vector<Hierarchy> found;
+  found.reserve(by_device.size());
   for (const auto& [device, mount] : by_device) found.push_back(mount.hierarchy);
   return found;
 }
@@ -103,7 +104,7 @@ std::string checked_path(const std::string& cgroups_path) {
   for (const fs::path& part : fs::path(cgroups_path)) {
     if (part == "..") throw Error(Errc::invalid_argument, "linux.cgroupsPath: contains \"..\"");
   }
-  const std::string path = cgroups_path.starts_with('/') ? cgroups_path : "/" + cgroups_path;
+  std::string path = cgroups_path.starts_with('/') ? cgroups_path : "/" + cgroups_path;
   if (fs::path(path).lexically_normal() == "/")
     throw Error(Errc::invalid_argument, "linux.cgroupsPath: is the root cgroup");
   return path;

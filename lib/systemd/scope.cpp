@@ -100,6 +100,7 @@ class PropertyWriter {
   void write(const std::string& value) { append("s", value.c_str()); }
   void write(const std::vector<std::string>& values) {
     std::vector<char*> list;
+    list.reserve(values.size() + 1);
     for (const std::string& one : values) list.push_back(const_cast<char*>(one.c_str()));
     list.push_back(nullptr);
     check_bus(api().open_container(message_, 'r', "sv"), name_);

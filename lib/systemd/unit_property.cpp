@@ -125,10 +125,11 @@ UnitProperty::Value parse_property_value(const std::string& whole) {
 
 std::vector<UnitProperty> unit_properties(const std::map<std::string, std::string>& annotations) {
   std::vector<UnitProperty> properties;
-  for (const auto& [key, value] : annotations) {
+  for (const auto& annotation : annotations) {
+    const std::string& key = annotation.first;
     if (!key.starts_with(annotation_prefix)) continue;
     step("annotations[\"" + key.substr(0, 128) + "\"]", [&] {
-      properties.push_back(parse_property(key.substr(annotation_prefix.size()), value));
+      properties.push_back(parse_property(key.substr(annotation_prefix.size()), annotation.second));
     });
   }
   return properties;
