@@ -123,13 +123,14 @@ copy_of_husk() {
 broken_assets() {
   is_husk || skip "about husk's guest"
   local file
+  local -A corrupt=([vmlinuz]="start the VM" [initrd]="Initramfs unpacking failed")
   for file in vmlinuz initrd; do
     copy_of_husk
     rm "$work/prefix/share/husk/$file"
     refused "share/husk/$file" bad
     copy_of_husk
     head -c 100000 /dev/urandom >"$work/prefix/share/husk/$file"
-    refused "start the VM" bad
+    refused "${corrupt[$file]}" bad
     copy_of_husk
     : >"$work/prefix/share/husk/$file"
     refused "share/husk/$file is missing, empty" bad
