@@ -12,7 +12,6 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cctype>
 
 #include "agent/report.hpp"
@@ -26,6 +25,7 @@
 #include "agent/setup/seccomp.hpp"
 #include "agent/setup/sysctl.hpp"
 #include "agent/setup/user.hpp"
+#include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
@@ -87,13 +87,7 @@ void connect_streams(const ChildDescriptors& fds) {
 /// of it is to be there while this process deals with what the image and config.json say.
 void close_what_is_the_agents(const ChildDescriptors& fds) {
   set_log_sink(nullptr);  // its descriptor goes as well, and the number may become another file's
-  auto next = 3u;
-  for (const int kept : {std::min(fds.orders, fds.report), std::max(fds.orders, fds.report)}) {
-    const auto number = static_cast<unsigned>(kept);
-    if (number > next) check_sys(::syscall(SYS_close_range, next, number - 1, 0u), "close_range");
-    next = number + 1;
-  }
-  check_sys(::syscall(SYS_close_range, next, ~0u, 0u), "close_range");
+  close_other_descriptors({fds.orders, fds.report});
 }
 
 /// /dev/null was opened outside; the container shall see its own (runc: reopenDevNull).

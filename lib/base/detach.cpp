@@ -3,15 +3,14 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <csignal>
 #include <fstream>
 #include <sstream>
 #include <string>
 
+#include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 
@@ -44,18 +43,6 @@ void reset_oom_score() {
 }
 
 }  // namespace
-
-void close_other_descriptors(std::vector<int> keep) {
-  keep.insert(keep.end(), {0, 1, 2});
-  std::sort(keep.begin(), keep.end());
-  unsigned next = 0;
-  for (const int fd : keep) {
-    const auto kept = static_cast<unsigned>(fd);
-    if (kept > next) ::syscall(SYS_close_range, next, kept - 1, 0U);
-    next = kept + 1;
-  }
-  ::syscall(SYS_close_range, next, ~0U, 0U);
-}
 
 void detach_process(const std::vector<int>& keep) {
   ::setsid();

@@ -6,9 +6,6 @@
 
 namespace husk {
 
-/// Closes every descriptor but 0, 1, 2 and `keep`.
-void close_other_descriptors(std::vector<int> keep);
-
 /// For a freshly forked process that shall outlive husk: own session, "/" as directory, default
 /// signals and umask, streams on /dev/null, no descriptor but `keep`, and the root cgroups, since
 /// the caller's cgroup may be removed or limited. Best effort on the cgroups; throws system for the

@@ -4,8 +4,11 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
+
+#include "lib/base/unique_fd.hpp"
 
 namespace husk {
 
@@ -20,5 +23,14 @@ std::optional<ProcessIdentity> identify_process(pid_t pid);
 
 /// Whether that very process still runs (not a zombie, not another one with its pid).
 bool is_alive(const ProcessIdentity& process);
+
+/// A pidfd of exactly that process; empty if it is gone.
+UniqueFd open_process(const ProcessIdentity& process);
+
+/// False if it still runs after `patience`.
+bool wait_for_end(const ProcessIdentity& process, std::chrono::milliseconds patience);
+
+/// SIGKILL. False if it still runs after `patience`.
+bool kill_process(const ProcessIdentity& process, std::chrono::milliseconds patience);
 
 }  // namespace husk

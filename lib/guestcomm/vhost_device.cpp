@@ -15,7 +15,7 @@
 #include <csignal>
 #include <exception>
 
-#include "lib/base/detach.hpp"
+#include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/unique_fd.hpp"
 

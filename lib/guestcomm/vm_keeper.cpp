@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,9 +51,8 @@ void start_keeper(int socket, const std::optional<VhostDeviceSetup>& device,
 }
 
 UniqueFd open_kept(const ProcessIdentity& process, const std::string& what) {
-  UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0u)));
-  // Asked after the pidfd is open: it is then known to be of that very process.
-  if (!pidfd || !is_alive(process)) throw Error(Errc::peer_lost, what + " ended");
+  UniqueFd pidfd = open_process(process);
+  if (!pidfd) throw Error(Errc::peer_lost, what + " ended");
   return pidfd;
 }
 

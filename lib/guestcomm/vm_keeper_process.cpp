@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <exception>
 
+#include "lib/base/descriptors.hpp"
 #include "lib/base/detach.hpp"
 #include "lib/base/error.hpp"
 
@@ -24,7 +25,6 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 
-constexpr std::size_t max_processes = 64;
 constexpr milliseconds power_off_grace = 5s;      ///< the guest's, after its last shim
 constexpr milliseconds helper_grace = 2s;         ///< virtiofsd's, after QEMU
 constexpr milliseconds abandoned_patience = 60s;  ///< libvirt's, to go on with what husk began
@@ -35,37 +35,14 @@ struct CountsMessage {
   std::uint8_t helpers, shims;
 };
 
-using Control = std::array<char, CMSG_SPACE(max_processes * sizeof(int))>;
-
-/// Takes ownership of every descriptor in the message.
-std::vector<UniqueFd> take_descriptors(msghdr& message) {
-  std::vector<UniqueFd> taken;
-  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return taken;
-  const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-  for (std::size_t n = 0; n < count; ++n) {
-    int descriptor = -1;
-    std::copy_n(CMSG_DATA(header) + n * sizeof(int), sizeof(int),
-                reinterpret_cast<unsigned char*>(&descriptor));
-    taken.emplace_back(descriptor);
-  }
-  return taken;
-}
-
 /// Empty: there will be no VM, or (`abandoned`) husk went without telling.
 std::optional<KeptProcesses> receive_kept_processes(int socket, bool& abandoned) {
   CountsMessage counts{};
-  iovec part{&counts, sizeof counts};
-  alignas(cmsghdr) Control control{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  const ssize_t received = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  std::vector<UniqueFd> all;
+  const std::size_t received =
+      receive_with_descriptors(socket, {reinterpret_cast<char*>(&counts), sizeof counts}, all);
   abandoned = received == 0;
   if (received != sizeof counts) return std::nullopt;
-  std::vector<UniqueFd> all = take_descriptors(message);
   if (all.size() != std::size_t{1} + counts.helpers + counts.shims) return std::nullopt;
   KeptProcesses processes;
   processes.vm = std::move(all[0]);
@@ -117,8 +94,7 @@ void end_abandoned(const AbandonedVm& abandoned) {
   while (std::filesystem::exists(abandoned.directory, unknown) &&
          std::chrono::steady_clock::now() < deadline) {
     if (const std::optional<ProcessIdentity> vm = abandoned.find()) {
-      const UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, vm->pid, 0U)));
-      if (pidfd && is_alive(*vm)) return end_after(pidfd.get(), 0ms);
+      if (const UniqueFd pidfd = open_process(*vm)) return end_after(pidfd.get(), 0ms);
     }
     ::poll(nullptr, 0, look_again_ms);
   }
@@ -147,23 +123,11 @@ void send_kept_processes(int socket, const KeptProcesses& processes) {
   std::vector<int> all{processes.vm.get()};
   for (const UniqueFd& helper : processes.helpers) all.push_back(helper.get());
   for (const UniqueFd& shim : processes.shims) all.push_back(shim.get());
-  if (all.size() > max_processes) throw Error(Errc::internal, "too many processes in one VM");
-  CountsMessage counts{static_cast<std::uint8_t>(processes.helpers.size()),
-                       static_cast<std::uint8_t>(processes.shims.size())};
-  iovec part{&counts, sizeof counts};
-  alignas(cmsghdr) Control control{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = CMSG_SPACE(all.size() * sizeof(int));
-  cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(all.size() * sizeof(int));
-  std::copy_n(reinterpret_cast<const unsigned char*>(all.data()), all.size() * sizeof(int),
-              CMSG_DATA(header));
-  check_sys(::sendmsg(socket, &message, MSG_NOSIGNAL), "hand the VM over to its keeper");
+  const CountsMessage counts{static_cast<std::uint8_t>(processes.helpers.size()),
+                             static_cast<std::uint8_t>(processes.shims.size())};
+  step("hand the VM over to its keeper", [&] {
+    send_with_descriptors(socket, {reinterpret_cast<const char*>(&counts), sizeof counts}, all);
+  });
 }
 
 void send_no_vm(int socket) noexcept { ::send(socket, "", 1, MSG_NOSIGNAL); }

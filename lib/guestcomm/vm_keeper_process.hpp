@@ -17,7 +17,7 @@ struct KeptProcesses {
   std::vector<UniqueFd> helpers, shims;
 };
 
-/// One message with all of them; at most 64.
+/// One message with all of them; at most max_passed_descriptors.
 void send_kept_processes(int socket, const KeptProcesses& processes);
 /// Instead of them: there will be no VM.
 void send_no_vm(int socket) noexcept;

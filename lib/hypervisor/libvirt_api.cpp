@@ -1,42 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/hypervisor/libvirt_api.hpp"
 
-#include <dlfcn.h>
-
 #include <array>
+
+#include "lib/base/dynamic_library.hpp"
 
 namespace husk::hypervisor {
 namespace {
 
 constexpr std::size_t max_error_bytes = 1000;
 
-template <typename Function>
-void load(void* library, const char* name, Function& function) {
-  // POSIX dlsym(3): the only way to turn an object pointer into a function pointer.
-  function = reinterpret_cast<Function>(::dlsym(library, name));
-  if (function == nullptr) {
-    throw Error(Errc::unsupported,
-                std::string("libvirt on this host is too old: it has no ") + name);
-  }
-}
-
 LibvirtApi load_all() {
-  void* library = ::dlopen("libvirt.so.0", RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) {
-    throw Error(
-        Errc::unsupported,
-        "libvirt is not installed (libvirt.so.0 cannot be loaded); install libvirt-daemon-system");
-  }
+  const DynamicLibrary library(
+      "libvirt.so.0",
+      "libvirt is not installed (libvirt.so.0 cannot be loaded); install libvirt-daemon-system");
   LibvirtApi api;
-  load(library, "virConnectOpen", api.connect_open);
-  load(library, "virConnectClose", api.connect_close);
-  load(library, "virDomainCreateXML", api.domain_create_xml);
-  load(library, "virDomainLookupByName", api.domain_lookup_by_name);
-  load(library, "virDomainDestroy", api.domain_destroy);
-  load(library, "virDomainFree", api.domain_free);
-  load(library, "virDomainGetXMLDesc", api.domain_get_xml_desc);
-  load(library, "virGetLastError", api.get_last_error);
-  load(library, "virSetErrorFunc", api.set_error_func);
+  library.load("virConnectOpen", api.connect_open);
+  library.load("virConnectClose", api.connect_close);
+  library.load("virDomainCreateXML", api.domain_create_xml);
+  library.load("virDomainLookupByName", api.domain_lookup_by_name);
+  library.load("virDomainDestroy", api.domain_destroy);
+  library.load("virDomainFree", api.domain_free);
+  library.load("virDomainGetXMLDesc", api.domain_get_xml_desc);
+  library.load("virGetLastError", api.get_last_error);
+  library.load("virSetErrorFunc", api.set_error_func);
   // By default libvirt prints to stderr, which is the container's or the caller's.
   api.set_error_func(nullptr, [](void*, virErrorPtr) {});
   return api;

@@ -3,12 +3,10 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.hpp"
@@ -133,12 +131,7 @@ std::optional<DirectoryLock> StateStore::lock(const std::string& id) const {
 }
 
 DirectoryLock StateStore::take_lock_over(const std::string& id) const {
-  if (const auto holder = find_lock_holder(directory(id))) {
-    const UniqueFd pidfd{static_cast<int>(::syscall(SYS_pidfd_open, holder->pid, 0))};
-    // Looked at after the opening: it is then known to be of that very process.
-    if (pidfd && is_alive(*holder))
-      ::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0);
-  }
+  if (const auto holder = find_lock_holder(directory(id))) kill_process(*holder, lock_patience);
   if (auto taken = lock(id)) return std::move(*taken);
   throw Error(Errc::timed_out, "another command is at work on the container and cannot be ended");
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/runtime/vm_process.hpp"
 
-#include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -17,27 +16,7 @@ namespace {
 constexpr std::chrono::milliseconds term_patience{3000};
 constexpr std::chrono::milliseconds kill_patience{5000};
 
-bool wait_on(int pidfd, std::chrono::milliseconds patience) {
-  pollfd event{.fd = pidfd, .events = POLLIN, .revents = 0};
-  return ::poll(&event, 1, static_cast<int>(patience.count())) > 0;
-}
-
-void send(int pidfd, int signal) { ::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0); }
-
 }  // namespace
-
-UniqueFd open_process(const ProcessIdentity& process) {
-  UniqueFd fd{static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0))};
-  // Looked at after the opening: the pid cannot be given to another process while it is the same
-  // one.
-  if (fd && !is_alive(process)) fd.reset();
-  return fd;
-}
-
-bool wait_for_end(const ProcessIdentity& process, std::chrono::milliseconds patience) {
-  const UniqueFd fd = open_process(process);
-  return !fd || wait_on(fd.get(), patience);
-}
 
 std::optional<ProcessIdentity> find_vm_process(const std::string& name) try {
   const std::string text = read_file("/run/libvirt/qemu/" + name + ".pid", 64);
@@ -52,20 +31,11 @@ std::optional<ProcessIdentity> find_vm_process(const std::string& name) try {
   return std::nullopt;
 }
 
-bool kill_process(const ProcessIdentity& process, std::chrono::milliseconds patience) {
-  const UniqueFd fd = open_process(process);
-  if (!fd) return true;
-  send(fd.get(), SIGKILL);
-  return wait_on(fd.get(), patience);
-}
-
 bool end_vm_process(const ProcessIdentity& process) {
   const UniqueFd fd = open_process(process);
   if (!fd) return true;
-  send(fd.get(), SIGTERM);
-  if (wait_on(fd.get(), term_patience)) return true;
-  send(fd.get(), SIGKILL);
-  return wait_on(fd.get(), kill_patience);
+  ::syscall(SYS_pidfd_send_signal, fd.get(), SIGTERM, nullptr, 0);
+  return wait_for_end(process, term_patience) || kill_process(process, kill_patience);
 }
 
 }  // namespace husk::runtime

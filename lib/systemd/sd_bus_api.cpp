@@ -1,47 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/systemd/sd_bus_api.hpp"
 
-#include <dlfcn.h>
-
-#include <string>
-
-#include "lib/base/error.hpp"
+#include "lib/base/dynamic_library.hpp"
 
 namespace husk::systemd {
 namespace {
 
-template <typename Function>
-void load(void* library, const char* name, Function& function) {
-  // POSIX dlsym(3): the only way to turn an object pointer into a function pointer.
-  function = reinterpret_cast<Function>(::dlsym(library, name));
-  if (function == nullptr) {
-    throw Error(Errc::unsupported,
-                std::string("libsystemd on this host is too old: it has no ") + name);
-  }
-}
-
 SdBusApi load_all() {
-  void* library = ::dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr)
-    throw Error(Errc::unsupported, "--systemd-cgroup: libsystemd.so.0 cannot be loaded");
+  const DynamicLibrary library("libsystemd.so.0",
+                               "--systemd-cgroup: libsystemd.so.0 cannot be loaded");
   SdBusApi api;
-  load(library, "sd_bus_new", api.bus_new);
-  load(library, "sd_bus_set_address", api.set_address);
-  load(library, "sd_bus_start", api.start);
-  load(library, "sd_bus_open_system", api.open_system);
-  load(library, "sd_bus_flush_close_unref", api.close);
-  load(library, "sd_bus_match_signal", api.match_signal);
-  load(library, "sd_bus_process", api.process);
-  load(library, "sd_bus_wait", api.wait);
-  load(library, "sd_bus_call", api.call);
-  load(library, "sd_bus_error_free", api.error_free);
-  load(library, "sd_bus_message_new_method_call", api.new_method_call);
-  load(library, "sd_bus_message_append", api.append);
-  load(library, "sd_bus_message_append_strv", api.append_strv);
-  load(library, "sd_bus_message_open_container", api.open_container);
-  load(library, "sd_bus_message_close_container", api.close_container);
-  load(library, "sd_bus_message_read", api.read);
-  load(library, "sd_bus_message_unref", api.unref);
+  library.load("sd_bus_new", api.bus_new);
+  library.load("sd_bus_set_address", api.set_address);
+  library.load("sd_bus_start", api.start);
+  library.load("sd_bus_open_system", api.open_system);
+  library.load("sd_bus_flush_close_unref", api.close);
+  library.load("sd_bus_match_signal", api.match_signal);
+  library.load("sd_bus_process", api.process);
+  library.load("sd_bus_wait", api.wait);
+  library.load("sd_bus_call", api.call);
+  library.load("sd_bus_error_free", api.error_free);
+  library.load("sd_bus_message_new_method_call", api.new_method_call);
+  library.load("sd_bus_message_append", api.append);
+  library.load("sd_bus_message_append_strv", api.append_strv);
+  library.load("sd_bus_message_open_container", api.open_container);
+  library.load("sd_bus_message_close_container", api.close_container);
+  library.load("sd_bus_message_read", api.read);
+  library.load("sd_bus_message_unref", api.unref);
   return api;
 }
 
