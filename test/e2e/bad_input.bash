@@ -213,13 +213,9 @@ usage() {
   done
 }
 
-# What was created although it should have been refused.
-delete_all() {
-  local id
-  for id in "$root"/*/; do
-    "$HUSK" --root "$root" delete --force "$(basename "$id")"
-  done
-}
+# What was created although it should have been refused goes too.
+# shellcheck source=test/e2e/by_hand.bash
+source "$here/by_hand.bash"
 at_end delete_all
 
 ! is_husk || start_libvirt

@@ -3,16 +3,8 @@
 # Containers that end in every bad way; the harness then looks whether the machine is as before. (It does so
 # after every topic; this one is for the endings that no other topic has.)
 
-husk() { "$HUSK" --root "$work/root" "$@"; }
-is_state() { [[ $(husk state "$1" | jq -r .status) == "$2" ]]; }
-
-begin() {  # ID COMMAND...
-  local id=$1
-  shift
-  make_bundle "$work/$id" "$@"
-  husk run --detach --bundle "$work/$id" --pid-file "$work/$id.pid" "$id" >"$work/$id.out" 2>&1 </dev/null ||
-    fail "run --detach $id: $(cat "$work/$id.out")"
-}
+# shellcheck source=test/e2e/by_hand.bash
+source "$here/by_hand.bash"
 
 vm_of_new_container() {  # prints the pid of the QEMU that is not in $1 (a list of pids)
   local exe pid
@@ -122,9 +114,6 @@ delete_twice_at_once() {
   expect_failure 1 "container does not exist" husk state twice
 }
 
-# PID: gone, or a zombie that whoever adopted it has not reaped yet.
-has_ended() { [[ ! -d /proc/$1 || $(cut -d' ' -f3 "/proc/$1/stat") == Z ]]; }
-
 # The knowledge of what runs is not thrown away with a record that cannot be read.
 other_records() {
   local before record
@@ -138,7 +127,7 @@ other_records() {
   jq '.version = 99 | .hooks = "another shape"' "$work/good.json" >"$record"
   expect_failure 1 "version 99" husk delete newer
   expect_ok husk delete --force newer
-  has_ended "$(cat "$work/newer.pid")" || fail "the shim is left"
+  is_gone "$(cat "$work/newer.pid")" || fail "the shim is left"
   expect_equal "$before" "$(vms)" "VMs after the delete --force"
   [[ ! -e $work/root/newer ]] || fail "the state is left"
   mkdir -p "$work/root/stray"
@@ -166,13 +155,6 @@ reused_id() {
   for i in 1 2 3; do
     expect_ok husk run --bundle "$work/again" again
     expect_equal once "$out" "output of run $i"
-  done
-}
-
-delete_all() {
-  local id
-  for id in "$work"/root/*/; do
-    husk delete --force "$(basename "$id")"
   done
 }
 

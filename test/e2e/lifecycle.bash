@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # husk by hand: every command, and each refused in the states in which runc refuses it, with runc's words.
 
-husk() { "$HUSK" --root "$work/root" "$@"; }
-state_of() { husk state "$1" | jq -r .status; }
-is_state() { [[ $(state_of "$1") == "$2" ]]; }
+# shellcheck source=test/e2e/by_hand.bash
+source "$here/by_hand.bash"
 
 # The container's streams are files: with a pipe, `create` would seem to hang as long as it lives.
 create() {  # ID BUNDLE FLAGS...
@@ -281,13 +280,6 @@ no_libvirt_in_short_commands() {
   done
 }
 
-# What a failed test leaves must not disturb the leak check, which is about husk.
-delete_all() {
-  local id
-  for id in "$work"/*root/*/; do
-    "$HUSK" --root "$(dirname "$id")" delete --force "$(basename "$id")"
-  done
-}
 at_end delete_all
 
 if is_husk; then

@@ -84,10 +84,13 @@ start_libvirt() {
   exit 1
 }
 
+# PID: ended, be it that whoever adopted it has not reaped it yet.
+is_gone() { [[ ! -d /proc/$1 || $(cut -d' ' -f3 "/proc/$1/stat" 2>/dev/null) == Z ]]; }
+
 wait_gone() {  # PID
   local i
   for ((i = 0; i < 150; i++)); do
-    [[ -d /proc/$1 && $(cut -d' ' -f3 "/proc/$1/stat") != Z ]] || return 0
+    ! is_gone "$1" || return 0
     sleep 0.1
   done
   kill -KILL "$1"

@@ -3,7 +3,8 @@
 # What the host promises whatever the guest does. The container has CAP_SYS_ADMIN and mounts the VM's share
 # once more, writable: so it is as strong as a broken guest can be towards the share.
 
-husk() { "$HUSK" --root "$work/root" "$@"; }
+# shellcheck source=test/e2e/by_hand.bash
+source "$here/by_hand.bash"
 
 # attack BUNDLE SCRIPT: runs SCRIPT in a container, with the whole share of its VM at /mnt.
 attack_bundle() {  # BUNDLE SCRIPT
@@ -91,13 +92,6 @@ caller_umask() {
   expect_ok husk run --bundle "$work/umask" umask
   expect_equal "0022 drwxr-xr-x" "$(xargs <<<"$out")" "output under umask 077"
   expect_equal 755 "$(stat -c %a "$work/umask/rootfs/made")" "mode of the mount point's parent"
-}
-
-delete_all() {
-  local id
-  for id in "$work"/root/*/; do
-    [[ ! -d $id ]] || husk delete --force "$(basename "$id")"
-  done
 }
 
 is_husk || report skip "about husk's VMs" ""

@@ -2,24 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Guests, file servers and readers that stand still: what the host wants to end, ends, in bounded time.
 
-husk() { "$HUSK" --root "$work/root" "$@"; }
-is_state() { [[ $(husk state "$1" | jq -r .status) == "$2" ]]; }
+# shellcheck source=test/e2e/by_hand.bash
+source "$here/by_hand.bash"
 
 record() { jq -r "$2" "$work/root/$1/state.json"; }  # ID JQ_FILTER
 qemu_of() { record "$1" .vm.process.pid; }
 virtiofsd_of() { record "$1" '.vm.helpers[].pid'; }
-
-is_gone() {  # PID
-  [[ ! -d /proc/$1 || $(cut -d' ' -f3 "/proc/$1/stat" 2>/dev/null) == Z ]]
-}
-
-begin() {  # ID COMMAND...
-  local id=$1
-  shift
-  make_bundle "$work/$id" "$@"
-  husk run --detach --bundle "$work/$id" --pid-file "$work/$id.pid" "$id" >"$work/$id.out" 2>&1 </dev/null ||
-    fail "run --detach $id: $(cat "$work/$id.out")"
-}
 
 expect_within() {  # SECONDS COMMAND...
   local limit=$1 start=$SECONDS
@@ -126,13 +114,6 @@ signal_zero() {
   expect_failure 1 "container not running" husk kill asked 0
   expect_ok husk kill --all asked KILL
   expect_ok husk delete asked
-}
-
-delete_all() {
-  local id
-  for id in "$work"/root/*/; do
-    husk delete --force "$(basename "$id")"
-  done
 }
 
 is_husk || report skip "about husk's VMs" ""

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # What only a stock host has: KVM, the kernel's vsock, AppArmor, systemd's scopes, cgroup v2 alone.
 
-husk() { "$HUSK" --root "$work/root" "$@"; }
-is_state() { [[ $(husk state "$1" | jq -r .status) == "$2" ]]; }
+# shellcheck source=test/e2e/by_hand.bash
+source "$here/by_hand.bash"
 
-begin() {  # ID FLAGS... : a container that sleeps, from the bundle $work/ID
+begin_with() {  # ID FLAGS... : a container that sleeps, from the bundle $work/ID
   local id=$1
   shift
   "$HUSK" --root "$work/root" "$@" create --bundle "$work/$id" --pid-file "$work/$id.pid" "$id" \
@@ -18,7 +18,7 @@ cgroup_of() { sed -n 's/^0:://p' "/proc/$1/cgroup"; }  # PID
 stock() {
   [[ $(stat -fc %T /sys/fs/cgroup) == cgroup2fs ]] || fail "this host has not cgroup v2 alone"
   make_bundle "$work/plain" sleep 1000
-  begin plain
+  begin_with plain
   local vm xml uuid
   vm=$(virsh -c qemu:///system list --name | grep husk-)
   xml=$(virsh -c qemu:///system dumpxml "$vm")
@@ -39,7 +39,7 @@ scope() {
   make_bundle "$work/$id" sleep 1000
   edit_config "$work/$id" '.linux.cgroupsPath = "system.slice:husk-e2e:scoped" |
     .annotations["org.systemd.property.TimeoutStopUSec"] = "uint64 7000000"'
-  begin $id --systemd-cgroup
+  begin_with $id --systemd-cgroup
   pid=$(cat "$work/$id.pid")
   expect_equal active "$(systemctl show -P ActiveState $unit)" "the unit"
   expect_equal yes "$(systemctl show -P Delegate $unit)" "Delegate"
@@ -57,7 +57,7 @@ scope() {
   expect_ok husk delete --force $id
   eventually 10 eval "[[ \$(systemctl show -P LoadState $unit) == not-found ]]"
   [[ ! -e /sys/fs/cgroup/system.slice/$unit ]] || fail "the cgroup is left"
-  begin $id --systemd-cgroup
+  begin_with $id --systemd-cgroup
   expect_ok husk delete --force $id
 }
 
@@ -113,7 +113,7 @@ vsock_client() {
 
 attack_over_vsock() {
   make_bundle "$work/victim" sleep 1000
-  begin victim
+  begin_with victim
   local secret cid
   secret=$(jq -r .. "$work/root/victim/state.json" | grep -xE '[0-9a-f]{32}')
   cid=$(jq -r '.. | .vsockCid? // empty' "$work/root/victim/state.json")
@@ -132,12 +132,6 @@ attack_over_vsock() {
   expect_ok husk delete --force victim
 }
 
-delete_all() {
-  local id
-  for id in "$work"/root/*/; do
-    husk delete --force "$(basename "$id")"
-  done
-}
 at_end delete_all
 it "KVM, vhost-vsock and AppArmor are used, and nothing is denied" stock 120
 it "--systemd-cgroup makes a scope that systemd knows" scope 180
