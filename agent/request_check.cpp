@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/request_check.hpp"
 
-#include <algorithm>
 #include <filesystem>
 
 #include "lib/base/error.hpp"
@@ -9,13 +8,6 @@
 
 namespace husk::agent {
 namespace {
-
-bool is_bind(const oci::Mount& mount) {
-  return mount.type == "bind" ||
-         std::any_of(mount.options.begin(), mount.options.end(), [](const std::string& option) {
-           return option == "bind" || option == "rbind";
-         });
-}
 
 /// By the text alone, which has no "..": links below are the host's, and the host is believed
 /// there.

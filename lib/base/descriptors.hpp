@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Open descriptors: handing them to another process, and closing those that are not to be passed on.
+// Open descriptors: handing them to another process, and closing those that are not to be passed
+// on.
 #pragma once
 
 #include <cstddef>

@@ -31,6 +31,9 @@ struct Mount {  // config.md "Mounts"
   std::vector<IdMapping> uid_mappings, gid_mappings;
   friend bool operator==(const Mount&, const Mount&) = default;
 };
+/// By its type or by its options: the host pins the sources of exactly those, and the guest takes
+/// exactly those from the share.
+bool is_bind(const Mount& mount);
 
 struct ConsoleSize {
   std::uint16_t height = 0, width = 0;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // config.json's common part: root, mounts, process, hooks. The rest: spec_read_linux.cpp.
 #include "lib/oci/spec_read.hpp"
+
+#include <algorithm>
+
 #include "lib/oci/json_read.hpp"
 #include "lib/oci/spec.hpp"
 
@@ -151,6 +154,13 @@ void from_json(const nlohmann::json& json, Hooks& hooks) {
   Hooks read;
   read_value(json, "hooks", read);
   hooks = std::move(read);
+}
+
+bool is_bind(const Mount& mount) {
+  return mount.type == "bind" ||
+         std::any_of(mount.options.begin(), mount.options.end(), [](const std::string& option) {
+           return option == "bind" || option == "rbind";
+         });
 }
 
 }  // namespace husk::oci

@@ -72,13 +72,6 @@ void check_readonly_root(const oci::Spec& spec) {
 
 }  // namespace
 
-bool is_bind(const oci::Mount& mount) {
-  if (mount.type == "bind") return true;
-  return std::any_of(mount.options.begin(), mount.options.end(), [](const std::string& option) {
-    return option == "bind" || option == "rbind";
-  });
-}
-
 GuestPlan plan_guest(const std::string& id, const oci::Bundle& bundle) {
   check_possible(bundle.spec);
   check_readonly_root(bundle.spec);

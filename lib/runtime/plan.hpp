@@ -41,8 +41,6 @@ struct HostNamespaces {
 };
 HostNamespaces plan_host_namespaces(const oci::Spec& spec);
 
-bool is_bind(const oci::Mount& mount);
-
 /// All of VmConfig that does not depend on the host: no paths, no vsock device.
 hypervisor::VmConfig plan_vm(const std::string& id, const std::string& vm_id, const Config& config,
                              hypervisor::Accelerator accelerator);
