@@ -2,14 +2,12 @@
 #include "lib/runtime/host_cgroup.hpp"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <fstream>
 #include <sstream>
-#include <thread>
 
+#include "lib/base/cgroup_directories.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 
@@ -217,26 +215,6 @@ void remove_host_cgroup(const std::string& unit,
                         const std::vector<fs::path>& directories) noexcept {
   if (!unit.empty()) systemd::stop_scope(unit);
   remove_cgroups(directories);
-}
-
-void remove_cgroups(const std::vector<fs::path>& directories) noexcept {
-  for (auto it = directories.rbegin(); it != directories.rend(); ++it) {
-    const fs::path& directory = *it;
-    // A process that just ended leaves its cgroup a moment later.
-    for (int attempt = 0; attempt < 50; ++attempt) {
-      if (::rmdir(directory.c_str()) == 0 || errno != EBUSY) break;
-      std::ifstream processes(directory / "cgroup.procs");
-      const bool has_children = [&] {
-        std::error_code ignored;
-        for (const auto& entry : fs::directory_iterator(directory, ignored)) {
-          if (entry.is_directory(ignored)) return true;
-        }
-        return false;
-      }();
-      if (has_children) break;  // another container's, below a parent that husk made
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-  }
 }
 
 void remove_machine_cgroups(const std::string& vm_name) noexcept {

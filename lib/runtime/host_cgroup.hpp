@@ -57,9 +57,6 @@ class HostCgroup {
 void remove_host_cgroup(const std::string& unit,
                         const std::vector<std::filesystem::path>& directories) noexcept;
 
-/// Removes the directories that are empty of processes, last first; others stay.
-void remove_cgroups(const std::vector<std::filesystem::path>& directories) noexcept;
-
 /// libvirt's own cgroups of an ended VM (<hierarchy>/machine/qemu-N-NAME.libvirt-qemu): libvirt
 /// tries once to remove them, and fails while the last thread of QEMU is still on its way out.
 void remove_machine_cgroups(const std::string& vm_name) noexcept;
