@@ -154,6 +154,7 @@ class BoundedLibvirt : public Hypervisor {
       });
     });
   }
+
   bool exists(const std::string& name) override {
     return ask(destroy_patience, [&](Hypervisor& libvirt) { return json(libvirt.exists(name)); })
         .get<bool>();

@@ -28,8 +28,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr const char* log_socket = "/run/libvirt/virtlogd-sock";
-constexpr const char* daemon_sockets[] = {"/run/libvirt/libvirt-sock",
-                                          "/run/libvirt/virtqemud-sock"};
 constexpr const char* lock_directory = "/run/husk-vm";  // root's, unlike /run/lock
 constexpr auto patience = 30s;
 
@@ -41,7 +39,10 @@ bool listens(const char* path) {
   return ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
-bool daemon_listens() { return listens(daemon_sockets[0]) || listens(daemon_sockets[1]); }
+bool daemon_listens(const std::string& daemon) {
+  return listens("/run/libvirt/libvirt-sock") ||
+         listens(("/run/libvirt/" + daemon + "-sock").c_str());
+}
 
 template <typename Condition>
 bool wait_for(Condition&& condition) {
@@ -99,31 +100,32 @@ void start_daemon(const std::string& program, std::chrono::seconds idle_timeout)
 
 bool runs_systemd() { return std::filesystem::exists("/run/systemd/system"); }
 
-/// Where the one daemon for everything is not installed, the one for QEMU alone is asked for.
-std::vector<std::string> socket_units() {
+/// Where the one daemon for everything is not installed, the one for the driver alone is asked for.
+std::vector<std::string> socket_units(const std::string& daemon) {
   const bool monolithic = ::access("/usr/sbin/libvirtd", X_OK) == 0;
-  return {"start", "virtlogd.socket", monolithic ? "libvirtd.socket" : "virtqemud.socket"};
+  return {"start", "virtlogd.socket", monolithic ? "libvirtd.socket" : daemon + ".socket"};
 }
 
-void start_by_systemd() {
+void start_by_systemd(const std::string& daemon) {
   const SubprocessResult result =
       run_subprocess({.program = "/usr/bin/systemctl",
-                      .arguments = socket_units(),
+                      .arguments = socket_units(daemon),
                       .argv0 = {},
                       .environment = std::vector<std::string>{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
                       .stdin_text = {},
                       .timeout = patience});
   if (result.status != 0) {
-    throw Error(Errc::unsupported, "systemctl start virtlogd.socket " + socket_units().back() +
+    throw Error(Errc::unsupported, "systemctl start virtlogd.socket " +
+                                       socket_units(daemon).back() +
                                        " failed; is libvirt-daemon-system installed?");
   }
 }
 
-void start_alone(std::chrono::seconds idle_timeout) {
+void start_alone(const std::string& daemon, std::chrono::seconds idle_timeout) {
   if (!listens(log_socket)) start_daemon("/usr/sbin/virtlogd", idle_timeout);
   if (!wait_for([] { return listens(log_socket); }))
     throw Error(Errc::timed_out, "virtlogd was started but does not listen");
-  if (!daemon_listens()) start_daemon("/usr/sbin/libvirtd", idle_timeout);
+  if (!daemon_listens(daemon)) start_daemon("/usr/sbin/libvirtd", idle_timeout);
 }
 
 /// Two husks that start at once must not both start it. The directory of the VMs is the lock, so
@@ -142,20 +144,22 @@ DirectoryLock lock_daemon_start() {
 
 /// Every VM's console goes through virtlogd. Without systemd it ends when it was idle too long,
 /// and then libvirtd alone is not enough.
-bool is_ready() { return daemon_listens() && (runs_systemd() || listens(log_socket)); }
+bool is_ready(const std::string& daemon) {
+  return daemon_listens(daemon) && (runs_systemd() || listens(log_socket));
+}
 
 }  // namespace
 
-void ensure_libvirt_daemon(std::chrono::seconds idle_timeout) {
-  if (is_ready()) return;
+void ensure_libvirt_daemon(const std::string& daemon, std::chrono::seconds idle_timeout) {
+  if (is_ready(daemon)) return;
   const DirectoryLock lock = lock_daemon_start();
-  if (is_ready()) return;
+  if (is_ready(daemon)) return;
   if (runs_systemd()) {
-    start_by_systemd();
+    start_by_systemd(daemon);
   } else {
-    start_alone(idle_timeout);
+    start_alone(daemon, idle_timeout);
   }
-  if (!wait_for(daemon_listens))
+  if (!wait_for([&] { return daemon_listens(daemon); }))
     throw Error(Errc::timed_out, "libvirtd was started but does not listen");
 }
 

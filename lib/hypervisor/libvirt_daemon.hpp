@@ -3,12 +3,13 @@
 #pragma once
 
 #include <chrono>
+#include <string>
 
 namespace husk::hypervisor {
 
-/// Makes sure that a libvirt daemon for qemu:///system listens: asks systemd where it runs, else
-/// starts virtlogd and libvirtd, which end by themselves when idle. Throws unsupported where they
-/// are not installed, timed_out.
-void ensure_libvirt_daemon(std::chrono::seconds idle_timeout);
+/// Makes sure that a libvirt daemon listens, the one for everything or `daemon` ("virtqemud"),
+/// which has one driver alone: asks systemd where it runs, else starts virtlogd and libvirtd, which
+/// end by themselves when idle. Throws unsupported where they are not installed, timed_out.
+void ensure_libvirt_daemon(const std::string& daemon, std::chrono::seconds idle_timeout);
 
 }  // namespace husk::hypervisor

@@ -6,7 +6,7 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
-#include "lib/hypervisor/domain_xml.hpp"
+#include "lib/hypervisor/driver.hpp"
 #include "lib/hypervisor/libvirt_api.hpp"
 #include "lib/hypervisor/libvirt_daemon.hpp"
 #include "lib/hypervisor/vm.hpp"
@@ -17,8 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* run_directory = "/run/libvirt/qemu";
-
 ProcessIdentity read_pid_file(const fs::path& path) {
   const std::string text = read_file(path, 64);
   pid_t pid = 0;
@@ -28,11 +26,10 @@ ProcessIdentity read_pid_file(const fs::path& path) {
   return *process;
 }
 
-/// virtiofsd's pid files, see vm_files.hpp.
-std::vector<ProcessIdentity> find_helpers(const std::string& name) {
+std::vector<ProcessIdentity> find_helpers(const Driver& driver, const std::string& name) {
   std::vector<ProcessIdentity> helpers;
-  for (const fs::directory_entry& entry : fs::directory_iterator(run_directory)) {
-    if (is_helper_pid_file(entry.path().filename().string(), name))
+  for (const fs::directory_entry& entry : fs::directory_iterator(driver.run_directory())) {
+    if (driver.is_helper_pid_file(entry.path().filename().string(), name))
       helpers.push_back(read_pid_file(entry.path()));
   }
   return helpers;
@@ -49,27 +46,28 @@ std::optional<std::uint32_t> read_cid(const std::string& xml) {
 
 class LibvirtHypervisor : public Hypervisor {
  public:
-  explicit LibvirtHypervisor(const HypervisorOptions& options) {
+  explicit LibvirtHypervisor(const HypervisorOptions& options) : driver_(driver_for(options.uri)) {
     libvirt();  // its absence is the clearer error, so first
-    if (options.uri == "qemu:///system") ensure_libvirt_daemon(options.daemon_idle_timeout);
+    if (options.uri == driver_.uri())
+      ensure_libvirt_daemon(driver_.daemon(), options.daemon_idle_timeout);
     connection_.reset(libvirt().connect_open(options.uri.c_str()));
     if (!connection_) throw libvirt_error("connect to libvirt at " + options.uri);
   }
 
   StartedVm start(const VmConfig& config) override {
-    const std::string xml = qemu_domain_xml(config);
+    const std::string xml = driver_.domain_xml(config);
     // Transient, and without autodestroy: the VM outlives this command.
     const Domain domain{libvirt().domain_create_xml(connection_.get(), xml.c_str(), 0)};
     if (!domain) {
       const Error error = libvirt_error("libvirt");  // before anything else changes the last error
-      remove_vm_logs(config.name);
+      remove_vm_logs(driver_, config.name);
       throw error;
     }
     try {
       return describe(domain.get(), config);
     } catch (...) {
       libvirt().domain_destroy(domain.get());
-      remove_vm_logs(config.name);
+      remove_vm_logs(driver_, config.name);
       throw;
     }
   }
@@ -82,7 +80,7 @@ class LibvirtHypervisor : public Hypervisor {
       const Error error = libvirt_error("destroy VM " + name);
       if (look_up(name)) throw error;
     }
-    remove_vm_logs(name);
+    remove_vm_logs(driver_, name);
   }
 
   bool exists(const std::string& name) override { return look_up(name) != nullptr; }
@@ -95,10 +93,10 @@ class LibvirtHypervisor : public Hypervisor {
     return domain;
   }
 
-  static StartedVm describe(virDomainPtr domain, const VmConfig& config) {
+  StartedVm describe(virDomainPtr domain, const VmConfig& config) const {
     StartedVm vm{.name = config.name,
-                 .process = read_pid_file(fs::path(run_directory) / (config.name + ".pid")),
-                 .helpers = find_helpers(config.name),
+                 .process = read_pid_file(driver_.pid_file(config.name)),
+                 .helpers = find_helpers(driver_, config.name),
                  .cid = {}};
     if (!config.vsock.vhost_user_socket) {
       char* xml = libvirt().domain_get_xml_desc(domain, 0);
@@ -110,6 +108,7 @@ class LibvirtHypervisor : public Hypervisor {
     return vm;
   }
 
+  const Driver& driver_;
   Connection connection_;
 };
 

@@ -36,16 +36,21 @@ struct VmConfig {
   std::uint64_t memory_mib = 512;
   std::filesystem::path kernel, initrd;
   std::string kernel_arguments;
-  std::filesystem::path firmware;     ///< qboot.rom; empty: QEMU's default
+  std::filesystem::path firmware;     ///< empty: the hypervisor's default
   std::filesystem::path console_log;  ///< the guest's serial console
   VsockDevice vsock;
   std::vector<SharedDirectory> shared_directories;
 };
 
+/// Whom libvirt runs the hypervisor as.
+struct VmUser {
+  unsigned uid = 0, gid = 0;
+};
+
 /// What a started VM can be found by afterwards, without libvirt. Kept in state.json.
 struct StartedVm {
   std::string name;
-  ProcessIdentity process;               ///< QEMU
+  ProcessIdentity process;               ///< the hypervisor's
   std::vector<ProcessIdentity> helpers;  ///< virtiofsd
   std::optional<std::uint32_t> cid;      ///< AF_VSOCK CID, if the kernel's vsock is used
 };
@@ -62,13 +67,14 @@ class Hypervisor {
   virtual bool exists(const std::string& name) = 0;
 };
 
+struct HypervisorOptions {
+  std::string uri = "qemu:///system";  ///< libvirt's; tells the driver (driver.hpp) as well
+  std::chrono::seconds daemon_idle_timeout{120};  ///< of a daemon that is started on demand
+};
+
 /// Loads libvirt (dlopen: 13 ms, so only commands that need it call this), starts a daemon on
 /// demand when none listens, connects. Throws unsupported "libvirt is not installed (libvirt.so.0:
 /// ...)", system. Starting the daemon forks: call while the process has one thread.
-struct HypervisorOptions {
-  std::string uri = "qemu:///system";
-  std::chrono::seconds daemon_idle_timeout{120};
-};
 std::unique_ptr<Hypervisor> connect_libvirt(const HypervisorOptions& options);
 
 /// The same, but each question connects and is asked by a child of this process, so that libvirt is
@@ -76,18 +82,11 @@ std::unique_ptr<Hypervisor> connect_libvirt(const HypervisorOptions& options);
 /// Throws timed_out "libvirt did not answer within ...", and when cancelled.
 std::unique_ptr<Hypervisor> bounded_libvirt(const HypervisorOptions& options);
 
-/// Removes the logs that libvirt keeps for ever of the ended VM `name`. Needs no libvirt.
-void remove_vm_logs(const std::string& name) noexcept;
-
 /// kvm only when /dev/kvm opens and /proc/cpuinfo shows vmx or svm: some machines have a /dev/kvm
 /// on which ordinary kernels hang.
 Accelerator detect_accelerator();
 
-/// Whom libvirt's QEMU runs as (user libvirt-qemu on Debian, group kvm); root's ids if there is
-/// none.
-struct VmUser {
-  unsigned uid = 0, gid = 0;
-};
-VmUser find_vm_user();
+/// "kvm" and "tcg" are taken at their word; anything else ("auto") is detected.
+Accelerator choose_accelerator(const std::string& wanted);
 
 }  // namespace husk::hypervisor

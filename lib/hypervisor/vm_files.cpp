@@ -4,15 +4,12 @@
 #include <filesystem>
 #include <string_view>
 
-#include "lib/hypervisor/vm.hpp"
-
 namespace husk::hypervisor {
 namespace {
 
 namespace fs = std::filesystem;
 
 constexpr std::size_t short_name_length = 20;  ///< libvirt's VIR_DOMAIN_SHORT_NAME_MAX
-constexpr const char* log_directory = "/var/log/libvirt/qemu";
 
 /// Takes a number off the front; false if there is none.
 bool take_number(std::string_view& text) {
@@ -43,10 +40,10 @@ bool is_log_file(const std::string& file, const std::string& vm) {
   return take(rest, "-fs") && take_number(rest) && rest == "-virtiofsd.log";
 }
 
-void remove_vm_logs(const std::string& name) noexcept {
+void remove_vm_logs(const Driver& driver, const std::string& vm) noexcept {
   std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(log_directory, ignored)) {
-    if (is_log_file(entry.path().filename().string(), name)) fs::remove(entry.path(), ignored);
+  for (const fs::directory_entry& entry : fs::directory_iterator(driver.log_directory(), ignored)) {
+    if (driver.is_log_file(entry.path().filename().string(), vm)) fs::remove(entry.path(), ignored);
   }
 }
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which of libvirt's files are a VM's, by their names. Private to lib/hypervisor.
+// Which of the files of libvirt's qemu driver are a VM's, by their names. Private to
+// lib/hypervisor.
 #pragma once
 
 #include <string>
+
+#include "lib/hypervisor/driver.hpp"
 
 namespace husk::hypervisor {
 
@@ -14,5 +17,8 @@ bool is_helper_pid_file(const std::string& file, const std::string& vm);
 /// Whether /var/log/libvirt/qemu/`file` is a log of VM `vm`: "NAME.log", rotated as "NAME.log.<n>",
 /// and "NAME-fs<n>-virtiofsd.log".
 bool is_log_file(const std::string& file, const std::string& vm);
+
+/// Removes the logs that libvirt keeps for ever of the ended VM `vm`. Needs no libvirt.
+void remove_vm_logs(const Driver& driver, const std::string& vm) noexcept;
 
 }  // namespace husk::hypervisor

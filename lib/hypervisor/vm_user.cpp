@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "lib/hypervisor/vm_user.hpp"
+
 #include <charconv>
 #include <fstream>
 #include <optional>
 #include <string>
-
-#include "lib/hypervisor/vm.hpp"
 
 namespace husk::hypervisor {
 namespace {
@@ -50,7 +50,7 @@ unsigned resolve(const char* key, const char* file, const char* fallback) {
 
 }  // namespace
 
-VmUser find_vm_user() {
+VmUser find_qemu_user() {
   return {.uid = resolve("user", "/etc/passwd", "libvirt-qemu"),
           .gid = resolve("group", "/etc/group", "kvm")};
 }

@@ -8,11 +8,13 @@
 #include <optional>
 #include <string>
 
+#include "lib/hypervisor/vm.hpp"
+
 namespace husk::runtime {
 
 struct Config {
   // [hypervisor]
-  std::string uri = "qemu:///system";
+  std::string uri = hypervisor::HypervisorOptions{}.uri;
   std::string accelerator = "auto";  ///< "auto", "kvm" or "tcg"
   std::optional<std::filesystem::path> firmware;
   // From the command line, --systemd-cgroup

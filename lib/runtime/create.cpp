@@ -11,12 +11,14 @@
 #include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
-#include "lib/base/log.hpp"
 #include "lib/base/random_id.hpp"
 #include "lib/base/time.hpp"
 #include "lib/guestcomm/agent_client.hpp"
 #include "lib/guestcomm/announcement.hpp"
 #include "lib/guestcomm/vm_keeper.hpp"
+#include "lib/hypervisor/booted_vm.hpp"
+#include "lib/hypervisor/driver.hpp"
+#include "lib/hypervisor/vm_process.hpp"
 #include "lib/oci/bundle.hpp"
 #include "lib/oci/check.hpp"
 #include "lib/runtime/hooks.hpp"
@@ -24,7 +26,6 @@
 #include "lib/runtime/plan.hpp"
 #include "lib/runtime/runtime.hpp"
 #include "lib/runtime/shim_process.hpp"
-#include "lib/runtime/vm_process.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -35,13 +36,6 @@ namespace fs = std::filesystem;
 constexpr auto connect_patience = 10s;
 constexpr auto create_patience = 120s;
 constexpr std::size_t shown_console_bytes = 1500;
-constexpr const char* default_firmware = "/usr/share/qemu/qboot.rom";
-
-hypervisor::Accelerator choose_accelerator(const Config& config) {
-  if (config.accelerator == "kvm") return hypervisor::Accelerator::kvm;
-  if (config.accelerator == "tcg") return hypervisor::Accelerator::tcg;
-  return hypervisor::detect_accelerator();
-}
 
 /// The container's streams on the guest's side; all three, since the shim has all three.
 struct StreamConnections {
@@ -70,9 +64,10 @@ struct VsockSetup {
 };
 
 VsockSetup set_up_vsock(const VmPaths& paths, const hypervisor::VmUser& user,
-                        const std::string& vm_name) {
-  const guestcomm::AbandonedVm abandoned{.find = [vm_name] { return find_vm_process(vm_name); },
-                                         .directory = paths.directory};
+                        const hypervisor::Driver& driver, const std::string& vm_name) {
+  const guestcomm::AbandonedVm abandoned{
+      .find = [&driver, vm_name] { return hypervisor::find_vm_process(driver, vm_name); },
+      .directory = paths.directory};
   if (guestcomm::has_vhost_vsock()) {
     return {.keeper = guestcomm::VmKeeper(abandoned),
             .announcement = guestcomm::listen_vsock(),
@@ -93,51 +88,6 @@ guestcomm::GuestAddress address_of(const VsockSetup& vsock, const hypervisor::St
     return guestcomm::HybridAddress{vsock.keeper.host_socket().string()};
   return guestcomm::VsockAddress{vm.cid.value()};
 }
-
-void end_half_started_vm(hypervisor::Hypervisor& hypervisor, const std::string& name) {
-  if (const auto process = find_vm_process(name)) end_vm_process(*process);
-  hypervisor.destroy(name);
-}
-
-/// Running; destroyed again unless kept.
-class BootedVm {
- public:
-  BootedVm(hypervisor::Hypervisor& hypervisor, const hypervisor::VmConfig& config)
-      : hypervisor_(hypervisor), vm_(start(hypervisor, config)) {}
-  BootedVm(const BootedVm&) = delete;
-  BootedVm& operator=(const BootedVm&) = delete;
-  ~BootedVm() {
-    if (keep_) return;
-    try {
-      end_vm_process(vm_.process);
-      hypervisor_.destroy(vm_.name);
-    } catch (const std::exception& e) {
-      log(LogLevel::warning, e.what());
-    }
-  }
-  const hypervisor::StartedVm& get() const noexcept { return vm_; }
-  void keep() noexcept { keep_ = true; }
-
- private:
-  /// libvirt may go on with what it was asked for when nobody waits for the answer any more.
-  static hypervisor::StartedVm start(hypervisor::Hypervisor& hypervisor,
-                                     const hypervisor::VmConfig& config) {
-    try {
-      return hypervisor.start(config);
-    } catch (const Error& e) {
-      if (e.code() != Errc::timed_out && !cancelled_by()) throw;
-      try {
-        end_half_started_vm(hypervisor, config.name);
-      } catch (const std::exception& failure) {
-        log(LogLevel::warning, failure.what());
-      }
-      throw;
-    }
-  }
-  hypervisor::Hypervisor& hypervisor_;
-  hypervisor::StartedVm vm_;
-  bool keep_ = false;
-};
 
 /// One line of what the guest said last, for the error's text. Its bytes are the guest's: only
 /// plain ones are shown.
@@ -238,8 +188,9 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
                                              config_.systemd_cgroup, bundle.spec.annotations);
   check_pid_file(request.pid_file);
   check_host_memory(config_);
-  const hypervisor::Accelerator accelerator = choose_accelerator(config_);
-  const hypervisor::VmUser vm_user = hypervisor::find_vm_user();
+  const hypervisor::Driver& driver = hypervisor::driver_for(config_.uri);
+  const auto accelerator = hypervisor::choose_accelerator(config_.accelerator);
+  const hypervisor::VmUser vm_user = driver.find_user();
   const std::string vm_id = random_hex(4);
   const std::string secret = random_hex(16);
   hypervisor::VmConfig vm_config = plan_vm(request.id, vm_id, config_, accelerator);
@@ -255,7 +206,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   VmDirectory vm_dir(vm_id,
                      {.kernel = config_.kernel.value_or(paths_.kernel),
                       .initrd = config_.initrd.value_or(paths_.initrd),
-                      .firmware = config_.firmware.value_or(default_firmware)},
+                      .firmware = config_.firmware.value_or(driver.firmware)},
                      vm_user.uid, vm_user.gid, secret);
   vm_dir.add_container(request.id, bundle.rootfs, guest);
   HostCgroup cgroup(cgroup_plan);
@@ -273,18 +224,20 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
                     .namespaces = namespaces,
                     .end_with_parent = request.foreground});
 
-  VsockSetup vsock = set_up_vsock(vm_dir.paths(), vm_user, vm_config.name);
+  VsockSetup vsock = set_up_vsock(vm_dir.paths(), vm_user, driver, vm_config.name);
   vm_config.kernel = vm_dir.paths().kernel();
   vm_config.initrd = vm_dir.paths().initrd();
   vm_config.firmware = vm_dir.paths().firmware();
   vm_config.console_log = vm_dir.paths().console_log();
-  vm_config.kernel_arguments = plan_kernel_arguments(
-      config_, accelerator, vsock.announcement->port(), needs_privileged_ports(vsock));
+  vm_config.kernel_arguments =
+      plan_kernel_arguments(config_, driver.kernel_arguments(accelerator),
+                            vsock.announcement->port(), needs_privileged_ports(vsock));
   vm_config.vsock = vsock.config;
   vm_config.shared_directories = {{vm_dir.paths().shared(), guestcomm::share_tag}};
 
   const auto hypervisor = connect_({.uri = config_.uri});
-  BootedVm vm = step("start the VM", [&] { return BootedVm(*hypervisor, vm_config); });
+  hypervisor::BootedVm vm =
+      step("start the VM", [&] { return hypervisor::BootedVm(driver, *hypervisor, vm_config); });
   cgroup.add(vm.get().process.pid);
   for (const ProcessIdentity& helper : vm.get().helpers) cgroup.add(helper.pid);
   const std::optional<ProcessIdentity> shim_identity = identify_process(shim.pid());

@@ -1,29 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 // husk delete: undoes what create did, in reverse. Safe to repeat, whatever is gone already.
-#include <thread>
-
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
-#include "lib/hypervisor/vm.hpp"
+#include "lib/hypervisor/driver.hpp"
+#include "lib/hypervisor/vm_process.hpp"
 #include "lib/runtime/hooks.hpp"
 #include "lib/runtime/host_cgroup.hpp"
 #include "lib/runtime/runtime.hpp"
 #include "lib/runtime/vm_directory.hpp"
-#include "lib/runtime/vm_process.hpp"
 
 namespace husk::runtime {
 namespace {
 
 using namespace std::chrono_literals;
 
-using Connect = std::function<std::unique_ptr<hypervisor::Hypervisor>()>;
+/// The VM's hypervisor: what needs no connection to it, and how to get one.
+struct Access {
+  const hypervisor::Driver& driver;
+  std::function<std::unique_ptr<hypervisor::Hypervisor>()> connect;
+};
 
 void end_shim(const LeftOvers& left) {
   if (left.shim && !kill_process(*left.shim, 10s))
     throw Error(Errc::timed_out, "the shim does not end");
 }
 
-/// virtiofsd ends with QEMU; until then it holds the container's mounts.
+/// They end with the VM; until then they hold the container's mounts.
 bool end_helpers(const LeftOvers& left) {
   bool gone = true;
   for (const ProcessIdentity& helper : left.helpers)
@@ -31,32 +33,23 @@ bool end_helpers(const LeftOvers& left) {
   return gone;
 }
 
-/// libvirt notices the end by itself, usually at once.
-bool libvirt_let_go(const std::string& vm_name) {
-  const std::filesystem::path domain = "/run/libvirt/qemu/" + vm_name + ".xml";
-  for (int attempt = 0; attempt < 300; ++attempt) {
-    if (!std::filesystem::exists(domain)) return true;
-    std::this_thread::sleep_for(10ms);
-  }
-  return false;
-}
-
 /// By pid first: that works whatever state libvirt is in.
-bool end_processes(const LeftOvers& left) {
-  if (left.vm_process) return end_vm_process(*left.vm_process) && end_helpers(left);
+bool end_processes(const LeftOvers& left, const hypervisor::Driver& driver) {
+  if (left.vm_process)
+    return hypervisor::end_vm_process(driver, *left.vm_process) && end_helpers(left);
   // A create that was killed half-way has not written it down.
-  const auto process = find_vm_process(left.vm_name);
-  return process && end_vm_process(*process);
+  const auto process = hypervisor::find_vm_process(driver, left.vm_name);
+  return process && hypervisor::end_vm_process(driver, *process);
 }
 
 /// libvirt is asked only where it is needed: it costs more than all the rest.
-void end_vm(const LeftOvers& left, const Connect& connect) {
-  const bool gone = end_processes(left);
-  if (gone && libvirt_let_go(left.vm_name)) return;
+void end_vm(const LeftOvers& left, const Access& access) {
+  const bool gone = end_processes(left, access.driver);
+  if (gone && hypervisor::await_forgotten(access.driver, left.vm_name)) return;
   if (!std::filesystem::exists(VmPaths(left.vm_id).directory))
     return;  // create had not come this far
   try {
-    connect()->destroy(left.vm_name);
+    access.connect()->destroy(left.vm_name);
   } catch (const Error& e) {
     if (!gone) throw;
     // The VM is gone all the same; libvirt finds that out when it goes on.
@@ -72,11 +65,10 @@ void check_deletable(const ContainerRecord& record, bool force) {
 }
 
 /// Everything on the host but the state folder.
-void clean_up(const LeftOvers& left, const Connect& connect) {
+void clean_up(const LeftOvers& left, const Access& access) {
   end_shim(left);
-  end_vm(left, connect);
-  remove_machine_cgroups(left.vm_name);
-  hypervisor::remove_vm_logs(left.vm_name);
+  end_vm(left, access);
+  hypervisor::remove_vm_traces(access.driver, left.vm_name);
   remove_vm_directory(left.vm_id);
   remove_host_cgroup(left.unit, left.cgroups);
 }
@@ -90,8 +82,8 @@ DirectoryLock lock_for_delete(const StateStore& store, const std::string& id, bo
 
 /// A stray directory, or a record that this husk cannot read as a whole: what runs must not outlive
 /// the knowledge of it.
-void remove_unknown(const StateStore& store, const std::string& id, const Connect& connect) {
-  if (const auto left = store.load_left_overs(id)) clean_up(*left, connect);
+void remove_unknown(const StateStore& store, const std::string& id, const Access& access) {
+  if (const auto left = store.load_left_overs(id)) clean_up(*left, access);
   store.remove(id);
 }
 
@@ -108,17 +100,18 @@ void Runtime::remove(const std::string& id, bool force) {
 }
 
 void Runtime::remove_existing(const std::string& id, bool force) {
-  const Connect connect = [this] { return connect_({.uri = config_.uri}); };
+  const Access access{.driver = hypervisor::driver_for(config_.uri),
+                      .connect = [this] { return connect_({.uri = config_.uri}); }};
   const DirectoryLock lock = lock_for_delete(store_, id, force);
   ContainerRecord record;
   try {
     record = store_.load(id);
   } catch (const Error&) {
     if (!force) throw;
-    return remove_unknown(store_, id, connect);
+    return remove_unknown(store_, id, access);
   }
   check_deletable(record, force);
-  clean_up(left_overs_of(record), connect);
+  clean_up(left_overs_of(record), access);
   oci::State state = record.to_state();
   state.status = "stopped";
   state.pid = 0;

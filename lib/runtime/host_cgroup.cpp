@@ -217,19 +217,4 @@ void remove_host_cgroup(const std::string& unit,
   remove_cgroups(directories);
 }
 
-void remove_machine_cgroups(const std::string& vm_name) noexcept {
-  std::error_code error;
-  for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup", error)) {
-    std::error_code missing;
-    for (const auto& machine : fs::directory_iterator(hierarchy.path() / "machine", missing)) {
-      if (!machine.path().filename().string().ends_with("-" + vm_name + ".libvirt-qemu")) continue;
-      std::vector<fs::path> directories{machine.path()};
-      for (const auto& part : fs::directory_iterator(machine.path(), missing)) {
-        if (part.is_directory(missing)) directories.push_back(part.path());
-      }
-      remove_cgroups(directories);
-    }
-  }
-}
-
 }  // namespace husk::runtime

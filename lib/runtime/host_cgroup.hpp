@@ -57,8 +57,4 @@ class HostCgroup {
 void remove_host_cgroup(const std::string& unit,
                         const std::vector<std::filesystem::path>& directories) noexcept;
 
-/// libvirt's own cgroups of an ended VM (<hierarchy>/machine/qemu-N-NAME.libvirt-qemu): libvirt
-/// tries once to remove them, and fails while the last thread of QEMU is still on its way out.
-void remove_machine_cgroups(const std::string& vm_name) noexcept;
-
 }  // namespace husk::runtime

@@ -4,9 +4,9 @@
 #include <csignal>
 
 #include "lib/base/error.hpp"
+#include "lib/base/process.hpp"
 #include "lib/guestcomm/agent_client.hpp"
 #include "lib/runtime/runtime.hpp"
-#include "lib/runtime/vm_process.hpp"
 
 namespace husk::runtime {
 namespace {

@@ -112,7 +112,7 @@ HostNamespaces plan_host_namespaces(const oci::Spec& spec) {
 hypervisor::VmConfig plan_vm(const std::string& id, const std::string& vm_id, const Config& config,
                              hypervisor::Accelerator accelerator) {
   hypervisor::VmConfig vm;
-  // The VM's id first: libvirt knows files of it by the first 20 characters alone.
+  // The VM's id first: files of it are known by the first 20 characters alone.
   vm.name = "husk-" + vm_id + "-" + id.substr(0, 12);
   vm.description = "husk container " + id;
   vm.accelerator = accelerator;
@@ -121,17 +121,13 @@ hypervisor::VmConfig plan_vm(const std::string& id, const std::string& vm_id, co
   return vm;
 }
 
-std::string plan_kernel_arguments(const Config& config, hypervisor::Accelerator accelerator,
+std::string plan_kernel_arguments(const Config& config, const std::string& machine,
                                   std::uint32_t announcement_port, bool privileged_ports) {
-  // Each of them is there for the start's sake: no device is looked for that the machine does not
-  // have, nothing is printed on the slow serial line but what says why a guest died; a panic ends
-  // the VM.
-  std::string arguments =
-      "console=ttyS0 quiet loglevel=3 panic=-1 reboot=t no_timer_check tsc=reliable "
-      "8250.nr_uarts=1 i8042.noaux i8042.nomux i8042.nopnp i8042.dumbkbd "
-      "random.trust_cpu=on cryptomgr.notests rcupdate.rcu_expedited=1 iommu=off";
-  // Emulated CPUs leak nothing by speculation, and pay for the workarounds.
-  if (accelerator == hypervisor::Accelerator::tcg) arguments += " mitigations=off";
+  // Each of them is there for the start's sake: nothing is printed on the slow console but what
+  // says why a guest died; a panic ends the VM.
+  std::string arguments = machine +
+                          " quiet loglevel=3 panic=-1 random.trust_cpu=on cryptomgr.notests "
+                          "rcupdate.rcu_expedited=1";
   arguments += " husk.announce=" + std::to_string(announcement_port);
   if (privileged_ports) arguments += " husk.privileged_ports";
   if (!config.kernel_arguments.empty()) arguments += " " + config.kernel_arguments;

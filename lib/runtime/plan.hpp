@@ -45,8 +45,9 @@ HostNamespaces plan_host_namespaces(const oci::Spec& spec);
 hypervisor::VmConfig plan_vm(const std::string& id, const std::string& vm_id, const Config& config,
                              hypervisor::Accelerator accelerator);
 
-/// The guest's kernel command line. privileged_ports: the agent refuses peers with other ports.
-std::string plan_kernel_arguments(const Config& config, hypervisor::Accelerator accelerator,
+/// The guest's kernel command line. machine: what the hypervisor's driver says of its machine;
+/// privileged_ports: the agent refuses peers with other ports.
+std::string plan_kernel_arguments(const Config& config, const std::string& machine,
                                   std::uint32_t announcement_port, bool privileged_ports);
 
 }  // namespace husk::runtime

@@ -129,7 +129,8 @@ std::vector<std::string> mounts_below(const fs::path& directory) {
   return found;
 }
 
-/// QEMU's user must get through both, not look around. The common parent goes with the last VM, so
+/// The hypervisor's user must get through both, not look around. The common parent goes with the
+/// last VM, so
 /// another husk may take it away between the two steps.
 void make_vm_directory(const fs::path& directory) {
   do {

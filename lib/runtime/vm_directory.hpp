@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // A VM's run-time files, /run/husk-vm/<vm id>/:
 //   vmlinuz, initrd, firmware
-//                     read-only binds of what the VM boots from: QEMU reaches them wherever they
-//                     are installed, libvirt cannot hand their ownership to QEMU's user, and
-//                     virt-aa-helper, which refuses a loader in /usr/share, allows them
+//                     read-only binds of what the VM boots from: the hypervisor reaches them
+//                     wherever they are installed, libvirt cannot hand their ownership to its user,
+//                     and virt-aa-helper, which refuses a loader in /usr/share, allows them
 //   shared/           the virtio-fs share: a small tmpfs, read-only for the guest and for everybody
 //                     but add_container; a shared mount, so that what is added later reaches
 //                     virtiofsd
 //     secret          what the guest knows husk by (guestcomm::share_secret_file)
 //     <container id>/rootfs, <container id>/mounts/<n>   binds
-//   vsock/            sockets of the user-space vsock device, owned by QEMU's user
+//   vsock/            sockets of the user-space vsock device, owned by the hypervisor's user
 //   console.log       the guest's serial console
 #pragma once
 

@@ -9,6 +9,7 @@
 
 #include "lib/hypervisor/vm.hpp"
 #include "lib/hypervisor/vm_files.hpp"
+#include "lib/hypervisor/vm_user.hpp"
 
 using namespace husk::hypervisor;
 
@@ -22,6 +23,12 @@ TEST_CASE("accelerator: never kvm on a processor without virtualization", "[hype
   CHECK((detect_accelerator() == Accelerator::kvm) == usable);
 }
 
+TEST_CASE("accelerator: what was asked for, by name, is not looked for", "[hypervisor]") {
+  CHECK(choose_accelerator("kvm") == Accelerator::kvm);
+  CHECK(choose_accelerator("tcg") == Accelerator::tcg);
+  CHECK(choose_accelerator("auto") == detect_accelerator());
+}
+
 TEST_CASE("vm user: the one that the name services say libvirt's QEMU runs as", "[hypervisor]") {
   const passwd* const user = ::getpwnam("libvirt-qemu");
   if (user == nullptr) SKIP("libvirt-daemon-system is not installed");
@@ -31,8 +38,8 @@ TEST_CASE("vm user: the one that the name services say libvirt's QEMU runs as", 
   for (std::string line; std::getline(conf, line);) {
     if (line.starts_with("user") || line.starts_with("group")) SKIP("qemu.conf sets another user");
   }
-  CHECK(find_vm_user().uid == uid);
-  CHECK(find_vm_user().gid == (kvm != nullptr ? kvm->gr_gid : 0));
+  CHECK(find_qemu_user().uid == uid);
+  CHECK(find_qemu_user().gid == (kvm != nullptr ? kvm->gr_gid : 0));
 }
 
 TEST_CASE("vm files: a VM's helpers are told from those of a VM with nearly the same name",

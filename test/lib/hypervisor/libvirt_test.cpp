@@ -21,6 +21,7 @@
 #include "lib/base/random_id.hpp"
 #include "lib/guestcomm/guest_address.hpp"
 #include "lib/guestcomm/vm_keeper.hpp"
+#include "lib/hypervisor/driver.hpp"
 #include "lib/hypervisor/vm.hpp"
 
 using namespace husk;
@@ -29,6 +30,8 @@ using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 namespace {
+
+const Driver& qemu = driver_for("qemu:///system");
 
 /// A cpio archive with nothing in it: this kernel needs no user space for what is tested here.
 std::string empty_initrd() {
@@ -51,7 +54,7 @@ class VmFixture {
     fs::create_directory(directory_ / "shared");
     fs::create_directory(directory_ / "vsock");
     fs::permissions(directory_ / "vsock", fs::perms(0700));
-    const VmUser user = find_vm_user();
+    const VmUser user = qemu.find_user();
     REQUIRE(::chown((directory_ / "vsock").c_str(), user.uid, user.gid) == 0);
     if (kernel_content.empty())
       fs::copy_file(HUSK_TEST_KERNEL, source("vmlinuz"));
@@ -65,7 +68,7 @@ class VmFixture {
     config_.kernel = directory_ / "vmlinuz";
     config_.initrd = directory_ / "initrd";
     config_.kernel_arguments = "console=ttyS0";
-    config_.firmware = "/usr/share/qemu/qboot.rom";
+    config_.firmware = qemu.firmware;
     config_.console_log = directory_ / "console.log";
     config_.shared_directories = {{directory_ / "shared", "husk"}};
     config_.accelerator = Accelerator::tcg;
@@ -178,7 +181,7 @@ void skip_without_assets() {
 
 void start_device(VmFixture& vm, std::optional<guestcomm::VmKeeper>& device) {
   if (!vm.config().vsock.vhost_user_socket) return;
-  const VmUser user = find_vm_user();
+  const VmUser user = qemu.find_user();
   device.emplace(vm.vsock_directory(), user.uid, user.gid);
 }
 
@@ -206,7 +209,7 @@ TEST_CASE("libvirt: a VM starts, speaks on its console, and leaves nothing", "[l
 
   // QEMU is somebody else, filtered, and the kernel's owner was not changed for it.
   const std::string status = slurp("/proc/" + std::to_string(started.process.pid) + "/status");
-  const VmUser user = find_vm_user();
+  const VmUser user = qemu.find_user();
   CHECK(status.find("Uid:\t" + std::to_string(user.uid)) != std::string::npos);
   CHECK(status.find("Seccomp:\t2") != std::string::npos);
   struct stat info {};

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// What differs between libvirt's drivers, each of which runs another hypervisor: a table of values.
+// Pure: names files, and touches none.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "lib/hypervisor/vm.hpp"
+
+namespace husk::hypervisor {
+
+struct Driver {
+  std::string_view name;  ///< libvirt's: "qemu"; the URI and all paths below have it
+  const char* firmware;   ///< the default; an absolute path
+  /// The domain for libvirt. Throws invalid_argument for what its form cannot hold.
+  std::string (*domain_xml)(const VmConfig& config);
+  /// What the guest's kernel is told of the machine that domain_xml describes.
+  std::string (*kernel_arguments)(Accelerator accelerator);
+  VmUser (*find_user)();  ///< whom libvirt runs the hypervisor as; reads libvirt's configuration
+  /// Part of the command line of the process of the VM `vm`, and of no other.
+  std::string (*process_mark)(const std::string& vm);
+  /// Whether that file of run_directory() holds the pid of a helper of `vm`.
+  bool (*is_helper_pid_file)(const std::string& file, const std::string& vm);
+  /// Whether that file of log_directory() is a log of `vm`.
+  bool (*is_log_file)(const std::string& file, const std::string& vm);
+  int end_signal;                          ///< on which its process ends in good order
+  std::chrono::milliseconds end_patience;  ///< before SIGKILL
+
+  std::string uri() const;     ///< of the host's own libvirt: "qemu:///system"
+  std::string daemon() const;  ///< that has this driver alone: "virtqemud"
+  std::filesystem::path run_directory() const;
+  std::filesystem::path log_directory() const;
+  /// Holds the pid of the VM's process.
+  std::filesystem::path pid_file(const std::string& vm) const;
+  /// There as long as libvirt knows the VM.
+  std::filesystem::path domain_file(const std::string& vm) const;
+  /// Whether a directory of that name below a hierarchy's "machine" is libvirt's cgroup of `vm`:
+  /// "qemu-<domain id>-NAME.libvirt-qemu".
+  bool is_machine_cgroup(const std::string& directory, const std::string& vm) const;
+};
+
+/// By the scheme of a libvirt URI ("qemu:///system", "qemu+unix:///system"). QEMU's for anything
+/// else: an empty URI or an alias in libvirt.conf say nothing, and libvirt refuses the rest.
+const Driver& driver_for(std::string_view uri) noexcept;
+
+}  // namespace husk::hypervisor

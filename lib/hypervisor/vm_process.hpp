@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ending a VM without libvirt, and knowing that it has ended: works whatever state libvirt is in,
+// and costs none of the time that libvirt does.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "lib/base/process.hpp"
+#include "lib/hypervisor/driver.hpp"
+
+namespace husk::hypervisor {
+
+/// The process that libvirt started under that name, by libvirt's pid file; empty if there is none.
+std::optional<ProcessIdentity> find_vm_process(const Driver& driver, const std::string& vm);
+
+/// The driver's signal and patience, then SIGKILL and 5 s. False if it survives both.
+bool end_vm_process(const Driver& driver, const ProcessIdentity& process);
+
+/// Waits up to 3 s until libvirt has noticed the end of the VM. False if it has not.
+bool await_forgotten(const Driver& driver, const std::string& vm);
+
+/// Removes what libvirt leaves of an ended VM: logs that it keeps for ever, and cgroups, which it
+/// tries to remove once, and fails while the hypervisor's last thread is still on its way out.
+void remove_vm_traces(const Driver& driver, const std::string& vm) noexcept;
+
+}  // namespace husk::hypervisor

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/hypervisor/booted_vm.hpp"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers_exception.hpp>
+#include <csignal>
+
+#include "lib/base/error.hpp"
+
+using namespace husk;
+using namespace husk::hypervisor;
+using Catch::Matchers::Message;
+
+namespace {
+
+const Driver& qemu = driver_for("qemu:///system");
+
+/// A sleeping child stands for the VM.
+class Sleeper final : public Hypervisor {
+ public:
+  ~Sleeper() override {
+    if (child == 0) return;
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+  }
+  StartedVm start(const VmConfig& config) override {
+    if (failure) throw Error(*failure, "not started");
+    child = ::fork();
+    if (child == 0) {
+      ::pause();
+      ::_exit(0);
+    }
+    return {
+        .name = config.name, .process = identify_process(child).value(), .helpers = {}, .cid = {}};
+  }
+  void destroy(const std::string& name) override {
+    destroyed += name + ";";
+    if (destroy_fails) throw Error(Errc::timed_out, "libvirt did not answer");
+  }
+  bool exists(const std::string&) override { return child != 0; }
+  std::optional<Errc> failure;
+  bool destroy_fails = false;
+  std::string destroyed;
+  pid_t child = 0;
+};
+
+VmConfig named(const std::string& name) {
+  VmConfig config;
+  config.name = name;
+  return config;
+}
+
+}  // namespace
+
+TEST_CASE("BootedVm: its process and libvirt's domain go with it", "[hypervisor]") {
+  Sleeper sleeper;
+  sleeper.destroy_fails = GENERATE(false, true);  // a warning, and no more
+  { const BootedVm vm(qemu, sleeper, named("husk-test-a")); }
+  CHECK(sleeper.destroyed == "husk-test-a;");
+  CHECK_FALSE(identify_process(sleeper.child));
+}
+
+TEST_CASE("BootedVm: one that is kept runs on", "[hypervisor]") {
+  Sleeper sleeper;
+  {
+    BootedVm vm(qemu, sleeper, named("husk-test-a"));
+    vm.keep();
+  }
+  CHECK(sleeper.destroyed.empty());
+  CHECK(identify_process(sleeper.child));
+}
+
+TEST_CASE("BootedVm: only a start that nobody waited for to the end is undone", "[hypervisor]") {
+  Sleeper sleeper;
+  SECTION("given up") {
+    sleeper.failure = Errc::timed_out;
+    sleeper.destroy_fails = GENERATE(false, true);
+    CHECK_THROWS_MATCHES(BootedVm(qemu, sleeper, named("husk-test-a")), Error,
+                         Message("not started"));
+    CHECK(sleeper.destroyed == "husk-test-a;");
+  }
+  SECTION("refused") {
+    sleeper.failure = Errc::system;
+    CHECK_THROWS_MATCHES(BootedVm(qemu, sleeper, named("husk-test-a")), Error,
+                         Message("not started"));
+    CHECK(sleeper.destroyed.empty());
+  }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/hypervisor/driver.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <csignal>
+
+using namespace husk::hypervisor;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+const Driver& qemu = driver_for("qemu:///system");
+}  // namespace
+
+TEST_CASE("driver: found by the scheme of a libvirt URI", "[hypervisor]") {
+  for (const char* uri : {"qemu:///system", "qemu:///embed", "qemu+unix:///system", "qemu"}) {
+    CAPTURE(uri);
+    CHECK(driver_for(uri).name == "qemu");
+  }
+}
+
+TEST_CASE("driver: a URI that does not tell means QEMU", "[hypervisor]") {
+  for (const char* uri : {"", "my-alias", ":///", "xen:///system"}) {
+    CAPTURE(uri);
+    CHECK(&driver_for(uri) == &qemu);
+  }
+}
+
+TEST_CASE("driver: the URI used without a configuration is that of its own driver",
+          "[hypervisor]") {
+  CHECK(HypervisorOptions{}.uri == "qemu:///system");
+  CHECK(driver_for(HypervisorOptions{}.uri).uri() == HypervisorOptions{}.uri);
+}
+
+TEST_CASE("driver: QEMU's files are where libvirt puts them", "[hypervisor]") {
+  CHECK(qemu.run_directory() == "/run/libvirt/qemu");
+  CHECK(qemu.log_directory() == "/var/log/libvirt/qemu");
+  CHECK(qemu.pid_file("husk-1-a") == "/run/libvirt/qemu/husk-1-a.pid");
+  CHECK(qemu.domain_file("husk-1-a") == "/run/libvirt/qemu/husk-1-a.xml");
+  CHECK(qemu.daemon() == "virtqemud");
+}
+
+TEST_CASE("driver: a VM's process is told from that of a VM whose name begins the same",
+          "[hypervisor]") {
+  const std::string other = "-name\0guest=husk-1-ab,debug-threads=on";
+  CHECK(other.find(qemu.process_mark("husk-1-a")) == std::string::npos);
+  const std::string own = "guest=husk-1-a,debug-threads=on";
+  CHECK(own.find(qemu.process_mark("husk-1-a")) != std::string::npos);
+  CHECK(qemu.end_signal == SIGTERM);
+}
+
+TEST_CASE("driver: libvirt's cgroup of a VM, and nobody else's", "[hypervisor]") {
+  CHECK(qemu.is_machine_cgroup("qemu-7-husk-1-a.libvirt-qemu", "husk-1-a"));
+  for (const char* other : {"qemu-7-husk-1-ab.libvirt-qemu", "qemu-7-xhusk-1-a.libvirt-qemu",
+                            "qemu-7-husk-1-a.libvirt-lxc", "qemu-7-husk-1-a.libvirt-qemu.d", ""}) {
+    CAPTURE(other);
+    CHECK_FALSE(qemu.is_machine_cgroup(other, "husk-1-a"));
+  }
+}
+
+TEST_CASE("driver: workarounds for speculation are off only where the CPU is emulated",
+          "[hypervisor]") {
+  const std::string tcg = qemu.kernel_arguments(Accelerator::tcg);
+  const std::string kvm = qemu.kernel_arguments(Accelerator::kvm);
+  CHECK(tcg == kvm + " mitigations=off");
+  CHECK_THAT(kvm, ContainsSubstring("console=ttyS0") && ContainsSubstring("reboot=t"));
+}
