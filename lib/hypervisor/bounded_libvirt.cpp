@@ -155,11 +155,6 @@ class BoundedLibvirt : public Hypervisor {
     });
   }
 
-  bool exists(const std::string& name) override {
-    return ask(destroy_patience, [&](Hypervisor& libvirt) { return json(libvirt.exists(name)); })
-        .get<bool>();
-  }
-
  private:
   json ask(std::chrono::seconds patience, const Question& question) const {
     const Asker asker(options_, question);

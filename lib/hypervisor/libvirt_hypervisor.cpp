@@ -83,8 +83,6 @@ class LibvirtHypervisor : public Hypervisor {
     remove_vm_logs(driver_, name);
   }
 
-  bool exists(const std::string& name) override { return look_up(name) != nullptr; }
-
  private:
   /// Null only if libvirt says that there is none: a lost connection must not look like success.
   Domain look_up(const std::string& name) {

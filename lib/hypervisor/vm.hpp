@@ -64,7 +64,6 @@ class Hypervisor {
   /// Ends the VM and its helpers, and returns when they are gone; fine if there is none of that
   /// name.
   virtual void destroy(const std::string& name) = 0;
-  virtual bool exists(const std::string& name) = 0;
 };
 
 struct HypervisorOptions {

@@ -47,7 +47,6 @@ class FakeHypervisor final : public hypervisor::Hypervisor {
   explicit FakeHypervisor(FakeMachine& machine) : machine_(machine) {}
   hypervisor::StartedVm start(const hypervisor::VmConfig& config) override;
   void destroy(const std::string& name) override;
-  bool exists(const std::string&) override { return false; }
 
  private:
   FakeMachine& machine_;
