@@ -130,8 +130,7 @@ std::vector<std::string> mounts_below(const fs::path& directory) {
 }
 
 /// The hypervisor's user must get through both, not look around. The common parent goes with the
-/// last VM, so
-/// another husk may take it away between the two steps.
+/// last VM, so another husk may take it away between the two steps.
 void make_vm_directory(const fs::path& directory) {
   do {
     make_directory(vm_directories, 0711);
