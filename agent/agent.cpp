@@ -36,13 +36,14 @@ class Agent {
   Agent(const BootOptions& options, const Secret& secret)
       : signals_(block_signals()),
         containers_(loop_, cgroup_parent,
-                    [this](ConnectionId connection, const guestcomm::ContainerExited& exited) {
-                      control_.notify(connection, "container_exited", exited);
+                    [this](ConnectionId connection, const guestcomm::ProcessExited& exited) {
+                      control_.notify(connection, "process_exited", exited);
                     }),
         streams_(loop_, secret),
         control_(loop_, secret,
-                 {[this](ConnectionId connection, const guestcomm::Request& request, Reply reply) {
-                    dispatch(containers_, streams_, connection, request, std::move(reply));
+                 {[this](ConnectionId connection, const guestcomm::Request& request,
+                         const Reply& reply) {
+                    dispatch(containers_, streams_, connection, request, reply);
                   },
                   [this](ConnectionId connection) { handle_closed(connection); }}),
         control_listener_(loop_, guestcomm::control_port, options.privileged_ports,

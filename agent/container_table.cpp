@@ -30,49 +30,40 @@ void ContainerTable::create(ContainerSetup setup, Reply reply) {
   }
   setup.cgroup_parent = cgroup_parent_;
   auto container =
-      std::make_unique<Container>(loop_, std::move(setup), std::move(reply),
+      std::make_unique<Container>(loop_, std::move(setup), std::move(reply), notify_,
                                   [this](Container& stopped) { handle_stopped(stopped.id()); });
   entries_[id].container = std::move(container);
 }
 
-void ContainerTable::start(const std::string& id, Reply reply) {
-  find(id).container->start(std::move(reply));
+void ContainerTable::start(const guestcomm::ProcessRef& process, Reply reply) {
+  find(process.container).container->process(process.process).start(std::move(reply));
 }
 
-void ContainerTable::signal(const guestcomm::SignalContainer& request) {
-  find(request.id).container->signal(request.signal, request.all);
+void ContainerTable::signal(const guestcomm::SignalProcess& request) {
+  find(request.process.container).container->signal(request);
 }
 
-void ContainerTable::own(const std::string& id, ConnectionId connection) {
-  Entry& entry = find(id);
-  if (entry.owner && *entry.owner != connection) {
-    throw Error(Errc::wrong_state, "container is owned by another connection");
-  }
-  entry.owner = connection;
-  // From the loop, so that the answer to this request goes out first.
-  loop_.after(std::chrono::milliseconds{0}, [this, id] {
-    const auto found = entries_.find(id);
-    if (found != entries_.end()) tell_exit(found->second);
-  });
+void ContainerTable::own(const guestcomm::ProcessRef& process, ConnectionId connection) {
+  find(process.container).container->process(process.process).own(connection);
 }
 
 void ContainerTable::remove(const std::string& id, Reply reply) {
   Entry& entry = find(id);
-  switch (entry.container->state()) {
-    case Container::State::stopped:
+  switch (entry.container->first().state()) {
+    case Process::State::stopped:
       entry.removed.push_back(std::move(reply));
       erase_later(id);
       return;
-    case Container::State::created:
+    case Process::State::created:
       entry.container->kill();
       entry.removed.push_back(std::move(reply));
       return;
-    case Container::State::exited:
+    case Process::State::exited:
       entry.removed.push_back(std::move(reply));
       return;
-    case Container::State::creating:
-    case Container::State::starting:
-    case Container::State::running:
+    case Process::State::creating:
+    case Process::State::starting:
+    case Process::State::running:
       throw Error(Errc::wrong_state,
                   "cannot delete container " + id + " that is not stopped: running");
   }
@@ -80,16 +71,7 @@ void ContainerTable::remove(const std::string& id, Reply reply) {
 
 void ContainerTable::handle_stopped(const std::string& id) {
   Entry& entry = find(id);
-  tell_exit(entry);
-  if (!entry.removed.empty() || !entry.container->was_created()) erase_later(id);
-}
-
-void ContainerTable::tell_exit(Entry& entry) {
-  const Container& container = *entry.container;
-  const bool stopped = container.state() == Container::State::stopped;
-  if (!stopped || !entry.owner || entry.exit_told) return;
-  entry.exit_told = true;
-  notify_(*entry.owner, {container.id(), container.status()});
+  if (!entry.removed.empty() || !entry.container->first().was_created()) erase_later(id);
 }
 
 /// The container may be the one whose method is running: it goes once that has returned. Its entry
@@ -99,16 +81,12 @@ void ContainerTable::erase_later(const std::string& id) {
   entries_.erase(id);
   loop_.after(std::chrono::milliseconds{0}, [node] {
     node->container.reset();
-    for (const Reply& removed : node->removed) removed(std::nullopt);
+    for (const Reply& removed : node->removed) removed(done());
   });
 }
 
 void ContainerTable::connection_closed(ConnectionId connection) noexcept {
-  for (auto& [id, entry] : entries_) {
-    if (entry.owner != connection) continue;
-    entry.owner.reset();
-    entry.container->kill();
-  }
+  for (const auto& [id, entry] : entries_) entry.container->connection_closed(connection);
 }
 
 void ContainerTable::reap() {
@@ -120,16 +98,14 @@ void ContainerTable::reap() {
 }
 
 void ContainerTable::handle_exit(pid_t pid, int status) {
-  for (auto& [id, entry] : entries_) {
-    if (entry.container->pid() != pid) continue;
-    entry.container->handle_exit(status);
-    return;  // handle_exit may have changed the map
+  for (const auto& [id, entry] : entries_) {
+    if (entry.container->handle_exit(pid, status)) return;  // and the map may have changed
   }
 }
 
 bool ContainerTable::has_running() const {
   for (const auto& [id, entry] : entries_) {
-    if (entry.container->state() != Container::State::stopped) return true;
+    if (entry.container->first().state() != Process::State::stopped) return true;
   }
   return false;
 }

@@ -83,14 +83,14 @@ void ControlServer::handle_frames(ConnectionId id) {
 
 /// The agent's catch: whatever a request does wrong is its answer.
 void ControlServer::handle_request(ConnectionId id, const Request& request) {
-  const Reply reply = [this, id, request](const std::optional<Error>& error) {
-    respond(id, request, json::object(), error);
+  const Reply reply = [this, id, request](const Outcome& outcome) {
+    respond(id, request, outcome);
   };
   try {
     if (connections_.at(id).greeted) {
       handlers_.request(id, request, reply);
     } else {
-      respond(id, request, greet(connections_.at(id), request), std::nullopt);
+      reply(greet(connections_.at(id), request));
     }
   } catch (const Error& error) {
     reply(error);
@@ -119,13 +119,12 @@ json ControlServer::greet(Connection& connection, const Request& request) {
   return guestcomm::Hello{guestcomm::protocol_version, HUSK_VERSION, {}};
 }
 
-void ControlServer::respond(ConnectionId id, const Request& request, json result,
-                            const std::optional<Error>& error) {
-  if (error) {
+void ControlServer::respond(ConnectionId id, const Request& request, const Outcome& outcome) {
+  if (const auto* error = std::get_if<Error>(&outcome)) {
     log(LogLevel::info, request.method.substr(0, 64) + " failed: " + error->what());
   }
   if (!request.id) return;  // a notification wants no answer
-  send(id, guestcomm::encode(guestcomm::Response{*request.id, std::move(result), error}));
+  send(id, guestcomm::encode(guestcomm::Response{*request.id, outcome}));
 }
 
 void ControlServer::notify(ConnectionId id, const std::string& method, const json& params) {

@@ -8,9 +8,8 @@
 #include <map>
 #include <string>
 
-#include "agent/container.hpp"
-#include "agent/container_table.hpp"
 #include "agent/event_loop.hpp"
+#include "agent/request.hpp"
 #include "agent/secret.hpp"
 #include "lib/guestcomm/frame.hpp"
 #include "lib/guestcomm/messages.hpp"
@@ -21,13 +20,13 @@ class ControlServer {
  public:
   static constexpr std::size_t max_connections = 64;
   static constexpr std::size_t max_ungreeted = 8;  ///< the newest is refused
-  static constexpr std::size_t max_unsent_bytes = 4u
-                                                  << 20;  ///< a peer that does not read is dropped
+  /// A peer that does not read is dropped.
+  static constexpr std::size_t max_unsent_bytes = 4u << 20;
   static constexpr std::chrono::seconds hello_patience{10};
 
   struct Handlers {
     /// Throws Error or answers `reply`, now or later, once.
-    std::function<void(ConnectionId, const guestcomm::Request&, Reply reply)> request;
+    std::function<void(ConnectionId, const guestcomm::Request&, const Reply& reply)> request;
     std::function<void(ConnectionId)> closed;  ///< of a connection that said hello
   };
 
@@ -58,8 +57,7 @@ class ControlServer {
   void handle_frames(ConnectionId id);
   void handle_request(ConnectionId id, const guestcomm::Request& request);
   nlohmann::json greet(Connection& connection, const guestcomm::Request& request);
-  void respond(ConnectionId id, const guestcomm::Request& request, nlohmann::json result,
-               const std::optional<Error>& error);
+  void respond(ConnectionId id, const guestcomm::Request& request, const Outcome& outcome);
   void send(ConnectionId id, const std::string& payload);
   bool flush(Connection& connection);
   void watch(ConnectionId id);

@@ -1,65 +1,77 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/dispatch.hpp"
 
+#include <map>
+#include <string_view>
+
 #include "agent/request_check.hpp"
 
 namespace husk::agent {
 namespace {
 
-using guestcomm::CreateContainer;
+using guestcomm::ProcessRef;
+
+/// A request, and with whom it can be done.
+struct Call {
+  ContainerTable& containers;
+  PendingStreams& streams;
+  ConnectionId connection;
+  const nlohmann::json& params;
+};
 
 /// All or none: a wrong token leaves the others waiting.
-void check_tokens(const PendingStreams& streams, const guestcomm::Streams& tokens) {
-  const auto check = [&](const std::optional<std::string>& token, const char* name) {
-    if (token && !streams.contains(*token)) {
-      throw Error(Errc::not_found,
-                  std::string(name) + ": no stream connection waits with this token");
-    }
-  };
-  check(tokens.stdin_token, "stdin");
-  check(tokens.stdout_token, "stdout");
-  check(tokens.stderr_token, "stderr");
+guestcomm::Stdio<UniqueFd> claim(PendingStreams& streams, guestcomm::StreamTokens tokens) {
+  guestcomm::for_each_end(tokens, [&](const char* name, const std::string& token) {
+    if (streams.contains(token)) return;
+    throw Error(Errc::not_found,
+                std::string(name) + ": no stream connection waits with this token");
+  });
+  return guestcomm::with_each_end(tokens,
+                                  [&](const std::string& token) { return streams.claim(token); });
 }
 
-void create(ContainerTable& containers, PendingStreams& streams, CreateContainer request,
-            Reply reply) {
+void create_container(const Call& call, const Reply& reply) {
+  auto request = call.params.get<guestcomm::CreateContainer>();
   check_create_request(request);
-  const guestcomm::Streams& tokens = request.streams;
-  check_tokens(streams, tokens);
-  const auto claim = [&](const std::optional<std::string>& token) {
-    return token ? streams.claim(*token) : UniqueFd{};
-  };
-  ContainerSetup setup{request.id, {}, {}, {}, {}, {}};
-  setup.stdin_fd = claim(tokens.stdin_token);
-  setup.stdout_fd = claim(tokens.stdout_token);
-  setup.stderr_fd = claim(tokens.stderr_token);
-  setup.spec = std::move(request.spec);
-  containers.create(std::move(setup), std::move(reply));
+  call.containers.create(
+      {request.id, std::move(request.spec), claim(call.streams, std::move(request.stdio)), {}},
+      reply);
 }
 
-std::string id_of(const guestcomm::Request& request) {
-  return request.params.get<guestcomm::ContainerId>().id;
+void start_process(const Call& call, const Reply& reply) {
+  call.containers.start(call.params.get<ProcessRef>(), reply);
 }
+
+void signal_process(const Call& call, const Reply& reply) {
+  call.containers.signal(call.params.get<guestcomm::SignalProcess>());
+  reply(done());
+}
+
+void own_process(const Call& call, const Reply& reply) {
+  call.containers.own(call.params.get<ProcessRef>(), call.connection);
+  reply(done());
+}
+
+void delete_container(const Call& call, const Reply& reply) {
+  call.containers.remove(call.params.get<guestcomm::ContainerId>().id, reply);
+}
+
+using Handler = void (*)(const Call&, const Reply&);
+
+const std::map<std::string_view, Handler> handlers = {
+    {"create_container", create_container}, {"start_process", start_process},
+    {"signal_process", signal_process},     {"own_process", own_process},
+    {"delete_container", delete_container},
+};
 
 }  // namespace
 
 void dispatch(ContainerTable& containers, PendingStreams& streams, ConnectionId connection,
-              const guestcomm::Request& request, Reply reply) {
-  if (request.method == "create_container") {
-    create(containers, streams, request.params.get<CreateContainer>(), std::move(reply));
-  } else if (request.method == "start_container") {
-    containers.start(id_of(request), std::move(reply));
-  } else if (request.method == "signal_container") {
-    containers.signal(request.params.get<guestcomm::SignalContainer>());
-    reply(std::nullopt);
-  } else if (request.method == "own_container") {
-    containers.own(id_of(request), connection);
-    reply(std::nullopt);
-  } else if (request.method == "delete_container") {
-    containers.remove(id_of(request), std::move(reply));
-  } else {
+              const guestcomm::Request& request, const Reply& reply) {
+  const auto handler = handlers.find(request.method);
+  if (handler == handlers.end())
     throw Error(Errc::invalid_argument, "unknown method " + request.method.substr(0, 64));
-  }
+  handler->second({containers, streams, connection, request.params}, reply);
 }
 
 }  // namespace husk::agent

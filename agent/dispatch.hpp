@@ -10,6 +10,6 @@ namespace husk::agent {
 
 /// Throws Error, or answers `reply` now or later. Everything but hello, which is the connection's.
 void dispatch(ContainerTable& containers, PendingStreams& streams, ConnectionId connection,
-              const guestcomm::Request& request, Reply reply);
+              const guestcomm::Request& request, const Reply& reply);
 
 }  // namespace husk::agent

@@ -12,7 +12,6 @@
 #include <cstdlib>
 #include <exception>
 #include <string>
-#include <vector>
 
 #include "lib/base/error.hpp"
 #include "lib/guestcomm/shim_handoff.hpp"
@@ -36,14 +35,11 @@ int stand_in() {
   const UniqueFd signals = collect_signals();
   shim::drop_privileges();
   UniqueFd handoff_socket{guestcomm::shim_handoff_fd};
-  std::vector<UniqueFd> descriptors;
-  const guestcomm::ShimHandoff handoff =
-      guestcomm::receive_handoff(handoff_socket.get(), descriptors);
+  guestcomm::ShimHandoff handoff = guestcomm::receive_handoff(handoff_socket.get());
   std::string failure;
   try {
-    shim::StandIn process(handoff, std::move(descriptors.front()));
-    descriptors.erase(descriptors.begin());
-    process.carry_streams(handoff, descriptors);
+    shim::StandIn process(handoff.duty, std::move(handoff.control));
+    process.carry_streams(std::move(handoff.stdio));
     check_sys(::send(handoff_socket.get(), "", 1, MSG_NOSIGNAL), "answer husk");
     handoff_socket.reset();
     return process.stand_until_exit(signals.get());

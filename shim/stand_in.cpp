@@ -31,35 +31,29 @@ int take_standard_stream(int fd) {
 
 }  // namespace
 
-StandIn::StandIn(const comm::ShimHandoff& handoff, UniqueFd control)
-    : id_(handoff.container_id),
-      control_(std::move(control)),
-      message_patience_(handoff.message_patience) {
+StandIn::StandIn(const comm::ShimDuty& duty, UniqueFd control)
+    : duty_(duty), control_(std::move(control)) {
   const std::int64_t request = next_request_++;
-  const comm::Deadline deadline(message_patience_);
-  comm::write_frame(control_.get(),
-                    encode(comm::Request{request, "own_container", comm::ContainerId{id_}}),
+  const comm::Deadline deadline(duty_.message_patience);
+  comm::write_frame(control_.get(), encode(comm::Request{request, "own_process", duty_.process}),
                     deadline);
   const std::optional<std::string> frame =
       comm::read_frame(control_.get(), deadline, comm::max_guest_bytes);
   if (!frame) throw Error(Errc::peer_lost, "guest agent closed the connection");
   const comm::Response response = comm::decode_response(*frame);
-  if (response.error) throw Error(*response.error);
+  if (const auto* error = std::get_if<Error>(&response.outcome)) throw Error(*error);
 }
 
-void StandIn::carry_streams(const comm::ShimHandoff& handoff, std::vector<UniqueFd>& descriptors) {
-  auto next = descriptors.begin();
-  if (handoff.has_stdin) {
-    stdin_.emplace(take_standard_stream(STDIN_FILENO), (next++)->release(), Direction::to_guest);
-  }
-  if (handoff.has_stdout) {
-    stdout_.emplace(take_standard_stream(STDOUT_FILENO), (next++)->release(),
-                    Direction::from_guest);
-  }
-  if (handoff.has_stderr) {
-    stderr_.emplace(take_standard_stream(STDERR_FILENO), (next++)->release(),
-                    Direction::from_guest);
-  }
+void StandIn::carry_streams(comm::Stdio<UniqueFd> stdio) {
+  auto* guest = std::get_if<comm::Pipes<UniqueFd>>(&stdio);
+  if (guest == nullptr) throw Error(Errc::unsupported, "terminals are not supported yet");
+  const auto carry = [](std::optional<StreamPump>& pump, int stream,
+                        std::optional<UniqueFd>& to_guest, Direction direction) {
+    if (to_guest) pump.emplace(take_standard_stream(stream), to_guest->release(), direction);
+  };
+  carry(stdin_, STDIN_FILENO, guest->in, Direction::to_guest);
+  carry(stdout_, STDOUT_FILENO, guest->out, Direction::from_guest);
+  carry(stderr_, STDERR_FILENO, guest->err, Direction::from_guest);
 }
 
 void StandIn::forward_signal(int signal_fd) {
@@ -67,25 +61,25 @@ void StandIn::forward_signal(int signal_fd) {
   if (::read(signal_fd, &info, sizeof info) != sizeof info) return;
   const int signal = static_cast<int>(info.ssi_signo);
   if (signal == SIGCHLD) return;  // about children of the shim itself, if ever
-  const comm::SignalContainer params{.id = id_, .signal = signal, .all = false};
+  const comm::SignalProcess params{.process = duty_.process, .signal = signal, .all = false};
   comm::write_frame(control_.get(),
-                    encode(comm::Request{next_request_++, "signal_container", params}),
-                    comm::Deadline(message_patience_));
+                    encode(comm::Request{next_request_++, "signal_process", params}),
+                    comm::Deadline(duty_.message_patience));
   ++unanswered_;
 }
 
 std::optional<int> StandIn::read_notification() {
   // Between messages poll() waits as long as it takes; one that has begun has to end.
-  const std::optional<std::string> frame =
-      comm::read_frame(control_.get(), comm::Deadline(message_patience_), comm::max_guest_bytes);
+  const std::optional<std::string> frame = comm::read_frame(
+      control_.get(), comm::Deadline(duty_.message_patience), comm::max_guest_bytes);
   if (!frame) return vm_lost;
   if (!comm::is_request(*frame)) {  // the answer to a forwarded signal
     if (unanswered_-- == 0) throw Error(Errc::invalid_argument, "an answer nobody asked for");
     return std::nullopt;
   }
   const comm::Request request = comm::decode_request(*frame);
-  const auto exited = request.params.get<comm::ContainerExited>();
-  if (request.method != "container_exited" || exited.id != id_) {
+  const auto exited = request.params.get<comm::ProcessExited>();
+  if (request.method != "process_exited" || exited.process != duty_.process) {
     throw Error(Errc::invalid_argument, "a notification nobody asked for");
   }
   return exited.status;

@@ -2,9 +2,7 @@
 // The host process that stands for one guest process: streams, signals, exit status.
 #pragma once
 
-#include <chrono>
 #include <optional>
-#include <string>
 
 #include "lib/base/unique_fd.hpp"
 #include "lib/guestcomm/shim_handoff.hpp"
@@ -14,12 +12,11 @@ namespace husk::shim {
 
 class StandIn {
  public:
-  /// Becomes the container's owner at the agent. Throws what the agent answers, peer_lost,
-  /// timed_out.
-  StandIn(const guestcomm::ShimHandoff& handoff, UniqueFd control);
+  /// Becomes the process's owner at the agent. Throws what the agent answers, peer_lost, timed_out.
+  StandIn(const guestcomm::ShimDuty& duty, UniqueFd control);
 
-  /// descriptors: those of the streams the hand-over names, in its order.
-  void carry_streams(const guestcomm::ShimHandoff& handoff, std::vector<UniqueFd>& descriptors);
+  /// Takes the caller's streams for those of the guest.
+  void carry_streams(guestcomm::Stdio<UniqueFd> stdio);
 
   /// Forwards every signal of `signal_fd` until the guest process ended; returns its status (0-255)
   /// once all its output is written, or vm_lost when the guest went away.
@@ -31,9 +28,8 @@ class StandIn {
   void forward_signal(int signal_fd);
   std::optional<int> read_notification();
 
-  std::string id_;
+  guestcomm::ShimDuty duty_;
   UniqueFd control_;
-  std::chrono::milliseconds message_patience_;
   std::int64_t next_request_ = 1;
   std::size_t unanswered_ = 0;  ///< signals passed on without an answer so far
   std::optional<StreamPump> stdin_, stdout_, stderr_;

@@ -65,8 +65,9 @@ void StreamPump::carry() const {
   } else {
     copy(guest_fd_, caller_fd_);
   }
-  // shutdown first: it tells the guest even where a copy of the socket lives on.
-  ::shutdown(guest_fd_, SHUT_RDWR);
+  // shutdown first: it tells the guest even where a copy of the socket lives on. This direction
+  // alone: the other may be somebody else's.
+  ::shutdown(guest_fd_, direction_ == Direction::to_guest ? SHUT_WR : SHUT_RD);
   ::close(guest_fd_);
   ::close(caller_fd_);
 }

@@ -35,8 +35,9 @@ nlohmann::json AgentClient::call(const std::string& method, const nlohmann::json
     write_frame(socket_.get(), payload, deadline);
     return await_response(id, deadline);
   });
-  if (response.error) throw Error(*response.error);  // the agent's own words, without a prefix
-  return std::move(response.result);
+  // The agent's own words, without a prefix.
+  if (const auto* error = std::get_if<Error>(&response.outcome)) throw Error(*error);
+  return std::get<nlohmann::json>(std::move(response.outcome));
 }
 
 Response AgentClient::await_response(std::int64_t id, const Deadline& deadline) {
@@ -52,11 +53,11 @@ Response AgentClient::await_response(std::int64_t id, const Deadline& deadline) 
 void AgentClient::create_container(const CreateContainer& request, milliseconds patience) {
   call("create_container", request, patience);
 }
-void AgentClient::start_container(const std::string& id) {
-  call("start_container", ContainerId{id}, patience_);
+void AgentClient::start_process(const ProcessRef& process) {
+  call("start_process", process, patience_);
 }
-void AgentClient::signal_container(const SignalContainer& request) {
-  call("signal_container", request, patience_);
+void AgentClient::signal_process(const SignalProcess& request) {
+  call("signal_process", request, patience_);
 }
 void AgentClient::delete_container(const std::string& id) {
   call("delete_container", ContainerId{id}, patience_);

@@ -36,6 +36,14 @@ std::optional<std::string> get_optional_string(const json& object, const char* k
   return get_string(object, key);
 }
 
+StreamTokens get_stdio(const json& object) {
+  try {
+    return read_stdio<std::string>(member(object, "stdio"));
+  } catch (const json::exception& e) {
+    refuse(std::string("stdio: ") + e.what());
+  }
+}
+
 /// Bytes from the other side: bounded by the frame, and in depth by parse_json.
 json parse(const std::string& payload) { return oci::parse_json(payload, "message"); }
 
@@ -83,36 +91,42 @@ void from_json(const json& j, Hello& v) {
   v.secret = get_optional_string(j, "secret").value_or("");
 }
 
+void to_json(json& j, const ProcessRef& v) {
+  j = json{{"container", v.container}, {"process", v.process}};
+}
+void from_json(const json& j, ProcessRef& v) {
+  v.container = get_string(j, "container");
+  v.process = get_string(j, "process");
+}
+
 void to_json(json& j, const CreateContainer& v) {
-  json streams = json::object();
-  if (v.streams.stdin_token) streams["stdin"] = *v.streams.stdin_token;
-  if (v.streams.stdout_token) streams["stdout"] = *v.streams.stdout_token;
-  if (v.streams.stderr_token) streams["stderr"] = *v.streams.stderr_token;
-  j = json{{"id", v.id}, {"spec", v.spec}, {"streams", std::move(streams)}};
+  j = json{{"id", v.id}, {"spec", v.spec}, {"stdio", write_stdio(v.stdio)}};
 }
 void from_json(const json& j, CreateContainer& v) {
   v.id = get_string(j, "id");
   member(j, "spec").get_to(v.spec);
-  const json& streams = member(j, "streams");
-  v.streams.stdin_token = get_optional_string(streams, "stdin");
-  v.streams.stdout_token = get_optional_string(streams, "stdout");
-  v.streams.stderr_token = get_optional_string(streams, "stderr");
+  v.stdio = get_stdio(j);
 }
 
-void to_json(json& j, const SignalContainer& v) {
-  j = json{{"id", v.id}, {"signal", v.signal}, {"all", v.all}};
+void to_json(json& j, const SignalProcess& v) {
+  j = v.process;
+  j["signal"] = v.signal;
+  j["all"] = v.all;
 }
-void from_json(const json& j, SignalContainer& v) {
-  v.id = get_string(j, "id");
+void from_json(const json& j, SignalProcess& v) {
+  j.get_to(v.process);
   v.signal = get_int(j, "signal");
   const json& all = member(j, "all");
   if (!all.is_boolean()) refuse("all is not a boolean");
   v.all = all.get<bool>();
 }
 
-void to_json(json& j, const ContainerExited& v) { j = json{{"id", v.id}, {"status", v.status}}; }
-void from_json(const json& j, ContainerExited& v) {
-  v.id = get_string(j, "id");
+void to_json(json& j, const ProcessExited& v) {
+  j = v.process;
+  j["status"] = v.status;
+}
+void from_json(const json& j, ProcessExited& v) {
+  j.get_to(v.process);
   v.status = get_int(j, "status");
   if (v.status < 0 || v.status > 255) refuse("status is out of range");
 }
@@ -128,12 +142,12 @@ std::string encode(const Request& request) {
 
 std::string encode(const Response& response) {
   json j{{"jsonrpc", "2.0"}, {"id", response.id}};
-  if (response.error) {
-    j["error"] = {{"code", static_cast<int>(response.error->code())},
-                  {"message", response.error->what()},
-                  {"data", {{"errno", response.error->sys_errno()}}}};
+  if (const auto* error = std::get_if<Error>(&response.outcome)) {
+    j["error"] = {{"code", static_cast<int>(error->code())},
+                  {"message", error->what()},
+                  {"data", {{"errno", error->sys_errno()}}}};
   } else {
-    j["result"] = response.result;
+    j["result"] = std::get<json>(response.outcome);
   }
   return dump(j);
 }
@@ -163,9 +177,9 @@ Response decode_response(const std::string& payload) {
   if (!id.is_number_integer()) refuse("id is not an integer");
   response.id = id.get<std::int64_t>();
   if (j.contains("error")) {
-    response.error = decode_error(j["error"]);
+    response.outcome = decode_error(j["error"]);
   } else {
-    response.result = member(j, "result");
+    response.outcome = member(j, "result");
   }
   return response;
 }

@@ -2,33 +2,28 @@
 // What host and agent say to each other. JSON-RPC 2.0 in frames (frame.hpp) on the control port,
 // several connections at once; raw bytes on the stream port.
 //
-//   method             params                      result            sent by
-//   hello              Hello                       Hello             every connection, first
-//   create_container   CreateContainer             {}                husk create
-//   start_container    {id}                        {}                husk start
-//   signal_container   SignalContainer             {}                husk kill, husk-shim
-//   own_container      {id}                        {}                husk-shim: from then on this
-//   connection
-//                                                                    owns the container
-//   delete_container   {id}                        {}                husk delete of a container in
-//   a VM that lives on
+//   method            params           result  sent by
+//   hello             Hello            Hello   every connection, first
+//   create_container  CreateContainer  {}      husk create
+//   start_process     ProcessRef       {}      husk start
+//   signal_process    SignalProcess    {}      husk kill, husk-shim
+//   own_process       ProcessRef       {}      husk-shim: from then on this connection owns it
+//   delete_container  {id}             {}      husk delete, in a VM that lives on
 //
-//   notification       params                      sent by
-//   container_exited   ContainerExited             the agent, to the connection that owns the
-//   container, once,
-//                                                  after its output streams were sent to the end
-//                                                  and closed
+//   notification      params           sent by
+//   process_exited    ProcessExited    the agent, once, to the connection that owns the process,
+//                                      after its output was sent to the end and closed
 //
-// Ownership and leases: when the connection that owns a container closes, the agent kills that
-// container (SIGKILL). When the last control connection of the guest closes, the agent powers off.
-// So a container ends with its shim, and a VM with the last process on the host that has to do with
-// it.
+// Ownership and leases: when the connection that owns a process closes, the agent kills it
+// (SIGKILL); with a container's first process goes the whole container. When the last control
+// connection of the guest closes, the agent powers off. So a process ends with its shim, and a VM
+// with the last process on the host that has to do with it.
 //
 // Stream connection: the host connects to stream_port and sends "HUSK-STREAM <secret> <token>\n"
 // within 5 s (token: 32 lower-case hex digits it made up); the agent answers "OK\n" and keeps the
-// connection for the create_container that names the token. stdin: host to guest, end of file by
-// shutdown or close. stdout, stderr: guest to host, closed at end of file. No framing. Unclaimed
-// streams are dropped after 30 s.
+// connection for the request that names the token. stdin: host to guest, end of file by shutdown
+// or close. stdout, stderr: guest to host, closed at end of file. No framing. Unclaimed streams
+// are dropped after 30 s.
 //
 // Announcement: when the agent listens on both ports it connects once to the host (CID 2) on the
 // port given by husk.announce=PORT on the kernel command line, sends "HUSK-AGENT <protocol>\n" and
@@ -36,21 +31,23 @@
 //
 // The agent accepts connections from CID 2 only, and with husk.privileged_ports on the kernel
 // command line (where the host's kernel is the vsock device) from ports below 1024 only. Who does
-// not say the VM's secret in its hello or stream header gets nothing. Before hello a frame has 4
-// KiB at most.
+// not say the VM's secret in its hello or stream header gets nothing. Before hello a frame has
+// 4 KiB at most.
 #pragma once
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <variant>
 
 #include "lib/base/error.hpp"
+#include "lib/guestcomm/stdio.hpp"
 #include "lib/oci/spec.hpp"
 
 namespace husk::guestcomm {
 
-inline constexpr int protocol_version = 2;
+inline constexpr int protocol_version = 3;
 inline constexpr std::uint32_t control_port = 1024;
 inline constexpr std::uint32_t stream_port = 1025;
 inline constexpr std::uint32_t host_cid = 2;
@@ -68,9 +65,13 @@ struct Hello {
   std::string secret;   ///< the VM's, said by the host only; empty in the answer
 };
 
-struct Streams {  ///< tokens of stream connections; absent: /dev/null in the guest
-  std::optional<std::string> stdin_token, stdout_token, stderr_token;
+/// One process of a container. By name, which the host makes up; the first one's is empty.
+struct ProcessRef {
+  std::string container, process;
+  bool operator==(const ProcessRef&) const = default;
 };
+
+using StreamTokens = Stdio<std::string>;
 
 /// The spec as the guest shall apply it: root.path and the source of every bind mount are guest
 /// paths below share_mount_point, hooks of the host are gone, a network namespace means the guest's
@@ -78,17 +79,17 @@ struct Streams {  ///< tokens of stream connections; absent: /dev/null in the gu
 struct CreateContainer {
   std::string id;
   oci::Spec spec;
-  Streams streams;
+  StreamTokens stdio;
 };
 
-struct SignalContainer {
-  std::string id;
+struct SignalProcess {
+  ProcessRef process;
   int signal = 0;
   bool all = false;  ///< every process of the container
 };
 
-struct ContainerExited {
-  std::string id;
+struct ProcessExited {
+  ProcessRef process;
   int status = 0;  ///< 0-255: the exit code, or 128 + signal
 };
 
@@ -98,17 +99,22 @@ struct ContainerId {
 
 void to_json(nlohmann::json& json, const Hello& v);
 void from_json(const nlohmann::json& json, Hello& v);
+void to_json(nlohmann::json& json, const ProcessRef& v);
+void from_json(const nlohmann::json& json, ProcessRef& v);
 void to_json(nlohmann::json& json, const CreateContainer& v);
 void from_json(const nlohmann::json& json, CreateContainer& v);
-void to_json(nlohmann::json& json, const SignalContainer& v);
-void from_json(const nlohmann::json& json, SignalContainer& v);
-void to_json(nlohmann::json& json, const ContainerExited& v);
-void from_json(const nlohmann::json& json, ContainerExited& v);
+void to_json(nlohmann::json& json, const SignalProcess& v);
+void from_json(const nlohmann::json& json, SignalProcess& v);
+void to_json(nlohmann::json& json, const ProcessExited& v);
+void from_json(const nlohmann::json& json, ProcessExited& v);
 void to_json(nlohmann::json& json, const ContainerId& v);
 void from_json(const nlohmann::json& json, ContainerId& v);
 
-// JSON-RPC 2.0 envelopes. An Error travels as {"code": Errc, "message": text, "data": {"errno":
-// n}}.
+/// What a request came to.
+using Outcome = std::variant<nlohmann::json, Error>;
+
+// JSON-RPC 2.0 envelopes. An Error travels as {"code": Errc, "message": text,
+// "data": {"errno": n}}.
 struct Request {
   std::optional<std::int64_t> id;  ///< empty: a notification
   std::string method;
@@ -116,8 +122,7 @@ struct Request {
 };
 struct Response {
   std::int64_t id = 0;
-  nlohmann::json result;
-  std::optional<Error> error;
+  Outcome outcome;
 };
 
 std::string encode(const Request& request);

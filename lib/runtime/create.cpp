@@ -37,21 +37,18 @@ constexpr auto connect_patience = 10s;
 constexpr auto create_patience = 120s;
 constexpr std::size_t shown_console_bytes = 1500;
 
-/// The container's streams on the guest's side; all three, since the shim has all three.
+/// The streams' connections to the guest, by their tokens; all three, since the shim has all three.
 struct StreamConnections {
-  guestcomm::Streams tokens;
-  UniqueFd in, out, err;
+  guestcomm::StreamTokens tokens;
+  guestcomm::Stdio<UniqueFd> sockets;
 };
 
 StreamConnections open_streams(const guestcomm::GuestAccess& guest) {
-  StreamConnections streams;
-  const auto open = [&](std::optional<std::string>& token, UniqueFd& socket) {
-    token = random_hex(16);
-    socket = guestcomm::open_stream(guest, *token, connect_patience);
-  };
-  open(streams.tokens.stdin_token, streams.in);
-  open(streams.tokens.stdout_token, streams.out);
-  open(streams.tokens.stderr_token, streams.err);
+  StreamConnections streams{
+      guestcomm::Pipes<std::string>{random_hex(16), random_hex(16), random_hex(16)}, {}};
+  streams.sockets = guestcomm::with_each_end(streams.tokens, [&](const std::string& token) {
+    return guestcomm::open_stream(guest, token, connect_patience);
+  });
   return streams;
 }
 
@@ -255,12 +252,14 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   await_agent(*vsock.announcement, access.address, vm.get().process, vm_dir.paths(),
               config_.boot_timeout);
   guestcomm::AgentClient agent(access, connect_patience);
-  const StreamConnections streams = open_streams(access);
-  agent.create_container({.id = request.id, .spec = guest.spec, .streams = streams.tokens},
+  StreamConnections streams = open_streams(access);
+  agent.create_container({.id = request.id, .spec = guest.spec, .stdio = streams.tokens},
                          create_patience);
   guestcomm::AgentClient shim_agent(access, connect_patience);
   const UniqueFd shim_control = shim_agent.release();
-  shim.hand_over(shim_control.get(), streams.in, streams.out, streams.err);
+  shim.hand_over({request.id, {}}, shim_control.get(),
+                 guestcomm::with_each_end(streams.sockets,
+                                          [](const UniqueFd& socket) { return socket.get(); }));
 
   record.shim = identify_process(shim.pid());
   if (!record.shim) throw Error(Errc::peer_lost, "the shim ended before the container was created");

@@ -21,7 +21,7 @@ constexpr auto forced_end_patience = 5s;
 
 void ask_guest(const ContainerRecord& record, int signal, bool all, std::chrono::seconds patience) {
   guestcomm::AgentClient(record.vm->guest, patience)
-      .signal_container({.id = record.id, .signal = signal, .all = all});
+      .signal_process({.process = {record.id, {}}, .signal = signal, .all = all});
 }
 
 /// The guest may be stuck, taken over or lying, and the reader of the output may stand still: what

@@ -130,7 +130,7 @@ pid_t clone_process(const HostNamespaces& plan) {
 
 }  // namespace
 
-ShimProcess::ShimProcess(const Setup& setup) : id_(setup.id) {
+ShimProcess::ShimProcess(const Setup& setup) {
   const UniqueFd program{check_sys(::open(setup.program.c_str(), O_RDONLY | O_CLOEXEC),
                                    "open " + setup.program.string())};
   std::array<int, 2> sockets{}, errors{}, go{};
@@ -174,18 +174,9 @@ ShimProcess::~ShimProcess() {
   ::waitpid(pid_, nullptr, 0);
 }
 
-void ShimProcess::hand_over(int control, const UniqueFd& in, const UniqueFd& out,
-                            const UniqueFd& err) const {
-  std::vector<int> descriptors{control};
-  for (const UniqueFd* stream : {&in, &out, &err}) {
-    if (*stream) descriptors.push_back(stream->get());
-  }
-  guestcomm::send_handoff(handoff_.get(),
-                          {.container_id = id_,
-                           .has_stdin = bool(in),
-                           .has_stdout = bool(out),
-                           .has_stderr = bool(err)},
-                          descriptors);
+void ShimProcess::hand_over(const guestcomm::ProcessRef& process, int control,
+                            const guestcomm::Stdio<int>& stdio) const {
+  guestcomm::send_handoff(handoff_.get(), {.process = process}, control, stdio);
   await_answer(handoff_.get());
   std::array<char, 1024> answer{};
   const ssize_t n = ::recv(handoff_.get(), answer.data(), answer.size() - 1, 0);

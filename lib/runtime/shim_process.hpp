@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lib/base/unique_fd.hpp"
+#include "lib/guestcomm/messages.hpp"
 #include "lib/oci/spec.hpp"
 #include "lib/runtime/host_cgroup.hpp"
 #include "lib/runtime/plan.hpp"
@@ -37,15 +38,15 @@ class ShimProcess {
 
   pid_t pid() const noexcept { return pid_; }
 
-  /// control: a connection to the agent, after hello. streams: those of stdin, stdout, stderr;
-  /// empty ones are absent. Returns when the agent knows the shim as the container's owner.
-  void hand_over(int control, const UniqueFd& in, const UniqueFd& out, const UniqueFd& err) const;
+  /// control: a connection to the agent, after hello. Returns when the agent knows the shim as the
+  /// process's owner.
+  void hand_over(const guestcomm::ProcessRef& process, int control,
+                 const guestcomm::Stdio<int>& stdio) const;
 
   void keep() noexcept { keep_ = true; }
 
  private:
   void wait_for_exec(int error_pipe);
-  std::string id_;
   pid_t pid_ = -1;
   UniqueFd handoff_;
   bool keep_ = false;

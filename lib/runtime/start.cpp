@@ -57,7 +57,7 @@ bool has_interfaces(pid_t pid) {
 /// then the container ends.
 void start_in_guest(const ContainerRecord& record) {
   try {
-    guestcomm::AgentClient(record.vm->guest, start_patience).start_container(record.id);
+    guestcomm::AgentClient(record.vm->guest, start_patience).start_process({record.id, {}});
   } catch (const Error& e) {
     if (e.code() != Errc::timed_out && e.code() != Errc::peer_lost) throw;
     kill_process(*record.shim, shim_patience);

@@ -30,7 +30,7 @@ struct Server {
                         Secret(secret),
                         {[this](ConnectionId, const Request&, const Reply& reply) {
                            ++requests;
-                           reply(std::nullopt);
+                           reply(done());
                          },
                          [](ConnectionId) {}}};
 
@@ -100,7 +100,7 @@ TEST_CASE("control: a wrong secret, none, or one of another length ends the conn
     CHECK_THAT(answer.bytes, ContainsSubstring("hello.secret"));
   }
   const UniqueFd socket = server.connect();
-  CHECK(server.say(socket, make_frame(encode(Request{1, "start_container", {}}))).closed);
+  CHECK(server.say(socket, make_frame(encode(Request{1, "start_process", {}}))).closed);
   CHECK(server.requests == 0);
   CHECK_FALSE(server.control.was_greeted());
 }

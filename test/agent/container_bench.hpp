@@ -13,6 +13,8 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "agent/container.hpp"
 #include "lib/base/files.hpp"
@@ -46,6 +48,7 @@ struct Bench {
   std::optional<agent::Container> container;
   std::optional<Error> error;
   bool created = false, started = false, stopped = false;
+  std::vector<std::pair<agent::ConnectionId, guestcomm::ProcessExited>> told;
   UniqueFd out;
 
   Bench() {
@@ -61,9 +64,9 @@ struct Bench {
   Bench(const Bench&) = delete;
   Bench& operator=(const Bench&) = delete;
   ~Bench() {
-    if (container && container->pid() > 0) {
+    if (container && container->first().pid() > 0) {
       container->kill();
-      ::waitpid(container->pid(), nullptr, 0);
+      ::waitpid(container->first().pid(), nullptr, 0);
     }
     container.reset();
     std::error_code ignored;  // a test that failed half-way is the failure to be seen
@@ -93,20 +96,24 @@ struct Bench {
     std::array<int, 2> sockets{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets.data()) == 0);
     out.reset(sockets[0]);
-    agent::ContainerSetup setup{"one", std::move(made), {}, UniqueFd{sockets[1]}, {}, cgroups};
+    agent::ContainerSetup setup{"one", std::move(made),
+                                guestcomm::Pipes<UniqueFd>{{}, UniqueFd{sockets[1]}, {}}, cgroups};
     container.emplace(
         loop, std::move(setup),
-        [this](const std::optional<Error>& failure) {
+        [this](const agent::Outcome& outcome) {
           created = true;
-          error = failure;
+          take_error(outcome);
+        },
+        [this](agent::ConnectionId owner, const guestcomm::ProcessExited& exited) {
+          told.emplace_back(owner, exited);
         },
         [this](agent::Container&) { stopped = true; });
     run_until([this] { return created; });
   }
   void start() {
-    container->start([this](const std::optional<Error>& failure) {
+    container->first().start([this](const agent::Outcome& outcome) {
       started = true;
-      error = failure;
+      take_error(outcome);
     });
     run_until([this] { return started; });
   }
@@ -115,10 +122,14 @@ struct Bench {
     for (int i = 0; i < 3000 && !reached(); ++i) {
       loop.run_once(10ms);
       int status = 0;
-      const pid_t pid = container->pid();
-      if (pid > 0 && ::waitpid(pid, &status, WNOHANG) == pid) container->handle_exit(status);
+      const pid_t pid = container->first().pid();
+      if (pid > 0 && ::waitpid(pid, &status, WNOHANG) == pid) container->handle_exit(pid, status);
     }
     REQUIRE(reached());
+  }
+  void take_error(const agent::Outcome& outcome) {
+    const auto* failure = std::get_if<Error>(&outcome);
+    error = failure != nullptr ? std::optional(*failure) : std::nullopt;
   }
   std::string finish() {
     run_until([this] { return stopped; });

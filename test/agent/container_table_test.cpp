@@ -15,8 +15,9 @@ TEST_CASE("container table: whoever asks to delete a container is answered", "[r
   ContainerTable table(bench.loop, bench.cgroups, [](ConnectionId, const auto&) {});
   std::vector<std::string> answers;
   const auto answer = [&](const char* to) {
-    return [&answers, to](const std::optional<husk::Error>& error) {
-      answers.push_back(to + std::string(error ? error->what() : ""));
+    return [&answers, to](const Outcome& outcome) {
+      const auto* error = std::get_if<husk::Error>(&outcome);
+      answers.push_back(to + std::string(error != nullptr ? error->what() : ""));
     };
   };
   const auto run_until = [&](std::size_t count) {
@@ -25,7 +26,7 @@ TEST_CASE("container table: whoever asks to delete a container is answered", "[r
       table.reap();
     }
   };
-  table.create({"one", bench.spec("true"), {}, {}, {}, {}}, answer("created"));
+  table.create({"one", bench.spec("true"), {}, {}}, answer("created"));
   run_until(1);
   REQUIRE(answers == std::vector<std::string>{"created"});
   table.remove("one", answer("first"));

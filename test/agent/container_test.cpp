@@ -24,14 +24,14 @@ TEST_CASE("container: goes through its states and leaves no cgroup", "[root]") {
   Bench bench;
   bench.create(bench.spec("echo $$; exit 7"));
   REQUIRE_FALSE(bench.error);
-  CHECK(bench.container->state() == Container::State::created);
+  CHECK(bench.container->first().state() == Process::State::created);
   CHECK(fs::exists(bench.cgroups / "one"));
   bench.start();
   CHECK(bench.finish() == "1\n");
-  CHECK(bench.container->status() == 7);
-  CHECK(bench.container->state() == Container::State::stopped);
+  CHECK(bench.container->first().status() == 7);
+  CHECK(bench.container->first().state() == Process::State::stopped);
   CHECK_FALSE(fs::exists(bench.cgroups / "one"));
-  CHECK_THROWS_AS(bench.container->signal(SIGTERM, false), husk::Error);
+  CHECK_THROWS_AS(bench.container->signal({{"one", {}}, SIGTERM, false}), husk::Error);
 }
 
 TEST_CASE("container: until its program starts it has no descriptor of the agent's", "[root]") {
@@ -42,7 +42,7 @@ TEST_CASE("container: until its program starts it has no descriptor of the agent
   // The loop's epoll, the bench's socket and our own are there to be inherited; left are the
   // standard streams, the order's end and the report's.
   std::vector<std::string> open;
-  const std::string process = "/proc/" + std::to_string(bench.container->pid()) + "/fd";
+  const std::string process = "/proc/" + std::to_string(bench.container->first().pid()) + "/fd";
   for (const auto& entry : fs::directory_iterator(process)) {
     open.push_back(fs::read_symlink(entry).string());
   }
@@ -158,8 +158,45 @@ TEST_CASE("container: terminals are refused before anything is made", "[root]") 
   Bench bench;
   husk::oci::Spec spec = bench.spec("true");
   spec.process->terminal = true;
-  ContainerSetup setup{"one", spec, {}, {}, {}, bench.cgroups};
-  CHECK_THROWS_WITH(Container(bench.loop, std::move(setup), nullptr, nullptr),
+  ContainerSetup setup{"one", spec, {}, bench.cgroups};
+  CHECK_THROWS_WITH(Container(bench.loop, std::move(setup), nullptr, nullptr, nullptr),
                     ContainsSubstring("process.terminal"));
   CHECK_FALSE(fs::exists(bench.cgroups / "one"));
+}
+
+TEST_CASE("container: who owns its process is told of the end once, and is its only owner",
+          "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Bench bench;
+  bench.create(bench.spec("exit 3"));
+  REQUIRE_FALSE(bench.error);
+  Process& first = bench.container->first();
+  bool owner_was_late = false;
+  SECTION("before the end") { first.own(7); }
+  SECTION("after it") { owner_was_late = true; }
+  bench.start();
+  bench.finish();
+  if (owner_was_late) first.own(7);
+  first.own(7);
+  CHECK_THROWS_WITH(first.own(8), ContainsSubstring("owned by another"));
+  bench.run_until([&] { return !bench.told.empty(); });
+  bench.loop.run_once(std::chrono::milliseconds{10});
+  REQUIRE(bench.told.size() == 1);
+  CHECK(bench.told[0].first == 7);
+  CHECK(bench.told[0].second.process == husk::guestcomm::ProcessRef{"one", ""});
+  CHECK(bench.told[0].second.status == 3);
+}
+
+TEST_CASE("container: ends with the connection that owns its first process", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Bench bench;
+  bench.create(bench.spec("/bin/busybox sleep 1000"));
+  bench.container->first().own(7);
+  bench.start();
+  bench.container->connection_closed(8);
+  CHECK(bench.container->first().owner() == ConnectionId{7});
+  bench.container->connection_closed(7);
+  bench.finish();
+  CHECK(bench.container->first().status() == 128 + SIGKILL);
+  CHECK(bench.told.empty());
 }

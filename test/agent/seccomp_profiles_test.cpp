@@ -41,7 +41,7 @@ void check_runs(const Case& one) {
   bench.start();
   REQUIRE((bench.error ? bench.error->what() : std::string("started")) == "started");
   CHECK(bench.finish() == "ran\n");
-  CHECK(bench.container->status() == 5);
+  CHECK(bench.container->first().status() == 5);
 }
 
 }  // namespace

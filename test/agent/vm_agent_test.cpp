@@ -68,7 +68,7 @@ husk::oci::Spec make_spec(const std::string& id, std::vector<std::string> args) 
 }
 
 /// Everything a container writes and its status, as a shim would get it.
-struct Outcome {
+struct Ended {
   int status = -1;
   std::string out, err;
 };
@@ -78,26 +78,25 @@ std::string read_to_end(int fd) { return husk::read_all(fd, 256u << 20, "stream"
 class Running {
  public:
   Running(const std::string& id, husk::oci::Spec spec) : id_(id), control_(guest().access(), 20s) {
-    CreateContainer request;
-    request.id = id;
-    request.spec = std::move(spec);
-    const auto open = [&](std::optional<std::string>& token) {
-      token = husk::random_hex(16);
-      return open_stream(guest().access(), *token, 20s);
-    };
-    in_ = open(request.streams.stdin_token);
-    out_ = open(request.streams.stdout_token);
-    err_ = open(request.streams.stderr_token);
+    StreamTokens tokens =
+        Pipes<std::string>{husk::random_hex(16), husk::random_hex(16), husk::random_hex(16)};
+    auto sockets = with_each_end(
+        tokens, [](const std::string& token) { return open_stream(guest().access(), token, 20s); });
+    auto& pipes = std::get<Pipes<UniqueFd>>(sockets);
+    in_ = std::move(*pipes.in);
+    out_ = std::move(*pipes.out);
+    err_ = std::move(*pipes.err);
+    const CreateContainer request{id, std::move(spec), std::move(tokens)};
     control_.create_container(request, 30s);
   }
   void own() {
     socket_ = control_.release();
-    write_frame(socket_.get(), encode(Request{77, "own_container", {{"id", id_}}}));
+    write_frame(socket_.get(), encode(Request{77, "own_process", ProcessRef{id_, {}}}));
     const auto answer = read_frame(socket_.get());
     REQUIRE(answer);
-    REQUIRE_FALSE(decode_response(*answer).error);
+    REQUIRE(std::holds_alternative<nlohmann::json>(decode_response(*answer).outcome));
   }
-  void start() { client().start_container(id_); }
+  void start() { client().start_process({id_, {}}); }
   void send_stdin(const std::string& text) {
     husk::write_all(in_.get(), text);
     in_.reset();
@@ -107,8 +106,8 @@ class Running {
     for (char letter = 0; ::read(out_.get(), &letter, 1) == 1 && letter != '\n';) line += letter;
     return line;
   }
-  Outcome finish() {
-    Outcome outcome;
+  Ended finish() {
+    Ended outcome;
     std::thread err_reader([&] { outcome.err = read_to_end(err_.get()); });
     outcome.out = read_to_end(out_.get());
     err_reader.join();
@@ -119,8 +118,8 @@ class Running {
     const auto frame = read_frame(socket_.get());
     REQUIRE(frame);
     const Request notification = decode_request(*frame);
-    REQUIRE(notification.method == "container_exited");
-    return notification.params.get<ContainerExited>().status;
+    REQUIRE(notification.method == "process_exited");
+    return notification.params.get<ProcessExited>().status;
   }
   int socket() const { return socket_.get(); }
   void drop_connection() { socket_.reset(); }
@@ -138,21 +137,21 @@ std::string new_id() {
   return id;
 }
 
-Outcome run(husk::oci::Spec (*adjust)(husk::oci::Spec), std::vector<std::string> args,
-            const std::string& input = "") {
+Ended run(husk::oci::Spec (*adjust)(husk::oci::Spec), std::vector<std::string> args,
+          const std::string& input = "") {
   const std::string id = new_id();
   Running container(id, adjust(make_spec(id, std::move(args))));
   container.own();
   container.start();
   container.send_stdin(input);
-  Outcome outcome = container.finish();
+  Ended outcome = container.finish();
   client().delete_container(id);
   return outcome;
 }
 
 husk::oci::Spec as_is(husk::oci::Spec spec) { return spec; }
 
-Outcome shell(const std::string& script, husk::oci::Spec (*adjust)(husk::oci::Spec) = as_is) {
+Ended shell(const std::string& script, husk::oci::Spec (*adjust)(husk::oci::Spec) = as_is) {
   return run(adjust, {"sh", "-c", script});
 }
 
@@ -169,7 +168,7 @@ std::string create_error(husk::oci::Spec spec, const std::string& id) {
 }  // namespace
 
 TEST_CASE("agent: a container's output, error output and exit code reach the host", "[vm]") {
-  const Outcome outcome = shell("echo out; echo err >&2; exit 3");
+  const Ended outcome = shell("echo out; echo err >&2; exit 3");
   CHECK(outcome.out == "out\n");
   CHECK(outcome.err == "err\n");
   CHECK(outcome.status == 3);
@@ -183,7 +182,7 @@ TEST_CASE("agent: 8 MiB go in and come out byte for byte", "[vm]") {
   container.own();
   container.start();
   std::thread writer([&] { container.send_stdin(data); });
-  const Outcome outcome = container.finish();
+  const Ended outcome = container.finish();
   writer.join();
   CHECK(outcome.status == 0);
   CHECK(outcome.out.size() == data.size());
@@ -197,7 +196,7 @@ TEST_CASE("agent: throughput of standard output", "[.bench]") {
   container.own();
   const auto begin = std::chrono::steady_clock::now();
   container.start();
-  const Outcome outcome = container.finish();
+  const Ended outcome = container.finish();
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   CHECK(outcome.out.size() == 64u << 20);
   WARN("64 MiB in " << seconds.count() << " s: " << 64 / seconds.count() << " MiB/s");
@@ -206,14 +205,14 @@ TEST_CASE("agent: throughput of standard output", "[.bench]") {
 
 TEST_CASE("agent: output written just before the end is not lost", "[vm]") {
   for (int round = 0; round < 5; ++round) {
-    const Outcome outcome = shell("dd if=/dev/zero bs=1000 count=300 2>/dev/null; exit 9");
+    const Ended outcome = shell("dd if=/dev/zero bs=1000 count=300 2>/dev/null; exit 9");
     CHECK(outcome.out.size() == 300000);
     CHECK(outcome.status == 9);
   }
 }
 
 TEST_CASE("agent: the container has namespaces, mounts and devices of its own", "[vm]") {
-  const Outcome outcome = shell(
+  const Ended outcome = shell(
       "echo $$; ls /proc | grep -c '^[0-9]'; hostname; cat /proc/self/cgroup; ls /dev; "
       "cat /proc/mounts; echo x > /dev/null; stat -c %t:%T:%a /dev/null; readlink /dev/ptmx",
       [](husk::oci::Spec spec) {
@@ -233,7 +232,7 @@ TEST_CASE("agent: the container has namespaces, mounts and devices of its own", 
 }
 
 TEST_CASE("agent: the process runs as the user, with the rights and limits asked for", "[vm]") {
-  const Outcome outcome = shell(
+  const Ended outcome = shell(
       "id; grep -E 'Cap|NoNewPrivs' /proc/self/status; ulimit -n; umask; pwd; env; "
       "echo again > /dev/stdout",
       [](husk::oci::Spec spec) {
@@ -259,7 +258,7 @@ TEST_CASE("agent: the process runs as the user, with the rights and limits asked
 }
 
 TEST_CASE("agent: masked and read-only paths and a read-only root hold", "[vm]") {
-  const Outcome outcome = shell(
+  const Ended outcome = shell(
       "wc -c < /proc/kallsyms; ls /proc/irq /proc/bus | grep -v /; echo 1 > "
       "/proc/sys/vm/panic_on_oom || echo refused; "
       "touch /file || echo read-only; touch /dev/file || echo sealed",
@@ -275,7 +274,7 @@ TEST_CASE("agent: masked and read-only paths and a read-only root hold", "[vm]")
 }
 
 TEST_CASE("agent: seccomp's filter is in force", "[vm]") {
-  const Outcome outcome = shell("mkdir /tmp/x || echo refused; true", [](husk::oci::Spec spec) {
+  const Ended outcome = shell("mkdir /tmp/x || echo refused; true", [](husk::oci::Spec spec) {
     spec.linux_.seccomp.emplace();
     spec.linux_.seccomp->default_action = "SCMP_ACT_ALLOW";
     spec.linux_.seccomp->architectures = {"SCMP_ARCH_X86_64", "SCMP_ARCH_X86"};
@@ -288,15 +287,14 @@ TEST_CASE("agent: seccomp's filter is in force", "[vm]") {
 }
 
 TEST_CASE("agent: a user namespace maps the container's root away", "[vm]") {
-  const Outcome outcome =
-      shell("id -u; cat /proc/self/uid_map; ls /dev/null; mount | grep -c sysfs",
-            [](husk::oci::Spec spec) {
-              spec.linux_.namespaces.push_back({"user", std::nullopt});
-              spec.linux_.uid_mappings = {{0, 100000, 65536}};
-              spec.linux_.gid_mappings = {{0, 100000, 65536}};
-              std::filesystem::path rootfs = spec.root->path;
-              return spec;
-            });
+  const Ended outcome = shell("id -u; cat /proc/self/uid_map; ls /dev/null; mount | grep -c sysfs",
+                              [](husk::oci::Spec spec) {
+                                spec.linux_.namespaces.push_back({"user", std::nullopt});
+                                spec.linux_.uid_mappings = {{0, 100000, 65536}};
+                                spec.linux_.gid_mappings = {{0, 100000, 65536}};
+                                std::filesystem::path rootfs = spec.root->path;
+                                return spec;
+                              });
   CHECK(outcome.err == "");
   CHECK_THAT(outcome.out, ContainsSubstring("0\n"));
   CHECK_THAT(outcome.out, ContainsSubstring("100000"));
@@ -330,17 +328,17 @@ TEST_CASE("agent: a file that is no program fails in start", "[vm]") {
 
 TEST_CASE("agent: ids are unique, unknown ones and wrong states are refused", "[vm]") {
   const std::string id = new_id();
-  CHECK_THROWS_WITH(client().start_container("unknown"), "container does not exist");
+  CHECK_THROWS_WITH(client().start_process({"unknown", {}}), "container does not exist");
   Running container(id, make_spec(id, {"sleep", "1000"}));
   CHECK(create_error(make_spec(id, {"true"}), id) == "container with given ID already exists");
   container.own();
   container.start();
   CHECK_THROWS_WITH(container.start(), "cannot start an already running container");
   CHECK_THROWS_WITH(client().delete_container(id), ContainsSubstring("that is not stopped"));
-  client().signal_container({id, SIGKILL, false});
+  client().signal_process({{id, {}}, SIGKILL, false});
   CHECK(container.wait_exit() == 128 + SIGKILL);
-  CHECK_THROWS_WITH(client().signal_container({id, SIGTERM, false}), "container not running");
-  CHECK_THROWS_WITH(client().start_container(id), "cannot start a container that has stopped");
+  CHECK_THROWS_WITH(client().signal_process({{id, {}}, SIGTERM, false}), "container not running");
+  CHECK_THROWS_WITH(client().start_process({id, {}}), "cannot start a container that has stopped");
   client().delete_container(id);
   CHECK_THROWS_WITH(client().delete_container(id), "container does not exist");
 }
@@ -349,7 +347,7 @@ TEST_CASE("agent: SIGTERM ends a container that was never started", "[vm]") {
   const std::string id = new_id();
   Running container(id, make_spec(id, {"true"}));
   container.own();
-  client().signal_container({id, SIGTERM, false});
+  client().signal_process({{id, {}}, SIGTERM, false});
   CHECK(container.wait_exit() == 128 + SIGTERM);
   client().delete_container(id);
 }
@@ -366,8 +364,8 @@ TEST_CASE("agent: all processes of a container get a signal that is for all", "[
   // Both have their traps by then, and the first, with which all end, waits for the other. (Not by
   // wait, which busybox's sh now and then does not leave when a signal came meanwhile.)
   REQUIRE(container.read_line() == "ready");
-  client().signal_container({id, SIGUSR1, true});
-  const Outcome outcome = container.finish();
+  client().signal_process({{id, {}}, SIGUSR1, true});
+  const Ended outcome = container.finish();
   CHECK(outcome.status == 5);
   CHECK_THAT(outcome.out, ContainsSubstring("got"));
   CHECK_THAT(outcome.out, ContainsSubstring("child"));
@@ -410,7 +408,7 @@ TEST_CASE("agent: links in the image lead nowhere outside of it", "[vm]") {
   Running container(id, spec);
   container.own();
   container.start();
-  const Outcome outcome = container.finish();
+  const Ended outcome = container.finish();
   CHECK(outcome.out == "/escaped\n/run/husk/shared/inner\n");
   CHECK_FALSE(std::filesystem::exists(guest().share() / "inner"));
   client().delete_container(id);
@@ -427,8 +425,8 @@ TEST_CASE("agent: proc on a link is refused", "[vm]") {
 
 TEST_CASE("agent: wrong tokens, garbage and oversized frames hurt only who sends them", "[vm]") {
   const std::string id = new_id();
-  CreateContainer request{id, make_spec(id, {"true"}), {}};
-  request.streams.stdout_token = std::string(32, 'a');
+  const CreateContainer request{id, make_spec(id, {"true"}),
+                                Pipes<std::string>{{}, std::string(32, 'a'), {}}};
   CHECK_THROWS_WITH(client().create_container(request, 20s), ContainsSubstring("token"));
 
   const auto is_closed_after = [](const std::string& bytes) {
@@ -447,7 +445,7 @@ TEST_CASE("agent: wrong tokens, garbage and oversized frames hurt only who sends
   husk::write_all(bad_stream.get(), "HUSK-STREAM " + std::string(66, '.') + "\n");
   char byte = 0;
   CHECK(::read(bad_stream.get(), &byte, 1) <= 0);
-  CHECK_THROWS_WITH(client().start_container("unknown"), "container does not exist");
+  CHECK_THROWS_WITH(client().start_process({"unknown", {}}), "container does not exist");
 }
 
 TEST_CASE("agent: many connections are bounded, and it answers afterwards", "[vm]") {
@@ -463,8 +461,8 @@ TEST_CASE("agent: many connections are bounded, and it answers afterwards", "[vm
     CHECK(connections.size() > 8);
   }
   std::this_thread::sleep_for(500ms);
-  CHECK_THROWS_WITH(client().start_container("unknown"), "container does not exist");
-  const Outcome outcome = shell("echo alive");
+  CHECK_THROWS_WITH(client().start_process({"unknown", {}}), "container does not exist");
+  const Ended outcome = shell("echo alive");
   CHECK(outcome.out == "alive\n");
 }
 

@@ -74,23 +74,17 @@ class Shim {
 
   /// Hands over and plays the agent's part of it.
   void become_ready(std::chrono::milliseconds patience = std::chrono::seconds{30}) {
-    send_handoff(handoff.ours.get(),
-                 {.container_id = "c1",
-                  .has_stdin = true,
-                  .has_stdout = true,
-                  .has_stderr = true,
-                  .message_patience = patience},
-                 {control.theirs.get(), guest_in.theirs.get(), guest_out.theirs.get(),
-                  guest_err.theirs.get()});
+    send_handoff(handoff.ours.get(), {.process = {"c1", "p1"}, .message_patience = patience},
+                 control.theirs.get(),
+                 Pipes<int>{guest_in.theirs.get(), guest_out.theirs.get(), guest_err.theirs.get()});
     control.theirs.reset();
     guest_in.theirs.reset();
     guest_out.theirs.reset();
     guest_err.theirs.reset();
     const Request request = decode_request(read_frame(control.ours.get()).value());
-    REQUIRE(request.method == "own_container");
-    REQUIRE(request.params.get<ContainerId>().id == "c1");
-    write_frame(control.ours.get(),
-                encode(Response{request.id.value(), nlohmann::json::object(), {}}));
+    REQUIRE(request.method == "own_process");
+    REQUIRE(request.params.get<ProcessRef>() == ProcessRef{"c1", "p1"});
+    write_frame(control.ours.get(), encode(Response{request.id.value(), nlohmann::json::object()}));
     std::array<char, 64> answer{'x'};
     REQUIRE(::recv(handoff.ours.get(), answer.data(), answer.size(), 0) == 1);
     REQUIRE(answer[0] == '\0');
@@ -98,7 +92,7 @@ class Shim {
 
   void report_exit(int status) const {
     write_frame(control.ours.get(),
-                encode(Request{{}, "container_exited", ContainerExited{"c1", status}}));
+                encode(Request{{}, "process_exited", ProcessExited{{"c1", "p1"}, status}}));
   }
 
   int wait_for_exit() {
@@ -125,11 +119,11 @@ TEST_CASE("husk-shim: ends when husk goes away before the hand-over", "[shim]") 
 
 TEST_CASE("husk-shim: an owner the agent refuses is reported to husk", "[shim]") {
   Shim shim;
-  send_handoff(shim.handoff.ours.get(), {.container_id = "c1"}, {shim.control.theirs.get()});
+  send_handoff(shim.handoff.ours.get(), {.process = {"c1", ""}}, shim.control.theirs.get(),
+               Pipes<int>{});
   const Request request = decode_request(read_frame(shim.control.ours.get()).value());
-  write_frame(
-      shim.control.ours.get(),
-      encode(Response{request.id.value(), {}, Error(Errc::not_found, "no such container")}));
+  write_frame(shim.control.ours.get(),
+              encode(Response{request.id.value(), Error(Errc::not_found, "no such container")}));
   std::array<char, 256> answer{};
   REQUIRE(::recv(shim.handoff.ours.get(), answer.data(), answer.size(), 0) > 1);
   CHECK(std::string(answer.data()) == "no such container");
@@ -165,10 +159,10 @@ TEST_CASE("husk-shim: forwards every signal that can be caught", "[shim]") {
     CAPTURE(signal);
     REQUIRE(::kill(shim.pid, signal) == 0);
     const Request request = decode_request(read_frame(shim.control.ours.get()).value());
-    CHECK(request.method == "signal_container");
-    CHECK(request.params.get<SignalContainer>().signal == signal);
+    CHECK(request.method == "signal_process");
+    CHECK(request.params.get<SignalProcess>().signal == signal);
     write_frame(shim.control.ours.get(),
-                encode(Response{request.id.value(), nlohmann::json::object(), {}}));
+                encode(Response{request.id.value(), nlohmann::json::object()}));
   }
   shim.guest_out.ours.reset();
   shim.guest_err.ours.reset();
@@ -195,9 +189,9 @@ TEST_CASE("husk-shim: a VM that dies is status 255", "[shim]") {
 
 TEST_CASE("husk-shim: a guest that says what nobody asked for, or too much, is lost", "[shim]") {
   const std::string said =
-      GENERATE(encode(Request{{}, "container_exited", ContainerExited{"other", 0}}),
-               encode(Request{{}, "anything", ContainerExited{"c1", 0}}),
-               encode(Response{7, nlohmann::json::object(), {}}), std::string(65u << 10, ' '));
+      GENERATE(encode(Request{{}, "process_exited", ProcessExited{{"c1", "other"}, 0}}),
+               encode(Request{{}, "anything", ProcessExited{{"c1", "p1"}, 0}}),
+               encode(Response{7, nlohmann::json::object()}), std::string(65u << 10, ' '));
   Shim shim;
   shim.become_ready();
   shim.guest_out.ours.reset();
@@ -220,7 +214,7 @@ TEST_CASE("husk-shim: a guest that drips inside of a message is lost, one that i
   std::this_thread::sleep_for(patience * 3 / 2);  // between messages: no limit
   REQUIRE(::waitpid(shim.pid, nullptr, WNOHANG) == 0);
   const std::string message =
-      make_frame(encode(Request{{}, "container_exited", ContainerExited{"c1", 0}}));
+      make_frame(encode(Request{{}, "process_exited", ProcessExited{{"c1", "p1"}, 0}}));
   const auto begin = std::chrono::steady_clock::now();
   // Every byte is progress, and all of them take several times the patience.
   for (std::size_t i = 0; i + 1 < message.size(); ++i) {

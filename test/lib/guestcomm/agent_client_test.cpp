@@ -34,7 +34,7 @@ class Guest {
         test::receive_line(connection);
         test::send_text(connection, "OK 1\n");
         const Request hello = decode_request(read_frame(connection).value());
-        write_frame(connection, encode(Response{hello.id.value(), Hello{}, {}}));
+        write_frame(connection, encode(Response{hello.id.value(), Hello{}}));
         behaviour(connection, decode_request(read_frame(connection).value()).id.value());
       } catch (const std::exception&) {
         // the client had enough of it
@@ -52,7 +52,7 @@ class Guest {
   Error kill_failure() const {
     AgentClient client({HybridAddress{(directory_ / "s").string()}, std::string(32, 'a')}, 300ms);
     try {
-      client.signal_container({.id = "c1", .signal = 9, .all = false});
+      client.signal_process({.process = {"c1", {}}, .signal = 9, .all = false});
     } catch (const Error& error) {
       return error;
     }
@@ -68,7 +68,7 @@ class Guest {
 
 TEST_CASE("AgentClient: a guest that drips costs the patience and no more", "[guestcomm]") {
   const Guest guest([](int connection, std::int64_t request) {
-    const std::string answer = make_frame(encode(Response{request, nlohmann::json::object(), {}}));
+    const std::string answer = make_frame(encode(Response{request, nlohmann::json::object()}));
     for (const char byte : answer) {
       if (::send(connection, &byte, 1, MSG_NOSIGNAL) != 1) return;
       std::this_thread::sleep_for(100ms);
@@ -81,7 +81,7 @@ TEST_CASE("AgentClient: a guest that drips costs the patience and no more", "[gu
 
 TEST_CASE("AgentClient: notifications nobody asked for are an error", "[guestcomm]") {
   const Guest guest([](int connection, std::int64_t) {
-    for (;;) write_frame(connection, encode(Request{{}, "container_exited", ContainerExited{}}));
+    for (;;) write_frame(connection, encode(Request{{}, "process_exited", ProcessExited{}}));
   });
   const auto start = Clock::now();
   CHECK_THAT(guest.kill_failure().what(), ContainsSubstring("a notification nobody asked for"));
@@ -99,7 +99,7 @@ TEST_CASE("AgentClient: a guest says 64 KiB at most at once", "[guestcomm]") {
 TEST_CASE("AgentClient: a guest's error is cut and harmless to a terminal", "[guestcomm]") {
   const Guest guest([](int connection, std::int64_t request) {
     const std::string text = "caf\u00e9 \x1b[2J\n\u009b31m\x7f" + std::string(10u << 10, 'x');
-    write_frame(connection, encode(Response{request, {}, Error(Errc::not_found, text)}));
+    write_frame(connection, encode(Response{request, Error(Errc::not_found, text)}));
     test::await_close(connection);
   });
   const Error error = guest.kill_failure();

@@ -61,31 +61,39 @@ TEST_CASE("read_frame: an end between frames is an end, one inside is a loss", "
 TEST_CASE("messages: what is encoded is decoded again", "[guestcomm]") {
   CreateContainer create{.id = "c1",
                          .spec = oci::example_spec(false, 0, 0),
-                         .streams = {.stdin_token = {}, .stdout_token = "ab", .stderr_token = {}}};
+                         .stdio = Pipes<std::string>{{}, "ab", {}}};
   const Request request = decode_request(encode(Request{7, "create_container", create}));
   CHECK(request.id == 7);
   CHECK(request.method == "create_container");
   const auto back = request.params.get<CreateContainer>();
   CHECK(back.spec == create.spec);
-  CHECK(back.streams.stdout_token == "ab");
-  CHECK_FALSE(back.streams.stdin_token);
+  const auto pipes = std::get<Pipes<std::string>>(back.stdio);
+  CHECK(pipes.out == "ab");
+  CHECK_FALSE(pipes.in);
+  CHECK_FALSE(pipes.err);
+  create.stdio = Terminal<std::string>{"cd", {24, 80}};
+  const auto terminal = std::get<Terminal<std::string>>(json(create).get<CreateContainer>().stdio);
+  CHECK(terminal.stream == "cd");
+  CHECK(terminal.size == WindowSize{24, 80});
 }
 
 TEST_CASE("messages: an error keeps its code, text and errno", "[guestcomm]") {
-  const Response back = decode_response(
-      encode(Response{3, {}, Error(Errc::wrong_state, "container not running", 5)}));
-  REQUIRE(back.error);
+  const Response back =
+      decode_response(encode(Response{3, Error(Errc::wrong_state, "container not running", 5)}));
+  const auto* error = std::get_if<Error>(&back.outcome);
+  REQUIRE(error);
   CHECK(back.id == 3);
-  CHECK(back.error->code() == Errc::wrong_state);
-  CHECK(back.error->sys_errno() == 5);
-  CHECK(std::string(back.error->what()) == "container not running");
+  CHECK(error->code() == Errc::wrong_state);
+  CHECK(error->sys_errno() == 5);
+  CHECK(std::string(error->what()) == "container not running");
 }
 
 TEST_CASE("messages: a text that is not UTF-8 still arrives", "[guestcomm]") {
   const Response back =
-      decode_response(encode(Response{3, {}, Error(Errc::internal, "exec \xff\xfe")}));
-  REQUIRE(back.error);
-  CHECK_THAT(back.error->what(), ContainsSubstring("exec "));
+      decode_response(encode(Response{3, Error(Errc::internal, "exec \xff\xfe")}));
+  const auto* error = std::get_if<Error>(&back.outcome);
+  REQUIRE(error);
+  CHECK_THAT(error->what(), ContainsSubstring("exec "));
 }
 
 TEST_CASE("messages: everything malformed is refused as that, never otherwise", "[guestcomm]") {
@@ -101,10 +109,19 @@ TEST_CASE("messages: everything malformed is refused as that, never otherwise", 
     CAPTURE(text);
     CHECK_THROWS_AS(decode_response(text), Error);
   }
-  CHECK_THROWS_AS(json::parse(R"({"id":"x","status":256})").get<ContainerExited>(), Error);
-  CHECK_THROWS_AS(json::parse(R"({"id":"x","status":-1})").get<ContainerExited>(), Error);
-  CHECK_THROWS_AS(json::parse(R"({"id":1,"status":0})").get<ContainerExited>(), Error);
-  CHECK_THROWS_AS(
-      json::parse(R"({"id":"x","signal":4294967296,"all":true})").get<SignalContainer>(), Error);
-  CHECK_THROWS_AS(json::parse(R"({"id":"x","signal":9,"all":1})").get<SignalContainer>(), Error);
+  const std::string process = R"("container":"x","process":"")";
+  for (const char* rest : {R"(,"status":256})", R"(,"status":-1})", R"(,"status":"0"})", "}"})
+    CHECK_THROWS_AS(json::parse("{" + process + rest).get<ProcessExited>(), Error);
+  CHECK_THROWS_AS(json::parse(R"({"container":1,"process":"","status":0})").get<ProcessExited>(),
+                  Error);
+  CHECK_THROWS_AS(json::parse(R"({"container":"x","status":0})").get<ProcessExited>(), Error);
+  for (const char* rest : {R"(,"signal":4294967296,"all":true})", R"(,"signal":9,"all":1})"})
+    CHECK_THROWS_AS(json::parse("{" + process + rest).get<SignalProcess>(), Error);
+  json create(CreateContainer{.id = "c1", .spec = oci::example_spec(false, 0, 0), .stdio = {}});
+  for (const char* stdio : {"1", "{}", R"({"pipes":{"stdin":1}})", R"({"terminal":{}})",
+                            R"({"terminal":{"stream":"a","rows":"1","columns":1}})"}) {
+    CAPTURE(stdio);
+    create["stdio"] = json::parse(stdio);
+    CHECK_THROWS_AS(create.get<CreateContainer>(), Error);
+  }
 }

@@ -109,15 +109,15 @@ class Guest {
     }
     const Request request = guestcomm::decode_request(*frame);
     if (is_stuck_) return;
-    Response response{.id = request.id.value(), .result = json::object(), .error = {}};
+    Response response{.id = request.id.value(), .outcome = json::object()};
     try {
-      handle(request, control, response.result);
+      handle(request, control, std::get<json>(response.outcome));
     } catch (const Error& e) {
-      response.error = e;
+      response.outcome = e;
     }
-    if (fault_ == Fault::exits_before_its_owner && request.method == "own_container") exit_with(0);
+    if (fault_ == Fault::exits_before_its_owner && request.method == "own_process") exit_with(0);
     guestcomm::write_frame(control, guestcomm::encode(response));
-    if (fault_ == Fault::exits_at_once && request.method == "own_container") exit_with(7);
+    if (fault_ == Fault::exits_at_once && request.method == "own_process") exit_with(7);
     if (ended_by_ != 0) exit_with(128 + ended_by_);
   }
 
@@ -129,17 +129,17 @@ class Guest {
       result = guestcomm::Hello{.version = "fake", .secret = ""};
     } else if (request.method == "create_container") {
       create(request.params.get<guestcomm::CreateContainer>());
-    } else if (request.method == "own_container") {
+    } else if (request.method == "own_process") {
       note("own");
       if (fault_ == Fault::refuses_owner) throw Error(Errc::not_found, "owner refused");
       owner_ = control;
-    } else if (request.method == "start_container") {
+    } else if (request.method == "start_process") {
       note("start");
       if (fault_ == Fault::refuses_start)
         throw Error(Errc::system, "permission denied by the image");
       is_stuck_ = fault_ == Fault::stuck_after_start;
-    } else if (request.method == "signal_container") {
-      take_signal(request.params.get<guestcomm::SignalContainer>());
+    } else if (request.method == "signal_process") {
+      take_signal(request.params.get<guestcomm::SignalProcess>());
     }
   }
 
@@ -148,13 +148,13 @@ class Guest {
     if (fault_ == Fault::refuses_create)
       throw Error(Errc::not_found, "no such program in the image");
     id_ = request.id;
-    for (const auto& token : {request.streams.stdin_token, request.streams.stdout_token,
-                              request.streams.stderr_token}) {
-      if (streams_.count(token.value()) == 0) throw Error(Errc::not_found, "no such stream");
-    }
+    auto stdio = request.stdio;
+    guestcomm::for_each_end(stdio, [&](const char* name, const std::string& token) {
+      if (streams_.count(token) == 0) throw Error(Errc::not_found, std::string("no such ") + name);
+    });
   }
 
-  void take_signal(const guestcomm::SignalContainer& request) {
+  void take_signal(const guestcomm::SignalProcess& request) {
     note("signal " + std::to_string(request.signal) + (request.all ? " all" : ""));
     if (fault_ == Fault::refuses_signals) throw Error(Errc::system, "signal refused");
     if (request.signal == SIGTERM) ended_by_ = SIGTERM;
@@ -164,10 +164,11 @@ class Guest {
   void exit_with(int status) {
     streams_.clear();
     ended_by_ = 0;
-    guestcomm::write_frame(owner_, guestcomm::encode(Request{.id = {},
-                                                             .method = "container_exited",
-                                                             .params = guestcomm::ContainerExited{
-                                                                 .id = id_, .status = status}}));
+    guestcomm::write_frame(
+        owner_, guestcomm::encode(Request{
+                    .id = {},
+                    .method = "process_exited",
+                    .params = guestcomm::ProcessExited{.process = {id_, {}}, .status = status}}));
   }
 
   void note(const std::string& line) const { write_all(journal_.get(), line + "\n"); }

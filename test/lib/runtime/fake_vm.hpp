@@ -24,8 +24,8 @@ enum class Fault {
   refuses_stream,          ///< closes the connection
   refuses_create,          ///< "no such program in the image"
   refuses_owner,           ///< "owner refused"
-  exits_before_its_owner,  ///< container_exited where the answer to own_container is due
-  exits_at_once,           ///< container_exited after the answer to own_container
+  exits_before_its_owner,  ///< process_exited where the answer to own_process is due
+  exits_at_once,           ///< process_exited after the answer to own_process
   refuses_start,           ///< "permission denied by the image"
   refuses_signals,         ///< "signal refused"
   ignores_kill,            ///< says yes to SIGKILL, and does nothing

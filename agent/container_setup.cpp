@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/container_setup.hpp"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/keyctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "agent/setup/devices.hpp"
+#include "agent/setup/mounts.hpp"
+#include "agent/setup/namespaces.hpp"
+#include "agent/setup/rootfs.hpp"
+#include "agent/setup/sysctl.hpp"
+#include "lib/base/error.hpp"
+#include "lib/base/unique_fd.hpp"
+
+namespace husk::agent {
+namespace {
+
+/// Root of the new user namespace; before its maps are there it has no id at all.
+void become_namespace_root(const oci::Spec& spec) {
+  if (!has_namespace(spec, "user")) return;
+  check_sys(::setresgid(0, 0, 0), "become root of the user namespace");
+  check_sys(::setgroups(0, nullptr), "drop groups");
+  check_sys(::setresuid(0, 0, 0), "become root of the user namespace");
+}
+
+/// Everything about files and mounts: from the agent's view to the container's.
+void enter_rootfs(const oci::Spec& spec) {
+  const oci::Linux& config = spec.linux_;
+  const UniqueFd null{check_sys(::open("/dev/null", O_PATH | O_CLOEXEC), "open /dev/null")};
+  apply_cgroup_namespace();  // first, so that a cgroup mount shows the container's own part only
+  const UniqueFd root = apply_rootfs(spec);
+  const std::vector<UniqueFd> to_seal = apply_mounts(root.get(), spec);
+  apply_devices(root.get(), spec, has_namespace(spec, "user"));  // after /dev is mounted
+  apply_working_directory(root.get(), spec.process->cwd);        // while the root can be written
+  apply_masked_paths(root.get(), null.get(), config.masked_paths);
+  apply_readonly_paths(root.get(), config.readonly_paths);
+  seal_mounts(to_seal);  // a read-only /dev is filled by now
+  apply_pivot(root.get());
+  apply_rootfs_propagation(root.get(),
+                           config.rootfs_propagation);       // pivot_root wants no shared root
+  if (spec.root->readonly) apply_readonly_root(root.get());  // last: all above writes to it
+}
+
+void make_container(const oci::Spec& spec) {
+  become_namespace_root(spec);
+  // A keyring of its own, or all containers would share root's; a kernel without keys is fine.
+  ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
+  apply_time_namespace(spec);  // through the agent's /proc, like the sysctls
+  apply_host_name(spec);
+  apply_sysctls(spec);
+  enter_rootfs(spec);
+}
+
+}  // namespace
+
+void run_container_init(const oci::Spec& spec, const ChildDescriptors& fds) noexcept {
+  run_child(*spec.process, spec.linux_, fds, [&] { make_container(spec); });
+}
+
+}  // namespace husk::agent

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// The way of a container's first process from clone3 to exec: it makes the container.
+#pragma once
+
+#include "agent/process_setup.hpp"
+#include "lib/oci/spec.hpp"
+
+namespace husk::agent {
+
+/// Sets the container up and goes on as run_child says.
+[[noreturn]] void run_container_init(const oci::Spec& spec, const ChildDescriptors& fds) noexcept;
+
+}  // namespace husk::agent

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/process.hpp"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/report.hpp"
+#include "lib/base/files.hpp"
+
+namespace husk::agent {
+namespace {
+
+constexpr int stream_pipe_bytes = 256 << 10;
+constexpr std::size_t max_report_bytes = 8192;
+
+struct Pipe {
+  UniqueFd read_end, write_end;
+};
+
+Pipe make_pipe() {
+  std::array<int, 2> ends{};
+  check_sys(::pipe2(ends.data(), O_CLOEXEC), "pipe");
+  return {UniqueFd{ends[0]}, UniqueFd{ends[1]}};
+}
+
+Pipe make_stream_pipe(const ProcessSetup& setup) {
+  Pipe pipe = make_pipe();
+  check_sys(::fchown(pipe.read_end.get(), setup.stream_uid, setup.stream_gid), "chown stream");
+  // Fewer turns between the process and the agent; a limit on pipes may refuse it, which is fine.
+  ::fcntl(pipe.read_end.get(), F_SETPIPE_SZ, stream_pipe_bytes);
+  return pipe;
+}
+
+int exit_status(int wait_status) {
+  return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
+
+long send_signal(int pidfd, int signal) {
+  return ::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0);
+}
+
+}  // namespace
+
+Process::Process(EventLoop& loop, ProcessSetup setup, Events events) : loop_(loop) {
+  Pipe orders = make_pipe(), report = make_pipe();
+  guestcomm::Stdio<UniqueFd> ends = connect_streams(setup);
+  spawn(setup, {orders.read_end.get(), report.write_end.get(),
+                guestcomm::with_each_end(ends, [](const UniqueFd& end) { return end.get(); })});
+  orders_ = std::move(orders.write_end);
+  report_ = std::move(report.read_end);
+  check_sys(::fcntl(report_.get(), F_SETFL, O_NONBLOCK), "fcntl");
+  report_watch_ = loop_.watch(report_.get(), EPOLLIN, [this](std::uint32_t) { handle_report(); });
+  events_ = std::move(events);
+}
+
+Process::~Process() {
+  if (telling_) loop_.cancel(*telling_);
+}
+
+guestcomm::Stdio<UniqueFd> Process::connect_streams(ProcessSetup& setup) {
+  auto* host = std::get_if<guestcomm::Pipes<UniqueFd>>(&setup.stdio);
+  if (host == nullptr) throw Error(Errc::unsupported, "terminals are not supported yet");
+  const auto on_done = [this] { check_stopped(); };
+  guestcomm::Pipes<UniqueFd> ends;
+  if (host->in) {
+    Pipe pipe = make_stream_pipe(setup);
+    ends.in = std::move(pipe.read_end);
+    input_ = std::make_unique<StreamCopy>(loop_, std::move(*host->in), std::move(pipe.write_end),
+                                          on_done);
+  }
+  const auto connect_output = [&](std::optional<UniqueFd>& to, std::optional<UniqueFd>& end,
+                                  std::size_t index) {
+    if (!to) return;
+    Pipe pipe = make_stream_pipe(setup);
+    end = std::move(pipe.write_end);
+    outputs_.at(index) =
+        std::make_unique<StreamCopy>(loop_, std::move(pipe.read_end), std::move(*to), on_done);
+  };
+  connect_output(host->out, ends.out, 0);
+  connect_output(host->err, ends.err, 1);
+  return ends;
+}
+
+void Process::spawn(const ProcessSetup& setup, const ChildDescriptors& descriptors) {
+  int pidfd = -1;
+  struct clone_args arguments {};
+  arguments.flags = setup.clone_flags | std::uint64_t{CLONE_PIDFD} | CLONE_INTO_CGROUP;
+  arguments.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
+  arguments.exit_signal = SIGCHLD;
+  arguments.cgroup = static_cast<__u64>(setup.cgroup);
+  // A plain fork otherwise: one thread, memory copied, so the child may allocate and throw.
+  const long pid = check_sys(::syscall(SYS_clone3, &arguments, sizeof arguments), "clone3");
+  if (pid == 0) {
+    setup.child(descriptors);
+    ::_exit(127);
+  }
+  pid_ = static_cast<pid_t>(pid);
+  pidfd_.reset(pidfd);
+}
+
+void Process::proceed() { write_all(orders_.get(), std::string_view(&order_set_up, 1)); }
+
+void Process::answer(Reply& reply) {
+  if (const Reply once = std::exchange(reply, nullptr)) once(error_ ? Outcome(*error_) : done());
+}
+
+/// Takes what there is on the report pipe; closes it at its end.
+void Process::read_report() {
+  std::array<char, 4096> chunk{};
+  while (report_) {
+    const ssize_t count = ::read(report_.get(), chunk.data(), chunk.size());
+    if (count > 0 && report_bytes_.size() < max_report_bytes) {
+      report_bytes_.append(chunk.data(), static_cast<std::size_t>(count));
+    } else if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
+      return;
+    } else {
+      report_watch_.reset();
+      report_.reset();
+    }
+  }
+}
+
+void Process::handle_report() {
+  read_report();
+  const Report report = parse_report(report_bytes_);
+  if (report.error) error_ = report.error;
+  if (state_ == State::creating && report.ready) {
+    state_ = State::created;
+    was_created_ = true;
+    answer(events_.created);
+  }
+  if (state_ == State::starting && !report_) {  // closed: by exec, or by a child that failed to
+    state_ = State::running;
+    answer(started_);
+  }
+}
+
+void Process::start(Reply started) {
+  switch (state_) {
+    case State::created:
+      break;
+    case State::creating:
+      throw Error(Errc::wrong_state, "cannot start a container that is being created");
+    case State::starting:
+    case State::running:
+      throw Error(Errc::wrong_state, "cannot start an already running container");
+    case State::exited:
+    case State::stopped:
+      throw Error(Errc::wrong_state, "cannot start a container that has stopped");
+  }
+  write_all(orders_.get(), std::string_view(&order_start, 1));
+  orders_.reset();
+  state_ = State::starting;
+  started_ = std::move(started);
+}
+
+void Process::signal(int signal) {
+  if (pidfd_ && send_signal(pidfd_.get(), signal) == 0) return;
+  if (!pidfd_ || errno == ESRCH) throw Error(Errc::wrong_state, "container not running", ESRCH);
+  throw_errno("signal container");
+}
+
+void Process::kill() noexcept {
+  if (pidfd_) send_signal(pidfd_.get(), SIGKILL);
+}
+
+void Process::own(ConnectionId connection) {
+  if (owner_ && *owner_ != connection) {
+    throw Error(Errc::wrong_state, "the process is owned by another connection");
+  }
+  owner_ = connection;
+  // From the loop, so that the answer to this request goes out first.
+  if (!telling_) {
+    telling_ = loop_.after(std::chrono::milliseconds{0}, [this] {
+      telling_.reset();
+      tell_owner();
+    });
+  }
+}
+
+void Process::tell_owner() {
+  if (state_ != State::stopped || !owner_ || owner_told_) return;
+  owner_told_ = true;
+  events_.tell_owner(*owner_, status_);
+}
+
+void Process::handle_exit(int wait_status) {
+  status_ = exit_status(wait_status);
+  handle_report();  // what it said before it went
+  if (state_ == State::starting) answer(started_);
+  if (state_ == State::creating && !error_) {
+    error_ = Error(Errc::internal, "unable to start container process: it ended with status " +
+                                       std::to_string(status_) + " before it was set up");
+  }
+  state_ = State::exited;
+  pid_ = -1;
+  pidfd_.reset();
+  orders_.reset();
+  if (input_) input_->stop();
+  events_.exited();
+}
+
+void Process::finish_streams() {
+  streams_finish_ = true;
+  for (const auto& copy : outputs_) {
+    if (copy) copy->finish_when_empty();
+  }
+  check_stopped();
+}
+
+void Process::check_stopped() {
+  if (state_ != State::exited || !streams_finish_) return;
+  for (const auto& copy : outputs_) {
+    if (copy && !copy->done()) return;
+  }
+  state_ = State::stopped;
+  if (!was_created_) answer(events_.created);
+  tell_owner();
+  events_.stopped();
+}
+
+}  // namespace husk::agent
