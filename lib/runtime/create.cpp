@@ -209,17 +209,12 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   HostCgroup cgroup(cgroup_plan);
   record.cgroups = cgroup.made();
   record.unit = cgroup.unit();
-  const HostNamespaces namespaces = plan_host_namespaces(bundle.spec);
-  if (namespaces.network) record.network_namespace = namespaces.network->string();
+  const ShimPlan shim_plan = plan_shim(request.id, bundle.spec, vm_dir.paths(), request.foreground);
+  if (const auto& network = std::get<NewShim>(shim_plan.place).namespaces.network)
+    record.network_namespace = network->string();
   dir.save(record);
 
-  ShimProcess shim({.program = paths_.shim,
-                    .id = request.id,
-                    .spec = bundle.spec,
-                    .paths = vm_dir.paths(),
-                    .cgroup = cgroup,
-                    .namespaces = namespaces,
-                    .end_with_parent = request.foreground});
+  ShimProcess shim(paths_.shim, shim_plan, cgroup);
 
   VsockSetup vsock = set_up_vsock(vm_dir.paths(), vm_user, driver, vm_config.name);
   vm_config.kernel = vm_dir.paths().kernel();

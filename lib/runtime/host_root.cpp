@@ -7,8 +7,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
-
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/runtime/mount_points.hpp"
@@ -18,17 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Whether `mount` lies inside a mount that only the guest has (tmpfs on /dev, say): making its
-/// mount point on the host would litter the image's rootfs.
-bool is_inside_guest_mount(const oci::Spec& spec, const oci::Mount& mount) {
-  const std::string path = fs::path(mount.destination).lexically_normal().string();
-  return std::any_of(spec.mounts.begin(), spec.mounts.end(), [&](const oci::Mount& other) {
-    const std::string parent = fs::path(other.destination).lexically_normal().string();
-    return !is_bind(other) && path.starts_with(parent + "/");
-  });
-}
-
-void bind_into(int root, const fs::path& source, const oci::Mount& mount) {
+void bind_into(int root, const HostRootPlan::Mount& mount) {
+  const fs::path& source = mount.source;
   struct stat status {};
   check_sys(::stat(source.c_str(), &status), "stat " + source.string());
   const UniqueFd target = open_mount_point(root, mount.destination, S_ISDIR(status.st_mode));
@@ -38,7 +27,7 @@ void bind_into(int root, const fs::path& source, const oci::Mount& mount) {
       "bind to " + mount.destination);
 }
 
-void mount_proc(int root, const oci::Mount& mount) {
+void mount_proc(int root, const HostRootPlan::Mount& mount) {
   const UniqueFd target = make_directories_in_root(root, mount.destination, 0755);
   check_sys(::mount("proc", fd_path(target.get()).c_str(), "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
                     nullptr),
@@ -56,15 +45,13 @@ void pivot_to(int root) {
 
 }  // namespace
 
-void enter_host_root(const VmPaths& paths, const std::string& id, const oci::Spec& spec) {
+void enter_host_root(const HostRootPlan& plan) {
   check_sys(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "make mounts private");
   const UniqueFd root{
-      check_sys(::open(paths.rootfs(id).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC), "open rootfs")};
-  for (std::size_t n = 0; n < spec.mounts.size(); ++n) {
-    const oci::Mount& mount = spec.mounts[n];
-    if (is_inside_guest_mount(spec, mount)) continue;
-    if (is_bind(mount)) bind_into(root.get(), paths.mount(id, n), mount);
-    if (mount.type == "proc") mount_proc(root.get(), mount);
+      check_sys(::open(plan.rootfs.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC), "open rootfs")};
+  for (const HostRootPlan::Mount& mount : plan.mounts) {
+    if (mount.kind == HostRootPlan::Kind::bind) bind_into(root.get(), mount);
+    if (mount.kind == HostRootPlan::Kind::proc) mount_proc(root.get(), mount);
   }
   pivot_to(root.get());
 }

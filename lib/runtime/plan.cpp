@@ -13,18 +13,17 @@ std::string guest_directory(const std::string& id) {
   return std::string(guestcomm::share_mount_point) + "/" + id;
 }
 
-const oci::Namespace* find_namespace(const oci::Spec& spec, const std::string& type) {
+bool has_namespace(const oci::Spec& spec, const std::string& type) {
   const auto& all = spec.linux_.namespaces;
-  const auto found = std::find_if(all.begin(), all.end(),
-                                  [&](const oci::Namespace& ns) { return ns.type == type; });
-  return found == all.end() ? nullptr : &*found;
+  return std::any_of(all.begin(), all.end(),
+                     [&](const oci::Namespace& ns) { return ns.type == type; });
 }
 
 void check_possible(const oci::Spec& spec) {
   if (spec.process && spec.process->terminal) {
     throw Error(Errc::unsupported, "process.terminal: terminals are not supported yet");
   }
-  if (find_namespace(spec, "network") == nullptr) {
+  if (!has_namespace(spec, "network")) {
     throw Error(Errc::unsupported,
                 "the host's network namespace cannot be used: a container in a VM has a network "
                 "stack of its own");
@@ -89,23 +88,6 @@ GuestPlan plan_guest(const std::string& id, const oci::Bundle& bundle) {
         plan_bind(n, (bundle.directory / *mount.source).lexically_normal(), mount.options));
     mount.source = guest_directory(id) + "/mounts/" + std::to_string(n);
   }
-  return plan;
-}
-
-HostNamespaces plan_host_namespaces(const oci::Spec& spec) {
-  HostNamespaces plan;
-  const auto set = [&](const char* type, bool& fresh, std::optional<std::filesystem::path>& path) {
-    const oci::Namespace* ns = find_namespace(spec, type);
-    if (ns == nullptr) return;
-    if (ns->path && !ns->path->empty()) {
-      path = *ns->path;
-    } else {
-      fresh = true;
-    }
-  };
-  set("network", plan.new_network, plan.network);
-  set("ipc", plan.new_ipc, plan.ipc);
-  set("uts", plan.new_uts, plan.uts);
   return plan;
 }
 

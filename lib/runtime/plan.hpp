@@ -34,13 +34,6 @@ struct GuestPlan {
 /// now), ...
 GuestPlan plan_guest(const std::string& id, const oci::Bundle& bundle);
 
-/// The namespaces that the shim gets on the host.
-struct HostNamespaces {
-  bool new_network = false, new_ipc = false, new_uts = false;
-  std::optional<std::filesystem::path> network, ipc, uts;  ///< to be joined
-};
-HostNamespaces plan_host_namespaces(const oci::Spec& spec);
-
 /// All of VmConfig that does not depend on the host: no paths, no vsock device.
 hypervisor::VmConfig plan_vm(const std::string& id, const std::string& vm_id, const Config& config,
                              hypervisor::Accelerator accelerator);

@@ -19,6 +19,9 @@
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
+#include <string>
+#include <vector>
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
@@ -58,14 +61,29 @@ void bring_up_loopback() {
   check_sys(::ioctl(socket.get(), SIOCSIFFLAGS, &request), "bring up lo");
 }
 
-void enter_namespaces(const HostNamespaces& plan, const oci::Spec& spec) {
-  if (plan.network) join_namespace(*plan.network, CLONE_NEWNET, "network");
-  if (plan.ipc) join_namespace(*plan.ipc, CLONE_NEWIPC, "ipc");
-  if (plan.uts) join_namespace(*plan.uts, CLONE_NEWUTS, "uts");
-  if (plan.new_network) bring_up_loopback();
-  if (plan.new_uts && spec.hostname) {
-    check_sys(::sethostname(spec.hostname->data(), spec.hostname->size()), "set the host name");
+void take_place(const NewShim& shim) {
+  const HostNamespaces& namespaces = shim.namespaces;
+  if (namespaces.network) join_namespace(*namespaces.network, CLONE_NEWNET, "network");
+  if (namespaces.ipc) join_namespace(*namespaces.ipc, CLONE_NEWIPC, "ipc");
+  if (namespaces.uts) join_namespace(*namespaces.uts, CLONE_NEWUTS, "uts");
+  if (namespaces.new_network) bring_up_loopback();
+  if (namespaces.new_uts && shim.hostname) {
+    check_sys(::sethostname(shim.hostname->data(), shim.hostname->size()), "set the host name");
   }
+  enter_host_root(shim.root);
+}
+
+UniqueFd open_first(const JoiningShim& shim) {
+  UniqueFd first = open_process(shim.first);
+  if (!first) throw Error(Errc::wrong_state, "container not running");
+  return first;
+}
+
+/// Its pid namespace already is the first one's (clone_process).
+void take_place(const JoiningShim& shim) {
+  const UniqueFd first = open_first(shim);
+  check_sys(::setns(first.get(), CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS),
+            "join the container's shim");
 }
 
 [[noreturn]] void execute(const std::vector<std::string>& arguments) {
@@ -80,8 +98,8 @@ void enter_namespaces(const HostNamespaces& plan, const oci::Spec& spec) {
 }
 
 /// The child between clone and exec.
-[[noreturn]] void become_shim(const ShimProcess::Setup& setup, int handoff, int error_pipe,
-                              int program, int go) {
+[[noreturn]] void become_shim(const ShimPlan& plan, int handoff, int error_pipe, int program,
+                              int go) {
   try {
     // Above all numbers wanted, then down: dup2 must not close one that is still needed.
     const std::array<int, 4> from{handoff, error_pipe, program, go};
@@ -95,14 +113,13 @@ void enter_namespaces(const HostNamespaces& plan, const oci::Spec& spec) {
     // The parent has put this process into its cgroup when the go comes; end of file: it gave up.
     char byte = 0;
     if (::read(go_fd, &byte, 1) != 1) ::_exit(255);
-    if (setup.end_with_parent) check_sys(::prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
+    if (plan.end_with_parent) check_sys(::prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
     check_sys(::setsid(), "setsid");
     sigset_t all;
     ::sigfillset(&all);
     ::sigprocmask(SIG_SETMASK, &all, nullptr);  // none is lost before the shim looks at them
-    enter_namespaces(setup.namespaces, setup.spec);
-    enter_host_root(setup.paths, setup.id, setup.spec);
-    execute(setup.spec.process ? setup.spec.process->args : std::vector<std::string>{});
+    std::visit([](const auto& place) { take_place(place); }, plan.place);
+    execute(plan.arguments);
   } catch (const std::exception& e) {
     const std::string text = e.what();
     [[maybe_unused]] const ssize_t n = ::write(error_fd, text.data(), text.size());
@@ -117,22 +134,35 @@ void await_answer(int socket) {
     throw Error(Errc::timed_out, "the shim did not take over the container in time");
 }
 
-pid_t clone_process(const HostNamespaces& plan) {
+pid_t clone_with(std::uint64_t flags) {
   clone_args arguments{};
   arguments.exit_signal = SIGCHLD;
-  arguments.flags = CLONE_NEWPID | CLONE_NEWNS;
-  if (plan.new_network) arguments.flags |= CLONE_NEWNET;
-  if (plan.new_ipc) arguments.flags |= CLONE_NEWIPC;
-  if (plan.new_uts) arguments.flags |= CLONE_NEWUTS;
+  arguments.flags = flags;
   return static_cast<pid_t>(
       check_sys(::syscall(SYS_clone3, &arguments, sizeof arguments), "clone the shim"));
 }
 
+pid_t clone_process(const NewShim& shim) {
+  std::uint64_t flags = CLONE_NEWPID | CLONE_NEWNS;
+  if (shim.namespaces.new_network) flags |= CLONE_NEWNET;
+  if (shim.namespaces.new_ipc) flags |= CLONE_NEWIPC;
+  if (shim.namespaces.new_uts) flags |= CLONE_NEWUTS;
+  return clone_with(flags);
+}
+
+/// A pid namespace is joined by one's children: every child of this process from here on.
+pid_t clone_process(const JoiningShim& shim) {
+  const UniqueFd first = open_first(shim);
+  check_sys(::setns(first.get(), CLONE_NEWPID), "join the pid namespace of the container's shim");
+  return clone_with(0);
+}
+
 }  // namespace
 
-ShimProcess::ShimProcess(const Setup& setup) {
-  const UniqueFd program{check_sys(::open(setup.program.c_str(), O_RDONLY | O_CLOEXEC),
-                                   "open " + setup.program.string())};
+ShimProcess::ShimProcess(const std::filesystem::path& program_path, const ShimPlan& plan,
+                         HostCgroup& cgroup) {
+  const UniqueFd program{check_sys(::open(program_path.c_str(), O_RDONLY | O_CLOEXEC),
+                                   "open " + program_path.string())};
   std::array<int, 2> sockets{}, errors{}, go{};
   check_sys(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets.data()), "socketpair");
   handoff_.reset(sockets[0]);
@@ -144,13 +174,13 @@ ShimProcess::ShimProcess(const Setup& setup) {
   const UniqueFd go_read{go[0]};
   UniqueFd go_write{go[1]};
 
-  pid_ = clone_process(setup.namespaces);
+  pid_ = std::visit([](const auto& place) { return clone_process(place); }, plan.place);
   if (pid_ == 0) {
     go_write.reset();
-    become_shim(setup, shim_end.get(), error_write.get(), program.get(), go_read.get());
+    become_shim(plan, shim_end.get(), error_write.get(), program.get(), go_read.get());
   }
   try {
-    setup.cgroup.add(pid_);
+    cgroup.add(pid_);
     error_write.reset();
     write_all(go_write.get(), "g");
     wait_for_exec(error_read.get());

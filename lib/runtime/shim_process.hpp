@@ -1,37 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// Making husk-shim: in its namespaces, its cgroup, on the container's root, with the caller's
-// streams.
+// Making husk-shim: in its namespaces, its cgroup, on the container's root, with the
+// caller's streams.
 #pragma once
 
 #include <sys/types.h>
 
 #include <filesystem>
-#include <string>
-#include <vector>
 
 #include "lib/base/unique_fd.hpp"
 #include "lib/guestcomm/messages.hpp"
-#include "lib/oci/spec.hpp"
 #include "lib/runtime/host_cgroup.hpp"
-#include "lib/runtime/plan.hpp"
-#include "lib/runtime/vm_directory.hpp"
+#include "lib/runtime/shim_plan.hpp"
 
 namespace husk::runtime {
 
 /// A shim that waits for its hand-over. Ended and reaped on destruction unless kept.
 class ShimProcess {
  public:
-  struct Setup {
-    std::filesystem::path program;
-    std::string id;
-    const oci::Spec& spec;  ///< the bundle's, not the guest's
-    const VmPaths& paths;
-    HostCgroup& cgroup;
-    HostNamespaces namespaces;
-    bool end_with_parent = false;
-  };
-  /// Returns once husk-shim runs. Throws what went wrong on the way, in the child too.
-  explicit ShimProcess(const Setup& setup);
+  /// program: husk-shim. Returns once it runs. Throws what went wrong on the way, in the child too.
+  ShimProcess(const std::filesystem::path& program, const ShimPlan& plan, HostCgroup& cgroup);
   ShimProcess(const ShimProcess&) = delete;
   ShimProcess& operator=(const ShimProcess&) = delete;
   ~ShimProcess();

@@ -83,7 +83,7 @@ void bind_share(const Hostile& hostile) {
   std::string text;
   try {
     bind_share(hostile);
-    enter_host_root(hostile.vm, "c1", hostile.spec);
+    enter_host_root(std::get<NewShim>(plan_shim("c1", hostile.spec, hostile.vm, false).place).root);
     text = look();
   } catch (const std::exception& e) {
     text = std::string("failed: ") + e.what();

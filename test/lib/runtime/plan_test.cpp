@@ -97,18 +97,6 @@ TEST_CASE("plan_guest: what cannot be is refused by name", "[runtime]") {
   }
 }
 
-TEST_CASE("plan_host_namespaces: given paths are joined, others made", "[runtime]") {
-  oci::Spec spec;
-  spec.linux_.namespaces = {{.type = "network", .path = "/run/netns/x"},
-                            {.type = "ipc", .path = {}},
-                            {.type = "uts", .path = ""}};
-  const HostNamespaces plan = plan_host_namespaces(spec);
-  CHECK(plan.network == "/run/netns/x");
-  CHECK_FALSE(plan.new_network);
-  CHECK(plan.new_ipc);
-  CHECK(plan.new_uts);
-}
-
 TEST_CASE("plan_vm: the domain's name tells the container and is unique", "[runtime]") {
   const auto vm = plan_vm("0123456789abcdef", "deadbeef", Config{}, hypervisor::Accelerator::tcg);
   CHECK(vm.name == "husk-deadbeef-0123456789ab");
