@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -47,7 +48,7 @@ struct VmUser {
   unsigned uid = 0, gid = 0;
 };
 
-/// What a started VM can be found by afterwards, without libvirt. Kept in state.json.
+/// What a started VM can be found by afterwards, without libvirt. Kept in vm.json.
 struct StartedVm {
   std::string name;
   ProcessIdentity process;               ///< the hypervisor's
@@ -70,6 +71,9 @@ struct HypervisorOptions {
   std::string uri = "qemu:///system";  ///< libvirt's; tells the driver (driver.hpp) as well
   std::chrono::seconds daemon_idle_timeout{120};  ///< of a daemon that is started on demand
 };
+
+/// How a command comes to its hypervisor, if it needs one.
+using ConnectHypervisor = std::function<std::unique_ptr<Hypervisor>(const HypervisorOptions&)>;
 
 /// Loads libvirt (dlopen: 13 ms, so only commands that need it call this), starts a daemon on
 /// demand when none listens, connects. Throws unsupported "libvirt is not installed (libvirt.so.0:

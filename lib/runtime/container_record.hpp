@@ -10,37 +10,24 @@
 #include <vector>
 
 #include "lib/base/process.hpp"
-#include "lib/guestcomm/guest_address.hpp"
 #include "lib/oci/spec.hpp"
 #include "lib/oci/state.hpp"
 
 namespace husk::runtime {
 
-/// The VM that a container runs in, and everything outside it that must go with it.
-struct VmRecord {
-  std::string id;    ///< names its directory, see vm_directory.hpp
-  std::string name;  ///< libvirt domain
-  ProcessIdentity process;
-  std::vector<ProcessIdentity> helpers;
-  guestcomm::GuestAccess guest;
-};
-
 struct ContainerRecord {
-  static constexpr int current_version = 1;
+  static constexpr int current_version = 2;
 
   std::string id, oci_version, created, owner;
   std::filesystem::path bundle, rootfs;
   std::map<std::string, std::string> annotations;
   bool started = false;
-  std::string vm_id;    ///< set before anything is made for the VM, so that it can be undone
-  std::string vm_name;  ///< likewise
+  std::string vm_id;  ///< set before anything of the VM is made; all else is in vm_record.hpp
   std::vector<std::filesystem::path> cgroups;    ///< directories husk made, parents first
   std::string unit;                              ///< systemd's unit for it; empty: none
   std::optional<std::string> network_namespace;  ///< path, if the caller gave one
   oci::Hooks hooks;                              ///< those that run after create
-  // The last two are set when create succeeded.
-  std::optional<ProcessIdentity> shim;
-  std::optional<VmRecord> vm;
+  std::optional<ProcessIdentity> shim;           ///< set when create succeeded
 
   /// As shown to people and hooks. status is worked out from the shim's liveness, pid 0 when
   /// stopped.
@@ -51,10 +38,9 @@ struct ContainerRecord {
 /// The part of a record that clean-up needs. Its fields keep their names and meaning in every
 /// version of the record.
 struct LeftOvers {
-  std::string vm_id, vm_name, unit;
+  std::string vm_id, unit;
   std::vector<std::filesystem::path> cgroups;
-  std::optional<ProcessIdentity> shim, vm_process;
-  std::vector<ProcessIdentity> helpers;
+  std::optional<ProcessIdentity> shim;
 };
 LeftOvers left_overs_of(const ContainerRecord& record);
 /// Whatever version it is: what is missing or not of the right type stays empty.

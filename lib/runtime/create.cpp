@@ -14,17 +14,14 @@
 #include "lib/base/random_id.hpp"
 #include "lib/base/time.hpp"
 #include "lib/guestcomm/agent_client.hpp"
-#include "lib/guestcomm/announcement.hpp"
-#include "lib/guestcomm/vm_keeper.hpp"
-#include "lib/hypervisor/booted_vm.hpp"
 #include "lib/hypervisor/driver.hpp"
-#include "lib/hypervisor/vm_process.hpp"
 #include "lib/oci/bundle.hpp"
 #include "lib/oci/check.hpp"
 #include "lib/runtime/hooks.hpp"
 #include "lib/runtime/host_cgroup.hpp"
 #include "lib/runtime/plan.hpp"
 #include "lib/runtime/runtime.hpp"
+#include "lib/runtime/sandbox.hpp"
 #include "lib/runtime/shim_process.hpp"
 
 namespace husk::runtime {
@@ -35,7 +32,6 @@ namespace fs = std::filesystem;
 
 constexpr auto connect_patience = 10s;
 constexpr auto create_patience = 120s;
-constexpr std::size_t shown_console_bytes = 1500;
 
 /// The streams' connections to the guest, by their tokens; all three, since the shim has all three.
 struct StreamConnections {
@@ -50,74 +46,6 @@ StreamConnections open_streams(const guestcomm::GuestAccess& guest) {
     return guestcomm::open_stream(guest, token, connect_patience);
   });
   return streams;
-}
-
-/// The VM's keeper, its vsock device in one of its two forms, and the ear for the guest's
-/// announcement.
-struct VsockSetup {
-  guestcomm::VmKeeper keeper;
-  std::unique_ptr<guestcomm::Announcement> announcement;
-  hypervisor::VsockDevice config;
-};
-
-VsockSetup set_up_vsock(const VmPaths& paths, const hypervisor::VmUser& user,
-                        const hypervisor::Driver& driver, const std::string& vm_name) {
-  const guestcomm::AbandonedVm abandoned{
-      .find = [&driver, vm_name] { return hypervisor::find_vm_process(driver, vm_name); },
-      .directory = paths.directory};
-  if (guestcomm::has_vhost_vsock()) {
-    return {.keeper = guestcomm::VmKeeper(abandoned),
-            .announcement = guestcomm::listen_vsock(),
-            .config = {}};
-  }
-  VsockSetup vsock{
-      .keeper = {paths.vsock(), user.uid, user.gid, abandoned}, .announcement = {}, .config = {}};
-  vsock.config.vhost_user_socket = vsock.keeper.device_socket();
-  vsock.announcement = guestcomm::listen_hybrid(vsock.keeper.host_socket(), user.uid, user.gid);
-  return vsock;
-}
-
-/// Where every user of the host can reach the guest, the ports tell root from others.
-bool needs_privileged_ports(const VsockSetup& vsock) { return !vsock.keeper.has_device(); }
-
-guestcomm::GuestAddress address_of(const VsockSetup& vsock, const hypervisor::StartedVm& vm) {
-  if (vsock.keeper.has_device())
-    return guestcomm::HybridAddress{vsock.keeper.host_socket().string()};
-  return guestcomm::VsockAddress{vm.cid.value()};
-}
-
-/// One line of what the guest said last, for the error's text. Its bytes are the guest's: only
-/// plain ones are shown.
-std::string console_end(const fs::path& console_log) {
-  std::ifstream file(console_log, std::ios::binary | std::ios::ate);
-  if (!file) return "the guest's console is empty";
-  const auto size = static_cast<std::size_t>(file.tellg());
-  const std::size_t length = std::min(size, shown_console_bytes);
-  std::string text(length, '\0');
-  file.seekg(static_cast<std::streamoff>(size - length));
-  file.read(text.data(), static_cast<std::streamsize>(length));
-  std::string line;
-  for (const char c : text) {
-    if (c == '\n') line += " | ";
-    if (c >= ' ' && c < '\x7f') line += c;
-  }
-  if (line.empty()) return "the guest's console is empty";
-  return "the guest's console ended with: " + line;
-}
-
-void await_agent(guestcomm::Announcement& announcement, const guestcomm::GuestAddress& address,
-                 const ProcessIdentity& vm, const VmPaths& paths, std::chrono::seconds patience) {
-  try {
-    const UniqueFd vm_gone = open_process(vm);
-    if (!vm_gone) throw Error(Errc::peer_lost, "the VM ended");
-    const int protocol = announcement.wait(address, vm_gone.get(), patience);
-    if (protocol != guestcomm::protocol_version) {
-      throw Error(Errc::unsupported, "the guest agent speaks protocol " + std::to_string(protocol));
-    }
-  } catch (const Error& e) {
-    throw Error(e.code(), "the guest did not come up: " + std::string(e.what()) + "; " +
-                              console_end(paths.console_log()));
-  }
 }
 
 std::string owner_name() {
@@ -174,6 +102,20 @@ void check_host_memory(const Config& config) {
                                           std::to_string(host_mib) + " MiB");
 }
 
+SandboxPlan plan_sandbox(const std::string& id, const Config& config, const InstallPaths& paths) {
+  const hypervisor::Driver& driver = hypervisor::driver_for(config.uri);
+  SandboxPlan plan{.id = random_hex(4),
+                   .secret = random_hex(16),
+                   .uri = config.uri,
+                   .user = driver.find_user(),
+                   .assets = {.kernel = config.kernel.value_or(paths.kernel),
+                              .initrd = config.initrd.value_or(paths.initrd),
+                              .firmware = config.firmware.value_or(driver.firmware)},
+                   .vm = {}};
+  plan.vm = plan_vm(id, plan.id, config, hypervisor::choose_accelerator(config.accelerator));
+  return plan;
+}
+
 }  // namespace
 
 CreatedContainer Runtime::create(const CreateRequest& request) {
@@ -185,57 +127,31 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
                                              config_.systemd_cgroup, bundle.spec.annotations);
   check_pid_file(request.pid_file);
   check_host_memory(config_);
-  const hypervisor::Driver& driver = hypervisor::driver_for(config_.uri);
-  const auto accelerator = hypervisor::choose_accelerator(config_.accelerator);
-  const hypervisor::VmUser vm_user = driver.find_user();
-  const std::string vm_id = random_hex(4);
-  const std::string secret = random_hex(16);
-  hypervisor::VmConfig vm_config = plan_vm(request.id, vm_id, config_, accelerator);
+  const SandboxPlan sandbox_plan = plan_sandbox(request.id, config_, paths_);
 
   // From here on things are made. The record is written first, so that `delete --force` can clean
   // up after a husk that was killed half-way.
   StateDir dir = store_.reserve(request.id);
   ContainerRecord record = first_record(request, bundle);
-  record.vm_id = vm_id;
-  record.vm_name = vm_config.name;
+  record.vm_id = sandbox_plan.id;
   dir.save(record);
 
-  VmDirectory vm_dir(vm_id,
-                     {.kernel = config_.kernel.value_or(paths_.kernel),
-                      .initrd = config_.initrd.value_or(paths_.initrd),
-                      .firmware = config_.firmware.value_or(driver.firmware)},
-                     vm_user.uid, vm_user.gid, secret);
-  vm_dir.add_container(request.id, bundle.rootfs, guest);
+  Sandbox sandbox(sandbox_plan);
+  sandbox.add_container(request.id, bundle.rootfs, guest);
   HostCgroup cgroup(cgroup_plan);
   record.cgroups = cgroup.made();
   record.unit = cgroup.unit();
-  const ShimPlan shim_plan = plan_shim(request.id, bundle.spec, vm_dir.paths(), request.foreground);
+  const ShimPlan shim_plan =
+      plan_shim(request.id, bundle.spec, sandbox.paths(), request.foreground);
   if (const auto& network = std::get<NewShim>(shim_plan.place).namespaces.network)
     record.network_namespace = network->string();
   dir.save(record);
 
+  // Before libvirt is asked: a namespace or root that cannot be had costs no VM; systemd makes a
+  // scope with its first process, and the VM's go into it; the keeper has to know after whom the VM
+  // ends; and the hooks, for which the guest's boot is long enough, are told the shim's pid.
   ShimProcess shim(paths_.shim, shim_plan, cgroup);
-
-  VsockSetup vsock = set_up_vsock(vm_dir.paths(), vm_user, driver, vm_config.name);
-  vm_config.kernel = vm_dir.paths().kernel();
-  vm_config.initrd = vm_dir.paths().initrd();
-  vm_config.firmware = vm_dir.paths().firmware();
-  vm_config.console_log = vm_dir.paths().console_log();
-  vm_config.kernel_arguments =
-      plan_kernel_arguments(config_, driver.kernel_arguments(accelerator),
-                            vsock.announcement->port(), needs_privileged_ports(vsock));
-  vm_config.vsock = vsock.config;
-  vm_config.shared_directories = {{vm_dir.paths().shared(), guestcomm::share_tag}};
-
-  const auto hypervisor = connect_({.uri = config_.uri});
-  hypervisor::BootedVm vm =
-      step("start the VM", [&] { return hypervisor::BootedVm(driver, *hypervisor, vm_config); });
-  cgroup.add(vm.get().process.pid);
-  for (const ProcessIdentity& helper : vm.get().helpers) cgroup.add(helper.pid);
-  const std::optional<ProcessIdentity> shim_identity = identify_process(shim.pid());
-  if (!shim_identity) throw Error(Errc::peer_lost, "the shim ended before the VM was there");
-  vsock.keeper.hand_over(
-      {.vm = vm.get().process, .helpers = vm.get().helpers, .shims = {*shim_identity}});
+  const auto vm = sandbox.boot(sandbox_plan, connect_, cgroup, shim.pid());
 
   // While the guest boots: the hooks, for which the shim's pid leads to the namespaces.
   oci::State hook_state = record.to_state();
@@ -243,33 +159,25 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   run_hooks(bundle.spec.hooks.prestart, "prestart", hook_state);
   run_hooks(bundle.spec.hooks.create_runtime, "createRuntime", hook_state);
 
-  const guestcomm::GuestAccess access{.address = address_of(vsock, vm.get()), .secret = secret};
-  await_agent(*vsock.announcement, access.address, vm.get().process, vm_dir.paths(),
-              config_.boot_timeout);
-  guestcomm::AgentClient agent(access, connect_patience);
-  StreamConnections streams = open_streams(access);
+  vm->await_agent(config_.boot_timeout);
+  guestcomm::AgentClient agent = sandbox.connect(connect_patience);
+  StreamConnections streams = open_streams(sandbox.guest());
   agent.create_container({.id = request.id, .spec = guest.spec, .stdio = streams.tokens},
                          create_patience);
-  guestcomm::AgentClient shim_agent(access, connect_patience);
-  const UniqueFd shim_control = shim_agent.release();
+  const UniqueFd shim_control = sandbox.connect(connect_patience).release();
   shim.hand_over({request.id, {}}, shim_control.get(),
                  guestcomm::with_each_end(streams.sockets,
                                           [](const UniqueFd& socket) { return socket.get(); }));
 
   record.shim = identify_process(shim.pid());
   if (!record.shim) throw Error(Errc::peer_lost, "the shim ended before the container was created");
-  record.vm = VmRecord{.id = vm_id,
-                       .name = vm.get().name,
-                       .process = vm.get().process,
-                       .helpers = vm.get().helpers,
-                       .guest = access};
   dir.save(record);
   throw_if_cancelled();
   if (request.pid_file) write_pid_file(*request.pid_file, shim.pid());
   shim.keep();
-  vm.keep();
+  vm->keep();
   cgroup.keep();
-  vm_dir.keep();
+  sandbox.keep();
   dir.keep();
   return {.shim_pid = shim.pid()};
 }

@@ -5,6 +5,7 @@
 
 #include "lib/base/error.hpp"
 #include "lib/guestcomm/messages.hpp"
+#include "lib/hypervisor/driver.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -91,29 +92,37 @@ GuestPlan plan_guest(const std::string& id, const oci::Bundle& bundle) {
   return plan;
 }
 
+std::string vm_name(const std::string& vm_id, const std::string& container) {
+  // The VM's id first: files of it are known by the first 20 characters alone.
+  return "husk-" + vm_id + "-" + container.substr(0, 12);
+}
+
 hypervisor::VmConfig plan_vm(const std::string& id, const std::string& vm_id, const Config& config,
                              hypervisor::Accelerator accelerator) {
   hypervisor::VmConfig vm;
-  // The VM's id first: files of it are known by the first 20 characters alone.
-  vm.name = "husk-" + vm_id + "-" + id.substr(0, 12);
+  vm.name = vm_name(vm_id, id);
   vm.description = "husk container " + id;
   vm.accelerator = accelerator;
   vm.vcpus = config.vcpus;
   vm.memory_mib = config.memory_mib;
+  vm.kernel_arguments = plan_kernel_arguments(
+      config, hypervisor::driver_for(config.uri).kernel_arguments(accelerator));
   return vm;
 }
 
-std::string plan_kernel_arguments(const Config& config, const std::string& machine,
-                                  std::uint32_t announcement_port, bool privileged_ports) {
+std::string plan_kernel_arguments(const Config& config, const std::string& machine) {
   // Each of them is there for the start's sake: nothing is printed on the slow console but what
   // says why a guest died; a panic ends the VM.
   std::string arguments = machine +
                           " quiet loglevel=3 panic=-1 random.trust_cpu=on cryptomgr.notests "
                           "rcupdate.rcu_expedited=1";
-  arguments += " husk.announce=" + std::to_string(announcement_port);
-  if (privileged_ports) arguments += " husk.privileged_ports";
   if (!config.kernel_arguments.empty()) arguments += " " + config.kernel_arguments;
   return arguments;
+}
+
+std::string plan_vsock_arguments(std::uint32_t announcement_port, bool privileged_ports) {
+  return "husk.announce=" + std::to_string(announcement_port) +
+         (privileged_ports ? " husk.privileged_ports" : "");
 }
 
 }  // namespace husk::runtime

@@ -34,13 +34,18 @@ struct GuestPlan {
 /// now), ...
 GuestPlan plan_guest(const std::string& id, const oci::Bundle& bundle);
 
-/// All of VmConfig that does not depend on the host: no paths, no vsock device.
+/// libvirt's name for the VM of that id, in which `container` is the first.
+std::string vm_name(const std::string& vm_id, const std::string& container);
+
+/// All of VmConfig that does not depend on the VM's directory: no paths, no vsock device.
 hypervisor::VmConfig plan_vm(const std::string& id, const std::string& vm_id, const Config& config,
                              hypervisor::Accelerator accelerator);
 
-/// The guest's kernel command line. machine: what the hypervisor's driver says of its machine;
-/// privileged_ports: the agent refuses peers with other ports.
-std::string plan_kernel_arguments(const Config& config, const std::string& machine,
-                                  std::uint32_t announcement_port, bool privileged_ports);
+/// What the guest's kernel is told of the machine (the hypervisor's driver says it), for a quick
+/// start, and by the administrator, in this order.
+std::string plan_kernel_arguments(const Config& config, const std::string& machine);
+
+/// And for the agent. privileged_ports: it refuses peers with other ports.
+std::string plan_vsock_arguments(std::uint32_t announcement_port, bool privileged_ports);
 
 }  // namespace husk::runtime

@@ -4,8 +4,6 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,16 +28,12 @@ struct CreatedContainer {
   pid_t shim_pid = 0;
 };
 
-/// How a command comes to its hypervisor, if it needs one.
-using ConnectHypervisor =
-    std::function<std::unique_ptr<hypervisor::Hypervisor>(const hypervisor::HypervisorOptions&)>;
-
 /// All throw Error; a failing operation has undone what it did. Commands for one id may run at
 /// once.
 class Runtime {
  public:
   Runtime(std::filesystem::path root, Config config, InstallPaths paths,
-          ConnectHypervisor connect = hypervisor::bounded_libvirt)
+          hypervisor::ConnectHypervisor connect = hypervisor::bounded_libvirt)
       : store_(std::move(root)),
         config_(std::move(config)),
         paths_(std::move(paths)),
@@ -63,11 +57,13 @@ class Runtime {
 
  private:
   void remove_existing(const std::string& id, bool force);
+  void remove_unknown(const std::string& id);
+  void clean_up(const std::string& id, const LeftOvers& left);
 
   StateStore store_;
   Config config_;
   InstallPaths paths_;
-  ConnectHypervisor connect_;
+  hypervisor::ConnectHypervisor connect_;
 };
 
 }  // namespace husk::runtime

@@ -10,9 +10,9 @@
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/process.hpp"
-#include "lib/guestcomm/agent_client.hpp"
 #include "lib/runtime/hooks.hpp"
 #include "lib/runtime/runtime.hpp"
+#include "lib/runtime/sandbox.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -57,7 +57,7 @@ bool has_interfaces(pid_t pid) {
 /// then the container ends.
 void start_in_guest(const ContainerRecord& record) {
   try {
-    guestcomm::AgentClient(record.vm->guest, start_patience).start_process({record.id, {}});
+    Sandbox::open(record.vm_id).connect(start_patience).start_process({record.id, {}});
   } catch (const Error& e) {
     if (e.code() != Errc::timed_out && e.code() != Errc::peer_lost) throw;
     kill_process(*record.shim, shim_patience);

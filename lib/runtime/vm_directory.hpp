@@ -11,6 +11,7 @@
 //     <container id>/rootfs, <container id>/mounts/<n>   binds
 //   vsock/            sockets of the user-space vsock device, owned by the hypervisor's user
 //   console.log       the guest's serial console
+//   vm.json           what husk knows of the VM (vm_record.hpp)
 #pragma once
 
 #include <filesystem>
@@ -34,6 +35,7 @@ struct VmPaths {
   std::filesystem::path shared() const { return directory / "shared"; }
   std::filesystem::path vsock() const { return directory / "vsock"; }
   std::filesystem::path console_log() const { return directory / "console.log"; }
+  std::filesystem::path record() const { return directory / "vm.json"; }
   std::filesystem::path rootfs(const std::string& id) const { return shared() / id / "rootfs"; }
   std::filesystem::path mount(const std::string& id, std::size_t n) const {
     return shared() / id / "mounts" / std::to_string(n);
@@ -45,11 +47,13 @@ struct BootAssets {
   std::filesystem::path kernel, initrd, firmware;
 };
 
-/// Made on construction, removed on destruction unless kept.
 class VmDirectory {
  public:
+  /// Makes it; removed on destruction unless kept.
   VmDirectory(const std::string& vm_id, const BootAssets& assets, unsigned vm_uid, unsigned vm_gid,
               const std::string& secret);
+  /// One that is there, and stays.
+  explicit VmDirectory(const std::string& vm_id) : paths_(vm_id), keep_(true) {}
   VmDirectory(const VmDirectory&) = delete;
   VmDirectory& operator=(const VmDirectory&) = delete;
   ~VmDirectory();

@@ -5,9 +5,9 @@
 # shellcheck source=test/e2e/by_hand.bash
 source "$here/by_hand.bash"
 
-record() { jq -r "$2" "$work/root/$1/state.json"; }  # ID JQ_FILTER
-qemu_of() { record "$1" .vm.process.pid; }
-virtiofsd_of() { record "$1" '.vm.helpers[].pid'; }
+record() { jq -r "$2" "/run/husk-vm/$(jq -r .vmId "$work/root/$1/state.json")/vm.json"; }  # ID JQ_FILTER
+qemu_of() { record "$1" .process.pid; }
+virtiofsd_of() { record "$1" '.helpers[].pid'; }
 
 expect_within() {  # SECONDS COMMAND...
   local limit=$1 start=$SECONDS

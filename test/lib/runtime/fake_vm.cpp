@@ -7,6 +7,7 @@
 #include <csignal>
 #include <thread>
 
+#include "lib/base/directory_lock.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/guestcomm/messages.hpp"
@@ -21,6 +22,9 @@ hypervisor::StartedVm FakeHypervisor::start(const hypervisor::VmConfig& config) 
   // As the guest learns it: from its share.
   const std::string secret =
       read_file(config.shared_directories.at(0).source / guestcomm::share_secret_file, 100);
+  const std::filesystem::path directory = config.console_log.parent_path();
+  machine_.record_at_start = read_file(directory / "vm.json", 10'000);
+  machine_.was_locked_at_start = is_locked(directory);
   const pid_t child = check_sys(::fork(), "fork the fake VM");
   if (child == 0) {
     run_fake_vm(machine_.fault, vsock / "vsock.sock", secret, machine_.journal, config.console_log);

@@ -40,6 +40,8 @@ struct FakeMachine {
   std::filesystem::path journal;
   std::vector<pid_t> vms = {};  ///< every VM's process; children of the caller of create
   std::vector<std::string> destroyed = {};  ///< names
+  std::string record_at_start = {};         ///< vm.json when the last VM was started
+  bool was_locked_at_start = false;         ///< the VM's directory
 };
 
 class FakeHypervisor final : public hypervisor::Hypervisor {

@@ -153,6 +153,8 @@ runtime::CreateRequest HuskBench::request() {
 
 std::string HuskBench::text_in(const std::string& name) const { return content(path(name)); }
 
+std::string HuskBench::vm_id() const { return runtime::StateStore(path("root")).load(id).vm_id; }
+
 std::vector<std::string> HuskBench::journal() const {
   std::vector<std::string> lines;
   std::ifstream file(machine.journal);

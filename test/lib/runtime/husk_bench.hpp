@@ -49,6 +49,8 @@ class HuskBench {
   std::vector<std::string> look() const;
   /// The same after a generous time for what ends by itself.
   std::vector<std::string> left() const;
+  /// Of the container's VM, by its record.
+  std::string vm_id() const;
   std::string text_in(const std::string& name) const;
 
   std::string id;

@@ -100,6 +100,7 @@ TEST_CASE("plan_guest: what cannot be is refused by name", "[runtime]") {
 TEST_CASE("plan_vm: the domain's name tells the container and is unique", "[runtime]") {
   const auto vm = plan_vm("0123456789abcdef", "deadbeef", Config{}, hypervisor::Accelerator::tcg);
   CHECK(vm.name == "husk-deadbeef-0123456789ab");
+  CHECK(vm.name == vm_name("deadbeef", "0123456789abcdef"));  // by which delete finds it again
 }
 
 TEST_CASE("plan_vm: the VM is as large as configured", "[runtime]") {
@@ -116,12 +117,14 @@ TEST_CASE("plan_kernel_arguments: the machine's come first, the administrator's 
           "[runtime]") {
   Config config;
   config.kernel_arguments = "extra=1";
-  const std::string whole = plan_kernel_arguments(config, "console=x", 99, true);
+  const std::string whole = plan_kernel_arguments(config, "console=x");
   CHECK(whole.starts_with("console=x "));
   CHECK_THAT(whole, ContainsSubstring(" quiet loglevel=3 panic=-1 "));
-  CHECK_THAT(whole, ContainsSubstring(" husk.announce=99 "));
-  CHECK_THAT(whole, ContainsSubstring(" husk.privileged_ports "));
   CHECK(whole.ends_with(" extra=1"));
-  CHECK_THAT(plan_kernel_arguments(config, "console=x", 99, false),
-             !ContainsSubstring("privileged"));
+}
+
+TEST_CASE("plan_vsock_arguments: the agent is told whom to call, and whom not to answer",
+          "[runtime]") {
+  CHECK(plan_vsock_arguments(99, true) == "husk.announce=99 husk.privileged_ports");
+  CHECK(plan_vsock_arguments(99, false) == "husk.announce=99");
 }

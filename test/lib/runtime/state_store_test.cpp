@@ -57,17 +57,11 @@ TEST_CASE("StateStore: a record comes back as it was", "[runtime]") {
   StateDir reserved = store.reserve("c1");
   ContainerRecord record = make_record("c1");
   record.shim = identify_process(::getpid());
-  record.vm =
-      VmRecord{.id = "1234",
-               .name = "husk-c1",
-               .process = {7, 8},
-               .helpers = {{9, 10}},
-               .guest = {.address = guestcomm::VsockAddress{5}, .secret = std::string(32, '5')}};
   reserved.save(record);
   const ContainerRecord back = store.load("c1");
   CHECK(nlohmann::json(back) == nlohmann::json(record));
-  CHECK(back.vm->guest.secret == std::string(32, '5'));
-  CHECK(back.vm->helpers == record.vm->helpers);
+  CHECK(back.vm_id == "1234");
+  CHECK(back.shim == record.shim);
   CHECK(back.hooks == record.hooks);
 }
 
@@ -91,7 +85,8 @@ TEST_CASE("StateStore: unknown, damaged and foreign entries are told apart", "[r
   CHECK_THROWS_WITH(store.lock("none"), "container does not exist");
   CHECK_THROWS_AS(store.load("../x"), Error);
   std::filesystem::create_directories(dir.path() / "bad");
-  for (const char* text : {"", "{", "[]", "{}", "{\"version\":2}", "{\"version\":1}"}) {
+  for (const char* text :
+       {"", "{", "[]", "{}", "{\"version\":1}", "{\"version\":2}", "{\"version\":3}"}) {
     CAPTURE(text);
     std::ofstream(dir.path() / "bad/state.json") << text;
     CHECK_THROWS_AS(store.load("bad"), Error);
@@ -110,11 +105,6 @@ TEST_CASE("StateStore: what clean-up needs is read of any version, and of a dama
   ContainerRecord record = make_record("c1");
   record.unit = "a.scope";
   record.shim = ProcessIdentity{1, 2};
-  record.vm = VmRecord{.id = "1234",
-                       .name = "husk-c1",
-                       .process = {7, 8},
-                       .helpers = {{9, 10}},
-                       .guest = {.address = guestcomm::VsockAddress{5}, .secret = {}}};
   nlohmann::json json = record;
   json["version"] = 99;
   json["hooks"] = "of a shape that is not known yet";
@@ -127,8 +117,16 @@ TEST_CASE("StateStore: what clean-up needs is read of any version, and of a dama
   CHECK(left->unit == "a.scope");
   CHECK(left->cgroups == record.cgroups);
   CHECK(left->shim == record.shim);
-  CHECK(left->vm_process == record.vm->process);
-  CHECK(left->helpers == record.vm->helpers);
+  json["shim"] = "of another shape";
+  json["cgroups"] = {7, "/sys/fs/cgroup/y"};
+  json.erase("unit");
+  std::ofstream(dir.path() / "c1/state.json") << json;
+  const auto damaged = store.load_left_overs("c1");
+  REQUIRE(damaged);
+  CHECK(damaged->vm_id == "1234");
+  CHECK_FALSE(damaged->shim);
+  CHECK(damaged->cgroups == std::vector<std::filesystem::path>{"/sys/fs/cgroup/y"});
+  CHECK(damaged->unit.empty());
   for (const char* text : {"", "{", "[]"}) {
     std::ofstream(dir.path() / "c1/state.json") << text;
     CHECK_THROWS_WITH(store.load_left_overs("c1"), ContainsSubstring("state.json"));

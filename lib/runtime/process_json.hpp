@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Processes as the records on disk have them: {"pid": 7, "startTime": 8}.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <vector>
+
+#include "lib/base/process.hpp"
+
+namespace husk {
+
+inline void to_json(nlohmann::json& json, const ProcessIdentity& process) {
+  json = {{"pid", process.pid}, {"startTime", process.start_time}};
+}
+inline void from_json(const nlohmann::json& json, ProcessIdentity& process) {
+  json.at("pid").get_to(process.pid);
+  json.at("startTime").get_to(process.start_time);
+}
+
+namespace runtime {
+
+/// For clean-up: empty where the value is missing or of another type.
+template <typename T>
+std::optional<T> read_if_possible(const nlohmann::json& value) try {
+  return value.get<T>();
+} catch (const nlohmann::json::exception&) {
+  return std::nullopt;
+}
+template <typename T>
+std::optional<T> read_if_possible(const nlohmann::json& object, const char* key) try {
+  return object.at(key).get<T>();
+} catch (const nlohmann::json::exception&) {
+  return std::nullopt;
+}
+
+/// Likewise: the elements that can be read.
+template <typename T>
+std::vector<T> read_each_if_possible(const nlohmann::json& object, const char* key) {
+  std::vector<T> found;
+  for (const auto& element :
+       read_if_possible<nlohmann::json::array_t>(object, key).value_or(nlohmann::json::array_t{})) {
+    if (auto value = read_if_possible<T>(element)) found.push_back(std::move(*value));
+  }
+  return found;
+}
+
+}  // namespace runtime
+}  // namespace husk

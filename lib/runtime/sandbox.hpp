@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// The VM that containers run in: its directory, its record, and the way to its agent.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "lib/base/directory_lock.hpp"
+#include "lib/guestcomm/agent_client.hpp"
+#include "lib/runtime/plan.hpp"
+#include "lib/runtime/vm_boot.hpp"
+#include "lib/runtime/vm_directory.hpp"
+#include "lib/runtime/vm_record.hpp"
+
+namespace husk::runtime {
+
+class Sandbox {
+ public:
+  /// Makes the VM's directory and its record, and holds its lock. Removed on destruction unless
+  /// kept.
+  explicit Sandbox(const SandboxPlan& plan);
+  /// One that is there, to be talked to; takes no lock. Throws not_found "VM 1234: is gone".
+  static Sandbox open(const std::string& vm_id) { return Sandbox(load_vm(vm_id)); }
+  Sandbox(const Sandbox&) = delete;
+  Sandbox& operator=(const Sandbox&) = delete;
+
+  const VmPaths& paths() const noexcept { return directory_.paths(); }
+  /// Writes it down as a member, and pins its files (VmDirectory::add_container).
+  void add_container(const std::string& id, const std::filesystem::path& rootfs,
+                     const GuestPlan& plan);
+  /// Starts the VM, and writes down what runs. The result must go before this and `cgroup`.
+  std::unique_ptr<BootingVm> boot(const SandboxPlan& plan,
+                                  const hypervisor::ConnectHypervisor& connect, HostCgroup& cgroup,
+                                  pid_t shim);
+  /// All it takes to reach the agent. Throws wrong_state before boot().
+  guestcomm::GuestAccess guest() const;
+  /// patience: for connecting, and for each call.
+  guestcomm::AgentClient connect(std::chrono::milliseconds patience) const {
+    return {guest(), patience};
+  }
+  void keep() noexcept { directory_.keep(); }
+
+ private:
+  explicit Sandbox(VmRecord record) : directory_(record.id), record_(std::move(record)) {}
+
+  std::optional<DirectoryLock> lock_;  // let go after the directory is removed
+  VmDirectory directory_;
+  VmRecord record_;
+};
+
+/// Empty: the VM's directory is gone. Throws timed_out when another command has held it for 10 s.
+std::optional<DirectoryLock> lock_vm(const std::string& vm_id);
+
+}  // namespace husk::runtime

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/vm_boot.hpp"
+
+#include <algorithm>
+#include <fstream>
+
+#include "lib/base/error.hpp"
+#include "lib/guestcomm/messages.hpp"
+#include "lib/hypervisor/vm_process.hpp"
+#include "lib/runtime/plan.hpp"
+
+namespace husk::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t shown_console_bytes = 1500;
+
+/// With the vsock device, where the host's kernel has none.
+guestcomm::VmKeeper make_keeper(const SandboxPlan& plan, const VmPaths& paths) {
+  const hypervisor::Driver& driver = hypervisor::driver_for(plan.uri);
+  const guestcomm::AbandonedVm abandoned{
+      .find = [&driver, name = plan.vm.name] { return hypervisor::find_vm_process(driver, name); },
+      .directory = paths.directory};
+  if (guestcomm::has_vhost_vsock()) return guestcomm::VmKeeper(abandoned);
+  return {paths.vsock(), plan.user.uid, plan.user.gid, abandoned};
+}
+
+std::unique_ptr<guestcomm::Announcement> listen(const guestcomm::VmKeeper& keeper,
+                                                const hypervisor::VmUser& user) {
+  if (!keeper.has_device()) return guestcomm::listen_vsock();
+  return guestcomm::listen_hybrid(keeper.host_socket(), user.uid, user.gid);
+}
+
+hypervisor::VmConfig whole_config(const SandboxPlan& plan, const VmPaths& paths,
+                                  const guestcomm::VmKeeper& keeper,
+                                  const guestcomm::Announcement& announcement) {
+  hypervisor::VmConfig config = plan.vm;
+  config.kernel = paths.kernel();
+  config.initrd = paths.initrd();
+  config.firmware = paths.firmware();
+  config.console_log = paths.console_log();
+  config.shared_directories = {{paths.shared(), guestcomm::share_tag}};
+  if (keeper.has_device()) config.vsock.vhost_user_socket = keeper.device_socket();
+  // Where every user of the host can reach the guest, the ports tell root from others. In front,
+  // so that the administrator's arguments are the last.
+  config.kernel_arguments =
+      plan_vsock_arguments(announcement.port(), /*privileged_ports=*/!keeper.has_device()) + " " +
+      config.kernel_arguments;
+  return config;
+}
+
+/// One line of what the guest said last, for the error's text. Its bytes are the guest's: only
+/// plain ones are shown.
+std::string console_end(const fs::path& console_log) {
+  std::ifstream file(console_log, std::ios::binary | std::ios::ate);
+  if (!file) return "the guest's console is empty";
+  const auto size = static_cast<std::size_t>(file.tellg());
+  const std::size_t length = std::min(size, shown_console_bytes);
+  std::string text(length, '\0');
+  file.seekg(static_cast<std::streamoff>(size - length));
+  file.read(text.data(), static_cast<std::streamsize>(length));
+  std::string line;
+  for (const char c : text) {
+    if (c == '\n') line += " | ";
+    if (c >= ' ' && c < '\x7f') line += c;
+  }
+  if (line.empty()) return "the guest's console is empty";
+  return "the guest's console ended with: " + line;
+}
+
+}  // namespace
+
+BootingVm::BootingVm(const SandboxPlan& plan, const hypervisor::ConnectHypervisor& connect,
+                     HostCgroup& cgroup, pid_t shim)
+    : paths_(plan.id),
+      keeper_(make_keeper(plan, paths_)),
+      announcement_(listen(keeper_, plan.user)),
+      hypervisor_(connect({.uri = plan.uri})) {
+  step("start the VM", [&] {
+    vm_.emplace(hypervisor::driver_for(plan.uri), *hypervisor_,
+                whole_config(plan, paths_, keeper_, *announcement_));
+  });
+  cgroup.add(get().process.pid);
+  for (const ProcessIdentity& helper : get().helpers) cgroup.add(helper.pid);
+  const std::optional<ProcessIdentity> owner = identify_process(shim);
+  if (!owner) throw Error(Errc::peer_lost, "the shim ended before the VM was there");
+  keeper_.hand_over({.vm = get().process, .helpers = get().helpers, .shims = {*owner}});
+}
+
+guestcomm::GuestAddress BootingVm::address() const {
+  if (keeper_.has_device()) return guestcomm::HybridAddress{keeper_.host_socket().string()};
+  return guestcomm::VsockAddress{get().cid.value()};
+}
+
+void BootingVm::await_agent(std::chrono::seconds patience) const {
+  try {
+    const UniqueFd vm_gone = open_process(get().process);
+    if (!vm_gone) throw Error(Errc::peer_lost, "the VM ended");
+    const int protocol = announcement_->wait(address(), vm_gone.get(), patience);
+    if (protocol != guestcomm::protocol_version) {
+      throw Error(Errc::unsupported, "the guest agent speaks protocol " + std::to_string(protocol));
+    }
+  } catch (const Error& e) {
+    throw Error(e.code(), "the guest did not come up: " + std::string(e.what()) + "; " +
+                              console_end(paths_.console_log()));
+  }
+}
+
+}  // namespace husk::runtime

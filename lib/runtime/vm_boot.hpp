@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// A VM from the moment that libvirt is asked for it until it stands by itself.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+
+#include "lib/guestcomm/announcement.hpp"
+#include "lib/guestcomm/guest_address.hpp"
+#include "lib/guestcomm/vm_keeper.hpp"
+#include "lib/hypervisor/booted_vm.hpp"
+#include "lib/runtime/host_cgroup.hpp"
+#include "lib/runtime/vm_directory.hpp"
+
+namespace husk::runtime {
+
+/// What a VM is made from; nothing has been made yet.
+struct SandboxPlan {
+  std::string id;      ///< random; names its directory
+  std::string secret;  ///< 32 random hex digits, by which the guest knows husk
+  std::string uri;     ///< libvirt's
+  hypervisor::VmUser user;
+  BootAssets assets;
+  /// All of it but the paths in the VM's directory, the vsock device, and what the kernel is told
+  /// of that.
+  hypervisor::VmConfig vm;
+};
+
+/// A running VM with its keeper, whose guest boots. Both end on destruction unless kept.
+class BootingVm {
+ public:
+  /// Starts the keeper with the vsock device, then the VM, and puts its processes into `cgroup`.
+  /// The keeper ends the VM after `shim`, which must run. Throws what the hypervisor throws, or
+  /// peer_lost when VM or shim ended.
+  BootingVm(const SandboxPlan& plan, const hypervisor::ConnectHypervisor& connect,
+            HostCgroup& cgroup, pid_t shim);
+
+  const hypervisor::StartedVm& get() const noexcept { return vm_->get(); }
+  guestcomm::GuestAddress address() const;
+  /// Returns when the guest's agent listens. Throws "the guest did not come up: ...", with the end
+  /// of the guest's console.
+  void await_agent(std::chrono::seconds patience) const;
+  void keep() noexcept { vm_->keep(); }
+
+ private:
+  VmPaths paths_;
+  guestcomm::VmKeeper keeper_;
+  std::unique_ptr<guestcomm::Announcement> announcement_;
+  std::unique_ptr<hypervisor::Hypervisor> hypervisor_;
+  std::optional<hypervisor::BootedVm> vm_;
+};
+
+}  // namespace husk::runtime

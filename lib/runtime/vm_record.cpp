@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/vm_record.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+#include "lib/oci/bundle.hpp"
+#include "lib/runtime/process_json.hpp"
+#include "lib/runtime/vm_directory.hpp"
+
+namespace husk::runtime {
+namespace {
+
+using nlohmann::json;
+
+/// Some hundred bytes, and an id for each member.
+constexpr std::size_t max_record_bytes = 1U << 20;
+
+void read_fields(const json& j, VmRecord& record) {
+  if (j.at("version").get<int>() != VmRecord::current_version)
+    throw Error(Errc::unsupported, "VM record of version " + j.at("version").dump());
+  j.at("id").get_to(record.id);
+  j.at("name").get_to(record.name);
+  j.at("uri").get_to(record.uri);
+  j.at("secret").get_to(record.secret);
+  j.at("members").get_to(record.members);
+  j.at("helpers").get_to(record.helpers);
+  if (j.contains("process")) record.process = j["process"].get<ProcessIdentity>();
+  if (j.contains("address")) record.address = j["address"].get<guestcomm::GuestAddress>();
+}
+
+json read_json(const std::string& vm_id) {
+  const std::filesystem::path path = VmPaths(vm_id).record();
+  return oci::parse_json(read_file(path, max_record_bytes), path.string());
+}
+
+}  // namespace
+
+void to_json(json& j, const VmRecord& record) {
+  j = json{{"version", VmRecord::current_version},
+           {"id", record.id},
+           {"name", record.name},
+           {"uri", record.uri},
+           {"secret", record.secret},
+           {"members", record.members},
+           {"helpers", record.helpers}};
+  if (record.process) j["process"] = *record.process;
+  if (record.address) j["address"] = *record.address;
+}
+
+void from_json(const json& j, VmRecord& record) {
+  try {
+    read_fields(j, record);
+  } catch (const json::exception& e) {
+    throw Error(Errc::invalid_argument, std::string("damaged VM record: ") + e.what());
+  }
+}
+
+VmLeftOvers read_vm_left_overs(const json& object) {
+  return {.name = read_if_possible<std::string>(object, "name").value_or(""),
+          .uri = read_if_possible<std::string>(object, "uri").value_or(""),
+          .process = read_if_possible<ProcessIdentity>(object, "process"),
+          .helpers = read_each_if_possible<ProcessIdentity>(object, "helpers")};
+}
+
+VmRecord load_vm(const std::string& vm_id) {
+  return step("VM " + vm_id, [&] {
+    try {
+      return read_json(vm_id).get<VmRecord>();
+    } catch (const Error& e) {
+      if (e.sys_errno() == ENOENT) throw Error(Errc::not_found, "is gone");
+      throw;
+    }
+  });
+}
+
+VmLeftOvers load_vm_left_overs(const std::string& vm_id) {
+  try {
+    return read_vm_left_overs(read_json(vm_id));
+  } catch (const Error&) {
+    return {};  // what runs is found by the VM's name, which its id and its container tell
+  }
+}
+
+void save_vm(const VmRecord& record) {
+  const std::string text = json(record).dump(2, ' ', false, json::error_handler_t::replace);
+  write_file_atomic(VmPaths(record.id).record(), text, 0600);
+}
+
+}  // namespace husk::runtime

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// What husk remembers of a VM between calls: /run/husk-vm/<vm id>/vm.json, for root only. Written
+// before libvirt is asked for the VM, and again whenever more is known of it. It is changed under
+// the lock of the VM's directory; reading needs none.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/base/process.hpp"
+#include "lib/guestcomm/guest_address.hpp"
+
+namespace husk::runtime {
+
+struct VmRecord {
+  static constexpr int current_version = 1;
+
+  std::string id;    ///< names its directory, see vm_directory.hpp
+  std::string name;  ///< libvirt domain
+  std::string uri;   ///< of the libvirt that has it; tells the driver
+  std::string secret;
+  std::vector<std::string> members;  ///< ids of the containers in it
+  // Known once it runs.
+  std::optional<ProcessIdentity> process;  ///< the hypervisor's
+  std::vector<ProcessIdentity> helpers;    ///< virtiofsd
+  std::optional<guestcomm::GuestAddress> address;
+};
+
+/// The part of a record that clean-up needs. Its fields keep their names and meaning in every
+/// version of the record.
+struct VmLeftOvers {
+  std::string name, uri;
+  std::optional<ProcessIdentity> process;
+  std::vector<ProcessIdentity> helpers;
+};
+/// Whatever version it is: what is missing or not of the right type stays empty.
+VmLeftOvers read_vm_left_overs(const nlohmann::json& object);
+
+void to_json(nlohmann::json& json, const VmRecord& record);
+/// Throws unsupported for another version, invalid_argument for a damaged file.
+void from_json(const nlohmann::json& json, VmRecord& record);
+
+/// Throws not_found when the VM's directory or its record is gone, else as from_json.
+VmRecord load_vm(const std::string& vm_id);
+/// What can be known from a record that is missing, damaged, or of another version.
+VmLeftOvers load_vm_left_overs(const std::string& vm_id);
+/// Atomically, into the VM's directory.
+void save_vm(const VmRecord& record);
+
+}  // namespace husk::runtime

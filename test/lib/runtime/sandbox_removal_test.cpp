@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/sandbox_removal.hpp"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <csignal>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+#include "lib/runtime/vm_directory.hpp"
+#include "lib/runtime/vm_record.hpp"
+#include "test/lib/runtime/husk_bench.hpp"
+
+using namespace husk;
+using namespace husk::test;
+using namespace std::chrono_literals;
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+using Nothing = std::vector<std::string>;
+
+/// A process that looks like the hypervisor's of that name, with the pid file that libvirt writes.
+class NamedProcess {
+ public:
+  explicit NamedProcess(const std::string& name) : pid_(::fork()) {
+    if (pid_ == 0) {
+      ::execl("/bin/sleep", ("guest=" + name + ",").c_str(), "1000", nullptr);
+      ::_exit(127);
+    }
+    fs::create_directories("/run/libvirt/qemu");
+    std::ofstream("/run/libvirt/qemu/" + name + ".pid") << pid_;
+    const std::string command = "/proc/" + std::to_string(pid_) + "/cmdline";
+    while (read_file(command, 65536).find("guest=") == std::string::npos) ::usleep(1000);
+  }
+  NamedProcess(const NamedProcess&) = delete;
+  NamedProcess& operator=(const NamedProcess&) = delete;
+  ~NamedProcess() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    fs::remove_all("/run/libvirt");
+  }
+  bool runs() const { return identify_process(pid_).has_value(); }
+
+ private:
+  pid_t pid_;
+};
+
+void change_record(const std::string& vm_id, const std::function<void(json&)>& change) {
+  const fs::path path = runtime::VmPaths(vm_id).record();
+  json record = json::parse(read_file(path, 10'000));
+  change(record);
+  std::ofstream(path) << record;
+}
+
+hypervisor::ConnectHypervisor connecting(HuskBench& bench) {
+  return [&](const auto&) { return std::make_unique<FakeHypervisor>(bench.machine); };
+}
+
+}  // namespace
+
+TEST_CASE("delete: a VM whose record is lost is found by its name, and ended", "[runtime][root]") {
+  const std::string text =
+      GENERATE("", "nothing that is JSON", "[]", "{\"version\": 99, \"name\": 7}");
+  CAPTURE(text);
+  HuskBench bench;
+  bench.create();
+  const fs::path record = runtime::VmPaths(bench.vm_id()).record();
+  fs::remove(record);
+  if (!text.empty()) std::ofstream(record) << text;
+  {
+    const NamedProcess vm("husk-" + bench.vm_id() + "-c1");
+    bench.runtime().remove("c1", true);
+    CHECK_FALSE(vm.runs());
+  }
+  CHECK(bench.machine.destroyed.empty());  // libvirt had noticed
+  CHECK(bench.left() == Nothing{});
+}
+
+TEST_CASE("delete: of a VM whose record is lost and that has no process libvirt is asked",
+          "[runtime][root]") {
+  HuskBench bench;
+  bench.create();
+  const std::string name = runtime::load_vm(bench.vm_id()).name;
+  fs::remove(runtime::VmPaths(bench.vm_id()).record());
+  bench.runtime().remove("c1", true);
+  CHECK(bench.machine.destroyed == std::vector<std::string>{name});
+  CHECK(bench.left() == Nothing{});
+}
+
+TEST_CASE("delete: a VM of another version's record is ended by what can be read of it",
+          "[runtime][root]") {
+  HuskBench bench;
+  bench.create();
+  change_record(bench.vm_id(), [](json& record) {
+    record["version"] = 99;
+    record["members"] = "of another shape";
+    record.erase("secret");
+  });
+  bench.runtime().remove("c1", true);
+  CHECK(bench.machine.destroyed.empty());
+  CHECK_FALSE(identify_process(bench.machine.vms.at(0)));
+  CHECK(bench.left() == Nothing{});
+}
+
+TEST_CASE("delete: what a create left that was killed before it asked libvirt goes",
+          "[runtime][root]") {
+  HuskBench bench;
+  bench.create();
+  change_record(bench.vm_id(), [](json& record) {
+    record.erase("process");
+    record.erase("address");
+    record["helpers"] = json::array();
+  });
+  const NamedProcess half_way("husk-" + bench.vm_id() + "-c1");
+  bench.runtime().remove("c1", true);
+  CHECK_FALSE(half_way.runs());
+}
+
+TEST_CASE("delete: works where the VM's directory is gone already", "[runtime][root]") {
+  HuskBench bench;
+  bench.create();
+  runtime::remove_from_sandbox(bench.vm_id(), "c1", "qemu:///system", connecting(bench));
+  CHECK_FALSE(fs::exists(runtime::VmPaths(bench.vm_id()).directory));
+  bench.runtime().remove("c1", true);
+  CHECK(bench.left() == Nothing{});
+}
+
+TEST_CASE("remove_from_sandbox: a VM with other members stays until the last is gone",
+          "[runtime][root]") {
+  HuskBench bench;
+  bench.create();
+  const std::string vm_id = bench.vm_id();
+  change_record(vm_id, [](json& record) { record["members"] = {"c1", "c2"}; });
+  runtime::remove_from_sandbox(vm_id, "c1", "qemu:///system", connecting(bench));
+  CHECK(runtime::load_vm(vm_id).members == std::vector<std::string>{"c2"});
+  CHECK(is_alive(runtime::load_vm(vm_id).process.value()));
+  runtime::remove_from_sandbox(vm_id, "c1", "qemu:///system", connecting(bench));  // repeated
+  CHECK(runtime::load_vm(vm_id).members == std::vector<std::string>{"c2"});
+  runtime::remove_from_sandbox(vm_id, "c2", "qemu:///system", connecting(bench));
+  CHECK_FALSE(fs::exists(runtime::VmPaths(vm_id).directory));
+  CHECK_FALSE(identify_process(bench.machine.vms.at(0)));
+}
+
+TEST_CASE("remove_from_sandbox: without a VM there is nothing to do", "[runtime][root]") {
+  HuskBench bench;
+  CHECK_NOTHROW(runtime::remove_from_sandbox("", "c1", "qemu:///system", connecting(bench)));
+  CHECK_NOTHROW(runtime::remove_from_sandbox("none", "c1", "qemu:///system", connecting(bench)));
+  CHECK(bench.machine.destroyed.empty());
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/sandbox.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <csignal>
+#include <nlohmann/json.hpp>
+
+#include "lib/base/error.hpp"
+#include "test/lib/runtime/husk_bench.hpp"
+
+using namespace husk;
+using namespace husk::test;
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+runtime::SandboxPlan make_plan(const HuskBench& bench) {
+  runtime::SandboxPlan plan{
+      .id = "1234",
+      .secret = std::string(32, '5'),
+      .uri = "qemu:///system",
+      .user = {},
+      .assets = {bench.path("kernel"), bench.path("initrd"), bench.path("firmware")},
+      .vm = {}};
+  plan.vm.name = "husk-1234-c1";
+  return plan;
+}
+
+}  // namespace
+
+TEST_CASE("Sandbox: is written down before libvirt is asked, and held by its lock",
+          "[runtime][root]") {
+  HuskBench bench;
+  bench.machine.fault = Fault::refuses_create;  // libvirt has been asked by then
+  CHECK_THROWS_AS(bench.create(), Error);
+  const auto record = json::parse(bench.machine.record_at_start).get<runtime::VmRecord>();
+  CHECK(record.name == "husk-" + record.id + "-c1");
+  CHECK(record.uri == "qemu:///system");
+  CHECK(record.secret.size() == 32);
+  CHECK(record.members == std::vector<std::string>{"c1"});
+  CHECK_FALSE(record.process);
+  CHECK(bench.machine.was_locked_at_start);
+}
+
+TEST_CASE("Sandbox: a created container's VM is known by its process, and can be reached",
+          "[runtime][root]") {
+  HuskBench bench;
+  bench.create();
+  const runtime::VmRecord record = runtime::load_vm(bench.vm_id());
+  REQUIRE(record.process);
+  CHECK(record.process->pid == bench.machine.vms.at(0));
+  CHECK(record.members == std::vector<std::string>{"c1"});
+  const auto sandbox = runtime::Sandbox::open(record.id);
+  CHECK(sandbox.guest().secret == record.secret);
+  CHECK_NOTHROW(
+      sandbox.connect(5s).signal_process({.process = {"c1", {}}, .signal = SIGUSR1, .all = false}));
+  CHECK(bench.await_journal("signal 10"));
+  CHECK_FALSE(is_locked(runtime::VmPaths(record.id).directory));  // neither by create nor by open
+}
+
+TEST_CASE("Sandbox: who opens it leaves it as it is", "[runtime][root]") {
+  HuskBench bench;
+  bench.create();
+  { const auto sandbox = runtime::Sandbox::open(bench.vm_id()); }
+  CHECK(fs::exists(runtime::VmPaths(bench.vm_id()).shared() / "c1/rootfs"));
+  CHECK(bench.runtime().state("c1").status == "created");
+  CHECK_THROWS_WITH(runtime::Sandbox::open("none"), "VM none: is gone");
+}
+
+TEST_CASE("Sandbox: goes with all it made unless kept", "[runtime][root]") {
+  HuskBench bench;
+  const runtime::SandboxPlan plan = make_plan(bench);
+  {
+    runtime::Sandbox sandbox(plan);
+    sandbox.add_container("c1", bench.path("bundle/rootfs"), {});
+    sandbox.add_container("c2", bench.path("bundle/rootfs"), {});
+    CHECK(runtime::load_vm("1234").members == std::vector<std::string>{"c1", "c2"});
+    CHECK(fs::exists(sandbox.paths().rootfs("c2") / "bin"));
+    CHECK_THROWS_WITH(sandbox.guest(), "VM 1234: has not been started");
+  }
+  CHECK_FALSE(fs::exists("/run/husk-vm"));
+  {
+    runtime::Sandbox sandbox(plan);
+    sandbox.keep();
+  }
+  CHECK(runtime::load_vm("1234").members.empty());
+  runtime::remove_vm_directory("1234");
+}
+
+TEST_CASE("Sandbox: commands that find no record of the VM say so", "[runtime][root]") {
+  HuskBench bench;
+  bench.create();
+  fs::remove(runtime::VmPaths(bench.vm_id()).record());
+  CHECK_THAT(failure_text([&] { bench.runtime().start("c1"); }),
+             ContainsSubstring("VM " + bench.vm_id() + ": is gone"));
+  CHECK_THAT(failure_text([&] { bench.runtime().kill("c1", SIGTERM, false); }),
+             ContainsSubstring("VM " + bench.vm_id() + ": is gone"));
+  bench.runtime().kill("c1", SIGKILL, false);  // by the shim's pid, at the latest
+  CHECK(bench.runtime().state("c1").status == "stopped");
+}

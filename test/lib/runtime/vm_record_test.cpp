@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/vm_record.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "lib/base/error.hpp"
+#include "lib/base/random_id.hpp"
+#include "lib/runtime/vm_directory.hpp"
+
+using namespace husk;
+using namespace husk::runtime;
+using Catch::Matchers::ContainsSubstring;
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+VmRecord make_record(const std::string& id) {
+  return {.id = id,
+          .name = "husk-" + id + "-c1",
+          .uri = "qemu:///system",
+          .secret = std::string(32, '5'),
+          .members = {"c1", "c2"},
+          .process = ProcessIdentity{7, 8},
+          .helpers = {{9, 10}, {11, 12}},
+          .address = guestcomm::VsockAddress{5}};
+}
+
+/// A VM's directory with nothing in it.
+struct Directory {
+  Directory() { fs::create_directories(path); }
+  ~Directory() {
+    fs::remove_all(path);
+    ::rmdir(vm_directories);
+  }
+  void write(const std::string& text) const { std::ofstream(path / "vm.json") << text; }
+  std::string id = random_hex(4);
+  fs::path path = VmPaths(id).directory;
+};
+
+bool is_empty(const VmLeftOvers& left) {
+  return left.name.empty() && left.uri.empty() && !left.process && left.helpers.empty();
+}
+
+}  // namespace
+
+TEST_CASE("VmRecord: comes back as it was, however much is known", "[runtime]") {
+  VmRecord record = make_record("1234");
+  SECTION("a running VM, by vsock") {}
+  SECTION("a running VM, by a socket") {
+    record.address = guestcomm::HybridAddress{"/run/husk-vm/1234/vsock/vsock.sock"};
+  }
+  SECTION("before it was started") {
+    record.process.reset();
+    record.helpers.clear();
+    record.address.reset();
+    record.members.clear();
+  }
+  const auto back = json(record).get<VmRecord>();
+  CHECK(back.id == record.id);
+  CHECK(back.name == record.name);
+  CHECK(back.uri == record.uri);
+  CHECK(back.secret == record.secret);
+  CHECK(back.members == record.members);
+  CHECK(back.process == record.process);
+  CHECK(back.helpers == record.helpers);
+  CHECK(back.address == record.address);
+}
+
+TEST_CASE("VmRecord: each field is needed, and of its type", "[runtime]") {
+  const char* const field =
+      GENERATE("version", "id", "name", "uri", "secret", "members", "helpers");
+  CAPTURE(field);
+  json missing = make_record("1234");
+  missing.erase(field);
+  CHECK_THROWS_WITH(missing.get<VmRecord>(),
+                    ContainsSubstring("damaged VM record: ") && ContainsSubstring(field));
+  json other = make_record("1234");
+  other[field] = json::object({{"a", "shape"}, {"not", "known"}});
+  CHECK_THROWS_WITH(other.get<VmRecord>(), ContainsSubstring("damaged VM record: "));
+}
+
+TEST_CASE("VmRecord: other versions are refused by their number", "[runtime]") {
+  json record = make_record("1234");
+  for (const int version : {0, VmRecord::current_version + 1}) {
+    record["version"] = version;
+    CHECK_THROWS_WITH(record.get<VmRecord>(), "VM record of version " + std::to_string(version));
+  }
+}
+
+TEST_CASE("VmLeftOvers: are read of any version, and field by field", "[runtime]") {
+  const VmRecord record = make_record("1234");
+  json damaged = record;
+  damaged["version"] = 99;
+  damaged["members"] = "of a shape that is not known yet";
+  damaged.erase("secret");
+  VmLeftOvers left = read_vm_left_overs(damaged);
+  CHECK(left.name == record.name);
+  CHECK(left.uri == record.uri);
+  CHECK(left.process == record.process);
+  CHECK(left.helpers == record.helpers);
+  damaged["name"] = 7;
+  damaged["process"] = {{"pid", 7}};  // without the start time nobody knows which process it is
+  damaged["helpers"] = {"x", {{"pid", 9}, {"startTime", 10}}, {{"pid", "y"}}};
+  left = read_vm_left_overs(damaged);
+  CHECK(left.name.empty());
+  CHECK(left.uri == record.uri);
+  CHECK_FALSE(left.process);
+  CHECK(left.helpers == std::vector<ProcessIdentity>{{9, 10}});
+  for (const json& other : {json::array(), json("text"), json(7), json()}) {
+    CAPTURE(other);
+    CHECK(is_empty(read_vm_left_overs(other)));
+  }
+}
+
+TEST_CASE("VmRecord: is in the VM's directory, and for root alone", "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Directory directory;
+  save_vm(make_record(directory.id));
+  struct stat status {};
+  REQUIRE(::stat((directory.path / "vm.json").c_str(), &status) == 0);
+  CHECK((status.st_mode & 07777) == 0600);
+  CHECK(load_vm(directory.id).members == std::vector<std::string>{"c1", "c2"});
+  VmRecord changed = make_record(directory.id);
+  changed.members = {"c2"};
+  save_vm(changed);
+  CHECK(load_vm(directory.id).members == std::vector<std::string>{"c2"});
+  CHECK(std::distance(fs::directory_iterator(directory.path), {}) == 1);  // no temporary file
+}
+
+TEST_CASE("VmRecord: what cannot be loaded says why, and is no hindrance to clean-up",
+          "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Directory directory;
+  const std::string vm = "VM " + directory.id + ": ";
+  CHECK_THROWS_WITH(load_vm(directory.id), vm + "is gone");
+  CHECK_THROWS_WITH(load_vm("none"), "VM none: is gone");
+  CHECK(is_empty(load_vm_left_overs(directory.id)));
+  CHECK(is_empty(load_vm_left_overs("none")));
+  for (const char* text : {"", "{", "[]", "{\"version\":1}", "nothing that is JSON"}) {
+    CAPTURE(text);
+    directory.write(text);
+    CHECK_THROWS_WITH(load_vm(directory.id), ContainsSubstring(vm));
+    CHECK(is_empty(load_vm_left_overs(directory.id)));
+  }
+  directory.write("{\"name\": \"" + std::string(2U << 20, 'x') + "\"}");
+  CHECK_THROWS_WITH(load_vm(directory.id), ContainsSubstring("larger than"));
+  CHECK(is_empty(load_vm_left_overs(directory.id)));
+}
