@@ -144,10 +144,6 @@ CgroupPlan plan_cgroup(const std::string& cgroups_path, const std::string& id, b
 }
 
 HostCgroup::HostCgroup(CgroupPlan plan) : plan_(std::move(plan)) {
-  if (plan_.scope && !systemd::is_running()) {
-    throw Error(Errc::unsupported,
-                "systemd not running on this host, cannot use systemd cgroups manager");
-  }
   try {
     for (const Hierarchy& hierarchy : find_hierarchies()) {
       if (plan_.scope && hierarchy.systemds) {

@@ -163,6 +163,36 @@ TEST_CASE("create: what is missing is named before a VM is started for it", "[ru
   check_id_is_free(bench);
 }
 
+TEST_CASE("create: what the plan refuses has touched nothing", "[runtime][root]") {
+  HuskBench bench;
+  fs::remove(bench.path("root"));
+  runtime::CreateRequest request = bench.request();
+  std::string expected;
+  SECTION("a pid file without a folder") {
+    request.pid_file = bench.path("none/pid");
+    expected = "none/pid: its directory is missing or not writable";
+  }
+  SECTION("a pid file that is a folder") {
+    request.pid_file = bench.path("bundle");
+    expected = "is occupied by a directory";
+  }
+  SECTION("a cgroup of another form") {
+    bench.config.systemd_cgroup = true;
+    expected = "expected the form \"slice:prefix:name\"";
+  }
+  SECTION("a terminal") {
+    bench.spec.process->terminal = true;
+    request = bench.request();
+    expected = "process.terminal";
+  }
+  SECTION("an id that is none") {
+    request.id = "../c1";
+    expected = "../c1";
+  }
+  CHECK_THAT(failing_create(bench, request), ContainsSubstring(expected));
+  CHECK_FALSE(fs::exists(bench.path("root")));  // the place of all states is made with the first
+}
+
 TEST_CASE("create: what is lost while the guest boots is named", "[runtime][root]") {
   HuskBench bench;
   runtime::CreateRequest request;

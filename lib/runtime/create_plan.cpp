@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/create_plan.hpp"
+
+#include "lib/base/error.hpp"
+#include "lib/hypervisor/driver.hpp"
+
+namespace husk::runtime {
+namespace {
+
+/// The kernel would promise the memory, and the VM would be killed once its guest uses it.
+void check_memory(const Config& config, const HostFacts& facts) {
+  if (config.memory_mib <= facts.memory_mib) return;
+  throw Error(Errc::invalid_argument, "not enough memory for the VM: vm.memory_mib is " +
+                                          std::to_string(config.memory_mib) + ", this host has " +
+                                          std::to_string(facts.memory_mib) + " MiB");
+}
+
+CgroupPlan plan_possible_cgroup(const std::string& id, const oci::Spec& spec, const Config& config,
+                                const HostFacts& facts) {
+  CgroupPlan plan =
+      plan_cgroup(spec.linux_.cgroups_path, id, config.systemd_cgroup, spec.annotations);
+  if (plan.scope && !facts.has_systemd) {
+    throw Error(Errc::unsupported,
+                "systemd not running on this host, cannot use systemd cgroups manager");
+  }
+  return plan;
+}
+
+SandboxPlan plan_sandbox(const std::string& id, const Config& config, const InstallPaths& paths,
+                         const HostFacts& facts) {
+  return {.id = facts.vm_id,
+          .secret = facts.secret,
+          .uri = config.uri,
+          .user = facts.vm_user,
+          .assets = {.kernel = config.kernel.value_or(paths.kernel),
+                     .initrd = config.initrd.value_or(paths.initrd),
+                     .firmware =
+                         config.firmware.value_or(hypervisor::driver_for(config.uri).firmware)},
+          .vm = plan_vm(id, facts.vm_id, config, facts.accelerator)};
+}
+
+ContainerRecord plan_record(const std::string& id, const oci::Bundle& bundle,
+                            const HostNamespaces& namespaces, const HostFacts& facts) {
+  ContainerRecord record;
+  record.id = id;
+  record.oci_version = bundle.spec.oci_version;
+  record.created = facts.now;
+  record.owner = facts.owner;
+  record.bundle = bundle.directory;
+  record.rootfs = bundle.rootfs;
+  record.annotations = bundle.spec.annotations;
+  record.vm_id = facts.vm_id;
+  if (namespaces.network) record.network_namespace = namespaces.network->string();
+  record.hooks.poststart = bundle.spec.hooks.poststart;
+  record.hooks.poststop = bundle.spec.hooks.poststop;
+  return record;
+}
+
+oci::Hooks hooks_in_create(const oci::Hooks& all) {
+  oci::Hooks hooks;
+  hooks.prestart = all.prestart;
+  hooks.create_runtime = all.create_runtime;
+  return hooks;
+}
+
+}  // namespace
+
+CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& bundle,
+                       const Config& config, const InstallPaths& paths, const HostFacts& facts) {
+  GuestPlan guest = plan_guest(request.id, bundle);
+  CgroupPlan cgroup = plan_possible_cgroup(request.id, bundle.spec, config, facts);
+  if (request.pid_file) check_pid_file(*request.pid_file, facts.pid_file_place);
+  check_memory(config, facts);
+  return {.record = plan_record(request.id, bundle, plan_host_namespaces(bundle.spec), facts),
+          .guest = std::move(guest),
+          .sandbox = plan_sandbox(request.id, config, paths, facts),
+          .cgroup = std::move(cgroup),
+          .shim_program = paths.shim,
+          .shim =
+              plan_shim(request.id, bundle.spec, VmPaths(facts.vm_id), request.foreground),
+          .hooks = hooks_in_create(bundle.spec.hooks),
+          .boot_timeout = config.boot_timeout,
+          .pid_file = request.pid_file};
+}
+
+}  // namespace husk::runtime

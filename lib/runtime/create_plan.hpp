@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// All that `create` will make, before anything is made. Pure.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+
+#include "lib/oci/bundle.hpp"
+#include "lib/runtime/config.hpp"
+#include "lib/runtime/container_record.hpp"
+#include "lib/runtime/host_cgroup.hpp"
+#include "lib/runtime/host_facts.hpp"
+#include "lib/runtime/install_paths.hpp"
+#include "lib/runtime/plan.hpp"
+#include "lib/runtime/runtime.hpp"
+#include "lib/runtime/shim_plan.hpp"
+#include "lib/runtime/vm_boot.hpp"
+
+namespace husk::runtime {
+
+struct CreatePlan {
+  ContainerRecord record;  ///< its first form: no cgroups, no shim
+  GuestPlan guest;
+  SandboxPlan sandbox;
+  CgroupPlan cgroup;
+  std::filesystem::path shim_program;
+  ShimPlan shim;
+  oci::Hooks hooks;  ///< those that run on the host in create
+  std::chrono::seconds boot_timeout{0};
+  std::optional<std::filesystem::path> pid_file;
+};
+
+/// Throws for whatever a caller or an administrator can get wrong and the facts can tell:
+/// unsupported or invalid_argument, with a text that names it.
+CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& bundle,
+                       const Config& config, const InstallPaths& paths, const HostFacts& facts);
+
+}  // namespace husk::runtime

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/host_facts.hpp"
+
+#include <unistd.h>
+
+#include <fstream>
+
+#include "lib/base/random_id.hpp"
+#include "lib/base/time.hpp"
+#include "lib/hypervisor/driver.hpp"
+#include "lib/systemd/scope.hpp"
+
+namespace husk::runtime {
+namespace {
+
+std::string find_owner() {
+  const std::string uid = std::to_string(::getuid());
+  // Not getpwuid: loading the name services costs more than the whole command.
+  std::ifstream passwd("/etc/passwd");
+  for (std::string line; std::getline(passwd, line);) {
+    const std::size_t name = line.find(':'), password = line.find(':', name + 1);
+    if (line.compare(password + 1, uid.size() + 1, uid + ":") == 0) return line.substr(0, name);
+  }
+  return uid;
+}
+
+std::uint64_t find_memory_mib() {
+  std::ifstream meminfo("/proc/meminfo");
+  std::uint64_t mib = 0, kib = 0;
+  for (std::string name, unit; meminfo >> name >> kib && std::getline(meminfo, unit);) {
+    if (name == "MemTotal:" || name == "SwapTotal:") mib += kib / 1024;
+  }
+  return mib;
+}
+
+}  // namespace
+
+HostFacts find_host_facts(const Config& config,
+                          const std::optional<std::filesystem::path>& pid_file) {
+  return {.accelerator = hypervisor::choose_accelerator(config.accelerator),
+          .vm_user = hypervisor::driver_for(config.uri).find_user(),
+          .memory_mib = find_memory_mib(),
+          .has_systemd = systemd::is_running(),
+          .pid_file_place = pid_file ? find_pid_file_place(*pid_file) : PidFilePlace::good,
+          .owner = find_owner(),
+          .now = rfc3339_now(),
+          .vm_id = random_hex(4),
+          .secret = random_hex(16)};
+}
+
+}  // namespace husk::runtime

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// All that a plan takes from this host, this caller and this moment, so that planning itself reads
+// nothing.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "lib/hypervisor/vm.hpp"
+#include "lib/runtime/config.hpp"
+#include "lib/runtime/pid_file.hpp"
+
+namespace husk::runtime {
+
+struct HostFacts {
+  hypervisor::Accelerator accelerator = hypervisor::Accelerator::tcg;  ///< that VMs shall have
+  hypervisor::VmUser vm_user;    ///< whom the hypervisor runs as
+  std::uint64_t memory_mib = 0;  ///< of the host, swap included
+  bool has_systemd = false;
+  PidFilePlace pid_file_place = PidFilePlace::good;  ///< if one was asked for
+  std::string owner;                                 ///< the calling user's name, or number
+  std::string now;                                   ///< as RFC 3339
+  // Made up anew each time.
+  std::string vm_id;   ///< 8 hex digits
+  std::string secret;  ///< 32 hex digits
+};
+
+HostFacts find_host_facts(const Config& config,
+                          const std::optional<std::filesystem::path>& pid_file);
+
+}  // namespace husk::runtime

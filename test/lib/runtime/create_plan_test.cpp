@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/create_plan.hpp"
+
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include "lib/base/error.hpp"
+#include "lib/hypervisor/driver.hpp"
+#include "lib/oci/example.hpp"
+
+using namespace husk;
+using namespace husk::runtime;
+using Catch::Matchers::ContainsSubstring;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A request with nothing wrong, on a host that has what it takes.
+struct Planning {
+  Planning() {
+    bundle.spec.process->terminal = false;
+    bundle.spec.process->args = {"/bin/true", "x"};
+    bundle.spec.hostname = "box";
+    facts.memory_mib = 4096;
+    facts.vm_user = {.uid = 64055, .gid = 106};
+    facts.owner = "somebody";
+    facts.now = "2026-11-25T00:00:00.000000000Z";
+    facts.vm_id = "deadbeef";
+    facts.secret = std::string(32, '5');
+  }
+  CreatePlan plan() const { return plan_create(request, bundle, config, paths, facts); }
+
+  /// Throws of that kind, with a text that contains `text`.
+  void refuses(Errc code, const std::string& text) const {
+    CAPTURE(text);
+    try {
+      plan();
+      FAIL("was planned");
+    } catch (const Error& e) {
+      CHECK_THAT(e.what(), ContainsSubstring(text));
+      CHECK(e.code() == code);
+    }
+  }
+
+  void set_namespace(const std::string& type, const std::string& path) {
+    for (oci::Namespace& ns : bundle.spec.linux_.namespaces) {
+      if (ns.type == type) ns.path = path;
+    }
+  }
+  void add_bind(const std::optional<std::string>& source) {
+    oci::Mount mount;
+    mount.destination = "/data";
+    mount.source = source;
+    mount.options = {"bind"};
+    bundle.spec.mounts.push_back(mount);
+  }
+
+  CreateRequest request{.id = "c1", .bundle = "/b", .pid_file = {}, .foreground = false};
+  oci::Bundle bundle{
+      .directory = "/b", .rootfs = "/b/rootfs", .spec = oci::example_spec(false, 0, 0)};
+  Config config;
+  InstallPaths paths{.shim = "/x/husk-shim", .kernel = "/x/vmlinuz", .initrd = "/x/initrd"};
+  HostFacts facts;
+};
+
+oci::Hook hook(const std::string& path) {
+  return {.path = path, .args = {}, .env = {}, .timeout = {}};
+}
+
+}  // namespace
+
+TEST_CASE("plan_create: the record's first form tells all but what is to be made", "[runtime]") {
+  Planning p;
+  p.bundle.spec.annotations = {{"a", "b"}};
+  p.bundle.spec.hooks.poststart = {hook("/poststart")};
+  p.bundle.spec.hooks.poststop = {hook("/poststop")};
+  p.bundle.spec.hooks.prestart = {hook("/prestart")};
+  p.set_namespace("network", "/run/netns/x");
+  const ContainerRecord record = p.plan().record;
+  CHECK(record.id == "c1");
+  CHECK(record.oci_version == p.bundle.spec.oci_version);
+  CHECK(record.created == p.facts.now);
+  CHECK(record.owner == "somebody");
+  CHECK(record.bundle == "/b");
+  CHECK(record.rootfs == "/b/rootfs");
+  CHECK(record.annotations == p.bundle.spec.annotations);
+  CHECK(record.vm_id == "deadbeef");
+  CHECK(record.network_namespace == "/run/netns/x");
+  CHECK(record.hooks.poststart == p.bundle.spec.hooks.poststart);
+  CHECK(record.hooks.poststop == p.bundle.spec.hooks.poststop);
+  CHECK(record.hooks.prestart.empty());
+  CHECK(record.cgroups.empty());
+  CHECK_FALSE(record.shim);
+  CHECK(record.status() == "creating");
+}
+
+TEST_CASE("plan_create: hooks go to the command that runs them", "[runtime]") {
+  Planning p;
+  p.bundle.spec.hooks.prestart = {hook("/prestart")};
+  p.bundle.spec.hooks.create_runtime = {hook("/create")};
+  p.bundle.spec.hooks.poststart = {hook("/poststart")};
+  const CreatePlan plan = p.plan();
+  CHECK(plan.hooks.prestart == p.bundle.spec.hooks.prestart);
+  CHECK(plan.hooks.create_runtime == p.bundle.spec.hooks.create_runtime);
+  CHECK(plan.hooks.poststart.empty());
+  CHECK(plan.guest.spec.hooks == oci::Hooks{});
+}
+
+TEST_CASE("plan_create: the VM is what the configuration and the host say", "[runtime]") {
+  Planning p;
+  p.config.vcpus = 3;
+  p.config.memory_mib = 777;
+  p.config.kernel_arguments = "extra=1";
+  p.facts.accelerator = hypervisor::Accelerator::kvm;
+  const SandboxPlan sandbox = p.plan().sandbox;
+  CHECK(sandbox.id == "deadbeef");
+  CHECK(sandbox.secret == p.facts.secret);
+  CHECK(sandbox.uri == p.config.uri);
+  CHECK(sandbox.user.uid == 64055);
+  CHECK(sandbox.user.gid == 106);
+  CHECK(sandbox.vm.name == "husk-deadbeef-c1");
+  CHECK(sandbox.vm.accelerator == hypervisor::Accelerator::kvm);
+  CHECK(sandbox.vm.vcpus == 3);
+  CHECK(sandbox.vm.memory_mib == 777);
+  CHECK(sandbox.vm.kernel_arguments.ends_with(" extra=1"));
+  const std::string machine =
+      hypervisor::driver_for(p.config.uri).kernel_arguments(hypervisor::Accelerator::kvm);
+  CHECK(sandbox.vm.kernel_arguments.starts_with(machine + " "));
+}
+
+TEST_CASE("plan_create: what the VM boots from is installed, or configured", "[runtime]") {
+  Planning p;
+  const BootAssets installed = p.plan().sandbox.assets;
+  CHECK(installed.kernel == "/x/vmlinuz");
+  CHECK(installed.initrd == "/x/initrd");
+  CHECK(installed.firmware == hypervisor::driver_for(p.config.uri).firmware);
+  p.config.kernel = "/k";
+  p.config.initrd = "/i";
+  p.config.firmware = "/f";
+  const BootAssets configured = p.plan().sandbox.assets;
+  CHECK(configured.kernel == "/k");
+  CHECK(configured.initrd == "/i");
+  CHECK(configured.firmware == "/f");
+}
+
+TEST_CASE("plan_create: the shim is the container on the host", "[runtime]") {
+  Planning p;
+  p.add_bind("/host/data");
+  p.request.foreground = true;
+  const CreatePlan plan = p.plan();
+  CHECK(plan.shim_program == "/x/husk-shim");
+  CHECK(plan.shim.arguments == p.bundle.spec.process->args);
+  CHECK(plan.shim.end_with_parent);
+  const auto& place = std::get<NewShim>(plan.shim.place);
+  CHECK(place.hostname == "box");
+  CHECK(place.namespaces.new_network);
+  CHECK(place.root.rootfs == "/run/husk-vm/deadbeef/shared/c1/rootfs");
+  const std::string bind =
+      "/run/husk-vm/deadbeef/shared/c1/mounts/" + std::to_string(p.bundle.spec.mounts.size() - 1);
+  CHECK(std::any_of(place.root.mounts.begin(), place.root.mounts.end(),
+                    [&](const HostRootPlan::Mount& mount) { return mount.source == bind; }));
+  p.request.foreground = false;
+  CHECK_FALSE(p.plan().shim.end_with_parent);
+}
+
+TEST_CASE("plan_create: the guest's half fits the host's", "[runtime]") {
+  Planning p;
+  p.add_bind("data");
+  const GuestPlan guest = p.plan().guest;
+  REQUIRE(guest.binds.size() == 1);
+  CHECK(guest.binds[0].source == "/b/data");
+  CHECK(guest.binds[0].number == p.bundle.spec.mounts.size() - 1);
+  CHECK(guest.spec.root->path == "/run/husk/shared/c1/rootfs");
+}
+
+TEST_CASE("plan_create: the cgroup is a path, or a unit where systemd runs", "[runtime]") {
+  Planning p;
+  CHECK(p.plan().cgroup.path == "/husk/c1");
+  CHECK_FALSE(p.plan().cgroup.scope);
+  p.bundle.spec.linux_.cgroups_path = "/docker/x";
+  CHECK(p.plan().cgroup.path == "/docker/x");
+  p.config.systemd_cgroup = true;
+  p.facts.has_systemd = true;
+  p.bundle.spec.linux_.cgroups_path = "user.slice:docker:x";
+  const CgroupPlan cgroup = p.plan().cgroup;
+  REQUIRE(cgroup.scope);
+  CHECK(cgroup.scope->name == "docker-x.scope");
+  CHECK(cgroup.path == "/user.slice/docker-x.scope");
+}
+
+TEST_CASE("plan_create: what the caller and the administrator wait for is carried along",
+          "[runtime]") {
+  Planning p;
+  p.config.boot_timeout = std::chrono::seconds(7);
+  CHECK(p.plan().boot_timeout == std::chrono::seconds(7));
+  CHECK_FALSE(p.plan().pid_file);
+  p.request.pid_file = "/pids/c1";
+  CHECK(p.plan().pid_file == fs::path("/pids/c1"));
+}
+
+TEST_CASE("plan_create: what cannot be in a VM is refused", "[runtime]") {
+  Planning p;
+  SECTION("a terminal") {
+    p.bundle.spec.process->terminal = true;
+    p.refuses(Errc::unsupported, "process.terminal");
+  }
+  SECTION("the host's network") {
+    std::erase_if(p.bundle.spec.linux_.namespaces,
+                  [](const oci::Namespace& ns) { return ns.type == "network"; });
+    p.refuses(Errc::unsupported, "the host's network namespace cannot be used");
+  }
+  SECTION("a read-only root without a /dev") {
+    p.bundle.spec.root->readonly = true;
+    std::erase_if(p.bundle.spec.mounts,
+                  [](const oci::Mount& mount) { return mount.destination == "/dev"; });
+    p.refuses(Errc::unsupported, "root.readonly: needs a mount on /dev");
+  }
+  SECTION("a bind of nothing") {
+    p.add_bind({});
+    p.refuses(Errc::invalid_argument,
+              "mounts[" + std::to_string(p.bundle.spec.mounts.size() - 1) + "].source: missing");
+  }
+  SECTION("a bind of an empty path") {
+    p.add_bind("");
+    p.refuses(Errc::invalid_argument, "].source: missing");
+  }
+}
+
+TEST_CASE("plan_create: a cgroup that cannot be had is refused", "[runtime]") {
+  Planning p;
+  SECTION("outside of the hierarchy") {
+    p.bundle.spec.linux_.cgroups_path = "/a/../../b";
+    p.refuses(Errc::invalid_argument, "linux.cgroupsPath: contains \"..\"");
+  }
+  SECTION("the root") {
+    p.bundle.spec.linux_.cgroups_path = "/";
+    p.refuses(Errc::invalid_argument, "linux.cgroupsPath: is the root cgroup");
+  }
+  SECTION("a path for systemd") {
+    p.config.systemd_cgroup = p.facts.has_systemd = true;
+    p.bundle.spec.linux_.cgroups_path = "/docker/x";
+    p.refuses(Errc::invalid_argument, "expected the form \"slice:prefix:name\"");
+  }
+  SECTION("a property of a systemd unit that is none") {
+    p.config.systemd_cgroup = p.facts.has_systemd = true;
+    p.bundle.spec.annotations["org.systemd.property.KillSignal"] = "nine";
+    p.refuses(Errc::invalid_argument, "annotations[\"org.systemd.property.KillSignal\"]");
+  }
+  SECTION("systemd's, without systemd") {
+    p.config.systemd_cgroup = true;
+    p.refuses(Errc::unsupported,
+              "systemd not running on this host, cannot use systemd cgroups manager");
+  }
+}
+
+TEST_CASE("plan_create: systemd is not missed where it is not asked for", "[runtime]") {
+  Planning p;
+  p.facts.has_systemd = false;
+  CHECK_NOTHROW(p.plan());
+}
+
+TEST_CASE("plan_create: more memory than the host has is refused, all of it is not",
+          "[runtime]") {
+  Planning p;
+  p.config.memory_mib = 4096;
+  CHECK_NOTHROW(p.plan());
+  p.config.memory_mib = 4097;
+  p.refuses(Errc::invalid_argument,
+            "not enough memory for the VM: vm.memory_mib is 4097, this host has 4096 MiB");
+}
+
+TEST_CASE("plan_create: a pid file that cannot be written is refused", "[runtime]") {
+  Planning p;
+  p.facts.pid_file_place = PidFilePlace::no_folder;
+  CHECK_NOTHROW(p.plan());  // none is asked for
+  p.request.pid_file = "/none/pid";
+  p.refuses(Errc::invalid_argument,
+            "pid file /none/pid: its directory is missing or not writable");
+  p.facts.pid_file_place = PidFilePlace::occupied;
+  p.refuses(Errc::invalid_argument, "pid file /none/pid: is occupied by a directory");
+  p.facts.pid_file_place = PidFilePlace::good;
+  CHECK_NOTHROW(p.plan());
+}
