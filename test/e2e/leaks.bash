@@ -135,6 +135,27 @@ other_records() {
   [[ ! -e $work/root/stray ]] || fail "a stray directory is left"
 }
 
+# The VM's own record may go as well: the VM is found by its name, which follows from its id.
+lost_vm_record() {
+  local before vm id=lost state record text
+  before=$(vms)
+  for text in "" "nothing that is JSON" '{"version": 99, "process": {"pid": 1}}'; do
+    id+=_again
+    begin "$id" sleep 1000
+    vm=$(vm_of_new_container "$before")
+    state=$work/root/$id/state.json
+    record=/run/husk-vm/$(jq -r .vmId "$state")/vm.json
+    expect_equal "600 root $id" "$(stat -c '%a %U' "$record") $(jq -r '.members[]' "$record")" "the VM's record"
+    expect_equal null "$(jq -c .vm "$state")" "the VM in the container's record"
+    rm "$record"
+    [[ -z $text ]] || echo "$text" >"$record"
+    expect_ok timeout 30 "$HUSK" --root "$work/root" delete --force "$id"
+    is_gone "$vm" || fail "the VM is left"
+    is_gone "$(cat "$work/$id.pid")" || fail "the shim is left"
+    [[ ! -e ${record%/*} ]] || fail "the VM's folder is left"
+  done
+}
+
 # A create that hangs holds the lock; delete --force ends it first.
 hanging_create() {
   make_bundle "$work/hang" true
@@ -169,6 +190,7 @@ if is_husk; then
   it "a VM whose husk is killed while it starts" abandoned_vm 120
   it "two deletes at once" delete_twice_at_once 120
   it "records of another version, and no records" other_records 120
+  it "a VM whose record is lost" lost_vm_record 120
   it "a create that hangs" hanging_create 120
   it "the same id again and again" reused_id 120
 fi
