@@ -28,15 +28,15 @@ CgroupPlan plan_possible_cgroup(const std::string& id, const oci::Spec& spec, co
 
 SandboxPlan plan_sandbox(const std::string& id, const Config& config, const InstallPaths& paths,
                          const HostFacts& facts) {
-  return {.id = facts.vm_id,
-          .secret = facts.secret,
-          .uri = config.uri,
-          .user = facts.vm_user,
-          .assets = {.kernel = config.kernel.value_or(paths.kernel),
-                     .initrd = config.initrd.value_or(paths.initrd),
-                     .firmware =
-                         config.firmware.value_or(hypervisor::driver_for(config.uri).firmware)},
-          .vm = plan_vm(id, facts.vm_id, config, facts.accelerator)};
+  return {
+      .id = facts.vm_id,
+      .secret = facts.secret,
+      .uri = config.uri,
+      .user = facts.vm_user,
+      .assets = {.kernel = config.kernel.value_or(paths.kernel),
+                 .initrd = config.initrd.value_or(paths.initrd),
+                 .firmware = config.firmware.value_or(hypervisor::driver_for(config.uri).firmware)},
+      .vm = plan_vm(id, facts.vm_id, config, facts.accelerator)};
 }
 
 ContainerRecord plan_record(const std::string& id, const oci::Bundle& bundle,
@@ -76,8 +76,7 @@ CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& bundle,
           .sandbox = plan_sandbox(request.id, config, paths, facts),
           .cgroup = std::move(cgroup),
           .shim_program = paths.shim,
-          .shim =
-              plan_shim(request.id, bundle.spec, VmPaths(facts.vm_id), request.foreground),
+          .shim = plan_shim(request.id, bundle.spec, VmPaths(facts.vm_id), request.foreground),
           .hooks = hooks_in_create(bundle.spec.hooks),
           .boot_timeout = config.boot_timeout,
           .pid_file = request.pid_file};

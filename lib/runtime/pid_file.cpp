@@ -13,8 +13,7 @@ PidFilePlace find_pid_file_place(const std::filesystem::path& path) {
   const std::filesystem::path folder = path.parent_path();
   if (!std::filesystem::is_directory(folder, ignored) || ::access(folder.c_str(), W_OK) != 0)
     return PidFilePlace::no_folder;
-  return std::filesystem::is_directory(path, ignored) ? PidFilePlace::occupied
-                                                      : PidFilePlace::good;
+  return std::filesystem::is_directory(path, ignored) ? PidFilePlace::occupied : PidFilePlace::good;
 }
 
 void check_pid_file(const std::filesystem::path& path, PidFilePlace place) {

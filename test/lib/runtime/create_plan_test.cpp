@@ -260,8 +260,7 @@ TEST_CASE("plan_create: systemd is not missed where it is not asked for", "[runt
   CHECK_NOTHROW(p.plan());
 }
 
-TEST_CASE("plan_create: more memory than the host has is refused, all of it is not",
-          "[runtime]") {
+TEST_CASE("plan_create: more memory than the host has is refused, all of it is not", "[runtime]") {
   Planning p;
   p.config.memory_mib = 4096;
   CHECK_NOTHROW(p.plan());
@@ -275,8 +274,7 @@ TEST_CASE("plan_create: a pid file that cannot be written is refused", "[runtime
   p.facts.pid_file_place = PidFilePlace::no_folder;
   CHECK_NOTHROW(p.plan());  // none is asked for
   p.request.pid_file = "/none/pid";
-  p.refuses(Errc::invalid_argument,
-            "pid file /none/pid: its directory is missing or not writable");
+  p.refuses(Errc::invalid_argument, "pid file /none/pid: its directory is missing or not writable");
   p.facts.pid_file_place = PidFilePlace::occupied;
   p.refuses(Errc::invalid_argument, "pid file /none/pid: is occupied by a directory");
   p.facts.pid_file_place = PidFilePlace::good;
