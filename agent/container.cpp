@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "agent/container_setup.hpp"
+#include "agent/exec_setup.hpp"
 #include "agent/setup/capabilities.hpp"
 #include "agent/setup/namespaces.hpp"
 #include "agent/setup/process_limits.hpp"
@@ -20,9 +21,6 @@ void check_supported(const oci::Spec& spec) {
   if (!spec.process) throw Error(Errc::invalid_argument, "process is missing");
   if (!spec.root) throw Error(Errc::invalid_argument, "root is missing");
   if (spec.process->args.empty()) throw Error(Errc::invalid_argument, "process.args is empty");
-  if (spec.process->terminal) {
-    throw Error(Errc::unsupported, "process.terminal: terminals are not supported yet");
-  }
 }
 
 }  // namespace
@@ -33,16 +31,18 @@ Container::Container(EventLoop& loop, ContainerSetup setup, Reply created, Notif
       id_(std::move(setup.id)),
       spec_((check_supported(setup.spec), std::move(setup.spec))),
       cgroup_(setup.cgroup_parent, id_),
+      notify_(std::move(notify)),
       on_stopped_(std::move(on_stopped)) {
   if (spec_.process->capabilities) warn_of_ignored(*spec_.process->capabilities);
-  make_first(std::move(setup.stdio), std::move(created), notify);
+  make_first(std::move(setup.stdio), std::move(created));
 }
 
 Container::~Container() {
   if (retry_) loop_.cancel(*retry_);
+  for (const auto& [name, timer] : forgetting_) loop_.cancel(timer);
 }
 
-void Container::make_first(guestcomm::Stdio<UniqueFd> stdio, Reply created, const Notify& notify) {
+void Container::make_first(guestcomm::Stdio<UniqueFd> stdio, Reply created) {
   const oci::Process& process = *spec_.process;
   ProcessSetup setup{
       std::move(stdio),
@@ -50,17 +50,72 @@ void Container::make_first(guestcomm::Stdio<UniqueFd> stdio, Reply created, cons
       map_id(spec_.linux_.gid_mappings, process.user.gid),
       clone_flags(spec_),
       cgroup_.directory_fd(),
+      -1,
+      false,
       [this](const ChildDescriptors& descriptors) { run_container_init(spec_, descriptors); }};
-  Process::Events events{std::move(created), [this] { end(); }, [this] { on_stopped_(*this); },
-                         [this, notify](ConnectionId owner, int status) {
-                           notify(owner, {{id_, {}}, status});
-                         }};
-  auto first = std::make_unique<Process>(loop_, std::move(setup), std::move(events));
+  auto first =
+      std::make_unique<Process>(loop_, std::move(setup), events_for({}, std::move(created)));
   // From here, since the child may not write them itself.
   apply_id_mappings(first->pid(), spec_);
   if (process.oom_score_adj) apply_oom_score_adj(first->pid(), *process.oom_score_adj);
   first->proceed();
   processes_[{}] = std::move(first);
+}
+
+Process::Events Container::events_for(const std::string& name, Reply created) {
+  const bool is_first = name.empty();
+  return {std::move(created),
+          [this, name, is_first] { is_first ? end() : process(name).finish_streams(); },
+          [this, name, is_first] {
+            // Who does not own it by now will not: its maker failed, or is gone.
+            if (!is_first && !(process(name).was_created() && process(name).owner()))
+              forget_later(name);
+            check_stopped();
+          },
+          [this, name, is_first](ConnectionId owner, int status) {
+            notify_(owner, {{id_, name}, status});
+            if (!is_first) forget_later(name);
+          }};
+}
+
+void Container::add_process(const std::string& name, ExecSetup setup, Reply created) {
+  const Process::State state = first().state();
+  if (state == Process::State::exited || state == Process::State::stopped)
+    throw Error(Errc::wrong_state, "cannot exec in a stopped container");
+  if (state == Process::State::creating)
+    throw Error(Errc::wrong_state, "cannot exec in a container that is being created");
+  if (processes_.contains(name))
+    throw Error(Errc::already_exists, "process with given name already exists");
+  if (processes_.size() >= max_processes) {
+    throw Error(Errc::unsupported, "this container has " + std::to_string(max_processes) +
+                                       " processes of the host's and takes no more");
+  }
+  // What it does not say is as for the first one (runc: the container's configuration).
+  if (!setup.spec.capabilities) setup.spec.capabilities = spec_.process->capabilities;
+  if (setup.spec.rlimits.empty()) setup.spec.rlimits = spec_.process->rlimits;
+  if (spec_.process->no_new_privileges) setup.spec.no_new_privileges = true;
+  if (setup.spec.capabilities) warn_of_ignored(*setup.spec.capabilities);
+  std::unique_ptr<Process> made = make_joining(name, setup, created);
+  if (setup.spec.oom_score_adj) apply_oom_score_adj(made->pid(), *setup.spec.oom_score_adj);
+  made->proceed();
+  processes_[name] = std::move(made);
+}
+
+std::unique_ptr<Process> Container::make_joining(const std::string& name, ExecSetup& setup,
+                                                 const Reply& created) {
+  const UniqueFd cgroup = setup.cgroup.empty() ? cgroup_.open_for_joining(first().pid())
+                                               : cgroup_.open_below(setup.cgroup);
+  ProcessSetup made{std::move(setup.stdio),
+                    map_id(spec_.linux_.uid_mappings, setup.spec.user.uid),
+                    map_id(spec_.linux_.gid_mappings, setup.spec.user.gid),
+                    0,
+                    cgroup.get(),
+                    first().pidfd(),
+                    has_namespace(spec_, "pid"),
+                    [this, &setup](const ChildDescriptors& descriptors) {
+                      run_exec(setup.spec, spec_, descriptors);
+                    }};
+  return std::make_unique<Process>(loop_, std::move(made), events_for(name, created));
 }
 
 Process& Container::process(const std::string& name) {
@@ -106,7 +161,28 @@ void Container::connection_closed(ConnectionId connection) noexcept {
     process->disown();
     process->kill();
     if (name.empty()) kill();
+    if (!name.empty() && process->state() == Process::State::stopped) forget_later(name);
   }
+}
+
+bool Container::is_stopped() const {
+  for (const auto& [name, process] : processes_) {
+    if (process->state() != Process::State::stopped) return false;
+  }
+  return true;
+}
+
+void Container::check_stopped() {
+  if (is_stopped()) on_stopped_(*this);
+}
+
+/// From the loop: it may be the process whose method is running.
+void Container::forget_later(const std::string& name) {
+  if (forgetting_.contains(name)) return;
+  forgetting_[name] = loop_.after(std::chrono::milliseconds{0}, [this, name] {
+    forgetting_.erase(name);
+    processes_.erase(name);
+  });
 }
 
 /// The first process is gone: without a pid namespace the rest of the container lives on.

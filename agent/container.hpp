@@ -26,14 +26,22 @@ struct ContainerSetup {
   std::filesystem::path cgroup_parent;
 };
 
+struct ExecSetup {
+  oci::Process spec;
+  guestcomm::Stdio<UniqueFd> stdio;  ///< to the host
+  std::string cgroup;                ///< below the container's; empty: that itself
+};
+
 /// Carries process_exited to the connection that owns the process.
 using Notify = std::function<void(ConnectionId, const guestcomm::ProcessExited&)>;
 
 class Container {
  public:
+  static constexpr std::size_t max_processes = 1024;  ///< that the host asked for
+
   /// Begins to make it. `created` is answered when its first process waits for the start order, or
-  /// with the error once nothing is left of it. `on_stopped` is called once, when the first process
-  /// has stopped and with it the container. Throws Error; then neither is called.
+  /// with the error once nothing is left of it. `on_stopped` is called once, when all processes
+  /// have stopped: with the first end the others. Throws Error; then neither is called.
   Container(EventLoop& loop, ContainerSetup setup, Reply created, Notify notify,
             std::function<void(Container&)> on_stopped);
   Container(const Container&) = delete;
@@ -43,6 +51,12 @@ class Container {
   const std::string& id() const noexcept { return id_; }
   Process& process(const std::string& name);  ///< throws not_found
   Process& first() const { return *processes_.at({}); }
+  bool is_stopped() const;  ///< all of its processes have
+
+  /// Begins to make a process that joins it. `created` is answered as above. A process is forgotten
+  /// when it has stopped and its owner was told, or nobody is there to be told. Throws wrong_state
+  /// "cannot exec in a stopped container", already_exists, unsupported.
+  void add_process(const std::string& name, ExecSetup setup, Reply created);
 
   /// all: for every process in it, else for the one named. Throws wrong_state "container not
   /// running", invalid_argument for a bad signal number, not_found.
@@ -55,7 +69,12 @@ class Container {
   void connection_closed(ConnectionId connection) noexcept;
 
  private:
-  void make_first(guestcomm::Stdio<UniqueFd> stdio, Reply created, const Notify& notify);
+  void make_first(guestcomm::Stdio<UniqueFd> stdio, Reply created);
+  std::unique_ptr<Process> make_joining(const std::string& name, ExecSetup& setup,
+                                        const Reply& created);
+  Process::Events events_for(const std::string& name, Reply created);
+  void check_stopped();
+  void forget_later(const std::string& name);
   void end();
   void remove_cgroup(int attempts_left);
 
@@ -63,9 +82,11 @@ class Container {
   std::string id_;
   oci::Spec spec_;
   Cgroup cgroup_;
+  Notify notify_;
   std::function<void(Container&)> on_stopped_;
   std::map<std::string, std::unique_ptr<Process>> processes_;  ///< the first one's name is empty
   std::optional<EventLoop::TimerId> retry_;
+  std::map<std::string, EventLoop::TimerId> forgetting_;
 };
 
 }  // namespace husk::agent

@@ -12,29 +12,23 @@
 #include "agent/setup/namespaces.hpp"
 #include "agent/setup/rootfs.hpp"
 #include "agent/setup/sysctl.hpp"
+#include "agent/setup/terminal.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/unique_fd.hpp"
 
 namespace husk::agent {
 namespace {
 
-/// Root of the new user namespace; before its maps are there it has no id at all.
-void become_namespace_root(const oci::Spec& spec) {
-  if (!has_namespace(spec, "user")) return;
-  check_sys(::setresgid(0, 0, 0), "become root of the user namespace");
-  check_sys(::setgroups(0, nullptr), "drop groups");
-  check_sys(::setresuid(0, 0, 0), "become root of the user namespace");
-}
-
 /// Everything about files and mounts: from the agent's view to the container's.
-void enter_rootfs(const oci::Spec& spec) {
+void enter_rootfs(const oci::Spec& spec, const ChildDescriptors& fds) {
   const oci::Linux& config = spec.linux_;
   const UniqueFd null{check_sys(::open("/dev/null", O_PATH | O_CLOEXEC), "open /dev/null")};
   apply_cgroup_namespace();  // first, so that a cgroup mount shows the container's own part only
   const UniqueFd root = apply_rootfs(spec);
   const std::vector<UniqueFd> to_seal = apply_mounts(root.get(), spec);
   apply_devices(root.get(), spec, has_namespace(spec, "user"));  // after /dev is mounted
-  apply_working_directory(root.get(), spec.process->cwd);        // while the root can be written
+  if (take_terminal(root.get(), *spec.process, fds)) apply_console(root.get());
+  apply_working_directory(root.get(), spec.process->cwd);  // while the root can be written
   apply_masked_paths(root.get(), null.get(), config.masked_paths);
   apply_readonly_paths(root.get(), config.readonly_paths);
   seal_mounts(to_seal);  // a read-only /dev is filled by now
@@ -44,20 +38,27 @@ void enter_rootfs(const oci::Spec& spec) {
   if (spec.root->readonly) apply_readonly_root(root.get());  // last: all above writes to it
 }
 
-void make_container(const oci::Spec& spec) {
+void make_container(const oci::Spec& spec, const ChildDescriptors& fds) {
   become_namespace_root(spec);
   // A keyring of its own, or all containers would share root's; a kernel without keys is fine.
   ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
   apply_time_namespace(spec);  // through the agent's /proc, like the sysctls
   apply_host_name(spec);
   apply_sysctls(spec);
-  enter_rootfs(spec);
+  enter_rootfs(spec, fds);
 }
 
 }  // namespace
 
+void become_namespace_root(const oci::Spec& spec) {
+  if (!has_namespace(spec, "user")) return;
+  check_sys(::setresgid(0, 0, 0), "become root of the user namespace");
+  check_sys(::setgroups(0, nullptr), "drop groups");
+  check_sys(::setresuid(0, 0, 0), "become root of the user namespace");
+}
+
 void run_container_init(const oci::Spec& spec, const ChildDescriptors& fds) noexcept {
-  run_child(*spec.process, spec.linux_, fds, [&] { make_container(spec); });
+  run_child(*spec.process, spec.linux_, fds, [&] { make_container(spec, fds); });
 }
 
 }  // namespace husk::agent

@@ -7,6 +7,9 @@
 
 namespace husk::agent {
 
+/// Root of the container's user namespace, if it has one; before that there is no id at all.
+void become_namespace_root(const oci::Spec& spec);
+
 /// Sets the container up and goes on as run_child says.
 [[noreturn]] void run_container_init(const oci::Spec& spec, const ChildDescriptors& fds) noexcept;
 

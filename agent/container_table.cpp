@@ -35,6 +35,16 @@ void ContainerTable::create(ContainerSetup setup, Reply reply) {
   entries_[id].container = std::move(container);
 }
 
+void ContainerTable::create_process(const guestcomm::ProcessRef& process, ExecSetup setup,
+                                    Reply reply) {
+  find(process.container)
+      .container->add_process(process.process, std::move(setup), std::move(reply));
+}
+
+void ContainerTable::resize(const guestcomm::ResizeTerminal& request) {
+  find(request.process.container).container->process(request.process.process).resize(request.size);
+}
+
 void ContainerTable::start(const guestcomm::ProcessRef& process, Reply reply) {
   find(process.container).container->process(process.process).start(std::move(reply));
 }
@@ -47,12 +57,16 @@ void ContainerTable::own(const guestcomm::ProcessRef& process, ConnectionId conn
   find(process.container).container->process(process.process).own(connection);
 }
 
+void ContainerTable::lend(const guestcomm::ProcessRef& process, ConnectionId connection) {
+  find(process.container).container->process(process.process).lend(connection);
+}
+
 void ContainerTable::remove(const std::string& id, Reply reply) {
   Entry& entry = find(id);
   switch (entry.container->first().state()) {
     case Process::State::stopped:
       entry.removed.push_back(std::move(reply));
-      erase_later(id);
+      if (entry.container->is_stopped()) erase_later(id);
       return;
     case Process::State::created:
       entry.container->kill();
@@ -105,7 +119,7 @@ void ContainerTable::handle_exit(pid_t pid, int status) {
 
 bool ContainerTable::has_running() const {
   for (const auto& [id, entry] : entries_) {
-    if (entry.container->first().state() != Process::State::stopped) return true;
+    if (!entry.container->is_stopped()) return true;
   }
   return false;
 }

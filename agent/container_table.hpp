@@ -21,10 +21,13 @@ class ContainerTable {
 
   // Each throws Error, or answers `reply` later; never both.
   void create(ContainerSetup setup, Reply reply);
+  void create_process(const guestcomm::ProcessRef& process, ExecSetup setup, Reply reply);
   void start(const guestcomm::ProcessRef& process, Reply reply);
+  void resize(const guestcomm::ResizeTerminal& request);
   void signal(const guestcomm::SignalProcess& request);
   /// The connection gets process_exited, even if the process has ended already.
   void own(const guestcomm::ProcessRef& process, ConnectionId connection);
+  void lend(const guestcomm::ProcessRef& process, ConnectionId connection);
   void remove(const std::string& id, Reply reply);
 
   /// Kills what it owned.

@@ -33,13 +33,32 @@ guestcomm::Stdio<UniqueFd> claim(PendingStreams& streams, guestcomm::StreamToken
 void create_container(const Call& call, const Reply& reply) {
   auto request = call.params.get<guestcomm::CreateContainer>();
   check_create_request(request);
+  const ProcessRef first{request.id, {}};
   call.containers.create(
       {request.id, std::move(request.spec), claim(call.streams, std::move(request.stdio)), {}},
       reply);
+  call.containers.lend(first, call.connection);
+}
+
+void create_process(const Call& call, const Reply& reply) {
+  auto request = call.params.get<guestcomm::CreateProcess>();
+  check_create_request(request);
+  const ProcessRef process = request.process;
+  call.containers.create_process(
+      process,
+      {std::move(request.spec), claim(call.streams, std::move(request.stdio)),
+       std::move(request.cgroup)},
+      reply);
+  call.containers.lend(process, call.connection);
 }
 
 void start_process(const Call& call, const Reply& reply) {
   call.containers.start(call.params.get<ProcessRef>(), reply);
+}
+
+void resize_terminal(const Call& call, const Reply& reply) {
+  call.containers.resize(call.params.get<guestcomm::ResizeTerminal>());
+  reply(done());
 }
 
 void signal_process(const Call& call, const Reply& reply) {
@@ -59,7 +78,8 @@ void delete_container(const Call& call, const Reply& reply) {
 using Handler = void (*)(const Call&, const Reply&);
 
 const std::map<std::string_view, Handler> handlers = {
-    {"create_container", create_container}, {"start_process", start_process},
+    {"create_container", create_container}, {"create_process", create_process},
+    {"start_process", start_process},       {"resize_terminal", resize_terminal},
     {"signal_process", signal_process},     {"own_process", own_process},
     {"delete_container", delete_container},
 };

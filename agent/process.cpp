@@ -3,13 +3,19 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <vector>
+
 #include "agent/report.hpp"
+#include "agent/setup/terminal.hpp"
+#include "lib/base/descriptors.hpp"
 #include "lib/base/files.hpp"
 
 namespace husk::agent {
@@ -44,13 +50,31 @@ long send_signal(int pidfd, int signal) {
   return ::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0);
 }
 
+/// Children of this process are in the pid namespace of `first` while `make` runs.
+template <class Make>
+long in_pid_namespace_of(int first, Make make) {
+  const UniqueFd own{
+      check_sys(::open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC), "open the pid namespace")};
+  check_sys(::setns(first, CLONE_NEWPID), "join the container's pid namespace");
+  const auto leave = [&] { check_sys(::setns(own.get(), CLONE_NEWPID), "leave a pid namespace"); };
+  try {
+    const long pid = make();
+    if (pid != 0) leave();
+    return pid;
+  } catch (...) {
+    leave();
+    throw;
+  }
+}
+
 }  // namespace
 
 Process::Process(EventLoop& loop, ProcessSetup setup, Events events) : loop_(loop) {
   Pipe orders = make_pipe(), report = make_pipe();
   guestcomm::Stdio<UniqueFd> ends = connect_streams(setup);
   spawn(setup, {orders.read_end.get(), report.write_end.get(),
-                guestcomm::with_each_end(ends, [](const UniqueFd& end) { return end.get(); })});
+                guestcomm::with_each_end(ends, [](const UniqueFd& end) { return end.get(); }),
+                setup.first});
   orders_ = std::move(orders.write_end);
   report_ = std::move(report.read_end);
   check_sys(::fcntl(report_.get(), F_SETFL, O_NONBLOCK), "fcntl");
@@ -63,14 +87,25 @@ Process::~Process() {
 }
 
 guestcomm::Stdio<UniqueFd> Process::connect_streams(ProcessSetup& setup) {
-  auto* host = std::get_if<guestcomm::Pipes<UniqueFd>>(&setup.stdio);
-  if (host == nullptr) throw Error(Errc::unsupported, "terminals are not supported yet");
+  if (auto* pipes = std::get_if<guestcomm::Pipes<UniqueFd>>(&setup.stdio))
+    return connect_pipes(setup, *pipes);
+  auto& terminal = std::get<guestcomm::Terminal<UniqueFd>>(setup.stdio);
+  std::array<int, 2> ends{};
+  check_sys(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()), "socketpair");
+  terminal_sender_.reset(ends[0]);
+  check_sys(::fcntl(ends[0], F_SETFL, O_NONBLOCK), "fcntl");
+  terminal_host_ = std::move(terminal.stream);
+  return guestcomm::Terminal<UniqueFd>{UniqueFd{ends[1]}, terminal.size};
+}
+
+guestcomm::Stdio<UniqueFd> Process::connect_pipes(ProcessSetup& setup,
+                                                  guestcomm::Pipes<UniqueFd>& host) {
   const auto on_done = [this] { check_stopped(); };
   guestcomm::Pipes<UniqueFd> ends;
-  if (host->in) {
+  if (host.in) {
     Pipe pipe = make_stream_pipe(setup);
     ends.in = std::move(pipe.read_end);
-    input_ = std::make_unique<StreamCopy>(loop_, std::move(*host->in), std::move(pipe.write_end),
+    input_ = std::make_unique<StreamCopy>(loop_, std::move(*host.in), std::move(pipe.write_end),
                                           on_done);
   }
   const auto connect_output = [&](std::optional<UniqueFd>& to, std::optional<UniqueFd>& end,
@@ -81,9 +116,46 @@ guestcomm::Stdio<UniqueFd> Process::connect_streams(ProcessSetup& setup) {
     outputs_.at(index) =
         std::make_unique<StreamCopy>(loop_, std::move(pipe.read_end), std::move(*to), on_done);
   };
-  connect_output(host->out, ends.out, 0);
-  connect_output(host->err, ends.err, 1);
+  connect_output(host.out, ends.out, 0);
+  connect_output(host.err, ends.err, 1);
   return ends;
+}
+
+/// Sent by the child before it was ready.
+void Process::receive_terminal() {
+  if (!terminal_sender_) return;
+  std::vector<UniqueFd> received;
+  std::array<char, 1> mark{};
+  receive_with_descriptors(terminal_sender_.get(), mark, received);
+  terminal_sender_.reset();
+  if (received.size() != 1) throw Error(Errc::internal, "the child sent no terminal");
+  terminal_ = std::move(received.front());
+  // Each copy watches and closes descriptors of its own.
+  const auto copy = [](const UniqueFd& fd) {
+    return UniqueFd{check_sys(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3), "duplicate")};
+  };
+  outputs_[0] = std::make_unique<StreamCopy>(loop_, copy(terminal_), copy(terminal_host_),
+                                             [this] { end_terminal(); });
+  // The host hung up, or the terminal did: what was written is still to be sent.
+  input_ = std::make_unique<StreamCopy>(loop_, std::move(terminal_host_), copy(terminal_),
+                                        [this] { outputs_[0]->finish_when_empty(); });
+}
+
+bool Process::try_receive_terminal() {
+  try {
+    receive_terminal();
+    return true;
+  } catch (const Error& error) {
+    error_ = error;
+    return false;
+  }
+}
+
+/// With its last master the terminal hangs up: SIGHUP for the session.
+void Process::end_terminal() {
+  terminal_.reset();
+  input_->stop();
+  check_stopped();
 }
 
 void Process::spawn(const ProcessSetup& setup, const ChildDescriptors& descriptors) {
@@ -94,7 +166,10 @@ void Process::spawn(const ProcessSetup& setup, const ChildDescriptors& descripto
   arguments.exit_signal = SIGCHLD;
   arguments.cgroup = static_cast<__u64>(setup.cgroup);
   // A plain fork otherwise: one thread, memory copied, so the child may allocate and throw.
-  const long pid = check_sys(::syscall(SYS_clone3, &arguments, sizeof arguments), "clone3");
+  const auto clone = [&] {
+    return check_sys(::syscall(SYS_clone3, &arguments, sizeof arguments), "clone3");
+  };
+  const long pid = setup.joins_pid_namespace ? in_pid_namespace_of(setup.first, clone) : clone();
   if (pid == 0) {
     setup.child(descriptors);
     ::_exit(127);
@@ -130,6 +205,7 @@ void Process::handle_report() {
   const Report report = parse_report(report_bytes_);
   if (report.error) error_ = report.error;
   if (state_ == State::creating && report.ready) {
+    if (!try_receive_terminal()) return kill();
     state_ = State::created;
     was_created_ = true;
     answer(events_.created);
@@ -169,11 +245,17 @@ void Process::kill() noexcept {
   if (pidfd_) send_signal(pidfd_.get(), SIGKILL);
 }
 
+void Process::resize(guestcomm::WindowSize size) const {
+  if (!terminal_) throw Error(Errc::wrong_state, "the process has no terminal");
+  set_window_size(terminal_.get(), size);
+}
+
 void Process::own(ConnectionId connection) {
-  if (owner_ && *owner_ != connection) {
+  if (is_owned_ && owner_ && *owner_ != connection) {
     throw Error(Errc::wrong_state, "the process is owned by another connection");
   }
   owner_ = connection;
+  is_owned_ = true;
   // From the loop, so that the answer to this request goes out first.
   if (!telling_) {
     telling_ = loop_.after(std::chrono::milliseconds{0}, [this] {
@@ -184,7 +266,7 @@ void Process::own(ConnectionId connection) {
 }
 
 void Process::tell_owner() {
-  if (state_ != State::stopped || !owner_ || owner_told_) return;
+  if (state_ != State::stopped || !owner_ || !is_owned_ || owner_told_) return;
   owner_told_ = true;
   events_.tell_owner(*owner_, status_);
 }
@@ -201,7 +283,8 @@ void Process::handle_exit(int wait_status) {
   pid_ = -1;
   pidfd_.reset();
   orders_.reset();
-  if (input_) input_->stop();
+  if (input_ && !terminal_) input_->stop();
+  terminal_host_.reset();
   events_.exited();
 }
 

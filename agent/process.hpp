@@ -26,6 +26,8 @@ struct ProcessSetup {
   gid_t stream_gid = 0;              ///< possible to open again
   std::uint64_t clone_flags = 0;     ///< its new namespaces (clone(2))
   int cgroup = -1;                   ///< directory of the cgroup it begins in
+  int first = -1;                    ///< pidfd of the first process of the container it joins
+  bool joins_pid_namespace = false;  ///< of that one
   std::function<void(const ChildDescriptors&)> child;  ///< what the child does; never returns
 };
 
@@ -52,7 +54,8 @@ class Process {
   Process& operator=(const Process&) = delete;
   ~Process();
 
-  pid_t pid() const noexcept { return pid_; }  ///< -1 once reaped
+  pid_t pid() const noexcept { return pid_; }          ///< -1 once reaped
+  int pidfd() const noexcept { return pidfd_.get(); }  ///< likewise
   State state() const noexcept { return state_; }
   bool was_created() const noexcept { return was_created_; }
   int status() const noexcept { return status_; }  ///< exit code or 128 + signal, once exited
@@ -63,9 +66,14 @@ class Process {
   void signal(int signal);  ///< throws wrong_state "container not running", system
   void kill() noexcept;     ///< SIGKILL, in any state
 
+  /// Of its terminal. Throws wrong_state where there is none.
+  void resize(guestcomm::WindowSize size) const;
+
+  /// The connection that had it made holds it until another one owns it, and is not told anything.
+  void lend(ConnectionId connection) noexcept { owner_ = connection; }
   /// Throws wrong_state if another connection owns it. The owner is told of an end that was before.
   void own(ConnectionId connection);
-  std::optional<ConnectionId> owner() const noexcept { return owner_; }
+  std::optional<ConnectionId> owner() const noexcept { return owner_; }  ///< or holder
   void disown() noexcept { owner_.reset(); }
 
   void handle_exit(int wait_status);  ///< as waitpid(2) gave it
@@ -75,6 +83,10 @@ class Process {
 
  private:
   guestcomm::Stdio<UniqueFd> connect_streams(ProcessSetup& setup);
+  guestcomm::Stdio<UniqueFd> connect_pipes(ProcessSetup& setup, guestcomm::Pipes<UniqueFd>& host);
+  void receive_terminal();
+  bool try_receive_terminal();  ///< false: error_ says why not
+  void end_terminal();
   void spawn(const ProcessSetup& setup, const ChildDescriptors& descriptors);
   void read_report();
   void handle_report();
@@ -85,7 +97,7 @@ class Process {
   EventLoop& loop_;
   Events events_;
   State state_ = State::creating;
-  bool was_created_ = false, streams_finish_ = false, owner_told_ = false;
+  bool was_created_ = false, streams_finish_ = false, owner_told_ = false, is_owned_ = false;
   pid_t pid_ = -1;
   int status_ = 0;
   UniqueFd pidfd_, orders_, report_;
@@ -93,6 +105,9 @@ class Process {
   std::string report_bytes_;
   std::optional<Error> error_;
   Reply started_;
+  /// Of a terminal: where its master comes from, and where it goes to then.
+  UniqueFd terminal_sender_, terminal_host_;
+  UniqueFd terminal_;  ///< the master; its hang-up is the process's, so no longer than the copies
   std::unique_ptr<StreamCopy> input_;
   std::array<std::unique_ptr<StreamCopy>, 2> outputs_;
   std::optional<ConnectionId> owner_;

@@ -18,6 +18,7 @@
 #include "agent/setup/capabilities.hpp"
 #include "agent/setup/command.hpp"
 #include "agent/setup/process_limits.hpp"
+#include "agent/setup/terminal.hpp"
 #include "agent/setup/user.hpp"
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
@@ -62,8 +63,9 @@ void wait_for_order(int orders, char expected) {
 
 /// By number; empty: /dev/null.
 std::array<std::optional<int>, 3> standard_streams(const guestcomm::Stdio<int>& stdio) {
-  const auto& pipes = std::get<guestcomm::Pipes<int>>(stdio);
-  return {pipes.in, pipes.out, pipes.err};
+  const auto* pipes = std::get_if<guestcomm::Pipes<int>>(&stdio);
+  if (pipes == nullptr) return {};  // until take_terminal
+  return {pipes->in, pipes->out, pipes->err};
 }
 
 void connect_streams(const guestcomm::Stdio<int>& stdio) {
@@ -77,6 +79,7 @@ void connect_streams(const guestcomm::Stdio<int>& stdio) {
 
 /// /dev/null was opened outside; the container shall see its own (runc: reopenDevNull).
 void reopen_null_streams(const guestcomm::Stdio<int>& stdio) {
+  if (std::holds_alternative<guestcomm::Terminal<int>>(stdio)) return;
   const UniqueFd null{::open("/dev/null", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)};
   struct stat status {};
   if (!null || ::fstat(null.get(), &status) != 0) return;
@@ -92,7 +95,11 @@ void reopen_null_streams(const guestcomm::Stdio<int>& stdio) {
 /// of it is to be there while this process deals with what the image and config.json say.
 void close_what_is_the_agents(const ChildDescriptors& fds) {
   set_log_sink(nullptr);  // its descriptor goes as well, and the number may become another file's
-  close_other_descriptors({fds.orders, fds.report});
+  std::vector<int> kept{fds.orders, fds.report};
+  if (fds.first >= 0) kept.push_back(fds.first);
+  if (const auto* terminal = std::get_if<guestcomm::Terminal<int>>(&fds.stdio))
+    kept.push_back(terminal->stream);
+  close_other_descriptors(kept);
 }
 
 void change_directory(const std::string& cwd) {
@@ -201,6 +208,15 @@ void Program::find() { path_ = find_command(arguments_.at(0), environment_); }
 Error Program::execute() {
   ::execve(path_.c_str(), argv_.data(), envp_.data());
   return exec_error(path_, errno);
+}
+
+bool take_terminal(int root_fd, const oci::Process& process, const ChildDescriptors& fds) {
+  const auto* wanted = std::get_if<guestcomm::Terminal<int>>(&fds.stdio);
+  if (wanted == nullptr) return false;
+  const UniqueFd master =
+      step("terminal", [&] { return apply_terminal(root_fd, wanted->size, process.user.uid); });
+  send_with_descriptors(wanted->stream, "T", {master.get()});
+  return true;
 }
 
 void run_child(const oci::Process& process, const oci::Linux& config, const ChildDescriptors& fds,

@@ -22,7 +22,9 @@ inline constexpr char order_start = 'S';
 struct ChildDescriptors {
   int orders = -1;  ///< read end
   int report = -1;  ///< write end (report.hpp)
+  /// Of a terminal the stream is a socket, over which the master goes to the agent.
   guestcomm::Stdio<int> stdio;
+  int first = -1;  ///< pidfd of the container's first process, for one that joins it
 };
 
 /// What is executed in the end. All but the path is complete before a filter is loaded.
@@ -51,5 +53,9 @@ class Program {
 [[noreturn]] void run_child(const oci::Process& process, const oci::Linux& config,
                             const ChildDescriptors& fds,
                             const std::function<void()>& enter) noexcept;
+
+/// Gives the process a terminal of the container's, and the agent its master; false if it is to
+/// have none. root_fd: the container's root. A part of `enter`.
+bool take_terminal(int root_fd, const oci::Process& process, const ChildDescriptors& fds);
 
 }  // namespace husk::agent

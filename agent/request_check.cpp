@@ -31,4 +31,17 @@ void check_create_request(const guestcomm::CreateContainer& request) {
   }
 }
 
+void check_create_request(const guestcomm::CreateProcess& request) {
+  const std::string& name = request.process.process;
+  const bool good =
+      !name.empty() && name.size() <= 64 &&
+      name.find_first_not_of("0123456789abcdefghijklmnopqrstuvwxyz-") == std::string::npos;
+  if (!good) throw Error(Errc::invalid_argument, "process: is no name of a process");
+  if (request.spec.args.empty()) throw Error(Errc::invalid_argument, "process.args is empty");
+  for (const std::filesystem::path& part : std::filesystem::path(request.cgroup)) {
+    if (part == ".." || part.native().starts_with('/'))
+      throw Error(Errc::invalid_argument, "cgroup: is not below the container's");
+  }
+}
+
 }  // namespace husk::agent

@@ -10,4 +10,7 @@ namespace husk::agent {
 /// share. Throws invalid_argument naming the field.
 void check_create_request(const guestcomm::CreateContainer& request);
 
+/// The process's name, that it has arguments, and that its cgroup is one below the container's.
+void check_create_request(const guestcomm::CreateProcess& request);
+
 }  // namespace husk::agent

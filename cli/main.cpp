@@ -42,6 +42,7 @@ std::string describe(const CLI::App& app, const std::string& what) {
   for (const CLI::App* command : app.get_subcommands()) {
     const std::string name = command->get_name();
     if (name == "create" || name == "run") return "husk " + name + " failed: " + what;
+    if (name == "exec") return "exec failed: " + what;
   }
   return what;
 }
@@ -75,6 +76,7 @@ int main(int argc, char** argv) {
   cli::add_kill(app, options);
   cli::add_delete(app, options);
   cli::add_run(app, options, status);
+  cli::add_exec(app, options, status);
   cli::add_list(app, options);
   cli::add_spec(app);
   cli::add_features(app);
@@ -96,5 +98,6 @@ int main(int argc, char** argv) {
     cli::report_error(options, describe(app, e.what()));
   }
   const std::optional<int> signal = cancelled_by();
-  return signal ? 128 + *signal : 1;
+  if (signal) return 128 + *signal;
+  return status != 0 ? status : 1;
 }

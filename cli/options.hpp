@@ -33,6 +33,8 @@ void add_delete(CLI::App& app, const GlobalOptions& options);
 void add_state(CLI::App& app, const GlobalOptions& options);
 void add_list(CLI::App& app, const GlobalOptions& options);
 void add_run(CLI::App& app, const GlobalOptions& options, int& status);
+/// status: 255 where husk itself failed.
+void add_exec(CLI::App& app, const GlobalOptions& options, int& status);
 void add_spec(CLI::App& app);
 void add_features(CLI::App& app);
 void add_unsupported(CLI::App& app);

@@ -3,9 +3,11 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <csignal>
@@ -45,15 +47,50 @@ StandIn::StandIn(const comm::ShimDuty& duty, UniqueFd control)
 }
 
 void StandIn::carry_streams(comm::Stdio<UniqueFd> stdio) {
-  auto* guest = std::get_if<comm::Pipes<UniqueFd>>(&stdio);
-  if (guest == nullptr) throw Error(Errc::unsupported, "terminals are not supported yet");
+  if (auto* pipes = std::get_if<comm::Pipes<UniqueFd>>(&stdio)) {
+    carry_pipes(*pipes);
+  } else {
+    carry_terminal(std::get<comm::Terminal<UniqueFd>>(stdio));
+  }
+}
+
+void StandIn::carry_pipes(comm::Pipes<UniqueFd>& guest) {
   const auto carry = [](std::optional<StreamPump>& pump, int stream,
                         std::optional<UniqueFd>& to_guest, Direction direction) {
     if (to_guest) pump.emplace(take_standard_stream(stream), to_guest->release(), direction);
   };
-  carry(stdin_, STDIN_FILENO, guest->in, Direction::to_guest);
-  carry(stdout_, STDOUT_FILENO, guest->out, Direction::from_guest);
-  carry(stderr_, STDERR_FILENO, guest->err, Direction::from_guest);
+  carry(stdin_, STDIN_FILENO, guest.in, Direction::to_guest);
+  carry(stdout_, STDOUT_FILENO, guest.out, Direction::from_guest);
+  carry(stderr_, STDERR_FILENO, guest.err, Direction::from_guest);
+}
+
+void StandIn::carry_terminal(comm::Terminal<UniqueFd>& guest) {
+  const bool hangs_up = ::isatty(STDIN_FILENO) == 1;
+  const int input = take_standard_stream(STDIN_FILENO);
+  const int output = take_standard_stream(STDOUT_FILENO);
+  ::close(take_standard_stream(STDERR_FILENO));
+  const auto copy = [](int fd) {
+    return check_sys(::fcntl(fd, F_DUPFD_CLOEXEC, 10), "duplicate a stream");
+  };
+  terminal_.reset(copy(hangs_up ? input : output));
+  // The end of a file is not the end of a terminal, which the guest's program may go on writing to.
+  stdin_.emplace(input, copy(guest.stream.get()), Direction::to_guest,
+                 hangs_up ? AtEnd::shut_down : AtEnd::nothing);
+  stdout_.emplace(output, guest.stream.release(), Direction::from_guest);
+}
+
+void StandIn::send(const std::string& method, const nlohmann::json& params) {
+  comm::write_frame(control_.get(), encode(comm::Request{next_request_++, method, params}),
+                    comm::Deadline(duty_.message_patience));
+  ++unanswered_;
+}
+
+bool StandIn::resize_terminal() {
+  winsize size{};
+  if (!terminal_ || ::ioctl(terminal_.get(), TIOCGWINSZ, &size) != 0) return false;
+  if (size.ws_row != 0 || size.ws_col != 0)
+    send("resize_terminal", comm::ResizeTerminal{duty_.process, {size.ws_row, size.ws_col}});
+  return true;
 }
 
 void StandIn::forward_signal(int signal_fd) {
@@ -61,11 +98,10 @@ void StandIn::forward_signal(int signal_fd) {
   if (::read(signal_fd, &info, sizeof info) != sizeof info) return;
   const int signal = static_cast<int>(info.ssi_signo);
   if (signal == SIGCHLD) return;  // about children of the shim itself, if ever
-  const comm::SignalProcess params{.process = duty_.process, .signal = signal, .all = false};
-  comm::write_frame(control_.get(),
-                    encode(comm::Request{next_request_++, "signal_process", params}),
-                    comm::Deadline(duty_.message_patience));
-  ++unanswered_;
+  // The guest's terminal sends its own when its size changes.
+  if (signal == SIGWINCH && resize_terminal()) return;
+  send("signal_process",
+       comm::SignalProcess{.process = duty_.process, .signal = signal, .all = false});
 }
 
 std::optional<int> StandIn::read_notification() {
@@ -73,7 +109,7 @@ std::optional<int> StandIn::read_notification() {
   const std::optional<std::string> frame = comm::read_frame(
       control_.get(), comm::Deadline(duty_.message_patience), comm::max_guest_bytes);
   if (!frame) return vm_lost;
-  if (!comm::is_request(*frame)) {  // the answer to a forwarded signal
+  if (!comm::is_request(*frame)) {  // to a signal or a new size
     if (unanswered_-- == 0) throw Error(Errc::invalid_argument, "an answer nobody asked for");
     return std::nullopt;
   }
@@ -87,6 +123,11 @@ std::optional<int> StandIn::read_notification() {
 
 int StandIn::stand_until_exit(int signal_fd) {
   std::optional<int> status;
+  try {
+    resize_terminal();  // it may have been told its size before anybody listened
+  } catch (const std::exception&) {
+    status = vm_lost;
+  }
   while (!status) {
     std::array<pollfd, 2> events{pollfd{.fd = control_.get(), .events = POLLIN, .revents = 0},
                                  pollfd{.fd = signal_fd, .events = POLLIN, .revents = 0}};

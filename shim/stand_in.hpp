@@ -2,7 +2,9 @@
 // The host process that stands for one guest process: streams, signals, exit status.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <string>
 
 #include "lib/base/unique_fd.hpp"
 #include "lib/guestcomm/shim_handoff.hpp"
@@ -25,13 +27,18 @@ class StandIn {
   static constexpr int vm_lost = 255;
 
  private:
+  void carry_pipes(guestcomm::Pipes<UniqueFd>& guest);
+  void carry_terminal(guestcomm::Terminal<UniqueFd>& guest);
+  void send(const std::string& method, const nlohmann::json& params);
+  bool resize_terminal();  ///< false: the caller's streams are no terminal
   void forward_signal(int signal_fd);
   std::optional<int> read_notification();
 
   guestcomm::ShimDuty duty_;
   UniqueFd control_;
   std::int64_t next_request_ = 1;
-  std::size_t unanswered_ = 0;  ///< signals passed on without an answer so far
+  std::size_t unanswered_ = 0;  ///< requests without an answer so far
+  UniqueFd terminal_;           ///< the caller's, or what stands in its place
   std::optional<StreamPump> stdin_, stdout_, stderr_;
 };
 

@@ -44,8 +44,8 @@ void copy(int from, int to) {
 
 }  // namespace
 
-StreamPump::StreamPump(int caller_fd, int guest_fd, Direction direction)
-    : caller_fd_(caller_fd), guest_fd_(guest_fd), direction_(direction) {
+StreamPump::StreamPump(int caller_fd, int guest_fd, Direction direction, AtEnd at_end)
+    : caller_fd_(caller_fd), guest_fd_(guest_fd), direction_(direction), at_end_(at_end) {
   pthread_attr_t attributes;
   ::pthread_attr_init(&attributes);
   ::pthread_attr_setstacksize(&attributes, stack_bytes);
@@ -67,7 +67,8 @@ void StreamPump::carry() const {
   }
   // shutdown first: it tells the guest even where a copy of the socket lives on. This direction
   // alone: the other may be somebody else's.
-  ::shutdown(guest_fd_, direction_ == Direction::to_guest ? SHUT_WR : SHUT_RD);
+  if (at_end_ == AtEnd::shut_down)
+    ::shutdown(guest_fd_, direction_ == Direction::to_guest ? SHUT_WR : SHUT_RD);
   ::close(guest_fd_);
   ::close(caller_fd_);
 }

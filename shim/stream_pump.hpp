@@ -8,13 +8,16 @@ namespace husk::shim {
 
 enum class Direction { to_guest, from_guest };
 
+/// What the guest is told when the stream has ended.
+enum class AtEnd { shut_down, nothing };
+
 /// One thread of its own, since the caller's descriptors may block and must not be made
 /// non-blocking (they are shared with others). Takes over both descriptors and closes them at end
 /// of file; a side that cannot be written any more closes the other, so that the guest sees what a
 /// closed pipe would show.
 class StreamPump {
  public:
-  StreamPump(int caller_fd, int guest_fd, Direction direction);
+  StreamPump(int caller_fd, int guest_fd, Direction direction, AtEnd at_end = AtEnd::shut_down);
   StreamPump(const StreamPump&) = delete;
   StreamPump& operator=(const StreamPump&) = delete;
   ~StreamPump() = default;  ///< the thread ends with the process, or by wait()
@@ -27,6 +30,7 @@ class StreamPump {
 
   int caller_fd_, guest_fd_;
   Direction direction_;
+  AtEnd at_end_;
   pthread_t thread_{};
 };
 

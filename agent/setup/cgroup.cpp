@@ -88,6 +88,28 @@ Cgroup::~Cgroup() {
   remove();
 }
 
+UniqueFd Cgroup::open_below(const std::string& path) const {
+  return step("open cgroup " + path, [&] {
+    return open_in_root(directory_.get(), path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  });
+}
+
+UniqueFd Cgroup::open_for_joining(pid_t member) const {
+  const std::string controllers = read_file(path_ / "cgroup.subtree_control", max_file_bytes);
+  if (controllers.find_first_not_of(" \n") == std::string::npos) return open_below("/");
+  // "0::/husk/ID/below" on its line; the last part of our own path is in it.
+  std::istringstream lines(
+      read_file("/proc/" + std::to_string(member) + "/cgroup", max_file_bytes));
+  const std::string own =
+      "/" + path_.parent_path().filename().string() + "/" + path_.filename().string();
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t at = line.find(own);
+    if (line.starts_with("0::") && at != std::string::npos)
+      return open_below("/" + line.substr(at + own.size()));
+  }
+  throw Error(Errc::internal, "the container's process is not in its cgroup");
+}
+
 void Cgroup::kill() noexcept {
   if (path_.empty()) return;
   try {

@@ -24,6 +24,11 @@ class Cgroup {
   ~Cgroup();  ///< kills what is in it; the directory stays if something does not die at once
 
   int directory_fd() const noexcept { return directory_.get(); }  ///< for CLONE_INTO_CGROUP
+  /// The directory of the one at `path` below it. Throws system.
+  UniqueFd open_below(const std::string& path) const;
+  /// Where a process can join: in itself, or, when the container has distributed controllers (then
+  /// only its leaves take processes, cgroups(7)), where `member` is.
+  UniqueFd open_for_joining(pid_t member) const;
   void kill() noexcept;                  ///< SIGKILL for every process, those being forked included
   std::vector<pid_t> processes() const;  ///< with those of groups the container made below
   bool remove() noexcept;                ///< true once it is gone; false: processes are still in it

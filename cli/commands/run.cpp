@@ -17,7 +17,7 @@ void add_run(CLI::App& app, const GlobalOptions& options, int& status) {
   command->add_flag("--no-subreaper", flags->no_subreaper, "accepted for callers; husk is none");
   command->callback([flags, &options, &status] {
     runtime::CreateRequest request = make_request(*flags);
-    request.foreground = !flags->detach;
+    request.streams.detached = flags->detach;
     status = make_runtime(options).run(request, flags->keep);
   });
 }

@@ -53,6 +53,9 @@ Response AgentClient::await_response(std::int64_t id, const Deadline& deadline) 
 void AgentClient::create_container(const CreateContainer& request, milliseconds patience) {
   call("create_container", request, patience);
 }
+void AgentClient::create_process(const CreateProcess& request, milliseconds patience) {
+  call("create_process", request, patience);
+}
 void AgentClient::start_process(const ProcessRef& process) {
   call("start_process", process, patience_);
 }

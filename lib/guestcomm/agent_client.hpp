@@ -22,6 +22,7 @@ class AgentClient {
   // Each takes at most the client's patience in all. An error answered by the agent is thrown with
   // its code and its text, of which at most 4 KiB are taken, without control characters.
   void create_container(const CreateContainer& request, std::chrono::milliseconds patience);
+  void create_process(const CreateProcess& request, std::chrono::milliseconds patience);
   void start_process(const ProcessRef& process);
   void signal_process(const SignalProcess& request);
   void delete_container(const std::string& id);

@@ -108,6 +108,34 @@ void from_json(const json& j, CreateContainer& v) {
   v.stdio = get_stdio(j);
 }
 
+void to_json(json& j, const CreateProcess& v) {
+  j = v.process;
+  j["spec"] = v.spec;
+  j["stdio"] = write_stdio(v.stdio);
+  j["cgroup"] = v.cgroup;
+}
+void from_json(const json& j, CreateProcess& v) {
+  j.get_to(v.process);
+  member(j, "spec").get_to(v.spec);
+  v.stdio = get_stdio(j);
+  v.cgroup = get_string(j, "cgroup");
+}
+
+void to_json(json& j, const ResizeTerminal& v) {
+  j = v.process;
+  j["rows"] = v.size.rows;
+  j["columns"] = v.size.columns;
+}
+void from_json(const json& j, ResizeTerminal& v) {
+  j.get_to(v.process);
+  const auto get_length = [&](const char* key) {
+    const int length = get_int(j, key);
+    if (length < 0 || length > UINT16_MAX) refuse(std::string(key) + " is out of range");
+    return static_cast<unsigned short>(length);
+  };
+  v.size = {get_length("rows"), get_length("columns")};
+}
+
 void to_json(json& j, const SignalProcess& v) {
   j = v.process;
   j["signal"] = v.signal;

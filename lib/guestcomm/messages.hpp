@@ -5,7 +5,9 @@
 //   method            params           result  sent by
 //   hello             Hello            Hello   every connection, first
 //   create_container  CreateContainer  {}      husk create
-//   start_process     ProcessRef       {}      husk start
+//   create_process    CreateProcess    {}      husk exec
+//   start_process     ProcessRef       {}      husk start, husk exec
+//   resize_terminal   ResizeTerminal   {}      husk-shim
 //   signal_process    SignalProcess    {}      husk kill, husk-shim
 //   own_process       ProcessRef       {}      husk-shim: from then on this connection owns it
 //   delete_container  {id}             {}      husk delete, in a VM that lives on
@@ -14,16 +16,17 @@
 //   process_exited    ProcessExited    the agent, once, to the connection that owns the process,
 //                                      after its output was sent to the end and closed
 //
-// Ownership and leases: when the connection that owns a process closes, the agent kills it
-// (SIGKILL); with a container's first process goes the whole container. When the last control
+// Ownership and leases: a process belongs to the connection that had it made, until another one
+// owns it. When the connection that it belongs to closes, the agent kills it (SIGKILL); with a
+// container's first process goes the whole container. When the last control
 // connection of the guest closes, the agent powers off. So a process ends with its shim, and a VM
 // with the last process on the host that has to do with it.
 //
 // Stream connection: the host connects to stream_port and sends "HUSK-STREAM <secret> <token>\n"
 // within 5 s (token: 32 lower-case hex digits it made up); the agent answers "OK\n" and keeps the
 // connection for the request that names the token. stdin: host to guest, end of file by shutdown
-// or close. stdout, stderr: guest to host, closed at end of file. No framing. Unclaimed streams
-// are dropped after 30 s.
+// or close. stdout, stderr: guest to host, closed at end of file. terminal: both directions; its
+// closing by the host is a hang-up. No framing. Unclaimed streams are dropped after 30 s.
 //
 // Announcement: when the agent listens on both ports it connects once to the host (CID 2) on the
 // port given by husk.announce=PORT on the kernel command line, sends "HUSK-AGENT <protocol>\n" and
@@ -82,6 +85,19 @@ struct CreateContainer {
   StreamTokens stdio;
 };
 
+/// A process that joins a container, which has been created and has not ended.
+struct CreateProcess {
+  ProcessRef process;  ///< a name that no other process of the container has: [0-9a-z-], 1 to 64
+  oci::Process spec;
+  StreamTokens stdio;
+  std::string cgroup;  ///< below the container's own, which must be there; empty: that itself
+};
+
+struct ResizeTerminal {
+  ProcessRef process;
+  WindowSize size;
+};
+
 struct SignalProcess {
   ProcessRef process;
   int signal = 0;
@@ -103,6 +119,10 @@ void to_json(nlohmann::json& json, const ProcessRef& v);
 void from_json(const nlohmann::json& json, ProcessRef& v);
 void to_json(nlohmann::json& json, const CreateContainer& v);
 void from_json(const nlohmann::json& json, CreateContainer& v);
+void to_json(nlohmann::json& json, const CreateProcess& v);
+void from_json(const nlohmann::json& json, CreateProcess& v);
+void to_json(nlohmann::json& json, const ResizeTerminal& v);
+void from_json(const nlohmann::json& json, ResizeTerminal& v);
 void to_json(nlohmann::json& json, const SignalProcess& v);
 void from_json(const nlohmann::json& json, SignalProcess& v);
 void to_json(nlohmann::json& json, const ProcessExited& v);

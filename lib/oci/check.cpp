@@ -84,16 +84,6 @@ void check_scheduling(const Process& process) {
   if (process.scheduler) check_scheduler(*process.scheduler);
 }
 
-void check_process(const Process& process) {
-  if (process.args.empty()) refuse("process.args", "must not be empty");
-  check_absolute(process.cwd, "process.cwd");
-  check_env(process.env);
-  check_rlimits(process.rlimits);
-  check_scheduling(process);
-  if (process.user.umask && *process.user.umask > 0777)
-    refuse("process.user.umask", std::to_string(*process.user.umask) + " is above 511 (0777)");
-}
-
 void check_mounts(const std::vector<Mount>& mounts) {
   for (std::size_t i = 0; i < mounts.size(); ++i) {
     const auto& mount = mounts[i];
@@ -132,6 +122,16 @@ void check_hooks(const Hooks& hooks) {
 }
 
 }  // namespace
+
+void check_process(const Process& process) {
+  if (process.args.empty()) refuse("process.args", "must not be empty");
+  check_absolute(process.cwd, "process.cwd");
+  check_env(process.env);
+  check_rlimits(process.rlimits);
+  check_scheduling(process);
+  if (process.user.umask && *process.user.umask > 0777)
+    refuse("process.user.umask", std::to_string(*process.user.umask) + " is above 511 (0777)");
+}
 
 void check_spec(const Spec& spec) {
   check_version(spec.oci_version);

@@ -12,6 +12,9 @@ namespace husk::oci {
 /// Each text names the field.
 void check_spec(const Spec& spec);
 
+/// The same for a process alone (exec).
+void check_process(const Process& process);
+
 /// runc's rule for ids: letters, digits, '_', '+', '-', '.', not "." nor "..", 1 to 1024 bytes.
 /// Throws invalid_argument "invalid container ID format: <id>" (the id is cut and quoted safely).
 void check_container_id(const std::string& id);

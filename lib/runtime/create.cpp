@@ -3,10 +3,10 @@
 // goes first.
 #include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
-#include "lib/base/random_id.hpp"
 #include "lib/oci/check.hpp"
 #include "lib/runtime/create_plan.hpp"
 #include "lib/runtime/hooks.hpp"
+#include "lib/runtime/process_streams.hpp"
 #include "lib/runtime/runtime.hpp"
 #include "lib/runtime/sandbox.hpp"
 #include "lib/runtime/shim_process.hpp"
@@ -18,21 +18,6 @@ using namespace std::chrono_literals;
 
 constexpr auto connect_patience = 10s;
 constexpr auto create_patience = 120s;
-
-/// The streams' connections to the guest, by their tokens; all three, since the shim has all three.
-struct StreamConnections {
-  guestcomm::StreamTokens tokens;
-  guestcomm::Stdio<UniqueFd> sockets;
-};
-
-StreamConnections open_streams(const guestcomm::GuestAccess& guest) {
-  StreamConnections streams{
-      guestcomm::Pipes<std::string>{random_hex(16), random_hex(16), random_hex(16)}, {}};
-  streams.sockets = guestcomm::with_each_end(streams.tokens, [&](const std::string& token) {
-    return guestcomm::open_stream(guest, token, connect_patience);
-  });
-  return streams;
-}
 
 /// The shim's pid leads them to the namespaces.
 void run_create_hooks(const oci::Hooks& hooks, const ContainerRecord& record, pid_t shim) {
@@ -47,13 +32,11 @@ void run_create_hooks(const oci::Hooks& hooks, const ContainerRecord& record, pi
 void create_in_guest(const Sandbox& sandbox, const CreatePlan& plan, const ShimProcess& shim) {
   const std::string& id = plan.record.id;
   guestcomm::AgentClient agent = sandbox.connect(connect_patience);
-  StreamConnections streams = open_streams(sandbox.guest());
+  ProcessStreams streams = open_streams(sandbox.guest(), plan.window);
   agent.create_container({.id = id, .spec = plan.guest.spec, .stdio = streams.tokens},
                          create_patience);
   const UniqueFd control = sandbox.connect(connect_patience).release();
-  shim.hand_over({id, {}}, control.get(),
-                 guestcomm::with_each_end(streams.sockets,
-                                          [](const UniqueFd& socket) { return socket.get(); }));
+  shim.hand_over({id, {}}, control.get(), streams.descriptors());
 }
 
 ProcessIdentity identify_shim(const ShimProcess& shim) {
@@ -84,7 +67,9 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   // Before libvirt is asked: a namespace or root that cannot be had costs no VM; systemd makes a
   // scope with its first process, and the VM's go into it; the keeper has to know after whom the VM
   // ends; and the hooks, for which the guest's boot is long enough, are told the shim's pid.
-  ShimProcess shim(plan.shim_program, plan.shim, cgroup);
+  std::optional<HostTerminal> terminal;
+  if (plan.console_socket) terminal.emplace(*plan.window);
+  ShimProcess shim(plan.shim_program, plan.shim, cgroup, slave_of(terminal));
   const auto vm = sandbox.boot(plan.sandbox, connect_, cgroup, shim.pid());
   run_create_hooks(plan.hooks, record, shim.pid());
   vm->await_agent(plan.boot_timeout);
@@ -93,13 +78,14 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   record.shim = identify_shim(shim);
   state.save(record);
   throw_if_cancelled();
+  if (terminal) terminal->send_master(*plan.console_socket);
   if (plan.pid_file) write_pid_file(*plan.pid_file, shim.pid());
   shim.keep();
   vm->keep();
   cgroup.keep();
   sandbox.keep();
   state.keep();
-  return {.shim_pid = shim.pid()};
+  return {.shim_pid = shim.pid(), .has_terminal = plan.window.has_value()};
 }
 
 }  // namespace husk::runtime

@@ -69,17 +69,21 @@ CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& bundle,
                        const Config& config, const InstallPaths& paths, const HostFacts& facts) {
   GuestPlan guest = plan_guest(request.id, bundle);
   CgroupPlan cgroup = plan_possible_cgroup(request.id, bundle.spec, config, facts);
+  check_streams(request.streams, bundle.spec.process->terminal);
   if (request.pid_file) check_pid_file(*request.pid_file, facts.pid_file_place);
   check_memory(config, facts);
-  return {.record = plan_record(request.id, bundle, plan_host_namespaces(bundle.spec), facts),
-          .guest = std::move(guest),
-          .sandbox = plan_sandbox(request.id, config, paths, facts),
-          .cgroup = std::move(cgroup),
-          .shim_program = paths.shim,
-          .shim = plan_shim(request.id, bundle.spec, VmPaths(facts.vm_id), request.foreground),
-          .hooks = hooks_in_create(bundle.spec.hooks),
-          .boot_timeout = config.boot_timeout,
-          .pid_file = request.pid_file};
+  return {
+      .record = plan_record(request.id, bundle, plan_host_namespaces(bundle.spec), facts),
+      .guest = std::move(guest),
+      .sandbox = plan_sandbox(request.id, config, paths, facts),
+      .cgroup = std::move(cgroup),
+      .shim_program = paths.shim,
+      .shim = plan_shim(request.id, bundle.spec, VmPaths(facts.vm_id), !request.streams.detached),
+      .hooks = hooks_in_create(bundle.spec.hooks),
+      .boot_timeout = config.boot_timeout,
+      .pid_file = request.pid_file,
+      .console_socket = request.streams.console_socket,
+      .window = plan_window(*bundle.spec.process, facts.window)};
 }
 
 }  // namespace husk::runtime

@@ -28,7 +28,8 @@ struct CreatePlan {
   ShimPlan shim;
   oci::Hooks hooks;  ///< those that run on the host in create
   std::chrono::seconds boot_timeout{0};
-  std::optional<std::filesystem::path> pid_file;
+  std::optional<std::filesystem::path> pid_file, console_socket;
+  std::optional<guestcomm::WindowSize> window;  ///< of its terminal, if it is to have one
 };
 
 /// Throws for whatever a caller or an administrator can get wrong and the facts can tell:

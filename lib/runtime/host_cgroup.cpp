@@ -20,6 +20,7 @@ struct Hierarchy {
   fs::path mount_point;
   bool v2 = false;
   bool systemds = false;  ///< systemd makes the folders of its units here
+  std::string options;    ///< of v1: which controllers it is for
 };
 
 struct CgroupMount {
@@ -37,6 +38,7 @@ std::optional<CgroupMount> parse_mount(const std::string& line) {
   fields >> type >> source >> options;
   if (type != "cgroup" && type != "cgroup2") return std::nullopt;
   mount.hierarchy.v2 = type == "cgroup2";
+  mount.hierarchy.options = options;
   mount.hierarchy.systemds =
       mount.hierarchy.v2 || options.find("name=systemd") != std::string::npos;
   return mount;
@@ -132,6 +134,33 @@ CgroupPlan plan_unit(const std::string& cgroups_path, const std::string& id) {
   return {path, std::move(unit)};
 }
 
+bool is_for(const Hierarchy& hierarchy, const std::string& controllers) {
+  if (controllers.empty()) return hierarchy.v2;
+  if (hierarchy.v2) return false;
+  std::istringstream names(controllers);
+  for (std::string name; std::getline(names, name, ',');) {
+    if (("," + hierarchy.options + ",").find("," + name + ",") == std::string::npos) return false;
+  }
+  return true;
+}
+
+/// The directory that process is in, in each hierarchy (cgroups(7), "/proc/[pid]/cgroup").
+std::vector<fs::path> find_cgroups(pid_t member) {
+  const std::vector<Hierarchy> hierarchies = find_hierarchies();
+  std::vector<fs::path> found;
+  std::istringstream lines(read_file("/proc/" + std::to_string(member) + "/cgroup", 65536));
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1);
+    for (const Hierarchy& hierarchy : hierarchies) {
+      if (is_for(hierarchy, controllers))
+        found.push_back(hierarchy.mount_point / fs::path(line.substr(second + 1)).relative_path());
+    }
+  }
+  return found;
+}
+
 }  // namespace
 
 CgroupPlan plan_cgroup(const std::string& cgroups_path, const std::string& id, bool systemd,
@@ -157,6 +186,8 @@ HostCgroup::HostCgroup(CgroupPlan plan) : plan_(std::move(plan)) {
     throw;
   }
 }
+
+HostCgroup::HostCgroup(pid_t member) : leaves_(find_cgroups(member)), keep_(true) {}
 
 HostCgroup::~HostCgroup() {
   if (!keep_) remove_host_cgroup(unit_started_ ? unit() : "", made_);

@@ -33,6 +33,8 @@ class HostCgroup {
   /// Makes the directory in every hierarchy of the host; those that are systemd's to make come with
   /// the first process. Removed on destruction unless kept.
   explicit HostCgroup(CgroupPlan plan);
+  /// That of a running process, which others may join. Throws system when it is gone.
+  explicit HostCgroup(pid_t member);
   HostCgroup(const HostCgroup&) = delete;
   HostCgroup& operator=(const HostCgroup&) = delete;
   ~HostCgroup();

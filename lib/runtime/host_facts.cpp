@@ -8,6 +8,7 @@
 #include "lib/base/random_id.hpp"
 #include "lib/base/time.hpp"
 #include "lib/hypervisor/driver.hpp"
+#include "lib/runtime/terminal.hpp"
 #include "lib/systemd/scope.hpp"
 
 namespace husk::runtime {
@@ -42,6 +43,7 @@ HostFacts find_host_facts(const Config& config,
           .memory_mib = find_memory_mib(),
           .has_systemd = systemd::is_running(),
           .pid_file_place = pid_file ? find_pid_file_place(*pid_file) : PidFilePlace::good,
+          .window = find_caller_window(),
           .owner = find_owner(),
           .now = rfc3339_now(),
           .vm_id = random_hex(4),

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "lib/guestcomm/stdio.hpp"
 #include "lib/hypervisor/vm.hpp"
 #include "lib/runtime/config.hpp"
 #include "lib/runtime/pid_file.hpp"
@@ -20,6 +21,7 @@ struct HostFacts {
   std::uint64_t memory_mib = 0;  ///< of the host, swap included
   bool has_systemd = false;
   PidFilePlace pid_file_place = PidFilePlace::good;  ///< if one was asked for
+  guestcomm::WindowSize window;                      ///< of the caller's terminal, if it has one
   std::string owner;                                 ///< the calling user's name, or number
   std::string now;                                   ///< as RFC 3339
   // Made up anew each time.

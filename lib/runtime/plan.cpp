@@ -21,9 +21,6 @@ bool has_namespace(const oci::Spec& spec, const std::string& type) {
 }
 
 void check_possible(const oci::Spec& spec) {
-  if (spec.process && spec.process->terminal) {
-    throw Error(Errc::unsupported, "process.terminal: terminals are not supported yet");
-  }
   if (!has_namespace(spec, "network")) {
     throw Error(Errc::unsupported,
                 "the host's network namespace cannot be used: a container in a VM has a network "

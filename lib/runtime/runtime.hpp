@@ -6,13 +6,16 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "lib/hypervisor/vm.hpp"
 #include "lib/oci/state.hpp"
 #include "lib/runtime/config.hpp"
+#include "lib/runtime/exec_process.hpp"
 #include "lib/runtime/install_paths.hpp"
 #include "lib/runtime/state_store.hpp"
+#include "lib/runtime/terminal.hpp"
 
 namespace husk::runtime {
 
@@ -20,12 +23,22 @@ struct CreateRequest {
   std::string id;
   std::filesystem::path bundle;                   ///< absolute
   std::optional<std::filesystem::path> pid_file;  ///< absolute
-  bool foreground =
-      false;  ///< the shim shall end when the calling process does (run without --detach)
+  /// Not detached: the shim shall end when the calling process does (run without --detach).
+  StreamsRequest streams;
 };
 
 struct CreatedContainer {
   pid_t shim_pid = 0;
+  bool has_terminal = false;
+};
+
+struct ExecRequest {
+  std::string id;
+  /// All of the process (--process), or what differs from the container's first.
+  std::variant<oci::Process, ExecChanges> process;
+  std::optional<std::filesystem::path> pid_file;  ///< absolute
+  std::string cgroup;                             ///< below the container's, in the guest
+  StreamsRequest streams;
 };
 
 /// All throw Error; a failing operation has undone what it did. Commands for one id may run at
@@ -44,6 +57,10 @@ class Runtime {
   /// must have one thread.
   CreatedContainer create(const CreateRequest& request);
   void start(const std::string& id);
+  /// Runs one more process in a container, which may have been created only. In the foreground
+  /// waits, passing on signals, and returns the exit status (0 when detached). Throws wrong_state
+  /// "cannot exec in a stopped container". The process must have one thread.
+  int exec(const ExecRequest& request);
   /// Throws wrong_state "container not running" for a stopped one.
   void kill(const std::string& id, int signal, bool all);
   /// force: kills it first, and a container that does not exist is fine.

@@ -64,4 +64,10 @@ ShimPlan plan_shim(const std::string& id, const oci::Spec& spec, const VmPaths& 
           .end_with_parent = end_with_parent};
 }
 
+ShimPlan plan_exec_shim(const oci::Process& process, const ProcessIdentity& first,
+                        bool end_with_parent) {
+  return {
+      .arguments = process.args, .place = JoiningShim{first}, .end_with_parent = end_with_parent};
+}
+
 }  // namespace husk::runtime

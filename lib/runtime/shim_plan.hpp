@@ -59,4 +59,8 @@ HostNamespaces plan_host_namespaces(const oci::Spec& spec);
 ShimPlan plan_shim(const std::string& id, const oci::Spec& spec, const VmPaths& paths,
                    bool end_with_parent);
 
+/// Of an exec in the container whose first shim that is.
+ShimPlan plan_exec_shim(const oci::Process& process, const ProcessIdentity& first,
+                        bool end_with_parent);
+
 }  // namespace husk::runtime

@@ -36,6 +36,12 @@ namespace {
 constexpr int error_fd = 4;
 constexpr int program_fd = 5;
 constexpr int go_fd = 6;
+constexpr int first_fd = 7;  ///< a pidfd, of the shim to be joined
+
+/// What the child begins with, in the order of those numbers; first: -1 if there is none.
+struct ChildEnds {
+  int handoff, error_pipe, program, go, first;
+};
 
 constexpr std::chrono::seconds handoff_patience{30};
 
@@ -73,16 +79,9 @@ void take_place(const NewShim& shim) {
   enter_host_root(shim.root);
 }
 
-UniqueFd open_first(const JoiningShim& shim) {
-  UniqueFd first = open_process(shim.first);
-  if (!first) throw Error(Errc::wrong_state, "container not running");
-  return first;
-}
-
 /// Its pid namespace already is the first one's (clone_process).
-void take_place(const JoiningShim& shim) {
-  const UniqueFd first = open_first(shim);
-  check_sys(::setns(first.get(), CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS),
+void take_place(const JoiningShim&) {
+  check_sys(::setns(first_fd, CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS),
             "join the container's shim");
 }
 
@@ -97,24 +96,32 @@ void take_place(const JoiningShim& shim) {
   throw_errno("execute husk-shim");
 }
 
+void connect_terminal(int terminal) {
+  for (const int stream : {0, 1, 2}) check_sys(::dup2(terminal, stream), "connect the terminal");
+}
+
 /// The child between clone and exec.
-[[noreturn]] void become_shim(const ShimPlan& plan, int handoff, int error_pipe, int program,
-                              int go) {
+[[noreturn]] void become_shim(const ShimPlan& plan, std::optional<int> terminal,
+                              const ChildEnds& ends) {
   try {
+    if (terminal) connect_terminal(*terminal);
     // Above all numbers wanted, then down: dup2 must not close one that is still needed.
-    const std::array<int, 4> from{handoff, error_pipe, program, go};
-    std::array<int, 4> high{};
-    for (std::size_t i = 0; i < from.size(); ++i)
-      high[i] = check_sys(::fcntl(from[i], F_DUPFD, 20), "dup");
-    for (std::size_t i = 0; i < high.size(); ++i) {
-      check_sys(::dup3(high[i], static_cast<int>(i) + 3, i == 0 ? 0 : O_CLOEXEC), "dup3");
+    std::vector<int> from{ends.handoff, ends.error_pipe, ends.program, ends.go};
+    if (ends.first >= 0) from.push_back(ends.first);
+    for (int& fd : from) fd = check_sys(::fcntl(fd, F_DUPFD, 20), "dup");
+    int next = guestcomm::shim_handoff_fd;
+    for (const int fd : from) {
+      check_sys(::dup3(fd, next, next == guestcomm::shim_handoff_fd ? 0 : O_CLOEXEC), "dup3");
+      ++next;
     }
-    ::syscall(SYS_close_range, 7U, ~0U, 0U);
+    ::syscall(SYS_close_range, static_cast<unsigned>(next), ~0U, 0U);
     // The parent has put this process into its cgroup when the go comes; end of file: it gave up.
     char byte = 0;
     if (::read(go_fd, &byte, 1) != 1) ::_exit(255);
     if (plan.end_with_parent) check_sys(::prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
     check_sys(::setsid(), "setsid");
+    // For the kernel's SIGWINCH, when the caller changes the size.
+    if (terminal) check_sys(::ioctl(STDIN_FILENO, TIOCSCTTY, 0), "set the controlling terminal");
     sigset_t all;
     ::sigfillset(&all);
     ::sigprocmask(SIG_SETMASK, &all, nullptr);  // none is lost before the shim looks at them
@@ -142,7 +149,7 @@ pid_t clone_with(std::uint64_t flags) {
       check_sys(::syscall(SYS_clone3, &arguments, sizeof arguments), "clone the shim"));
 }
 
-pid_t clone_process(const NewShim& shim) {
+pid_t clone_process(const NewShim& shim, const UniqueFd&) {
   std::uint64_t flags = CLONE_NEWPID | CLONE_NEWNS;
   if (shim.namespaces.new_network) flags |= CLONE_NEWNET;
   if (shim.namespaces.new_ipc) flags |= CLONE_NEWIPC;
@@ -151,16 +158,24 @@ pid_t clone_process(const NewShim& shim) {
 }
 
 /// A pid namespace is joined by one's children: every child of this process from here on.
-pid_t clone_process(const JoiningShim& shim) {
-  const UniqueFd first = open_first(shim);
+pid_t clone_process(const JoiningShim&, const UniqueFd& first) {
   check_sys(::setns(first.get(), CLONE_NEWPID), "join the pid namespace of the container's shim");
   return clone_with(0);
+}
+
+/// Here, since the child may not see it any more: its pid namespace is another one.
+UniqueFd open_first(const ShimPlan& plan) {
+  const auto* joining = std::get_if<JoiningShim>(&plan.place);
+  if (joining == nullptr) return {};
+  UniqueFd first = open_process(joining->first);
+  if (!first) throw Error(Errc::wrong_state, "container not running");
+  return first;
 }
 
 }  // namespace
 
 ShimProcess::ShimProcess(const std::filesystem::path& program_path, const ShimPlan& plan,
-                         HostCgroup& cgroup) {
+                         HostCgroup& cgroup, std::optional<int> terminal) {
   const UniqueFd program{check_sys(::open(program_path.c_str(), O_RDONLY | O_CLOEXEC),
                                    "open " + program_path.string())};
   std::array<int, 2> sockets{}, errors{}, go{};
@@ -174,10 +189,13 @@ ShimProcess::ShimProcess(const std::filesystem::path& program_path, const ShimPl
   const UniqueFd go_read{go[0]};
   UniqueFd go_write{go[1]};
 
-  pid_ = std::visit([](const auto& place) { return clone_process(place); }, plan.place);
+  const UniqueFd first = open_first(plan);
+  pid_ = std::visit([&](const auto& place) { return clone_process(place, first); }, plan.place);
   if (pid_ == 0) {
     go_write.reset();
-    become_shim(plan, shim_end.get(), error_write.get(), program.get(), go_read.get());
+    become_shim(plan, terminal,
+                {shim_end.get(), error_write.get(), program.get(), go_read.get(),
+                 first ? first.get() : -1});
   }
   try {
     cgroup.add(pid_);

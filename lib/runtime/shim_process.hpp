@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <filesystem>
+#include <optional>
 
 #include "lib/base/unique_fd.hpp"
 #include "lib/guestcomm/messages.hpp"
@@ -17,8 +18,11 @@ namespace husk::runtime {
 /// A shim that waits for its hand-over. Ended and reaped on destruction unless kept.
 class ShimProcess {
  public:
-  /// program: husk-shim. Returns once it runs. Throws what went wrong on the way, in the child too.
-  ShimProcess(const std::filesystem::path& program, const ShimPlan& plan, HostCgroup& cgroup);
+  /// program: husk-shim. terminal: what becomes its controlling terminal and its standard streams,
+  /// instead of the caller's. Returns once it runs. Throws what went wrong on the way, in the child
+  /// too.
+  ShimProcess(const std::filesystem::path& program, const ShimPlan& plan, HostCgroup& cgroup,
+              std::optional<int> terminal);
   ShimProcess(const ShimProcess&) = delete;
   ShimProcess& operator=(const ShimProcess&) = delete;
   ~ShimProcess();

@@ -2,6 +2,7 @@
 // Makes containers with the agent's code on this host, with a root of busybox.
 #pragma once
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -66,7 +67,8 @@ struct Bench {
   ~Bench() {
     if (container && container->first().pid() > 0) {
       container->kill();
-      ::waitpid(container->first().pid(), nullptr, 0);
+      // Those in its pid namespace too, or it never ends.
+      while (::waitpid(-1, nullptr, 0) > 0) continue;
     }
     container.reset();
     std::error_code ignored;  // a test that failed half-way is the failure to be seen
@@ -96,8 +98,10 @@ struct Bench {
     std::array<int, 2> sockets{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets.data()) == 0);
     out.reset(sockets[0]);
-    agent::ContainerSetup setup{"one", std::move(made),
-                                guestcomm::Pipes<UniqueFd>{{}, UniqueFd{sockets[1]}, {}}, cgroups};
+    create_with(std::move(made), guestcomm::Pipes<UniqueFd>{{}, UniqueFd{sockets[1]}, {}});
+  }
+  void create_with(oci::Spec made, guestcomm::Stdio<UniqueFd> stdio) {
+    agent::ContainerSetup setup{"one", std::move(made), std::move(stdio), cgroups};
     container.emplace(
         loop, std::move(setup),
         [this](const agent::Outcome& outcome) {
@@ -117,13 +121,54 @@ struct Bench {
     });
     run_until([this] { return started; });
   }
+  /// One more process, on a terminal or with its standard output in `out`.
+  void exec(const std::string& name, oci::Process process,
+            std::optional<guestcomm::WindowSize> terminal = {}) {
+    std::array<int, 2> sockets{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets.data()) == 0);
+    out.reset(sockets[0]);
+    agent::ExecSetup setup{std::move(process), {}, {}};
+    if (terminal) {
+      setup.stdio = guestcomm::Terminal<UniqueFd>{UniqueFd{sockets[1]}, *terminal};
+    } else {
+      setup.stdio = guestcomm::Pipes<UniqueFd>{{}, UniqueFd{sockets[1]}, {}};
+    }
+    bool done = false;
+    container->add_process(name, std::move(setup), [this, &done](const agent::Outcome& outcome) {
+      done = true;
+      take_error(outcome);
+    });
+    run_until([&] { return done; });
+  }
+  void start(const std::string& name) {
+    bool done = false;
+    container->process(name).start([this, &done](const agent::Outcome& outcome) {
+      done = true;
+      take_error(outcome);
+    });
+    run_until([&] { return done; });
+  }
+  /// Every byte until the end of the stream, with the loop running.
+  std::string read_to_end() {
+    ::fcntl(out.get(), F_SETFL, O_NONBLOCK);
+    std::string text;
+    run_until([&] {
+      std::array<char, 4096> chunk{};
+      ssize_t count = 0;
+      while ((count = ::read(out.get(), chunk.data(), chunk.size())) > 0)
+        text.append(chunk.data(), static_cast<std::size_t>(count));
+      return count == 0;
+    });
+    return text;
+  }
+
   /// The loop, with the part of the agent that collects children.
   void run_until(const std::function<bool()>& reached) {
     for (int i = 0; i < 3000 && !reached(); ++i) {
       loop.run_once(10ms);
       int status = 0;
-      const pid_t pid = container->first().pid();
-      if (pid > 0 && ::waitpid(pid, &status, WNOHANG) == pid) container->handle_exit(pid, status);
+      for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;)
+        container->handle_exit(pid, status);
     }
     REQUIRE(reached());
   }

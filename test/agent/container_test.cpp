@@ -153,17 +153,6 @@ TEST_CASE("container: file systems that are not a container's are refused", "[ro
   CHECK_THAT(bench.error->what(), ContainsSubstring("devtmpfs is not supported"));
 }
 
-TEST_CASE("container: terminals are refused before anything is made", "[root]") {
-  SKIP_UNLESS_POSSIBLE();
-  Bench bench;
-  husk::oci::Spec spec = bench.spec("true");
-  spec.process->terminal = true;
-  ContainerSetup setup{"one", spec, {}, bench.cgroups};
-  CHECK_THROWS_WITH(Container(bench.loop, std::move(setup), nullptr, nullptr, nullptr),
-                    ContainsSubstring("process.terminal"));
-  CHECK_FALSE(fs::exists(bench.cgroups / "one"));
-}
-
 TEST_CASE("container: who owns its process is told of the end once, and is its only owner",
           "[root]") {
   SKIP_UNLESS_POSSIBLE();

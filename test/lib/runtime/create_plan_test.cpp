@@ -56,7 +56,7 @@ struct Planning {
     bundle.spec.mounts.push_back(mount);
   }
 
-  CreateRequest request{.id = "c1", .bundle = "/b", .pid_file = {}, .foreground = false};
+  CreateRequest request{.id = "c1", .bundle = "/b", .pid_file = {}, .streams = {}};
   oci::Bundle bundle{
       .directory = "/b", .rootfs = "/b/rootfs", .spec = oci::example_spec(false, 0, 0)};
   Config config;
@@ -147,7 +147,7 @@ TEST_CASE("plan_create: what the VM boots from is installed, or configured", "[r
 TEST_CASE("plan_create: the shim is the container on the host", "[runtime]") {
   Planning p;
   p.add_bind("/host/data");
-  p.request.foreground = true;
+  p.request.streams.detached = false;
   const CreatePlan plan = p.plan();
   CHECK(plan.shim_program == "/x/husk-shim");
   CHECK(plan.shim.arguments == p.bundle.spec.process->args);
@@ -160,7 +160,7 @@ TEST_CASE("plan_create: the shim is the container on the host", "[runtime]") {
       "/run/husk-vm/deadbeef/shared/c1/mounts/" + std::to_string(p.bundle.spec.mounts.size() - 1);
   CHECK(std::any_of(place.root.mounts.begin(), place.root.mounts.end(),
                     [&](const HostRootPlan::Mount& mount) { return mount.source == bind; }));
-  p.request.foreground = false;
+  p.request.streams.detached = true;
   CHECK_FALSE(p.plan().shim.end_with_parent);
 }
 
@@ -201,9 +201,18 @@ TEST_CASE("plan_create: what the caller and the administrator wait for is carrie
 
 TEST_CASE("plan_create: what cannot be in a VM is refused", "[runtime]") {
   Planning p;
-  SECTION("a terminal") {
+  SECTION("a terminal for a caller that does not stay and gives no socket") {
     p.bundle.spec.process->terminal = true;
-    p.refuses(Errc::unsupported, "process.terminal");
+    p.refuses(Errc::invalid_argument, "without setting console socket");
+  }
+  SECTION("a console socket without a terminal") {
+    p.request.streams.console_socket = "/socket";
+    p.refuses(Errc::invalid_argument, "cannot use console socket");
+  }
+  SECTION("a console socket for a caller that stays") {
+    p.bundle.spec.process->terminal = true;
+    p.request.streams = {false, "/socket"};
+    p.refuses(Errc::invalid_argument, "cannot use console socket");
   }
   SECTION("the host's network") {
     std::erase_if(p.bundle.spec.linux_.namespaces,

@@ -183,7 +183,7 @@ TEST_CASE("create: what the plan refuses has touched nothing", "[runtime][root]"
   SECTION("a terminal") {
     bench.spec.process->terminal = true;
     request = bench.request();
-    expected = "process.terminal";
+    expected = "without setting console socket";
   }
   SECTION("an id that is none") {
     request.id = "../c1";

@@ -119,6 +119,7 @@ class Guest {
     guestcomm::write_frame(control, guestcomm::encode(response));
     if (fault_ == Fault::exits_at_once && request.method == "own_process") exit_with(7);
     if (ended_by_ != 0) exit_with(128 + ended_by_);
+    if (exec_ends_) end_exec();
   }
 
   void handle(const Request& request, int control, json& result) {
@@ -129,6 +130,17 @@ class Guest {
       result = guestcomm::Hello{.version = "fake", .secret = ""};
     } else if (request.method == "create_container") {
       create(request.params.get<guestcomm::CreateContainer>());
+    } else if (request.method == "create_process") {
+      create_process(request.params.get<guestcomm::CreateProcess>());
+    } else if (request.method == "own_process" && is_joined(request)) {
+      note("own exec");
+      if (fault_ == Fault::refuses_exec_owner) throw Error(Errc::not_found, "owner refused");
+      exec_owner_ = control;
+    } else if (request.method == "start_process" && is_joined(request)) {
+      note("start exec");
+      if (fault_ == Fault::refuses_exec_start)
+        throw Error(Errc::system, "permission denied by the image");
+      exec_ends_ = true;
     } else if (request.method == "own_process") {
       note("own");
       if (fault_ == Fault::refuses_owner) throw Error(Errc::not_found, "owner refused");
@@ -152,6 +164,28 @@ class Guest {
     guestcomm::for_each_end(stdio, [&](const char* name, const std::string& token) {
       if (streams_.count(token) == 0) throw Error(Errc::not_found, std::string("no such ") + name);
     });
+  }
+
+  void create_process(const guestcomm::CreateProcess& request) {
+    std::string line = "exec " + request.process.container;
+    for (const std::string& argument : request.spec.args) line += " " + argument;
+    note(line);
+    if (fault_ == Fault::refuses_exec) throw Error(Errc::not_found, "no such program in the image");
+    exec_name_ = request.process;
+  }
+
+  /// Whether it is about the exec's process.
+  bool is_joined(const Request& request) const {
+    return request.params.get<guestcomm::ProcessRef>() == exec_name_;
+  }
+
+  void end_exec() {
+    streams_.clear();
+    exec_ends_ = false;
+    guestcomm::write_frame(exec_owner_, guestcomm::encode(Request{
+                                            .id = {},
+                                            .method = "process_exited",
+                                            .params = guestcomm::ProcessExited{exec_name_, 42}}));
   }
 
   void take_signal(const guestcomm::SignalProcess& request) {
@@ -178,8 +212,9 @@ class Guest {
   UniqueFd journal_;
   std::list<UniqueFd> controls_;
   std::map<std::string, UniqueFd> streams_;
-  int owner_ = -1, ended_by_ = 0;
-  bool over_ = false, is_stuck_ = false;
+  guestcomm::ProcessRef exec_name_;
+  int owner_ = -1, exec_owner_ = -1, ended_by_ = 0;
+  bool over_ = false, is_stuck_ = false, exec_ends_ = false;
 };
 
 void boot(Fault fault, const std::string& host_socket) {

@@ -27,6 +27,9 @@ enum class Fault {
   exits_before_its_owner,  ///< process_exited where the answer to own_process is due
   exits_at_once,           ///< process_exited after the answer to own_process
   refuses_start,           ///< "permission denied by the image"
+  refuses_exec,            ///< "no such program in the image"
+  refuses_exec_owner,      ///< "owner refused"
+  refuses_exec_start,      ///< "permission denied by the image"
   refuses_signals,         ///< "signal refused"
   ignores_kill,            ///< says yes to SIGKILL, and does nothing
   stuck_after_start        ///< takes connections and answers nothing any more
@@ -36,7 +39,7 @@ enum class Fault {
 struct FakeMachine {
   Fault fault = Fault::none;
   /// One line for each thing that the agent is asked for: "create", "own", "start",
-  /// "signal <n> [all]".
+  /// "signal <n> [all]", "exec <container> <arguments>", "own exec", "start exec".
   std::filesystem::path journal;
   std::vector<pid_t> vms = {};  ///< every VM's process; children of the caller of create
   std::vector<std::string> destroyed = {};  ///< names

@@ -148,7 +148,7 @@ runtime::Runtime HuskBench::runtime() {
 
 runtime::CreateRequest HuskBench::request() {
   std::ofstream(path("bundle/config.json")) << nlohmann::json(spec).dump();
-  return {.id = id, .bundle = path("bundle"), .pid_file = {}, .foreground = false};
+  return {.id = id, .bundle = path("bundle"), .pid_file = {}, .streams = {}};
 }
 
 std::string HuskBench::text_in(const std::string& name) const { return content(path(name)); }

@@ -74,10 +74,6 @@ TEST_CASE("plan_guest: binds are restricted as runc does it", "[runtime]") {
 
 TEST_CASE("plan_guest: what cannot be is refused by name", "[runtime]") {
   oci::Bundle bundle = make_bundle();
-  SECTION("a terminal") {
-    bundle.spec.process->terminal = true;
-    CHECK_THROWS_WITH(plan_guest("c1", bundle), ContainsSubstring("process.terminal"));
-  }
   SECTION("the host's network") {
     std::erase_if(bundle.spec.linux_.namespaces,
                   [](const auto& ns) { return ns.type == "network"; });

@@ -24,7 +24,7 @@ class Running {
  public:
   explicit Running(HuskBench& bench, bool keep = false) {
     runtime::CreateRequest request = bench.request();
-    request.foreground = true;
+    request.streams.detached = false;
     pid_ = check_sys(::fork(), "fork husk run");
     if (pid_ == 0) run(bench, request, keep);
   }

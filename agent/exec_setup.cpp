@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/exec_setup.hpp"
+
+#include <fcntl.h>
+#include <linux/keyctl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "agent/container_setup.hpp"
+#include "agent/setup/namespaces.hpp"
+#include "lib/base/error.hpp"
+#include "lib/base/unique_fd.hpp"
+
+namespace husk::agent {
+namespace {
+
+/// All that the first process has of its own; the network is the guest's.
+int joined_namespaces(const oci::Spec& container) {
+  auto wanted = static_cast<int>(clone_flags(container)) | CLONE_NEWCGROUP;
+  if (has_namespace(container, "time")) wanted |= CLONE_NEWTIME;
+  return wanted & ~CLONE_NEWPID;  // by clone3
+}
+
+void join_container(const oci::Process& process, const oci::Spec& container,
+                    const ChildDescriptors& fds) {
+  // From here on processes of the container can see this one in /proc, while it still has rights of
+  // the agent's: none of them may open what it has, or trace it (CVE-2016-9962, CVE-2019-5736).
+  check_sys(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "set not dumpable");
+  check_sys(::setns(fds.first, joined_namespaces(container)), "join the container's namespaces");
+  become_namespace_root(container);
+  ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
+  const UniqueFd root{check_sys(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), "open /")};
+  take_terminal(root.get(), process, fds);
+}
+
+}  // namespace
+
+void run_exec(const oci::Process& process, const oci::Spec& container,
+              const ChildDescriptors& fds) noexcept {
+  run_child(process, container.linux_, fds, [&] { join_container(process, container, fds); });
+}
+
+}  // namespace husk::agent

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/options.hpp"
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+#include "lib/oci/bundle.hpp"
+
+namespace husk::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Flags {
+  std::optional<fs::path> process, pid_file, console_socket;
+  std::string pidfd_socket, cgroup, ignored;
+  runtime::ExecChanges changes;
+  unsigned preserve_fds = 0;
+  bool detach = false, ignore_paused = false;
+};
+
+void add_options(CLI::App& command, Flags& flags) {
+  runtime::ExecChanges& changes = flags.changes;
+  command.add_option("-p,--process", flags.process, "file with the process, as in config.json");
+  command.add_option("--cwd", changes.cwd, "working directory in the container");
+  command.add_option("-e,--env", changes.env, "set an environment variable")
+      ->allow_extra_args(false);
+  command.add_option("-u,--user", changes.user, "UID[:GID]");
+  command.add_option("-g,--additional-gids", changes.additional_gids, "additional group ids")
+      ->allow_extra_args(false);
+  command.add_option("-c,--cap", changes.capabilities, "add a capability")->allow_extra_args(false);
+  command.add_flag("--no-new-privs", changes.no_new_privileges, "set no_new_privs");
+  command.add_flag("-t,--tty", changes.terminal, "give it a terminal");
+  command.add_flag("-d,--detach", flags.detach, "do not wait for the process");
+  command.add_option("--console-socket", flags.console_socket,
+                     "socket that gets the terminal's file descriptor");
+  command.add_option("--pid-file", flags.pid_file, "file to write the process id to");
+  command.add_option("--cgroup", flags.cgroup, "cgroup below the container's, in its own machine");
+  command.add_option("--pidfd-socket", flags.pidfd_socket,
+                     "socket that gets a pidfd of the process");
+  command.add_option("--preserve-fds", flags.preserve_fds, "pass on N additional file descriptors");
+  command.add_flag("--ignore-paused", flags.ignore_paused, "also in a paused container");
+  command.add_option("--process-label", flags.ignored, "accepted for callers: the host's label");
+  command.add_option("--apparmor", flags.ignored, "accepted for callers: the host's profile");
+}
+
+void check_possible(const Flags& flags) {
+  if (!flags.pidfd_socket.empty())
+    throw Error(Errc::unsupported, "--pidfd-socket: not supported yet");
+  if (flags.preserve_fds != 0)
+    throw Error(Errc::unsupported, "--preserve-fds: file descriptors cannot be carried into a VM");
+}
+
+/// The file is the caller's, and as hostile as config.json.
+oci::Process read_process(const fs::path& path) {
+  const std::string text = read_file(path, oci::max_config_bytes);
+  return step(path.string(),
+              [&] { return oci::parse_json(text, path.string()).get<oci::Process>(); });
+}
+
+/// words: the container's id, and the command unless --process has it.
+runtime::ExecRequest make_exec_request(Flags flags, std::vector<std::string> words) {
+  check_possible(flags);
+  if (words.empty()) throw Error(Errc::invalid_argument, "exec: a container id is required");
+  runtime::ExecRequest request;
+  request.id = words.front();
+  words.erase(words.begin());
+  if (flags.process) {
+    if (!words.empty())
+      throw Error(Errc::invalid_argument, "exec: a command and --process exclude each other");
+    oci::Process process = read_process(*flags.process);
+    if (flags.changes.terminal) process.terminal = true;
+    request.process = std::move(process);
+  } else {
+    if (words.empty()) throw Error(Errc::invalid_argument, "exec: process args cannot be empty");
+    flags.changes.args = std::move(words);
+    request.process = std::move(flags.changes);
+  }
+  const auto absolute = [](const std::optional<fs::path>& path) {
+    return path ? std::optional(fs::absolute(*path)) : std::nullopt;
+  };
+  request.pid_file = absolute(flags.pid_file);
+  request.cgroup = flags.cgroup;
+  request.streams = {flags.detach, absolute(flags.console_socket)};
+  return request;
+}
+
+}  // namespace
+
+void add_exec(CLI::App& app, const GlobalOptions& options, int& status) {
+  CLI::App* command = app.add_subcommand("exec", "run a process in a container");
+  auto flags = std::make_shared<Flags>();
+  add_options(*command, *flags);
+  // Options end with the container's id: what follows is the command's own.
+  command->prefix_command();
+  command->footer(
+      "husk exec [OPTIONS] CONTAINER-ID COMMAND [ARGUMENTS...]\n"
+      "husk exec [OPTIONS] --process FILE CONTAINER-ID");
+  command->callback([command, flags, &options, &status] {
+    // With runc a failure is told from the command's own statuses by this one.
+    status = 255;
+    status = make_runtime(options).exec(make_exec_request(*flags, command->remaining()));
+  });
+}
+
+}  // namespace husk::cli

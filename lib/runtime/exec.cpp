@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// husk exec: one more process in a container, with a shim of its own in the first one's place.
+#include "lib/base/cancellation.hpp"
+#include "lib/base/error.hpp"
+#include "lib/base/random_id.hpp"
+#include "lib/oci/bundle.hpp"
+#include "lib/oci/check.hpp"
+#include "lib/runtime/foreground.hpp"
+#include "lib/runtime/host_cgroup.hpp"
+#include "lib/runtime/pid_file.hpp"
+#include "lib/runtime/process_streams.hpp"
+#include "lib/runtime/runtime.hpp"
+#include "lib/runtime/sandbox.hpp"
+#include "lib/runtime/shim_process.hpp"
+
+namespace husk::runtime {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto connect_patience = 10s;
+constexpr auto create_patience = 120s;
+constexpr auto start_patience = 60s;  ///< reading a large program over virtio-fs takes its time
+
+void check_executable(const ContainerRecord& record) {
+  const std::string status = record.status();
+  if (status == "running" || status == "created") return;
+  if (status == "stopped") throw Error(Errc::wrong_state, "cannot exec in a stopped container");
+  throw Error(Errc::wrong_state, "cannot exec in a container in the " + status + " state");
+}
+
+/// Without what is the host's: labels mean nothing in the guest.
+oci::Process find_process(const ExecRequest& request, const ContainerRecord& record) {
+  oci::Process process;
+  if (const auto* changes = std::get_if<ExecChanges>(&request.process)) {
+    process = plan_exec_process(*oci::load_bundle(record.bundle).spec.process, *changes);
+  } else {
+    process = std::get<oci::Process>(request.process);
+  }
+  oci::check_process(process);
+  process.apparmor_profile.reset();
+  process.selinux_label.reset();
+  return process;
+}
+
+}  // namespace
+
+int Runtime::exec(const ExecRequest& request) {
+  std::optional<Cancellation> cancellation(std::in_place);
+  const ContainerRecord record = store_.load(request.id);
+  check_executable(record);
+  const oci::Process process = find_process(request, record);
+  const bool is_detached = request.streams.detached;
+  check_streams(request.streams, process.terminal);
+  if (request.pid_file) check_pid_file(*request.pid_file, find_pid_file_place(*request.pid_file));
+  const auto window = plan_window(process, find_caller_window());
+
+  std::optional<HostTerminal> terminal;
+  if (request.streams.console_socket) terminal.emplace(*window);
+  HostCgroup cgroup(record.shim->pid);
+  ShimProcess shim(paths_.shim, plan_exec_shim(process, *record.shim, !is_detached), cgroup,
+                   slave_of(terminal));
+
+  // The agent ends the process with the connection that had it made, until the shim owns it.
+  const Sandbox sandbox = Sandbox::open(record.vm_id);
+  guestcomm::AgentClient agent = sandbox.connect(start_patience);
+  ProcessStreams streams = open_streams(sandbox.guest(), window);
+  const guestcomm::ProcessRef name{request.id, random_hex(8)};
+  agent.create_process({name, process, streams.tokens, request.cgroup}, create_patience);
+  const UniqueFd control = sandbox.connect(connect_patience).release();
+  shim.hand_over(name, control.get(), streams.descriptors());
+
+  std::optional<RawTerminal> raw;
+  if (!is_detached && window) raw.emplace();
+  const UniqueFd signals = is_detached ? UniqueFd{} : collect_signals();
+  throw_if_cancelled();
+  agent.start_process(name);
+  if (terminal) terminal->send_master(*request.streams.console_socket);
+  if (request.pid_file) write_pid_file(*request.pid_file, shim.pid());
+  shim.keep();
+  cancellation.reset();  // from here on, signals are the process's
+  return is_detached ? 0 : wait_for_shim(shim.pid(), signals.get());
+}
+
+}  // namespace husk::runtime

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/process_streams.hpp"
+
+#include "lib/base/random_id.hpp"
+
+namespace husk::runtime {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto connect_patience = 10s;
+constexpr std::size_t token_bytes = 16;
+
+guestcomm::StreamTokens make_tokens(const std::optional<guestcomm::WindowSize>& terminal) {
+  if (terminal) return guestcomm::Terminal<std::string>{random_hex(token_bytes), *terminal};
+  return guestcomm::Pipes<std::string>{random_hex(token_bytes), random_hex(token_bytes),
+                                       random_hex(token_bytes)};
+}
+
+}  // namespace
+
+guestcomm::Stdio<int> ProcessStreams::descriptors() {
+  return guestcomm::with_each_end(sockets, [](const UniqueFd& socket) { return socket.get(); });
+}
+
+ProcessStreams open_streams(const guestcomm::GuestAccess& guest,
+                            const std::optional<guestcomm::WindowSize>& terminal) {
+  ProcessStreams streams{make_tokens(terminal), {}};
+  streams.sockets = guestcomm::with_each_end(streams.tokens, [&](const std::string& token) {
+    return guestcomm::open_stream(guest, token, connect_patience);
+  });
+  return streams;
+}
+
+}  // namespace husk::runtime

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+// Processes that join a container, made for real by the agent's code on this host.
+#include <signal.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <sstream>
+
+#include "test/agent/container_bench.hpp"
+
+using namespace husk::agent;
+using Catch::Matchers::ContainsSubstring;
+using husk::test::Bench;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A container that runs until it is killed.
+struct Running : Bench {
+  explicit Running(void (*adjust)(husk::oci::Spec&) = nullptr) {
+    husk::oci::Spec made = spec("while :; do /bin/busybox sleep 1; done");
+    fs::create_directory(rootfs / "proc");
+    add_mount(made, "proc", "/proc");
+    add_mount(made, "devpts", "/dev/pts");
+    made.mounts.back().options = {"newinstance", "ptmxmode=0666"};
+    if (adjust != nullptr) adjust(made);
+    create(std::move(made));
+    REQUIRE((error ? error->what() : std::string("created")) == "created");
+    Bench::start();
+    REQUIRE_FALSE(error);
+  }
+  static void add_mount(husk::oci::Spec& spec, const char* type, const char* destination) {
+    husk::oci::Mount mount;
+    mount.type = type;
+    mount.destination = destination;
+    spec.mounts.push_back(mount);
+  }
+  static husk::oci::Process shell(const std::string& script) {
+    husk::oci::Process process;
+    process.args = {"/bin/sh", "-c", script};
+    process.cwd = "/";
+    process.env = {"PATH=/bin"};
+    return process;
+  }
+  /// What the script says.
+  std::string run(const std::string& script) {
+    exec("p1", shell(script));
+    REQUIRE((error ? error->what() : std::string("created")) == "created");
+    container->process("p1").own(7);
+    Bench::start("p1");
+    return read_to_end();
+  }
+  std::string first_link(const std::string& name) const {
+    return fs::read_symlink("/proc/" + std::to_string(container->first().pid()) + "/" + name);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("exec: is in every namespace and the cgroup of its container", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Running bench;
+  std::ostringstream expected;
+  for (const char* name : {"pid", "mnt", "ipc", "uts", "cgroup"})
+    expected << bench.first_link(std::string("ns/") + name) << "\n";
+  CHECK(
+      bench.run("for n in pid mnt ipc uts cgroup; do /bin/busybox readlink /proc/self/ns/$n; done; "
+                "/bin/busybox grep ^0:: /proc/self/cgroup; test -e /proc/1/root/bin/busybox && "
+                "echo same root; exit 6") == expected.str() + "0::/\nsame root\n");
+  bench.run_until([&] { return !bench.told.empty(); });
+  CHECK(bench.told[0].first == 7);
+  CHECK(bench.told[0].second.process == husk::guestcomm::ProcessRef{"one", "p1"});
+  CHECK(bench.told[0].second.status == 6);
+}
+
+TEST_CASE("exec: has none of the agent's descriptors and shows no agent to the container",
+          "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Running bench;
+  bench.exec("p1", Running::shell("true"));
+  REQUIRE_FALSE(bench.error);
+  // Until it is started it waits as the agent's code: nobody in the container may look into it.
+  const std::string process = "/proc/" + std::to_string(bench.container->process("p1").pid());
+  std::size_t open = 0;
+  for (const auto& entry : fs::directory_iterator(process + "/fd")) {
+    CAPTURE(fs::read_symlink(entry));
+    ++open;
+  }
+  CHECK(open == 6);  // 0-2, orders, report, and the container's first process
+  bench.container->process("p1").own(7);
+  bench.start("p1");
+  bench.run_until([&] { return !bench.told.empty(); });
+  husk::oci::Process looker =
+      Running::shell("for p in /proc/[0-9]*; do /bin/busybox readlink $p/exe || echo hidden; done");
+  looker.capabilities.emplace();
+  bench.exec("p2", Running::shell("true"));  // waits while the other looks
+  bench.exec("p3", looker);
+  bench.container->process("p3").own(7);
+  bench.start("p3");
+  const std::string seen = bench.read_to_end();
+  CHECK_THAT(seen, ContainsSubstring("/bin/busybox\n"));
+  CHECK_THAT(seen, ContainsSubstring("hidden\n"));
+  CHECK_THAT(seen, !ContainsSubstring("test_agent"));
+}
+
+TEST_CASE("exec: a terminal is the process's own, with its size, and hangs up", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Running bench;
+  std::string script = "/bin/busybox stty size; /bin/busybox tty; read line; echo got $line";
+  int status = 0;
+  SECTION("what is typed arrives, and what is said is not lost") {}
+  SECTION("a hang-up by the host is one") {
+    script = "trap 'exit 9' HUP; /bin/busybox stty size; while :; do /bin/busybox sleep 1; done";
+    status = 9;
+  }
+  bench.exec("p1", Running::shell(script), husk::guestcomm::WindowSize{33, 99});
+  REQUIRE((bench.error ? bench.error->what() : std::string("created")) == "created");
+  bench.container->process("p1").own(7);
+  bench.start("p1");
+  std::string text;
+  bench.run_until([&] {
+    std::array<char, 256> chunk{};
+    const ssize_t count = ::recv(bench.out.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
+    if (count > 0) text.append(chunk.data(), static_cast<std::size_t>(count));
+    return text.find(status == 0 ? "/dev/pts/0\r\n" : "33 99\r\n") != std::string::npos;
+  });
+  if (status == 0) {
+    husk::write_all(bench.out.get(), "hello\r");
+    text += bench.read_to_end();
+    CHECK(text == "33 99\r\n/dev/pts/0\r\nhello\r\ngot hello\r\n");
+  } else {
+    ::shutdown(bench.out.get(), SHUT_WR);
+  }
+  bench.run_until([&] { return !bench.told.empty(); });
+  CHECK(bench.told[0].second.status == status);
+}
+
+TEST_CASE("exec: a terminal takes a new size, pipes do not", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Running bench;
+  bench.exec("p1", Running::shell("/bin/busybox stty size"), husk::guestcomm::WindowSize{});
+  bench.container->process("p1").own(7);
+  bench.container->process("p1").resize({50, 120});
+  bench.start("p1");
+  CHECK(bench.read_to_end() == "50 120\r\n");
+  CHECK_THROWS_WITH(bench.container->first().resize({1, 1}), ContainsSubstring("no terminal"));
+}
+
+TEST_CASE("container: a terminal is its /dev/console too", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Bench bench;
+  husk::oci::Spec spec = bench.spec("/bin/busybox stty size </dev/console; echo hi >/dev/console");
+  Running::add_mount(spec, "devpts", "/dev/pts");
+  spec.mounts.back().options = {"newinstance", "ptmxmode=0666"};
+  std::array<int, 2> sockets{};
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets.data()) == 0);
+  bench.out.reset(sockets[0]);
+  bench.create_with(std::move(spec), husk::guestcomm::Terminal<husk::UniqueFd>{
+                                         husk::UniqueFd{sockets[1]}, {10, 20}});
+  REQUIRE((bench.error ? bench.error->what() : std::string("created")) == "created");
+  bench.start();
+  CHECK(bench.read_to_end() == "10 20\r\nhi\r\n");
+}
+
+TEST_CASE("exec: what cannot be executed is said in runc's words, and nothing stays", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Running bench;
+  husk::oci::Process process = Running::shell("");
+  process.args = {"nosuch"};
+  bench.exec("p1", process);
+  REQUIRE(bench.error);
+  CHECK(std::string(bench.error->what()) ==
+        "unable to start container process: exec: \"nosuch\": executable file not found in $PATH");
+  bench.loop.run_once(std::chrono::milliseconds{10});
+  CHECK_THROWS_WITH(bench.container->process("p1"), "process does not exist");
+}
+
+TEST_CASE("exec: ends with the connection that had it made, or that owns it", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Running bench;
+  bench.exec("p1", Running::shell("while :; do /bin/busybox sleep 1; done"));
+  Process& process = bench.container->process("p1");
+  process.lend(7);
+  bool is_owned = false;
+  SECTION("made") {}
+  SECTION("owned") {
+    is_owned = true;
+    process.own(8);
+    bench.container->connection_closed(7);
+    bench.start("p1");
+    CHECK(process.pid() > 0);
+  }
+  bench.container->connection_closed(is_owned ? 8 : 7);
+  bool is_forgotten = false;
+  bench.run_until([&] {
+    try {
+      bench.container->process("p1");
+    } catch (const husk::Error&) {
+      is_forgotten = true;
+    }
+    return is_forgotten;
+  });
+  CHECK(bench.container->first().state() == Process::State::running);
+  CHECK(bench.told.empty());
+}
+
+TEST_CASE("exec: ends with its container, and its owner is told", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  void (*adjust)(husk::oci::Spec&) = nullptr;
+  SECTION("with a pid namespace") {}
+  SECTION("without one") {
+    adjust = [](husk::oci::Spec& spec) {
+      std::erase_if(spec.linux_.namespaces, [](const auto& ns) { return ns.type == "pid"; });
+    };
+  }
+  Running bench(adjust);
+  bench.exec("p1", Running::shell("while :; do /bin/busybox sleep 1; done"));
+  bench.container->process("p1").own(7);
+  bench.start("p1");
+  bench.container->signal({{"one", {}}, SIGKILL, false});
+  bench.run_until([&] { return bench.stopped; });
+  REQUIRE(bench.told.size() == 1);
+  CHECK(bench.told[0].second.status == 128 + SIGKILL);
+  CHECK_THROWS_WITH(bench.container->add_process("p2", {}, nullptr),
+                    "cannot exec in a stopped container");
+}
+
+TEST_CASE("exec: a name is one process's, and a signal is for the one named", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Running bench;
+  bench.exec("p1", Running::shell("trap 'exit 4' USR1; echo ready; "
+                                  "while :; do /bin/busybox sleep 0.1; done"));
+  CHECK_THROWS_WITH(bench.container->add_process("p1", {}, nullptr),
+                    ContainsSubstring("already exists"));
+  bench.container->process("p1").own(7);
+  bench.start("p1");
+  bench.run_until([&] {
+    std::array<char, 6> ready{};
+    return ::recv(bench.out.get(), ready.data(), ready.size(), MSG_DONTWAIT | MSG_PEEK) == 6;
+  });
+  bench.container->signal({{"one", "p1"}, SIGUSR1, false});
+  bench.run_until([&] { return !bench.told.empty(); });
+  CHECK(bench.told[0].second.status == 4);
+  CHECK(bench.container->first().state() == Process::State::running);
+  CHECK_THROWS_WITH(bench.container->signal({{"one", "p9"}, SIGUSR1, false}),
+                    "process does not exist");
+}

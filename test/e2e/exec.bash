@@ -1,0 +1,181 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# husk exec and terminals, by hand.
+# shellcheck source=test/e2e/by_hand.bash
+source "$here/by_hand.bash"
+
+# A function is nothing that another program could run.
+on_terminal() {  # SIZE HUSK_ARGUMENTS...
+  local size=$1
+  shift
+  "$here/on_terminal" "$size" "$HUSK" --root "$work/root" "$@"
+}
+
+joins() {
+  run husk exec box sh -c 'cat /proc/1/comm; hostname; echo err >&2; exit 4'
+  expect_status 4
+  expect_equal $'sh\nbox-name' "$out" "what an exec sees"
+  expect_equal err "$err" "its stderr"
+  run husk exec box cat < <(echo from-stdin)
+  expect_equal from-stdin "$out" "stdin through an exec"
+  expect_ok husk exec -e COLOUR=blue --cwd /tmp --user 1000:1001 -g 7 box sh -c 'echo "$COLOUR $(pwd) $(id -u):$(id -g) $(id -G)"'
+  expect_equal "blue /tmp 1000:1001 1001 7" "$out" "environment, directory, user and groups"
+}
+
+refusals() {
+  expect_failure 255 'executable file not found in $PATH' husk exec box nosuch
+  expect_failure 255 "permission denied" husk exec box /etc/passwd
+  expect_failure 255 "container does not exist" husk exec nobody true
+  expect_failure 255 "setting console socket" husk exec --detach --tty box true
+  expect_failure 255 "console socket" husk exec --detach --console-socket "$work/none" box true
+  ! is_husk || expect_failure 255 "preserve-fds" husk exec --preserve-fds 1 box true
+  echo '{"args": "ls"}' >"$work/process.json"
+  ! is_husk || expect_failure 255 "process.args" husk exec --process "$work/process.json" box
+  make_bundle "$work/ended" true
+  husk run --detach --bundle "$work/ended" ended >/dev/null 2>&1 </dev/null
+  eventually 30 is_state ended stopped
+  expect_failure 255 "cannot exec in a stopped container" husk exec ended true
+  expect_ok husk delete ended
+}
+
+from_file() {
+  jq '.process | .terminal = false | .args = ["sh", "-c", "echo from-file; exit 9"]' "$work/box/config.json" >"$work/process.json"
+  husk exec --process "$work/process.json" --detach --pid-file "$work/exec.pid" box >"$work/exec.out" 2>&1 </dev/null ||
+    fail "exec --detach: $(cat "$work/exec.out")"
+  eventually 20 grep -q from-file "$work/exec.out"
+  expect_match '^[0-9]+$' "$(cat "$work/exec.pid")" "the pid file"
+  eventually 20 eval "[[ ! -d /proc/$(cat "$work/exec.pid") ]]"
+}
+
+# The shim of an exec stands for its process: signals, SIGKILL, and the container's end.
+shims() {
+  husk exec --detach --pid-file "$work/e1.pid" box sh -c 'trap "echo term; exit 5" TERM; echo ready; while :; do sleep 0.1; done' \
+    >"$work/e1.out" 2>&1 </dev/null || fail "exec"
+  eventually 20 grep -q ready "$work/e1.out"
+  local pid
+  pid=$(cat "$work/e1.pid")
+  expect_contains "trap" "$(tr '\0' ' ' <"/proc/$pid/cmdline")" "the shim's command line"
+  expect_equal "$(readlink "/proc/$(husk state box | jq .pid)/ns/mnt")" "$(readlink "/proc/$pid/ns/mnt")" "the shim's mount namespace"
+  expect_equal "$(cat "/proc/$(husk state box | jq .pid)/cgroup")" "$(cat "/proc/$pid/cgroup")" "the shim's cgroup"
+  kill -TERM "$pid"
+  eventually 20 grep -q term "$work/e1.out"
+  husk exec --detach --pid-file "$work/e2.pid" box sleep 4321 >/dev/null 2>&1 </dev/null || fail "exec"
+  expect_ok husk exec box sh -c 'ps | grep -c "sleep 432[1]"'
+  kill -KILL "$(cat "$work/e2.pid")"
+  eventually 20 eval '! husk exec box sh -c "ps | grep -q \"sleep 432[1]\""'
+  expect_equal running "$(state_of box)" "the container meanwhile"
+}
+
+ends_with_container() {
+  begin short sleep 1000
+  husk exec --detach --pid-file "$work/e3.pid" short sleep 1000 >/dev/null 2>&1 </dev/null || fail "exec"
+  husk exec short sleep 1000 >/dev/null 2>&1 </dev/null &
+  local client=$!
+  eventually 20 eval "[[ \$(husk exec short sh -c 'ps | grep -c \"[s]leep 1000\"') == 3 ]]"
+  expect_ok husk kill short KILL
+  wait "$client"
+  expect_equal 137 $? "exit status of an exec whose container is killed"
+  eventually 20 eval "[[ ! -d /proc/$(cat "$work/e3.pid") ]]"
+  eventually 20 is_state short stopped
+  expect_ok husk delete short
+}
+
+in_created() {
+  make_bundle "$work/waiting" sh -c 'cat /tmp/prepared'
+  husk create --bundle "$work/waiting" waiting >"$work/waiting.out" 2>&1 </dev/null || fail "create"
+  expect_ok husk exec waiting sh -c 'echo prepared >/tmp/prepared'
+  expect_ok husk start waiting
+  eventually 20 grep -q prepared "$work/waiting.out"
+  expect_ok husk delete --force waiting
+}
+
+# All of a guest's processes and descriptors that an exec could leave.
+guest_state() { husk exec box sh -c 'ps | wc -l; ls /proc/1/fd | wc -l'; }
+
+nothing_left() {
+  local before i
+  before=$(guest_state)
+  for ((i = 0; i < 30; i++)); do
+    run husk exec box sh -c "echo $i; exit $((i % 7))"
+    expect_status $((i % 7))
+    expect_equal "$i" "$out" "output of exec $i"
+  done
+  expect_equal "$before" "$(guest_state)" "processes and descriptors in the container"
+}
+
+many_at_once() {
+  local i pids=()
+  for ((i = 0; i < 20; i++)); do
+    husk exec box sh -c "cat >/dev/null; echo out $i; exit $i" >"$work/many.$i" 2>&1 < <(head -c 100000 /dev/zero) &
+    pids[i]=$!
+  done
+  for ((i = 0; i < 20; i++)); do
+    wait "${pids[i]}"
+    expect_equal "$i" $? "exit status of exec $i"
+    expect_equal "out $i" "$(cat "$work/many.$i")" "output of exec $i"
+  done
+}
+
+bytes() {
+  head -c $((64 << 20)) /dev/urandom >"$work/random"
+  husk exec box cat <"$work/random" >"$work/echoed" || fail "cat in the container"
+  expect_equal "$(sha256sum <"$work/random")" "$(sha256sum <"$work/echoed")" "64 MiB through an exec"
+  rm -f "$work/random" "$work/echoed"
+}
+
+exec_terminal() {
+  run on_terminal 33x99 exec --tty box sh < <(cat <<'STEPS'
+send stty size; tty; echo wi''th\r
+expect 33 99\r\n/dev/pts/
+expect with\r\n
+resize 40x100
+send sleep 1; stty size; echo siz''ed\r
+expect 40 100\r\n
+expect sized\r\n
+send echo g''o; cat\r
+expect go\r\n
+send typed\r
+expect typed\r\ntyped\r\n
+send \x04sh -c 'echo sl""eeps; exec sleep 1000'\r
+expect sleeps\r\n
+send \x03
+expect #
+send exit 3\r
+STEPS
+  )
+  expect_status 3
+}
+
+run_terminal() {
+  make_bundle "$work/term" sh
+  edit_config "$work/term" '.process.terminal = true'
+  run on_terminal 24x80 run --bundle "$work/term" term < <(cat <<'STEPS'
+expect #
+send stty size; stty size </dev/console; tty\r
+expect 24 80\r\n24 80\r\n/dev/pts/0\r\n
+send seq 20000; exit 7\r
+STEPS
+  )
+  expect_status 7
+  expect_contains $'19999\r\n20000\r' "$(tail -c 100 "$run_out")" "the end of much output"
+  expect_equal 20000 "$(tr -d "\r" <"$run_out" | grep -cx "[0-9][0-9]*")" "lines that arrived"
+  expect_failure 1 "setting console socket" husk create --bundle "$work/term" term
+}
+
+make_rootfs "$work/rootfs"
+! is_husk || start_libvirt
+make_bundle "$work/box" sh -c 'while :; do sleep 1; done'
+edit_config "$work/box" '.hostname = "box-name"'
+husk run --detach --bundle "$work/box" box >"$work/box.out" 2>&1 </dev/null || { cat "$work/box.out" >&2; exit 1; }
+at_end delete_all
+it "is in the container, with its own streams, status and settings" joins
+it "what cannot be executed is refused in runc's words, with status 255" refusals 120
+it "a process from a file, detached, with a pid file" from_file
+it "its shim stands for it" shims
+it "ends with its container" ends_with_container 120
+it "works in a created container" in_created
+it "30 one after the other leave nothing" nothing_left 180
+it "20 at once keep their output and status" many_at_once 180
+it "64 MiB arrive byte for byte" bytes 180
+it "a terminal: size, resize, Ctrl-C, Ctrl-D, exit status" exec_terminal 120
+it "run on a terminal: nothing is lost, /dev/console is there" run_terminal 120

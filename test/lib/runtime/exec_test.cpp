@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <thread>
+
+#include "lib/base/descriptors.hpp"
+#include "lib/base/error.hpp"
+#include "test/lib/runtime/husk_bench.hpp"
+
+using namespace husk;
+using namespace husk::test;
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+using Lines = std::vector<std::string>;
+
+runtime::ExecRequest exec_request(bool detached) {
+  oci::Process process;
+  process.args = {"look", "around"};
+  process.cwd = "/";
+  runtime::ExecRequest request{
+      .id = "c1", .process = process, .pid_file = {}, .cgroup = {}, .streams = {}};
+  request.streams.detached = detached;
+  return request;
+}
+
+/// As a program of its own does it: joining a pid namespace is for good. The exit status, or 99
+/// with what was thrown in the bench's "error".
+int exec(HuskBench& bench, const runtime::ExecRequest& request) {
+  const pid_t child = check_sys(::fork(), "fork husk exec");
+  if (child == 0) {
+    try {
+      ::_exit(bench.runtime().exec(request));
+    } catch (const std::exception& e) {
+      std::ofstream(bench.path("error")) << e.what() << std::flush;
+    }
+    ::_exit(99);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+std::size_t shims_beside(pid_t first) {
+  std::size_t count = 0;
+  const std::string wanted =
+      std::filesystem::read_symlink("/proc/" + std::to_string(first) + "/ns/pid");
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    std::error_code gone;
+    if (std::filesystem::read_symlink(entry.path() / "ns/pid", gone) == wanted) ++count;
+  }
+  return count - 1;
+}
+
+}  // namespace
+
+TEST_CASE("exec: in the foreground it is the process's status", "[runtime][root]") {
+  HuskBench bench;
+  const pid_t first = bench.create().shim_pid;
+  bench.runtime().start("c1");
+  CHECK(exec(bench, exec_request(false)) == 42);
+  CHECK(bench.journal() ==
+        Lines{"create", "own", "start", "exec c1 look around", "own exec", "start exec"});
+  CHECK(shims_beside(first) == 0);
+  CHECK(bench.runtime().state("c1").status == "running");
+  bench.runtime().remove("c1", true);
+  CHECK(bench.left() == Lines{});
+}
+
+TEST_CASE("exec: detached it returns, with the shim's pid in the file", "[runtime][root]") {
+  HuskBench bench;
+  bench.create();
+  runtime::ExecRequest request = exec_request(true);
+  request.pid_file = bench.path("exec.pid");
+  CHECK(exec(bench, request) == 0);
+  CHECK(std::stol(bench.text_in("exec.pid")) > 1);
+  bench.runtime().remove("c1", true);
+  CHECK(bench.left() == Lines{});
+}
+
+TEST_CASE("exec: what the guest refuses is said, and leaves no shim and no pid file",
+          "[runtime][root]") {
+  HuskBench bench;
+  for (const auto& [fault, text] :
+       {std::pair{Fault::refuses_exec, "no such program in the image"},
+        std::pair{Fault::refuses_exec_owner, "owner refused"},
+        std::pair{Fault::refuses_exec_start, "permission denied by the image"}}) {
+    CAPTURE(text);
+    bench.machine.fault = fault;
+    const pid_t shim = bench.create().shim_pid;
+    bench.runtime().start("c1");
+    runtime::ExecRequest request = exec_request(true);
+    request.pid_file = bench.path("exec.pid");
+    CHECK(exec(bench, request) == 99);
+    CHECK_THAT(bench.text_in("error"), ContainsSubstring(text));
+    CHECK_FALSE(std::filesystem::exists(bench.path("exec.pid")));
+    CHECK(shims_beside(shim) == 0);
+    bench.runtime().remove("c1", true);
+  }
+  CHECK(bench.left() == Lines{});
+}
+
+TEST_CASE("exec: only where a container is", "[runtime][root]") {
+  HuskBench bench;
+  CHECK_THAT(failure_text([&] { bench.runtime().exec(exec_request(true)); }),
+             ContainsSubstring("container does not exist"));
+  bench.create();
+  bench.runtime().kill("c1", SIGKILL, false);
+  CHECK(failure_text([&] { bench.runtime().exec(exec_request(true)); }) ==
+        "cannot exec in a stopped container");
+  bench.runtime().remove("c1", true);
+}
+
+TEST_CASE("exec: a terminal's master goes to the console socket, with its name",
+          "[runtime][root]") {
+  HuskBench bench;
+  bench.create();
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = bench.path("console");
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  const UniqueFd listener{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  REQUIRE(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(::listen(listener.get(), 1) == 0);
+  runtime::ExecRequest request = exec_request(true);
+  std::get<oci::Process>(request.process).terminal = true;
+  request.streams.console_socket = path;
+  CHECK(exec(bench, request) == 0);
+  const UniqueFd connection{::accept(listener.get(), nullptr, nullptr)};
+  std::vector<UniqueFd> received;
+  std::array<char, 64> name{};
+  receive_with_descriptors(connection.get(), name, received);
+  REQUIRE(received.size() == 1);
+  CHECK(std::string(name.data()).starts_with("/dev/pts/"));
+  CHECK(::isatty(received[0].get()) == 1);
+  bench.runtime().remove("c1", true);
+  CHECK(bench.left() == Lines{});
+}
