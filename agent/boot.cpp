@@ -24,7 +24,7 @@
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/unique_fd.hpp"
-#include "lib/guestcomm/messages.hpp"
+#include "lib/guestcomm/protocol/messages.hpp"
 
 namespace husk::agent {
 namespace {

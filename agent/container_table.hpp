@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "agent/container.hpp"
-#include "lib/guestcomm/messages.hpp"
+#include "lib/guestcomm/protocol/messages.hpp"
 
 namespace husk::agent {
 

@@ -11,8 +11,8 @@
 #include "agent/event_loop.hpp"
 #include "agent/request.hpp"
 #include "agent/secret.hpp"
-#include "lib/guestcomm/frame.hpp"
-#include "lib/guestcomm/messages.hpp"
+#include "lib/guestcomm/protocol/frame.hpp"
+#include "lib/guestcomm/protocol/messages.hpp"
 
 namespace husk::agent {
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a request of the host (lib/guestcomm/messages.hpp) to what it does here.
+// From a request of the host (lib/guestcomm/protocol/messages.hpp) to what it does here.
 #pragma once
 
 #include "agent/container_table.hpp"
 #include "agent/pending_streams.hpp"
-#include "lib/guestcomm/messages.hpp"
+#include "lib/guestcomm/protocol/messages.hpp"
 
 namespace husk::agent {
 

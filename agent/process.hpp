@@ -16,7 +16,7 @@
 #include "agent/stream_copy.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/unique_fd.hpp"
-#include "lib/guestcomm/stdio.hpp"
+#include "lib/guestcomm/protocol/stdio.hpp"
 
 namespace husk::agent {
 

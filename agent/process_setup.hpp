@@ -10,7 +10,7 @@
 
 #include "agent/setup/seccomp.hpp"
 #include "lib/base/error.hpp"
-#include "lib/guestcomm/stdio.hpp"
+#include "lib/guestcomm/protocol/stdio.hpp"
 #include "lib/oci/spec.hpp"
 
 namespace husk::agent {

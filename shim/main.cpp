@@ -14,7 +14,7 @@
 #include <string>
 
 #include "lib/base/error.hpp"
-#include "lib/guestcomm/shim_handoff.hpp"
+#include "lib/handoff/handoff.hpp"
 #include "shim/privileges.hpp"
 #include "shim/stand_in.hpp"
 
@@ -34,12 +34,12 @@ UniqueFd collect_signals() {
 int stand_in() {
   const UniqueFd signals = collect_signals();
   shim::drop_privileges();
-  UniqueFd handoff_socket{guestcomm::shim_handoff_fd};
-  guestcomm::ShimHandoff handoff = guestcomm::receive_handoff(handoff_socket.get());
+  UniqueFd handoff_socket{handoff::shim_fd};
+  handoff::Handoff received = handoff::receive(handoff_socket.get());
   std::string failure;
   try {
-    shim::StandIn process(handoff.duty, std::move(handoff.control));
-    process.carry_streams(std::move(handoff.stdio));
+    shim::StandIn process(received.duty, std::move(received.control));
+    process.carry_streams(std::move(received.stdio));
     check_sys(::send(handoff_socket.get(), "", 1, MSG_NOSIGNAL), "answer husk");
     handoff_socket.reset();
     return process.stand_until_exit(signals.get());

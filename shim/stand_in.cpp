@@ -13,8 +13,8 @@
 #include <csignal>
 
 #include "lib/base/error.hpp"
-#include "lib/guestcomm/frame.hpp"
-#include "lib/guestcomm/messages.hpp"
+#include "lib/guestcomm/protocol/frame.hpp"
+#include "lib/guestcomm/protocol/messages.hpp"
 
 namespace husk::shim {
 namespace {
@@ -33,10 +33,10 @@ int take_standard_stream(int fd) {
 
 }  // namespace
 
-StandIn::StandIn(const comm::ShimDuty& duty, UniqueFd control)
+StandIn::StandIn(const handoff::Duty& duty, UniqueFd control)
     : duty_(duty), control_(std::move(control)) {
   const std::int64_t request = next_request_++;
-  const comm::Deadline deadline(duty_.message_patience);
+  const Deadline deadline(duty_.message_patience);
   comm::write_frame(control_.get(), encode(comm::Request{request, "own_process", duty_.process}),
                     deadline);
   const std::optional<std::string> frame =
@@ -81,7 +81,7 @@ void StandIn::carry_terminal(comm::Terminal<UniqueFd>& guest) {
 
 void StandIn::send(const std::string& method, const nlohmann::json& params) {
   comm::write_frame(control_.get(), encode(comm::Request{next_request_++, method, params}),
-                    comm::Deadline(duty_.message_patience));
+                    Deadline(duty_.message_patience));
   ++unanswered_;
 }
 
@@ -106,8 +106,8 @@ void StandIn::forward_signal(int signal_fd) {
 
 std::optional<int> StandIn::read_notification() {
   // Between messages poll() waits as long as it takes; one that has begun has to end.
-  const std::optional<std::string> frame = comm::read_frame(
-      control_.get(), comm::Deadline(duty_.message_patience), comm::max_guest_bytes);
+  const std::optional<std::string> frame =
+      comm::read_frame(control_.get(), Deadline(duty_.message_patience), comm::max_guest_bytes);
   if (!frame) return vm_lost;
   if (!comm::is_request(*frame)) {  // to a signal or a new size
     if (unanswered_-- == 0) throw Error(Errc::invalid_argument, "an answer nobody asked for");

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "lib/base/unique_fd.hpp"
-#include "lib/guestcomm/shim_handoff.hpp"
+#include "lib/handoff/handoff.hpp"
 #include "shim/stream_pump.hpp"
 
 namespace husk::shim {
@@ -15,7 +15,7 @@ namespace husk::shim {
 class StandIn {
  public:
   /// Becomes the process's owner at the agent. Throws what the agent answers, peer_lost, timed_out.
-  StandIn(const guestcomm::ShimDuty& duty, UniqueFd control);
+  StandIn(const handoff::Duty& duty, UniqueFd control);
 
   /// Takes the caller's streams for those of the guest.
   void carry_streams(guestcomm::Stdio<UniqueFd> stdio);
@@ -34,7 +34,7 @@ class StandIn {
   void forward_signal(int signal_fd);
   std::optional<int> read_notification();
 
-  guestcomm::ShimDuty duty_;
+  handoff::Duty duty_;
   UniqueFd control_;
   std::int64_t next_request_ = 1;
   std::size_t unanswered_ = 0;  ///< requests without an answer so far

@@ -5,7 +5,7 @@
 #include <sys/types.h>
 
 #include "lib/base/unique_fd.hpp"
-#include "lib/guestcomm/stdio.hpp"
+#include "lib/guestcomm/protocol/stdio.hpp"
 
 namespace husk::agent {
 

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "lib/guestcomm/stdio.hpp"
+#include "lib/guestcomm/protocol/stdio.hpp"
 #include "lib/hypervisor/vm.hpp"
 #include "lib/runtime/config.hpp"
 #include "lib/runtime/pid_file.hpp"

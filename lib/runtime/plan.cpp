@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "lib/base/error.hpp"
-#include "lib/guestcomm/messages.hpp"
+#include "lib/guestcomm/protocol/messages.hpp"
 #include "lib/hypervisor/driver.hpp"
 
 namespace husk::runtime {

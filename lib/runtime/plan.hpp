@@ -24,7 +24,7 @@ struct PinnedMount {
   std::optional<bool> tree_read_only{};  ///< rro or rrw: with those below it
 };
 
-/// The spec as the guest shall apply it (guestcomm/messages.hpp, CreateContainer), and the binds it
+/// The spec as the guest shall apply it (protocol/messages.hpp, CreateContainer), and the binds it
 /// needs.
 struct GuestPlan {
   oci::Spec spec;

@@ -4,7 +4,7 @@
 
 #include <optional>
 
-#include "lib/guestcomm/agent_client.hpp"
+#include "lib/guestcomm/link/agent_client.hpp"
 
 namespace husk::runtime {
 

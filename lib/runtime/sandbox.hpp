@@ -9,7 +9,7 @@
 #include <string>
 
 #include "lib/base/directory_lock.hpp"
-#include "lib/guestcomm/agent_client.hpp"
+#include "lib/guestcomm/link/agent_client.hpp"
 #include "lib/runtime/plan.hpp"
 #include "lib/runtime/vm_boot.hpp"
 #include "lib/runtime/vm_directory.hpp"

@@ -23,16 +23,16 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/deadline.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
-#include "lib/guestcomm/deadline.hpp"
-#include "lib/guestcomm/shim_handoff.hpp"
+#include "lib/handoff/handoff.hpp"
 #include "lib/runtime/host_root.hpp"
 
 namespace husk::runtime {
 namespace {
 
-// In the child, until exec closes them: 3 is the hand-over's (guestcomm::shim_handoff_fd).
+// In the child, until exec closes them: 3 is the hand-over's (handoff::shim_fd).
 constexpr int error_fd = 4;
 constexpr int program_fd = 5;
 constexpr int go_fd = 6;
@@ -109,9 +109,9 @@ void connect_terminal(int terminal) {
     std::vector<int> from{ends.handoff, ends.error_pipe, ends.program, ends.go};
     if (ends.first >= 0) from.push_back(ends.first);
     for (int& fd : from) fd = check_sys(::fcntl(fd, F_DUPFD, 20), "dup");
-    int next = guestcomm::shim_handoff_fd;
+    int next = handoff::shim_fd;
     for (const int fd : from) {
-      check_sys(::dup3(fd, next, next == guestcomm::shim_handoff_fd ? 0 : O_CLOEXEC), "dup3");
+      check_sys(::dup3(fd, next, next == handoff::shim_fd ? 0 : O_CLOEXEC), "dup3");
       ++next;
     }
     ::syscall(SYS_close_range, static_cast<unsigned>(next), ~0U, 0U);
@@ -136,8 +136,7 @@ void connect_terminal(int terminal) {
 
 /// The agent has to answer the shim before the shim answers: for ever, if the guest stands still.
 void await_answer(int socket) {
-  if (guestcomm::await(socket, POLLIN, -1, guestcomm::Deadline(handoff_patience)) !=
-      guestcomm::Readiness::ready)
+  if (await(socket, POLLIN, -1, Deadline(handoff_patience)) != Readiness::ready)
     throw Error(Errc::timed_out, "the shim did not take over the container in time");
 }
 
@@ -224,7 +223,7 @@ ShimProcess::~ShimProcess() {
 
 void ShimProcess::hand_over(const guestcomm::ProcessRef& process, int control,
                             const guestcomm::Stdio<int>& stdio) const {
-  guestcomm::send_handoff(handoff_.get(), {.process = process}, control, stdio);
+  handoff::send(handoff_.get(), {.process = process}, control, stdio);
   await_answer(handoff_.get());
   std::array<char, 1024> answer{};
   const ssize_t n = ::recv(handoff_.get(), answer.data(), answer.size() - 1, 0);

@@ -9,7 +9,7 @@
 #include <optional>
 
 #include "lib/base/unique_fd.hpp"
-#include "lib/guestcomm/messages.hpp"
+#include "lib/guestcomm/protocol/messages.hpp"
 #include "lib/runtime/host_cgroup.hpp"
 #include "lib/runtime/shim_plan.hpp"
 

@@ -10,7 +10,7 @@
 #include <optional>
 
 #include "lib/base/unique_fd.hpp"
-#include "lib/guestcomm/stdio.hpp"
+#include "lib/guestcomm/protocol/stdio.hpp"
 #include "lib/oci/spec.hpp"
 
 namespace husk::runtime {

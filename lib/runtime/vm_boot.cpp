@@ -5,7 +5,7 @@
 #include <fstream>
 
 #include "lib/base/error.hpp"
-#include "lib/guestcomm/messages.hpp"
+#include "lib/guestcomm/protocol/messages.hpp"
 #include "lib/hypervisor/vm_process.hpp"
 #include "lib/runtime/plan.hpp"
 

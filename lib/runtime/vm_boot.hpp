@@ -6,9 +6,9 @@
 #include <memory>
 #include <optional>
 
-#include "lib/guestcomm/announcement.hpp"
-#include "lib/guestcomm/guest_address.hpp"
-#include "lib/guestcomm/vm_keeper.hpp"
+#include "lib/guestcomm/link/announcement.hpp"
+#include "lib/guestcomm/link/guest_address.hpp"
+#include "lib/guestcomm/link/vm_keeper.hpp"
 #include "lib/hypervisor/booted_vm.hpp"
 #include "lib/runtime/host_cgroup.hpp"
 #include "lib/runtime/vm_directory.hpp"

@@ -14,7 +14,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
-#include "lib/guestcomm/messages.hpp"
+#include "lib/guestcomm/protocol/messages.hpp"
 #include "lib/runtime/bind_source.hpp"
 #include "lib/runtime/mount_points.hpp"
 #include "lib/runtime/mount_tree.hpp"

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "lib/base/process.hpp"
-#include "lib/guestcomm/guest_address.hpp"
+#include "lib/guestcomm/link/guest_address.hpp"
 
 namespace husk::runtime {
 

@@ -13,8 +13,8 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/random_id.hpp"
-#include "lib/guestcomm/agent_client.hpp"
-#include "lib/guestcomm/frame.hpp"
+#include "lib/guestcomm/link/agent_client.hpp"
+#include "lib/guestcomm/protocol/frame.hpp"
 #include "test/agent/vm_guest.hpp"
 
 using Catch::Matchers::ContainsSubstring;

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "lib/base/unique_fd.hpp"
-#include "lib/guestcomm/announcement.hpp"
-#include "lib/guestcomm/guest_address.hpp"
-#include "lib/guestcomm/vm_keeper.hpp"
+#include "lib/guestcomm/link/announcement.hpp"
+#include "lib/guestcomm/link/guest_address.hpp"
+#include "lib/guestcomm/link/vm_keeper.hpp"
 
 namespace husk::test {
 

@@ -19,8 +19,8 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/random_id.hpp"
-#include "lib/guestcomm/guest_address.hpp"
-#include "lib/guestcomm/vm_keeper.hpp"
+#include "lib/guestcomm/link/guest_address.hpp"
+#include "lib/guestcomm/link/vm_keeper.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/hypervisor/vm.hpp"
 

@@ -17,9 +17,9 @@
 #include "lib/base/detach.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
-#include "lib/guestcomm/frame.hpp"
-#include "lib/guestcomm/messages.hpp"
-#include "test/lib/guestcomm/hybrid_peer.hpp"
+#include "lib/guestcomm/protocol/frame.hpp"
+#include "lib/guestcomm/protocol/messages.hpp"
+#include "test/lib/guestcomm/link/hybrid_peer.hpp"
 #include "test/lib/runtime/fake_vm.hpp"
 
 namespace husk::test {

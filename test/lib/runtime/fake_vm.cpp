@@ -10,7 +10,7 @@
 #include "lib/base/directory_lock.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
-#include "lib/guestcomm/messages.hpp"
+#include "lib/guestcomm/protocol/messages.hpp"
 
 namespace husk::test {
 

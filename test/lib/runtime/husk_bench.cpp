@@ -18,8 +18,8 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/random_id.hpp"
-#include "lib/guestcomm/guest_address.hpp"
-#include "lib/guestcomm/vhost_device.hpp"
+#include "lib/guestcomm/link/guest_address.hpp"
+#include "lib/guestcomm/link/vhost_device.hpp"
 #include "lib/oci/example.hpp"
 
 namespace husk::test {

@@ -13,30 +13,30 @@
 #include <chrono>
 
 #include "lib/base/unique_fd.hpp"
-#include "lib/guestcomm/messages.hpp"
-#include "lib/guestcomm/stdio.hpp"
+#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/stdio.hpp"
 
-namespace husk::guestcomm {
+namespace husk::handoff {
 
-inline constexpr int shim_handoff_fd = 3;
+inline constexpr int shim_fd = 3;
 
 /// What the shim is to stand for.
-struct ShimDuty {
-  ProcessRef process;
+struct Duty {
+  guestcomm::ProcessRef process;
   /// For one message from or to the guest, however it comes: a guest that stops or drips inside of
   /// one is lost.
   std::chrono::milliseconds message_patience = std::chrono::seconds{30};
 };
 
-struct ShimHandoff {
-  ShimDuty duty;
+struct Handoff {
+  Duty duty;
   UniqueFd control;
-  Stdio<UniqueFd> stdio;  ///< the guest's stream connections
+  guestcomm::Stdio<UniqueFd> stdio;  ///< the guest's stream connections
 };
 
 /// Throws system.
-void send_handoff(int socket, const ShimDuty& duty, int control, const Stdio<int>& stdio);
+void send(int socket, const Duty& duty, int control, const guestcomm::Stdio<int>& stdio);
 /// Throws system, peer_lost when husk closed the socket, invalid_argument on a wrong packet.
-ShimHandoff receive_handoff(int socket);
+Handoff receive(int socket);
 
-}  // namespace husk::guestcomm
+}  // namespace husk::handoff

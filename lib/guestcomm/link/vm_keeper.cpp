@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/vm_keeper.hpp"
+#include "lib/guestcomm/link/vm_keeper.hpp"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -12,9 +12,9 @@
 #include <string>
 
 #include "lib/base/cancellation.hpp"
+#include "lib/base/deadline.hpp"
 #include "lib/base/error.hpp"
-#include "lib/guestcomm/deadline.hpp"
-#include "lib/guestcomm/vm_keeper_process.hpp"
+#include "lib/guestcomm/link/vm_keeper_process.hpp"
 
 namespace husk::guestcomm {
 namespace {

@@ -6,10 +6,10 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "lib/base/deadline.hpp"
 #include "lib/base/unique_fd.hpp"
-#include "lib/guestcomm/deadline.hpp"
-#include "lib/guestcomm/guest_address.hpp"
-#include "lib/guestcomm/messages.hpp"
+#include "lib/guestcomm/link/guest_address.hpp"
+#include "lib/guestcomm/protocol/messages.hpp"
 
 namespace husk::guestcomm {
 

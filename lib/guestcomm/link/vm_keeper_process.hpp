@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "lib/base/unique_fd.hpp"
-#include "lib/guestcomm/vhost_device.hpp"
-#include "lib/guestcomm/vm_keeper.hpp"
+#include "lib/guestcomm/link/vhost_device.hpp"
+#include "lib/guestcomm/link/vm_keeper.hpp"
 
 namespace husk::guestcomm {
 

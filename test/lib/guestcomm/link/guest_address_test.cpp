@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/guest_address.hpp"
+#include "lib/guestcomm/link/guest_address.hpp"
 
 #include <fcntl.h>
 
@@ -13,7 +13,7 @@
 
 #include "lib/base/error.hpp"
 #include "test/lib/base/scratch.hpp"
-#include "test/lib/guestcomm/hybrid_peer.hpp"
+#include "test/lib/guestcomm/link/hybrid_peer.hpp"
 
 using namespace husk;
 using namespace husk::guestcomm;

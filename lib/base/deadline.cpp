@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/deadline.hpp"
+#include "lib/base/deadline.hpp"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -11,7 +11,7 @@
 #include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
 
-namespace husk::guestcomm {
+namespace husk {
 
 int Deadline::poll_timeout() const {
   const auto left =
@@ -113,4 +113,4 @@ std::string quoted(const std::string& text) {
   return shown + (text.size() > max_shown ? "...\"" : "\"");
 }
 
-}  // namespace husk::guestcomm
+}  // namespace husk

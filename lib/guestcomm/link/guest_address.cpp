@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/guest_address.hpp"
+#include "lib/guestcomm/link/guest_address.hpp"
 
 #include <fcntl.h>
 #include <linux/vm_sockets.h>
@@ -11,11 +11,11 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "lib/base/deadline.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/random_id.hpp"
-#include "lib/guestcomm/deadline.hpp"
-#include "lib/guestcomm/privileged_port.hpp"
+#include "lib/guestcomm/link/privileged_port.hpp"
 
 namespace husk::guestcomm {
 namespace {

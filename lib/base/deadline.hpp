@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace husk::guestcomm {
+namespace husk {
 
 class Deadline {
  public:
@@ -45,4 +45,4 @@ std::string receive_before(int socket, std::size_t size, const Deadline& deadlin
 /// Text from outside for an error message: bounded, printable, in quotes.
 std::string quoted(const std::string& text);
 
-}  // namespace husk::guestcomm
+}  // namespace husk

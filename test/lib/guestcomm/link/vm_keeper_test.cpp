@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/vm_keeper.hpp"
+#include "lib/guestcomm/link/vm_keeper.hpp"
 
 #include <poll.h>
 #include <sys/syscall.h>
@@ -16,7 +16,7 @@
 #include <thread>
 
 #include "lib/base/error.hpp"
-#include "lib/guestcomm/guest_address.hpp"
+#include "lib/guestcomm/link/guest_address.hpp"
 #include "test/lib/base/scratch.hpp"
 
 using namespace husk;

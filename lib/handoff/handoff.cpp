@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/shim_handoff.hpp"
+#include "lib/handoff/handoff.hpp"
 
 #include <array>
 #include <cstdint>
@@ -9,7 +9,7 @@
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 
-namespace husk::guestcomm {
+namespace husk::handoff {
 namespace {
 
 constexpr std::size_t max_packet_bytes = 4096;
@@ -17,14 +17,14 @@ constexpr std::size_t max_packet_bytes = 4096;
 using nlohmann::json;
 
 /// Each stream as its descriptor's place in the packet.
-Stdio<std::size_t> number(Stdio<int> stdio, std::vector<int>& descriptors) {
-  return with_each_end(stdio, [&](int fd) {
+guestcomm::Stdio<std::size_t> number(guestcomm::Stdio<int> stdio, std::vector<int>& descriptors) {
+  return guestcomm::with_each_end(stdio, [&](int fd) {
     descriptors.push_back(fd);
     return descriptors.size() - 1;
   });
 }
 
-ShimHandoff read_packet(const json& packet, std::vector<UniqueFd>& descriptors) {
+Handoff read_packet(const json& packet, std::vector<UniqueFd>& descriptors) {
   std::size_t taken = 0;
   const auto take = [&](std::size_t place) {
     if (place != taken) throw Error(Errc::invalid_argument, "descriptors in a wrong order");
@@ -32,13 +32,12 @@ ShimHandoff read_packet(const json& packet, std::vector<UniqueFd>& descriptors) 
     return std::move(descriptors.at(place));
   };
   if (descriptors.empty()) throw Error(Errc::invalid_argument, "no descriptors");
-  ShimHandoff handoff{
-      {packet.at("process").get<ProcessRef>(),
-       std::chrono::milliseconds{packet.at("message_patience_ms").get<std::int64_t>()}},
-      take(0),
-      {}};
-  auto stdio = read_stdio<std::size_t>(packet.at("stdio"));
-  handoff.stdio = with_each_end(stdio, take);
+  Handoff handoff{{packet.at("process").get<guestcomm::ProcessRef>(),
+                   std::chrono::milliseconds{packet.at("message_patience_ms").get<std::int64_t>()}},
+                  take(0),
+                  {}};
+  auto stdio = guestcomm::read_stdio<std::size_t>(packet.at("stdio"));
+  handoff.stdio = guestcomm::with_each_end(stdio, take);
   if (taken != descriptors.size())
     throw Error(Errc::invalid_argument, "wrong number of descriptors");
   return handoff;
@@ -46,10 +45,10 @@ ShimHandoff read_packet(const json& packet, std::vector<UniqueFd>& descriptors) 
 
 }  // namespace
 
-void send_handoff(int socket, const ShimDuty& duty, int control, const Stdio<int>& stdio) {
+void send(int socket, const Duty& duty, int control, const guestcomm::Stdio<int>& stdio) {
   std::vector<int> descriptors{control};
   const std::string text = json{{"process", duty.process},
-                                {"stdio", write_stdio(number(stdio, descriptors))},
+                                {"stdio", guestcomm::write_stdio(number(stdio, descriptors))},
                                 {"message_patience_ms", duty.message_patience.count()}}
                                .dump();
   if (text.size() > max_packet_bytes)
@@ -57,7 +56,7 @@ void send_handoff(int socket, const ShimDuty& duty, int control, const Stdio<int
   step("hand over to the shim", [&] { send_with_descriptors(socket, text, descriptors); });
 }
 
-ShimHandoff receive_handoff(int socket) {
+Handoff receive(int socket) {
   std::array<char, max_packet_bytes> text{};
   std::vector<UniqueFd> descriptors;
   const std::size_t n = step("receive the hand-over",
@@ -66,4 +65,4 @@ ShimHandoff receive_handoff(int socket) {
   return read_packet(json::parse(text.data(), text.data() + n), descriptors);
 }
 
-}  // namespace husk::guestcomm
+}  // namespace husk::handoff

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/agent_client.hpp"
+#include "lib/guestcomm/link/agent_client.hpp"
 
 #include <string_view>
 
+#include "lib/base/deadline.hpp"
 #include "lib/base/error.hpp"
-#include "lib/guestcomm/deadline.hpp"
-#include "lib/guestcomm/frame.hpp"
+#include "lib/guestcomm/protocol/frame.hpp"
 
 namespace husk::guestcomm {
 namespace {

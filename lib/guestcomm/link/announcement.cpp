@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/announcement.hpp"
+#include "lib/guestcomm/link/announcement.hpp"
 
 #include <fcntl.h>
 #include <linux/vm_sockets.h>
@@ -14,9 +14,9 @@
 #include <string>
 #include <string_view>
 
+#include "lib/base/deadline.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
-#include "lib/guestcomm/deadline.hpp"
 
 namespace husk::guestcomm {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/vm_keeper_process.hpp"
+#include "lib/guestcomm/link/vm_keeper_process.hpp"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/messages.hpp"
+#include "lib/guestcomm/protocol/messages.hpp"
 
 #include "lib/oci/bundle.hpp"
 

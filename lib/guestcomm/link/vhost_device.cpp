@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/vhost_device.hpp"
+#include "lib/guestcomm/link/vhost_device.hpp"
 
 #include <grp.h>
 #include <linux/capability.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/frame.hpp"
+#include "lib/guestcomm/protocol/frame.hpp"
 
 #include "lib/base/error.hpp"
 

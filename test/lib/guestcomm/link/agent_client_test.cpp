@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The client against a guest that is hostile.
-#include "lib/guestcomm/agent_client.hpp"
+#include "lib/guestcomm/link/agent_client.hpp"
 
 #include <stdlib.h>
 
@@ -9,8 +9,8 @@
 #include <optional>
 
 #include "lib/base/error.hpp"
-#include "lib/guestcomm/frame.hpp"
-#include "test/lib/guestcomm/hybrid_peer.hpp"
+#include "lib/guestcomm/protocol/frame.hpp"
+#include "test/lib/guestcomm/link/hybrid_peer.hpp"
 
 using namespace husk;
 using namespace husk::guestcomm;

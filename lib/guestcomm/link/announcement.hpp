@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "lib/guestcomm/guest_address.hpp"
+#include "lib/guestcomm/link/guest_address.hpp"
 
 namespace husk::guestcomm {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "lib/guestcomm/deadline.hpp"
+#include "lib/base/deadline.hpp"
 
 namespace husk::guestcomm {
 

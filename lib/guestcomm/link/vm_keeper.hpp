@@ -10,7 +10,7 @@
 
 #include "lib/base/process.hpp"
 #include "lib/base/unique_fd.hpp"
-#include "lib/guestcomm/vhost_device.hpp"
+#include "lib/guestcomm/link/vhost_device.hpp"
 
 namespace husk::guestcomm {
 

@@ -45,7 +45,7 @@
 #include <variant>
 
 #include "lib/base/error.hpp"
-#include "lib/guestcomm/stdio.hpp"
+#include "lib/guestcomm/protocol/stdio.hpp"
 #include "lib/oci/spec.hpp"
 
 namespace husk::guestcomm {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/privileged_port.hpp"
+#include "lib/guestcomm/link/privileged_port.hpp"
 
 #include <cerrno>
 

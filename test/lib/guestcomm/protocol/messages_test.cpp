@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/messages.hpp"
+#include "lib/guestcomm/protocol/messages.hpp"
 
 #include <sys/socket.h>
 
@@ -9,7 +9,7 @@
 
 #include "lib/base/files.hpp"
 #include "lib/base/unique_fd.hpp"
-#include "lib/guestcomm/frame.hpp"
+#include "lib/guestcomm/protocol/frame.hpp"
 #include "lib/oci/example.hpp"
 
 using namespace husk;
