@@ -75,24 +75,16 @@ LeftOvers read_left_overs(const json& object) {
           .shim = read_if_possible<ProcessIdentity>(object, "shim")};
 }
 
-std::string ContainerRecord::status() const {
-  if (!shim) return "creating";
-  if (!is_alive(*shim)) return "stopped";
-  return started ? "running" : "created";
-}
-
-oci::State ContainerRecord::to_state() const {
-  oci::State state{.oci_version = oci_version,
-                   .id = id,
-                   .pid = 0,
-                   .status = status(),
-                   .bundle = bundle.string(),
-                   .rootfs = rootfs.string(),
-                   .created = created,
-                   .annotations = annotations,
-                   .owner = owner};
-  if (shim && state.status != "stopped") state.pid = shim->pid;
-  return state;
+oci::State ContainerRecord::to_state(ContainerState state) const {
+  return {.oci_version = oci_version,
+          .id = id,
+          .pid = shim && state != ContainerState::stopped ? shim->pid : 0,
+          .status = std::string(name_of(state)),
+          .bundle = bundle.string(),
+          .rootfs = rootfs.string(),
+          .created = created,
+          .annotations = annotations,
+          .owner = owner};
 }
 
 }  // namespace husk::runtime

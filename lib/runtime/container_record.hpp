@@ -12,6 +12,7 @@
 #include "lib/base/process.hpp"
 #include "lib/oci/spec.hpp"
 #include "lib/oci/state.hpp"
+#include "lib/runtime/container_state.hpp"
 
 namespace husk::runtime {
 
@@ -29,10 +30,8 @@ struct ContainerRecord {
   oci::Hooks hooks;                              ///< those that run after create
   std::optional<ProcessIdentity> shim;           ///< set when create succeeded
 
-  /// As shown to people and hooks. status is worked out from the shim's liveness, pid 0 when
-  /// stopped.
-  oci::State to_state() const;
-  std::string status() const;  ///< "creating", "created", "running", "stopped"
+  /// As shown to people and hooks; pid 0 when stopped.
+  oci::State to_state(ContainerState state) const;
 };
 
 /// The part of a record that clean-up needs. Its fields keep their names and meaning in every

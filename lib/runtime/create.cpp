@@ -21,7 +21,7 @@ constexpr auto create_patience = 120s;
 
 /// The shim's pid leads them to the namespaces.
 void run_create_hooks(const oci::Hooks& hooks, const ContainerRecord& record, pid_t shim) {
-  oci::State state = record.to_state();
+  oci::State state = record.to_state(ContainerState::creating);
   state.pid = shim;
   run_hooks(hooks.prestart, "prestart", state);
   run_hooks(hooks.create_runtime, "createRuntime", state);

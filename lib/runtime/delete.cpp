@@ -16,13 +16,6 @@ void end_shim(const LeftOvers& left) {
     throw Error(Errc::timed_out, "the shim does not end");
 }
 
-void check_deletable(const ContainerRecord& record, bool force) {
-  const std::string status = record.status();
-  if (force || status == "stopped" || status == "created" || status == "creating") return;
-  throw Error(Errc::wrong_state,
-              "cannot delete container " + record.id + " that is not stopped: " + status);
-}
-
 /// A command that hangs must not keep the container for ever, and delete never works beside it.
 DirectoryLock lock_for_delete(const StateStore& store, const std::string& id, bool force) {
   if (auto lock = store.lock(id)) return std::move(*lock);
@@ -65,13 +58,10 @@ void Runtime::remove_existing(const std::string& id, bool force) {
     if (!force) throw;
     return remove_unknown(id);
   }
-  check_deletable(record, force);
+  if (!force) check_allowed(Command::remove, state_of(record, /*create_at_work=*/false), id);
   clean_up(id, left_overs_of(record));
-  oci::State state = record.to_state();
-  state.status = "stopped";
-  state.pid = 0;
   store_.remove(id);
-  run_hooks_tolerantly(record.hooks.poststop, "poststop", state);
+  run_hooks_tolerantly(record.hooks.poststop, "poststop", record.to_state(ContainerState::stopped));
 }
 
 }  // namespace husk::runtime

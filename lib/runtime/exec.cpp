@@ -22,13 +22,6 @@ constexpr auto connect_patience = 10s;
 constexpr auto create_patience = 120s;
 constexpr auto start_patience = 60s;  ///< reading a large program over virtio-fs takes its time
 
-void check_executable(const ContainerRecord& record) {
-  const std::string status = record.status();
-  if (status == "running" || status == "created") return;
-  if (status == "stopped") throw Error(Errc::wrong_state, "cannot exec in a stopped container");
-  throw Error(Errc::wrong_state, "cannot exec in a container in the " + status + " state");
-}
-
 /// Without what is the host's: labels mean nothing in the guest.
 oci::Process find_process(const ExecRequest& request, const ContainerRecord& record) {
   oci::Process process;
@@ -47,8 +40,8 @@ oci::Process find_process(const ExecRequest& request, const ContainerRecord& rec
 
 int Runtime::exec(const ExecRequest& request) {
   std::optional<Cancellation> cancellation(std::in_place);
-  const ContainerRecord record = store_.load(request.id);
-  check_executable(record);
+  const auto [record, state] = store_.load_with_state(request.id);
+  check_allowed(Command::exec, state, request.id);
   const oci::Process process = find_process(request, record);
   const bool is_detached = request.streams.detached;
   check_streams(request.streams, process.terminal);

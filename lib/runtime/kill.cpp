@@ -38,13 +38,17 @@ void kill_for_certain(const ContainerRecord& record, bool all) {
     throw Error(Errc::timed_out, "the shim of container " + record.id + " does not end");
 }
 
+void check_killable(ContainerState state, const std::string& id, bool all) {
+  check_allowed(all ? Command::kill_all : Command::kill, state, id);
+}
+
 void send_signal(const ContainerRecord& record, int signal, bool all) {
   try {
     ask_guest(record, signal, all, ask_patience);
   } catch (const Error& e) {
-    if (wait_for_end(*record.shim, ended_patience))
-      throw Error(Errc::wrong_state, "container not running");
-    throw e.within("the guest did not take signal " + std::to_string(signal));
+    if (!wait_for_end(*record.shim, ended_patience))
+      throw e.within("the guest did not take signal " + std::to_string(signal));
+    check_killable(ContainerState::stopped, record.id, all);  // as if it had ended before
   }
 }
 
@@ -52,19 +56,12 @@ void send_signal(const ContainerRecord& record, int signal, bool all) {
 
 void Runtime::kill(const std::string& id, int signal, bool all) {
   // No lock: kill must answer while another command waits for the guest.
-  const ContainerRecord record = store_.load(id);
-  const std::string status = record.status();
-  if (status == "stopped" && all) return;  // runc's kill --all
-  if (status != "running" && status != "created")
-    throw Error(Errc::wrong_state, "container not running");
+  const auto [record, state] = store_.load_with_state(id);
+  check_killable(state, id, all);
+  if (state == ContainerState::stopped) return;
   if (signal == 0) return;  // kill(2): only whether it is there
   if (signal == SIGKILL) return kill_for_certain(record, all);
-  try {
-    send_signal(record, signal, all);
-  } catch (const Error& e) {
-    if (!all || e.code() != Errc::wrong_state || is_alive(*record.shim)) throw;
-    // It ended meanwhile: as if it had before.
-  }
+  send_signal(record, signal, all);
 }
 
 }  // namespace husk::runtime

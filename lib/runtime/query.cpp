@@ -7,10 +7,8 @@
 namespace husk::runtime {
 
 oci::State Runtime::state(const std::string& id) const {
-  oci::State state = store_.load(id).to_state();
-  // A record without a shim: create is at work, or was killed half-way.
-  if (state.status == "creating" && !store_.is_locked(id)) state.status = "stopped";
-  return state;
+  const KnownContainer container = store_.load_with_state(id);
+  return container.record.to_state(container.state);
 }
 
 std::vector<oci::State> Runtime::list() const {

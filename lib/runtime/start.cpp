@@ -22,16 +22,6 @@ using namespace std::chrono_literals;
 constexpr auto start_patience = 60s;  ///< reading a large program over virtio-fs takes its time
 constexpr auto shim_patience = 10s;
 
-void check_startable(const ContainerRecord& record) {
-  const std::string status = record.status();
-  if (status == "running")
-    throw Error(Errc::wrong_state, "cannot start an already running container");
-  if (status == "stopped")
-    throw Error(Errc::wrong_state, "cannot start a container that has stopped");
-  if (status != "created")
-    throw Error(Errc::wrong_state, "cannot start a container in the " + status + " state");
-}
-
 /// Whether the namespace of process `pid` has an interface besides lo. Asked by a child that enters
 /// it, so that this process stays where it is.
 bool has_interfaces(pid_t pid) {
@@ -71,7 +61,7 @@ void Runtime::start(const std::string& id) {
   const auto lock = store_.lock(id);
   if (!lock) throw Error(Errc::timed_out, "another command is at work on the container");
   ContainerRecord record = store_.load(id);
-  check_startable(record);
+  check_allowed(Command::start, state_of(record, /*create_at_work=*/false), id);
   if (has_interfaces(record.shim->pid)) {
     log(LogLevel::warning,
         "container " + id + ": its network is not carried into the VM yet, it has loopback only");
@@ -79,8 +69,9 @@ void Runtime::start(const std::string& id) {
   start_in_guest(record);
   record.started = true;
   store_.save(record);
-  oci::State state = record.to_state();
-  run_hooks_tolerantly(record.hooks.poststart, "poststart", state);
+  // Its command may have ended by now.
+  run_hooks_tolerantly(record.hooks.poststart, "poststart",
+                       record.to_state(state_of(record, /*create_at_work=*/false)));
 }
 
 }  // namespace husk::runtime

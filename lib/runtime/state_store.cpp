@@ -87,6 +87,15 @@ ContainerRecord StateStore::load(const std::string& id) const {
               [&] { return oci::parse_json(text, path.string()).get<ContainerRecord>(); });
 }
 
+KnownContainer StateStore::load_with_state(const std::string& id) const {
+  ContainerRecord record = load(id);
+  const bool create_at_work = !record.shim && is_locked(id);
+  // Again, since create may have added the shim and let go in between.
+  if (!record.shim) record = load(id);
+  const ContainerState state = state_of(record, create_at_work);
+  return {.record = std::move(record), .state = state};
+}
+
 std::optional<LeftOvers> StateStore::load_left_overs(const std::string& id) const {
   oci::check_container_id(id);
   const fs::path path = directory(id) / record_file;

@@ -31,6 +31,11 @@ class StateDir {
   bool keep_ = false;
 };
 
+struct KnownContainer {
+  ContainerRecord record;
+  ContainerState state = ContainerState::stopped;
+};
+
 class StateStore {
  public:
   explicit StateStore(std::filesystem::path root) : root_(std::move(root)) {}
@@ -39,6 +44,8 @@ class StateStore {
   StateDir reserve(const std::string& id) const;
   /// Throws not_found "container does not exist".
   ContainerRecord load(const std::string& id) const;
+  /// For commands that do not hold the lock.
+  KnownContainer load_with_state(const std::string& id) const;
   /// What clean-up needs of a record that load() refuses: another version's, or one with damaged
   /// fields. Empty: create had not come so far as to write one. Throws invalid_argument for a file
   /// that is no JSON object: what runs is then unknown.

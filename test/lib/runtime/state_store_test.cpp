@@ -65,17 +65,28 @@ TEST_CASE("StateStore: a record comes back as it was", "[runtime]") {
   CHECK(back.hooks == record.hooks);
 }
 
-TEST_CASE("ContainerRecord: the status follows the shim", "[runtime]") {
+TEST_CASE("StateStore: without a shim, the lock tells whether create is at work", "[runtime]") {
+  const Scratch dir;
+  const StateStore store(dir.path());
+  {
+    StateDir reserved = store.reserve("c1");
+    reserved.save(make_record("c1"));
+    CHECK(store.load_with_state("c1").state == ContainerState::creating);
+    reserved.keep();
+  }
+  CHECK(store.load_with_state("c1").state == ContainerState::stopped);
+  CHECK(store.load_with_state("c1").record.vm_id == "1234");
+}
+
+TEST_CASE("StateStore: the lock of a container with a shim tells nothing", "[runtime]") {
+  const Scratch dir;
+  const StateStore store(dir.path());
+  StateDir reserved = store.reserve("c1");
   ContainerRecord record = make_record("c1");
-  CHECK(record.status() == "creating");
   record.shim = identify_process(::getpid());
-  CHECK(record.status() == "created");
-  record.started = true;
-  CHECK(record.status() == "running");
-  CHECK(record.to_state().pid == ::getpid());
-  ++record.shim->start_time;  // that process is gone, another has its pid
-  CHECK(record.status() == "stopped");
-  CHECK(record.to_state().pid == 0);
+  reserved.save(record);
+  CHECK(store.load_with_state("c1").state == ContainerState::created);
+  CHECK_THROWS_WITH(store.load_with_state("none"), "container does not exist");
 }
 
 TEST_CASE("StateStore: unknown, damaged and foreign entries are told apart", "[runtime]") {

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// A container's state (runtime-spec runtime.md "State"): how it follows from the record, and which
+// command it allows.
+#pragma once
+
+#include <array>
+#include <string>
+#include <string_view>
+
+namespace husk::runtime {
+
+struct ContainerRecord;
+
+enum class ContainerState { creating, created, running, stopped };
+inline constexpr std::array container_states{ContainerState::creating, ContainerState::created,
+                                             ContainerState::running, ContainerState::stopped};
+
+/// As `state` and `list` print it, and hooks read it.
+std::string_view name_of(ContainerState state);
+
+/// Without a shim a container is being created while `create_at_work`, and stopped when create was
+/// killed half-way. Whoever holds the container's lock knows that no create is; others take
+/// StateStore::load_with_state. With a shim: what the shim's liveness tells.
+ContainerState state_of(const ContainerRecord& record, bool create_at_work);
+
+/// Those that not every state allows. remove: delete without --force.
+enum class Command { start, exec, kill, kill_all, remove };
+inline constexpr std::array commands{Command::start, Command::exec, Command::kill,
+                                     Command::kill_all, Command::remove};
+
+/// Throws wrong_state, in runc's words, unless `state` allows `command`.
+void check_allowed(Command command, ContainerState state, const std::string& id);
+
+}  // namespace husk::runtime
