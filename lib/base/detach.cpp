@@ -6,27 +6,21 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <fstream>
-#include <sstream>
-#include <string>
 
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/mountinfo.hpp"
 
 namespace husk {
 namespace {
 
 void move_to_root_cgroups() {
-  std::ifstream table("/proc/self/mountinfo");
-  for (std::string line; std::getline(table, line);) {
-    if (line.find(" - cgroup") == std::string::npos) continue;
-    std::istringstream fields(line);
-    std::string id, parent, device, root, mount_point;
-    fields >> id >> parent >> device >> root >> mount_point;
-    if (root != "/") continue;  // a part of a hierarchy, bound somewhere
+  for (const MountEntry& mount : load_mount_table()) {
+    if (mount.type != "cgroup" && mount.type != "cgroup2") continue;
+    if (mount.root != "/") continue;  // a part of a hierarchy, bound somewhere
     try {
-      write_existing(mount_point + "/cgroup.procs", "0");
+      write_existing(mount.mount_point / "cgroup.procs", "0");
     } catch (const Error&) {
       continue;  // not allowed here: then it stays where it is
     }

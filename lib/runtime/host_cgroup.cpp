@@ -4,12 +4,12 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <fstream>
 #include <sstream>
 
 #include "lib/base/cgroup_directories.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/mountinfo.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -23,43 +23,28 @@ struct Hierarchy {
   std::string options;    ///< of v1: which controllers it is for
 };
 
-struct CgroupMount {
-  std::string device, root;
-  Hierarchy hierarchy;
-};
-
-/// One line of /proc/self/mountinfo (proc(5)); empty if it is no cgroup file system.
-std::optional<CgroupMount> parse_mount(const std::string& line) {
-  std::istringstream fields(line);
-  std::string skipped, type, source, options;
-  CgroupMount mount;
-  fields >> skipped >> skipped >> mount.device >> mount.root >> mount.hierarchy.mount_point;
-  while (skipped != "-" && fields >> skipped) continue;  // optional fields end with a dash
-  fields >> type >> source >> options;
-  if (type != "cgroup" && type != "cgroup2") return std::nullopt;
-  mount.hierarchy.v2 = type == "cgroup2";
-  mount.hierarchy.options = options;
-  mount.hierarchy.systemds =
-      mount.hierarchy.v2 || options.find("name=systemd") != std::string::npos;
-  return mount;
+Hierarchy to_hierarchy(const MountEntry& mount) {
+  const bool v2 = mount.type == "cgroup2";
+  return {.mount_point = mount.mount_point,
+          .v2 = v2,
+          .systemds = v2 || mount.super_options.find("name=systemd") != std::string::npos,
+          .options = mount.super_options};
 }
 
 /// Each hierarchy once. A part of one that is mounted somewhere, as containers have it, is of use
 /// only where the whole is not mounted.
 std::vector<Hierarchy> find_hierarchies() {
-  std::map<std::string, CgroupMount> by_device;
-  std::ifstream table("/proc/self/mountinfo");
-  for (std::string line; std::getline(table, line);) {
-    const std::optional<CgroupMount> mount = parse_mount(line);
-    if (!mount) continue;
-    const auto [known, is_new] = by_device.try_emplace(mount->device, *mount);
-    if (!is_new && known->second.root != "/" && mount->root == "/") known->second = *mount;
+  std::map<std::string, MountEntry> by_device;
+  for (const MountEntry& mount : load_mount_table()) {
+    if (mount.type != "cgroup" && mount.type != "cgroup2") continue;
+    const auto [known, is_new] = by_device.try_emplace(mount.device, mount);
+    if (!is_new && known->second.root != "/" && mount.root == "/") known->second = mount;
   }
   if (by_device.empty())
     throw Error(Errc::unsupported, "this host has no cgroup file system mounted");
   std::vector<Hierarchy> found;
   found.reserve(by_device.size());
-  for (const auto& [device, mount] : by_device) found.push_back(mount.hierarchy);
+  for (const auto& [device, mount] : by_device) found.push_back(to_hierarchy(mount));
   return found;
 }
 

@@ -8,12 +8,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <map>
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/mountinfo.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
 #include "lib/runtime/bind_source.hpp"
 #include "lib/runtime/mount_points.hpp"
@@ -117,13 +117,9 @@ void make_folders(const fs::path& shared, const std::string& id, const Binds& bi
 /// Mount points below `directory`, deepest and latest first.
 std::vector<std::string> mounts_below(const fs::path& directory) {
   std::vector<std::string> found;
-  std::ifstream table("/proc/self/mountinfo");
   const std::string prefix = directory.string() + "/";
-  for (std::string line; std::getline(table, line);) {
-    std::size_t start = 0;
-    for (int field = 0; field < 4; ++field) start = line.find(' ', start) + 1;
-    const std::string target = line.substr(start, line.find(' ', start) - start);
-    if (target.starts_with(prefix)) found.push_back(target);
+  for (const MountEntry& mount : load_mount_table()) {
+    if (mount.mount_point.string().starts_with(prefix)) found.push_back(mount.mount_point);
   }
   std::reverse(found.begin(), found.end());
   return found;
