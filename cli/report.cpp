@@ -8,22 +8,15 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/text.hpp"
 #include "lib/base/time.hpp"
 
 namespace husk::cli {
 namespace {
 
-std::string quote(std::string_view text) {
+std::string json_string(std::string_view text) {
   return nlohmann::json(std::string(text))
       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
-/// Container data may hold anything; a message stays one line.
-std::string one_line(std::string message) {
-  for (char& c : message) {
-    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = ' ';
-  }
-  return message;
 }
 
 }  // namespace
@@ -38,10 +31,11 @@ void append_log_entry(const GlobalOptions& options, std::string_view level,
   const std::string time = rfc3339_now();
   std::string line;
   if (options.log_format == "json") {
-    line = "{\"level\":\"" + std::string(level) + "\",\"msg\":" + quote(message) + ",\"time\":\"" +
-           time + "\"}\n";
+    line = "{\"level\":\"" + std::string(level) + "\",\"msg\":" + json_string(message) +
+           ",\"time\":\"" + time + "\"}\n";
   } else {
-    line = "time=\"" + time + "\" level=" + std::string(level) + " msg=" + quote(message) + "\n";
+    line =
+        "time=\"" + time + "\" level=" + std::string(level) + " msg=" + json_string(message) + "\n";
   }
   const UniqueFd fd{
       check_sys(::open(options.log->c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644),

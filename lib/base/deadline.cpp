@@ -10,6 +10,7 @@
 
 #include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
+#include "lib/base/text.hpp"
 
 namespace husk {
 
@@ -42,7 +43,7 @@ std::string read_line(int fd, std::size_t max_bytes, int gone_fd, const Deadline
     if (got == 1) {
       if (byte == '\n') return line;
       if (line.size() == max_bytes)
-        throw Error(Errc::invalid_argument, peer + ": line too long: " + quoted(line));
+        throw Error(Errc::invalid_argument, peer + ": line too long: " + quote(line));
       line.push_back(byte);
     } else if (errno == EAGAIN) {
       const Readiness readiness = await(fd, POLLIN, gone_fd, deadline);
@@ -104,13 +105,6 @@ std::string receive_before(int socket, std::size_t size, const Deadline& deadlin
     }
   }
   return received;
-}
-
-std::string quoted(const std::string& text) {
-  constexpr std::size_t max_shown = 64;
-  std::string shown = "\"";
-  for (const char c : text.substr(0, max_shown)) shown += c >= 0x20 && c < 0x7f ? c : '?';
-  return shown + (text.size() > max_shown ? "...\"" : "\"");
 }
 
 }  // namespace husk

@@ -42,7 +42,4 @@ void send_before(int socket, std::string_view data, const Deadline& deadline);
 /// Receives exactly `size` bytes, and less only at end of file. Throws as send_before.
 std::string receive_before(int socket, std::size_t size, const Deadline& deadline);
 
-/// Text from outside for an error message: bounded, printable, in quotes.
-std::string quoted(const std::string& text);
-
 }  // namespace husk

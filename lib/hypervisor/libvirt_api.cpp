@@ -4,6 +4,7 @@
 #include <array>
 
 #include "lib/base/dynamic_library.hpp"
+#include "lib/base/text.hpp"
 
 namespace husk::hypervisor {
 namespace {
@@ -47,10 +48,7 @@ std::string neutralize(std::string text) {
       {"xecutable file not found", "rogram not found"},
   }};
   for (const auto& [from, to] : phrases) replace_all(text, from, to);
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = ' ';
-  }
-  return text.substr(0, max_error_bytes);
+  return one_line(text.substr(0, max_error_bytes));
 }
 
 }  // namespace

@@ -6,8 +6,6 @@
 namespace husk::oci {
 namespace {
 
-constexpr std::size_t max_quoted = 64;
-
 const char* type_name(const nlohmann::json& value) {
   switch (value.type()) {
     case nlohmann::json::value_t::null:
@@ -38,25 +36,6 @@ std::string describe(const nlohmann::json& value) {
 }
 
 }  // namespace
-
-std::string quote(std::string_view text) {
-  static constexpr char hex[] = "0123456789abcdef";
-  std::string out = "\"";
-  for (const char c : text.substr(0, max_quoted)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte >= 0x20 && byte < 0x7f) {
-      out += c;
-    } else {
-      out += "\\x";
-      out += hex[byte >> 4];
-      out += hex[byte & 0xf];
-    }
-  }
-  return out + (text.size() > max_quoted ? "\"..." : "\"");
-}
 
 JsonObject::JsonObject(const nlohmann::json& value, std::string where)
     : json(value), path(std::move(where)) {

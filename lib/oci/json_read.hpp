@@ -16,10 +16,9 @@
 #include <utility>
 #include <vector>
 
-namespace husk::oci {
+#include "lib/base/text.hpp"
 
-/// For error texts: in double quotes, anything but printable ASCII escaped, cut at 64 characters.
-std::string quote(std::string_view text);
+namespace husk::oci {
 
 /// One object of the document and the path that led to it ("" for the document itself).
 struct JsonObject {

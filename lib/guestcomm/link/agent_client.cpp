@@ -5,6 +5,7 @@
 
 #include "lib/base/deadline.hpp"
 #include "lib/base/error.hpp"
+#include "lib/base/text.hpp"
 #include "lib/guestcomm/protocol/frame.hpp"
 
 namespace husk::guestcomm {
@@ -74,7 +75,7 @@ UniqueFd open_stream(const GuestAccess& guest, const std::string& token, millise
     // Exactly these bytes: what follows already belongs to the stream.
     const std::string answer = receive_before(socket.get(), stream_answer.size(), deadline);
     if (answer.empty()) throw Error(Errc::peer_lost, "the guest agent did not take the connection");
-    if (answer != stream_answer) throw Error(Errc::invalid_argument, "answered " + quoted(answer));
+    if (answer != stream_answer) throw Error(Errc::invalid_argument, "answered " + quote(answer));
   });
   return socket;
 }

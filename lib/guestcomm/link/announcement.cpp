@@ -17,6 +17,7 @@
 #include "lib/base/deadline.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/text.hpp"
 
 namespace husk::guestcomm {
 namespace {
@@ -33,7 +34,7 @@ int parse_announcement(const std::string& line) {
   const auto parsed = greeted ? std::from_chars(line.data() + greeting.size(), end, protocol)
                               : std::from_chars_result{line.data(), std::errc::invalid_argument};
   if (parsed.ec != std::errc{} || parsed.ptr != end || protocol <= 0)
-    throw Error(Errc::invalid_argument, "the guest announced itself with " + quoted(line));
+    throw Error(Errc::invalid_argument, "the guest announced itself with " + quote(line));
   return protocol;
 }
 

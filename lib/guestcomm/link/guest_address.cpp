@@ -15,6 +15,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/random_id.hpp"
+#include "lib/base/text.hpp"
 #include "lib/guestcomm/link/privileged_port.hpp"
 
 namespace husk::guestcomm {
@@ -120,7 +121,7 @@ UniqueFd connect_hybrid(const HybridAddress& address, std::uint32_t port,
       read_line(socket.get(), max_ok_line, -1, deadline, "connect to " + describe(port));
   if (!answer.starts_with("OK "))
     throw Error(Errc::peer_lost,
-                "connect to " + describe(port) + ": the vsock device answered " + quoted(answer));
+                "connect to " + describe(port) + ": the vsock device answered " + quote(answer));
   return socket;
 }
 

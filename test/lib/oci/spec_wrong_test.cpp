@@ -135,12 +135,4 @@ TEST_CASE("spec: strings with a NUL byte are refused, keys of maps as well", "[o
   CHECK(refusal_of(document) == "linux.sysctl: \"net.a\\x00b\" has a NUL byte in it");
 }
 
-TEST_CASE("quote: cuts at 64 characters and lets no control or quote through", "[oci]") {
-  CHECK(quote("plain") == "\"plain\"");
-  CHECK(quote("") == "\"\"");
-  CHECK(quote("a\"b\\\n\x1b[31m\xff") == "\"a\\\"b\\\\\\x0a\\x1b[31m\\xff\"");
-  CHECK(quote(std::string(64, 'x')) == "\"" + std::string(64, 'x') + "\"");
-  CHECK(quote(std::string(65, 'x')) == "\"" + std::string(64, 'x') + "\"...");
-}
-
 }  // namespace husk::oci::test
