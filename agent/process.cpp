@@ -6,9 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <vector>
@@ -16,6 +14,7 @@
 #include "agent/report.hpp"
 #include "agent/setup/terminal.hpp"
 #include "lib/base/descriptors.hpp"
+#include "lib/base/exit_status.hpp"
 #include "lib/base/files.hpp"
 
 namespace husk::agent {
@@ -24,26 +23,12 @@ namespace {
 constexpr int stream_pipe_bytes = 256 << 10;
 constexpr std::size_t max_report_bytes = 8192;
 
-struct Pipe {
-  UniqueFd read_end, write_end;
-};
-
-Pipe make_pipe() {
-  std::array<int, 2> ends{};
-  check_sys(::pipe2(ends.data(), O_CLOEXEC), "pipe");
-  return {UniqueFd{ends[0]}, UniqueFd{ends[1]}};
-}
-
 Pipe make_stream_pipe(const ProcessSetup& setup) {
   Pipe pipe = make_pipe();
   check_sys(::fchown(pipe.read_end.get(), setup.stream_uid, setup.stream_gid), "chown stream");
   // Fewer turns between the process and the agent; a limit on pipes may refuse it, which is fine.
   ::fcntl(pipe.read_end.get(), F_SETPIPE_SZ, stream_pipe_bytes);
   return pipe;
-}
-
-int exit_status(int wait_status) {
-  return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
 long send_signal(int pidfd, int signal) {
@@ -90,12 +75,11 @@ guestcomm::Stdio<UniqueFd> Process::connect_streams(ProcessSetup& setup) {
   if (auto* pipes = std::get_if<guestcomm::Pipes<UniqueFd>>(&setup.stdio))
     return connect_pipes(setup, *pipes);
   auto& terminal = std::get<guestcomm::Terminal<UniqueFd>>(setup.stdio);
-  std::array<int, 2> ends{};
-  check_sys(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()), "socketpair");
-  terminal_sender_.reset(ends[0]);
-  check_sys(::fcntl(ends[0], F_SETFL, O_NONBLOCK), "fcntl");
+  SocketPair ends = make_socket_pair();
+  check_sys(::fcntl(ends.own.get(), F_SETFL, O_NONBLOCK), "fcntl");
+  terminal_sender_ = std::move(ends.own);
   terminal_host_ = std::move(terminal.stream);
-  return guestcomm::Terminal<UniqueFd>{UniqueFd{ends[1]}, terminal.size};
+  return guestcomm::Terminal<UniqueFd>{std::move(ends.other), terminal.size};
 }
 
 guestcomm::Stdio<UniqueFd> Process::connect_pipes(ProcessSetup& setup,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/base/descriptors.hpp"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -30,6 +31,19 @@ void take_descriptors(msghdr& message, std::vector<UniqueFd>& descriptors) {
 }
 
 }  // namespace
+
+Pipe make_pipe() {
+  std::array<int, 2> ends{};
+  check_sys(::pipe2(ends.data(), O_CLOEXEC), "make a pipe");
+  return {UniqueFd{ends[0]}, UniqueFd{ends[1]}};
+}
+
+SocketPair make_socket_pair() {
+  std::array<int, 2> ends{};
+  check_sys(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()),
+            "make a socket pair");
+  return {UniqueFd{ends[0]}, UniqueFd{ends[1]}};
+}
 
 void close_other_descriptors(std::vector<int> keep) {
   keep.insert(keep.end(), {0, 1, 2});

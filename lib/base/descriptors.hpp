@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Open descriptors: handing them to another process, and closing those that are not to be passed
-// on.
+// Open descriptors: making pairs of them, handing them to another process, and closing those that
+// are not to be passed on.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +11,19 @@
 #include "lib/base/unique_fd.hpp"
 
 namespace husk {
+
+struct Pipe {
+  UniqueFd read_end, write_end;
+};
+/// Close-on-exec. Throws system.
+Pipe make_pipe();
+
+struct SocketPair {
+  UniqueFd own, other;  ///< the same; the names say who is to keep which
+};
+/// Unix sockets of whole messages with an end of file (SOCK_SEQPACKET), close-on-exec. Throws
+/// system.
+SocketPair make_socket_pair();
 
 inline constexpr std::size_t max_passed_descriptors = 64;  ///< in one message
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/base/subprocess.hpp"
 
-#include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
 #include <sys/mman.h>
@@ -22,9 +21,10 @@
 #include <memory>
 
 #include "lib/base/cancellation.hpp"
+#include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
+#include "lib/base/exit_status.hpp"
 #include "lib/base/files.hpp"
-#include "lib/base/unique_fd.hpp"
 
 namespace husk {
 namespace {
@@ -62,11 +62,9 @@ struct Output {
 };
 
 Output make_output() {
-  std::array<int, 2> ends{};
-  check_sys(::pipe2(ends.data(), O_CLOEXEC), "pipe2");
-  Output output{.read_end = UniqueFd(ends[0]), .write_end = {}};
-  output.write_end = open_stream(UniqueFd(ends[1]), "w");
-  return output;
+  Pipe pipe = make_pipe();
+  return {.read_end = std::move(pipe.read_end),
+          .write_end = open_stream(std::move(pipe.write_end), "w")};
 }
 
 bp::environment make_environment(const Subprocess& subprocess) {
@@ -172,8 +170,7 @@ SubprocessResult run_subprocess(const Subprocess& subprocess) {
   if (!in_time)
     throw Error(Errc::timed_out, subprocess.program + " did not end within " +
                                      std::to_string(subprocess.timeout->count()) + " ms");
-  const int status = child.native_exit_code();
-  result.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  result.status = exit_status(child.native_exit_code());
   return result;
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // libvirt with a limit on every question: a client cannot give up waiting for a daemon that stands
 // still, but a child that asks for it can be killed.
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -16,6 +15,7 @@
 #include <string_view>
 
 #include "lib/base/cancellation.hpp"
+#include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/hypervisor/vm.hpp"
@@ -86,13 +86,11 @@ StartedVm read_vm(const json& j) {
 class Asker {
  public:
   Asker(const HypervisorOptions& options, const Question& question) {
-    std::array<int, 2> ends{};
-    check_sys(::pipe2(ends.data(), O_CLOEXEC), "pipe");
-    answer_.reset(ends[0]);
-    const UniqueFd write_end(ends[1]);
+    Pipe pipe = make_pipe();
+    answer_ = std::move(pipe.read_end);
     const pid_t self = ::getpid();
     pid_ = check_sys(::fork(), "fork");
-    if (pid_ == 0) answer(write_end.get(), self, options, question);
+    if (pid_ == 0) answer(pipe.write_end.get(), self, options, question);
   }
   Asker(const Asker&) = delete;
   Asker& operator=(const Asker&) = delete;

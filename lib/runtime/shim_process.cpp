@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "lib/base/deadline.hpp"
+#include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/handoff/handoff.hpp"
@@ -177,30 +178,23 @@ ShimProcess::ShimProcess(const std::filesystem::path& program_path, const ShimPl
                          HostCgroup& cgroup, std::optional<int> terminal) {
   const UniqueFd program{check_sys(::open(program_path.c_str(), O_RDONLY | O_CLOEXEC),
                                    "open " + program_path.string())};
-  std::array<int, 2> sockets{}, errors{}, go{};
-  check_sys(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets.data()), "socketpair");
-  handoff_.reset(sockets[0]);
-  const UniqueFd shim_end{sockets[1]};
-  check_sys(::pipe2(errors.data(), O_CLOEXEC), "pipe");
-  const UniqueFd error_read{errors[0]};
-  UniqueFd error_write{errors[1]};
-  check_sys(::pipe2(go.data(), O_CLOEXEC), "pipe");
-  const UniqueFd go_read{go[0]};
-  UniqueFd go_write{go[1]};
+  SocketPair sockets = make_socket_pair();
+  handoff_ = std::move(sockets.own);
+  Pipe errors = make_pipe(), go = make_pipe();
 
   const UniqueFd first = open_first(plan);
   pid_ = std::visit([&](const auto& place) { return clone_process(place, first); }, plan.place);
   if (pid_ == 0) {
-    go_write.reset();
+    go.write_end.reset();
     become_shim(plan, terminal,
-                {shim_end.get(), error_write.get(), program.get(), go_read.get(),
+                {sockets.other.get(), errors.write_end.get(), program.get(), go.read_end.get(),
                  first ? first.get() : -1});
   }
   try {
     cgroup.add(pid_);
-    error_write.reset();
-    write_all(go_write.get(), "g");
-    wait_for_exec(error_read.get());
+    errors.write_end.reset();
+    write_all(go.write_end.get(), "g");
+    wait_for_exec(errors.read_end.get());
   } catch (...) {
     ::kill(pid_, SIGKILL);
     ::waitpid(pid_, nullptr, 0);

@@ -7,12 +7,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <chrono>
 #include <string>
 
 #include "lib/base/cancellation.hpp"
 #include "lib/base/deadline.hpp"
+#include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/guestcomm/link/vm_keeper_process.hpp"
 
@@ -73,12 +73,9 @@ VmKeeper::VmKeeper(const std::filesystem::path& directory, unsigned uid, unsigne
 }
 
 void VmKeeper::start(const std::optional<VhostDeviceSetup>& device, const AbandonedVm& abandoned) {
-  std::array<int, 2> ends{};
-  check_sys(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()),
-            "make a socket pair");
-  keeper_.reset(ends[0]);
-  const UniqueFd other_end(ends[1]);
-  start_keeper(other_end.get(), device, abandoned);
+  SocketPair ends = make_socket_pair();
+  keeper_ = std::move(ends.own);
+  start_keeper(ends.other.get(), device, abandoned);
 }
 
 void VmKeeper::await_sockets() {

@@ -10,6 +10,7 @@
 #include <functional>
 
 #include "lib/base/error.hpp"
+#include "lib/base/exit_status.hpp"
 
 using namespace husk;
 
@@ -24,7 +25,7 @@ int status_of(const std::function<int()>& body) {
   }
   int status = 0;
   ::waitpid(child, &status, 0);
-  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  return exit_status(status);
 }
 
 bool is_pending() {

@@ -9,29 +9,44 @@
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <string>
+#include <utility>
 
 #include "lib/base/error.hpp"
 
 using namespace husk;
 
-namespace {
-struct Sockets {
-  Sockets() {
-    std::array<int, 2> made{};
-    REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, made.data()) == 0);
-    one.reset(made[0]);
-    other.reset(made[1]);
+TEST_CASE("make_pipe: what is written to one end is read from the other", "[base]") {
+  Pipe pipe = make_pipe();
+  CHECK((::fcntl(pipe.read_end.get(), F_GETFD) & FD_CLOEXEC) != 0);
+  CHECK((::fcntl(pipe.write_end.get(), F_GETFD) & FD_CLOEXEC) != 0);
+  REQUIRE(::write(pipe.write_end.get(), "xy", 2) == 2);
+  pipe.write_end.reset();
+  std::array<char, 8> bytes{};
+  CHECK(::read(pipe.read_end.get(), bytes.data(), bytes.size()) == 2);
+  CHECK(bytes[1] == 'y');
+  CHECK(::read(pipe.read_end.get(), bytes.data(), bytes.size()) == 0);
+}
+
+TEST_CASE("make_socket_pair: carries whole messages both ways", "[base]") {
+  SocketPair sockets = make_socket_pair();
+  CHECK((::fcntl(sockets.own.get(), F_GETFD) & FD_CLOEXEC) != 0);
+  CHECK((::fcntl(sockets.other.get(), F_GETFD) & FD_CLOEXEC) != 0);
+  std::array<char, 8> bytes{};
+  for (const auto& [from, to] :
+       {std::pair{&sockets.own, &sockets.other}, {&sockets.other, &sockets.own}}) {
+    REQUIRE(::send(from->get(), "ab", 2, 0) == 2);
+    REQUIRE(::send(from->get(), "c", 1, 0) == 1);
+    CHECK(::recv(to->get(), bytes.data(), bytes.size(), 0) == 2);
+    CHECK(::recv(to->get(), bytes.data(), bytes.size(), 0) == 1);
   }
-  UniqueFd one, other;
-};
-}  // namespace
+  sockets.other.reset();
+  CHECK(::recv(sockets.own.get(), bytes.data(), bytes.size(), 0) == 0);
+}
 
 TEST_CASE("descriptors: arrive with their bytes, open, in order and close-on-exec", "[base]") {
-  const Sockets sockets;
-  std::array<int, 2> pipe{};
-  REQUIRE(::pipe(pipe.data()) == 0);
-  const UniqueFd read_end{pipe[0]}, write_end{pipe[1]};
-  send_with_descriptors(sockets.one.get(), "word", {write_end.get(), read_end.get()});
+  const SocketPair sockets = make_socket_pair();
+  const auto [read_end, write_end] = make_pipe();
+  send_with_descriptors(sockets.own.get(), "word", {write_end.get(), read_end.get()});
   std::array<char, 16> buffer{};
   std::vector<UniqueFd> received;
   REQUIRE(receive_with_descriptors(sockets.other.get(), buffer, received) == 4);
@@ -45,16 +60,16 @@ TEST_CASE("descriptors: arrive with their bytes, open, in order and close-on-exe
 }
 
 TEST_CASE("descriptors: none, the end of the other side, and too many", "[base]") {
-  Sockets sockets;
+  SocketPair sockets = make_socket_pair();
   std::array<char, 16> buffer{};
   std::vector<UniqueFd> received;
-  send_with_descriptors(sockets.one.get(), "a", {});
+  send_with_descriptors(sockets.own.get(), "a", {});
   CHECK(receive_with_descriptors(sockets.other.get(), buffer, received) == 1);
   CHECK(received.empty());
-  CHECK_THROWS_AS(send_with_descriptors(sockets.one.get(), "a",
+  CHECK_THROWS_AS(send_with_descriptors(sockets.own.get(), "a",
                                         std::vector<int>(max_passed_descriptors + 1, 0)),
                   Error);
-  sockets.one.reset();
+  sockets.own.reset();
   CHECK(receive_with_descriptors(sockets.other.get(), buffer, received) == 0);
   CHECK_THROWS_AS(send_with_descriptors(sockets.other.get(), "a", {}), Error);
 }
