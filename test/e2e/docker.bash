@@ -5,7 +5,9 @@
 # A package's, by its full path: other clients may be first in PATH.
 docker=/usr/bin/docker
 RUNTIME=under-test
-engine() { "$docker" --host "unix://$work/docker.sock" "$@"; }
+# shellcheck source=test/e2e/engine_list.bash
+source "$here/engine_list.bash"
+engine_command() { command=("$docker" --host "unix://$work/docker.sock" "$@"); }
 
 start_dockerd() {
   # A bridge of our own and no packet filter rules: nothing of the machine's, or of another dockerd's, is touched.
@@ -28,6 +30,21 @@ start_dockerd() {
   tail -n 30 "$work/dockerd.log" >&2
   echo "dockerd does not answer" >&2
   exit 1
+}
+
+known_capabilities=0000003fffffffff status_of_missing='126|127'
+
+is_health() { [[ $(engine inspect -f '{{.State.Health.Status}}' box) == "$1" ]]; }
+
+# "box" has a command that asks for /tmp/well every second.
+health_checks() {
+  expect_ok engine exec box touch /tmp/well
+  eventually 60 is_health healthy
+  expect_ok engine exec box rm /tmp/well
+  eventually 60 is_health unhealthy
+  expect_contains "not well" "$(engine inspect -f '{{json .State.Health.Log}}' box)" "the log of the checks"
+  expect_ok engine exec box touch /tmp/well
+  eventually 60 is_health healthy
 }
 
 no_zombie_shims() {
@@ -58,11 +75,9 @@ if [[ -x $docker && -x /usr/sbin/dockerd ]]; then
   start_dockerd
   make_rootfs "$work/rootfs"
   tar -C "$work/rootfs" -c . | engine import - husk-test >/dev/null || { echo "docker import failed" >&2; exit 1; }
-  engine_list_file=$here/engine_list.bash
-  # shellcheck source=test/e2e/engine_list.bash
-  source "$engine_list_file"
   engine_list none --network none
   engine_list default
+  engine_exec_list --health-cmd 'ls /tmp/well || { echo not well; exit 1; }' --health-interval 1s --health-retries 2
   it "one after the other leaves nothing" no_zombie_shims 120
   it "three at once keep their output and status" many_at_once 180
 else

@@ -1,8 +1,17 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 # What has to work in the same way with Docker and with Podman. The topic that sources this defines
-# engine() (the engine's command, against its private store, where the image `husk-test` is) and calls
-# engine_list NETWORK_NAME NETWORK_FLAGS..., once for each network.
+# engine_command(), which puts the engine's command line (against its private store, where the image `husk-test`
+# is) into $command, and calls engine_list NETWORK_NAME NETWORK_FLAGS..., once for each network, and once (with
+# $known_capabilities, $status_of_missing and health_checks() defined) engine_exec_list FLAGS_OF_BOX..., once.
+# shellcheck source=test/e2e/engine_exec.bash
+source "$here/engine_exec.bash"
+
+engine() {
+  local command
+  engine_command "$@"
+  "${command[@]}"
+}
 
 ctr() { engine run --rm --runtime "$RUNTIME" "${network[@]}" "$@"; }
 

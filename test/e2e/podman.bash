@@ -3,7 +3,9 @@
 # Podman with a store, a configuration and a network of its own.
 
 RUNTIME=$HUSK
-engine() {
+# shellcheck source=test/e2e/engine_list.bash
+source "$here/engine_list.bash"
+engine_command() {
   # --runtime is a global flag of Podman; its run has none.
   local arguments=() word skip_next=""
   for word in "$@"; do
@@ -11,9 +13,9 @@ engine() {
     if [[ $word == --runtime ]]; then skip_next=yes; continue; fi
     arguments+=("$word")
   done
-  CONTAINERS_CONF=$work/containers.conf podman --runtime "$HUSK" --root "$work/store" --runroot "$work/runroot" \
-    --storage-driver overlay --cgroup-manager cgroupfs --events-backend file --network-config-dir "$work/networks" \
-    --tmpdir "$work/tmp" "${arguments[@]}"
+  command=(env "CONTAINERS_CONF=$work/containers.conf" podman --runtime "$HUSK" --root "$work/store" --runroot "$work/runroot"
+    --storage-driver overlay --cgroup-manager cgroupfs --events-backend file --network-config-dir "$work/networks"
+    --tmpdir "$work/tmp" "${arguments[@]}")
 }
 
 configure_podman() {
@@ -36,6 +38,25 @@ default_network_works() {
     --tmpdir "$work/tmp" run --rm husk-test true >"$work/network.log" 2>&1 </dev/null
 }
 
+# Podman asks for the capabilities that it has itself.
+known_capabilities=$(capabilities_of cat /proc/self/status) status_of_missing=127
+
+# "box" has a command that asks for /tmp/well. Without systemd nobody runs it but us.
+health_checks() {
+  expect_ok engine exec box touch /tmp/well
+  expect_ok engine healthcheck run box
+  expect_equal healthy "$(engine inspect -f '{{.State.Health.Status}}' box)" "health"
+  expect_ok engine exec box rm /tmp/well
+  run engine healthcheck run box
+  expect_status 1
+  expect_contains unhealthy "$out$err" "what the check says"
+  expect_equal unhealthy "$(engine inspect -f '{{.State.Health.Status}}' box)" "health"
+  expect_contains "not well" "$(engine inspect -f '{{json .State.Health.Log}}' box)" "the log of the checks"
+  expect_ok engine exec box touch /tmp/well
+  expect_ok engine healthcheck run box
+  expect_equal healthy "$(engine inspect -f '{{.State.Health.Status}}' box)" "health"
+}
+
 text_of_a_failed_create() {
   run engine run --rm --network none --name failing husk-test no-such-command
   expect_status 127
@@ -48,14 +69,13 @@ if command -v podman >/dev/null; then
   make_rootfs "$work/rootfs"
   tar -C "$work/rootfs" -c . | engine import - husk-test >/dev/null 2>"$work/import.log" ||
     { cat "$work/import.log" >&2; echo "podman import failed" >&2; exit 1; }
-  # shellcheck source=test/e2e/engine_list.bash
-  source "$here/engine_list.bash"
   engine_list none --network none
   if default_network_works; then
     engine_list default
   else
     report skip "Podman's default network does not work here, not with runc either" "" "$work/network.log"
   fi
+  engine_exec_list --health-cmd 'ls /tmp/well || { echo not well; exit 1; }' --health-interval disable --health-retries 1
   it "podman shows the runtime's text when a command is missing" text_of_a_failed_create
 else
   report skip "no podman here (scripts/install-deps test)" ""
