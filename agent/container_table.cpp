@@ -61,6 +61,10 @@ void ContainerTable::lend(const guestcomm::ProcessRef& process, ConnectionId con
   find(process.container).container->process(process.process).lend(connection);
 }
 
+std::vector<pid_t> ContainerTable::processes(const std::string& id) {
+  return find(id).container->all_processes();
+}
+
 void ContainerTable::remove(const std::string& id, Reply reply) {
   Entry& entry = find(id);
   switch (entry.container->first().state()) {

@@ -28,6 +28,7 @@ class ContainerTable {
   /// The connection gets process_exited, even if the process has ended already.
   void own(const guestcomm::ProcessRef& process, ConnectionId connection);
   void lend(const guestcomm::ProcessRef& process, ConnectionId connection);
+  std::vector<pid_t> processes(const std::string& id);  ///< throws not_found
   void remove(const std::string& id, Reply reply);
 
   /// Kills what it owned.

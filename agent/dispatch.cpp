@@ -4,6 +4,7 @@
 #include <map>
 #include <string_view>
 
+#include "agent/process_list.hpp"
 #include "agent/request_check.hpp"
 
 namespace husk::agent {
@@ -71,6 +72,11 @@ void own_process(const Call& call, const Reply& reply) {
   reply(done());
 }
 
+void list_processes(const Call& call, const Reply& reply) {
+  reply(nlohmann::json(
+      describe_processes(call.containers.processes(call.params.get<guestcomm::ContainerId>().id))));
+}
+
 void delete_container(const Call& call, const Reply& reply) {
   call.containers.remove(call.params.get<guestcomm::ContainerId>().id, reply);
 }
@@ -81,7 +87,7 @@ const std::map<std::string_view, Handler> handlers = {
     {"create_container", create_container}, {"create_process", create_process},
     {"start_process", start_process},       {"resize_terminal", resize_terminal},
     {"signal_process", signal_process},     {"own_process", own_process},
-    {"delete_container", delete_container},
+    {"list_processes", list_processes},     {"delete_container", delete_container},
 };
 
 }  // namespace

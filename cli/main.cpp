@@ -78,6 +78,7 @@ int main(int argc, char** argv) {
   cli::add_run(app, options, status);
   cli::add_exec(app, options, status);
   cli::add_list(app, options);
+  cli::add_ps(app, options);
   cli::add_spec(app);
   cli::add_features(app);
   cli::add_unsupported(app);

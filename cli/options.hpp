@@ -32,6 +32,7 @@ void add_kill(CLI::App& app, const GlobalOptions& options);
 void add_delete(CLI::App& app, const GlobalOptions& options);
 void add_state(CLI::App& app, const GlobalOptions& options);
 void add_list(CLI::App& app, const GlobalOptions& options);
+void add_ps(CLI::App& app, const GlobalOptions& options);
 void add_run(CLI::App& app, const GlobalOptions& options, int& status);
 /// status: 255 where husk itself failed.
 void add_exec(CLI::App& app, const GlobalOptions& options, int& status);

@@ -28,6 +28,8 @@ constexpr std::array<Texts, commands.size()> refusals{{
     // exec
     {"cannot exec in a container in the creating state", allowed, allowed,
      "cannot exec in a stopped container"},
+    // ps
+    {not_running, allowed, allowed, not_running},
     // kill
     {not_running, allowed, allowed, not_running},
     // kill --all: that nothing runs is what it is for

@@ -24,9 +24,9 @@ std::string_view name_of(ContainerState state);
 ContainerState state_of(const ContainerRecord& record, bool create_at_work);
 
 /// Those that not every state allows. remove: delete without --force.
-enum class Command { start, exec, kill, kill_all, remove };
-inline constexpr std::array commands{Command::start, Command::exec, Command::kill,
-                                     Command::kill_all, Command::remove};
+enum class Command { start, exec, ps, kill, kill_all, remove };
+inline constexpr std::array commands{Command::start, Command::exec,     Command::ps,
+                                     Command::kill,  Command::kill_all, Command::remove};
 
 /// Throws wrong_state, in runc's words, unless `state` allows `command`.
 void check_allowed(Command command, ContainerState state, const std::string& id);

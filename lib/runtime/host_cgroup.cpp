@@ -223,6 +223,14 @@ void HostCgroup::add(pid_t pid) {
   for (const fs::path& leaf : leaves_) write_existing(leaf / "cgroup.procs", std::to_string(pid));
 }
 
+std::vector<pid_t> HostCgroup::processes() const {
+  if (leaves_.empty()) return {};
+  std::istringstream pids(read_file(leaves_.front() / "cgroup.procs", 1u << 20));
+  std::vector<pid_t> found;
+  for (pid_t pid = 0; pids >> pid;) found.push_back(pid);
+  return found;
+}
+
 void remove_host_cgroup(const std::string& unit,
                         const std::vector<fs::path>& directories) noexcept {
   if (!unit.empty()) systemd::stop_scope(unit);

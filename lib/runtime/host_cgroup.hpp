@@ -39,7 +39,8 @@ class HostCgroup {
   HostCgroup& operator=(const HostCgroup&) = delete;
   ~HostCgroup();
 
-  void add(pid_t pid);  ///< the whole process; throws system
+  std::vector<pid_t> processes() const;  ///< all that are in it
+  void add(pid_t pid);                   ///< the whole process; throws system
   /// What has to be removed in the end: directories, parents first, and systemd's unit.
   const std::vector<std::filesystem::path>& made() const noexcept { return made_; }
   std::string unit() const { return plan_.scope ? plan_.scope->name : std::string{}; }

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "lib/guestcomm/protocol/messages.hpp"
 #include "lib/hypervisor/vm.hpp"
 #include "lib/oci/state.hpp"
 #include "lib/runtime/config.hpp"
@@ -66,6 +67,11 @@ class Runtime {
   /// force: kills it first, and a container that does not exist is fine.
   void remove(const std::string& id, bool force);
   oci::State state(const std::string& id) const;
+  /// The shims that stand for its processes: what callers know by pid. Throws wrong_state
+  /// "container not running".
+  std::vector<pid_t> host_processes(const std::string& id) const;
+  /// Its own processes, asked of the guest. Throws the same.
+  guestcomm::ProcessList guest_processes(const std::string& id) const;
   std::vector<oci::State> list() const;  ///< entries that are not husk's or are broken are left out
 
   /// create + start; in the foreground also waits, passing on signals, and deletes unless keep.

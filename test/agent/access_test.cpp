@@ -173,3 +173,25 @@ TEST_CASE("create request: root and bind sources lie below the container's own f
   request.id = "../one";
   CHECK_THROWS_AS(check_create_request(request), husk::Error);
 }
+
+TEST_CASE("exec request: a name, arguments, and a cgroup below the container's") {
+  CreateProcess request{{"one", "p-1"}, {}, {}, "a/b"};
+  request.spec.args = {"ls"};
+  CHECK_NOTHROW(check_create_request(request));
+  for (const char* name : {"", "P1", "../p", "a b"}) {
+    CAPTURE(name);
+    request.process.process = name;
+    CHECK_THROWS_WITH(check_create_request(request), ContainsSubstring("no name of a process"));
+  }
+  request.process.process = std::string(65, 'a');
+  CHECK_THROWS_AS(check_create_request(request), husk::Error);
+  request.process.process = "p1";
+  for (const char* cgroup : {"..", "a/../..", "/", "/other"}) {
+    CAPTURE(cgroup);
+    request.cgroup = cgroup;
+    CHECK_THROWS_WITH(check_create_request(request), ContainsSubstring("cgroup"));
+  }
+  request.cgroup.clear();
+  request.spec.args.clear();
+  CHECK_THROWS_WITH(check_create_request(request), ContainsSubstring("process.args"));
+}

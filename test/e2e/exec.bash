@@ -162,6 +162,24 @@ STEPS
   expect_failure 1 "setting console socket" husk create --bundle "$work/term" term
 }
 
+listed() {
+  expect_ok husk exec --detach --pid-file "$work/ps.pid" box sleep 4711
+  run husk ps --format json box -ef
+  expect_status 0
+  if ! is_husk; then  # with runc children are the host's as well
+    expect_equal true "$(jq --argjson pid "$(cat "$work/ps.pid")" 'contains([$pid])' <<<"$out")" "the exec's pid is listed"
+    return
+  fi
+  expect_equal "[$(husk state box | jq .pid),$(cat "$work/ps.pid")]" "$(jq -c 'sort' <<<"$out")" "pids on the host"
+  expect_ok husk ps box
+  expect_match '^ *UID +PID +PPID +TIME +CMD' "$out" "the table's first line"
+  expect_match $'\n +0 +1 +0 +[0-9:]+  sh -c while' "$out" "the container's first process"
+  expect_match $'\n +0 +[0-9]+ +0 +[0-9:]+  sleep 4711' "$out" "an exec's"
+  expect_failure 1 "cannot be honoured" husk ps box -ef
+  kill -KILL "$(cat "$work/ps.pid")"
+  expect_failure 1 "container does not exist" husk ps nobody
+}
+
 make_rootfs "$work/rootfs"
 ! is_husk || start_libvirt
 make_bundle "$work/box" sh -c 'while :; do sleep 1; done'
@@ -174,6 +192,7 @@ it "a process from a file, detached, with a pid file" from_file
 it "its shim stands for it" shims
 it "ends with its container" ends_with_container 120
 it "works in a created container" in_created
+it "ps tells pids on the host to callers, processes in the guest to people" listed
 it "30 one after the other leave nothing" nothing_left 180
 it "20 at once keep their output and status" many_at_once 180
 it "64 MiB arrive byte for byte" bytes 180

@@ -63,6 +63,10 @@ void AgentClient::start_process(const ProcessRef& process) {
 void AgentClient::signal_process(const SignalProcess& request) {
   call("signal_process", request, patience_);
 }
+ProcessList AgentClient::list_processes(const std::string& id) {
+  const nlohmann::json answer = call("list_processes", ContainerId{id}, patience_);
+  return step("guest agent: list_processes", [&] { return answer.get<ProcessList>(); });
+}
 void AgentClient::delete_container(const std::string& id) {
   call("delete_container", ContainerId{id}, patience_);
 }

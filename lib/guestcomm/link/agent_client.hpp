@@ -25,6 +25,7 @@ class AgentClient {
   void create_process(const CreateProcess& request, std::chrono::milliseconds patience);
   void start_process(const ProcessRef& process);
   void signal_process(const SignalProcess& request);
+  ProcessList list_processes(const std::string& id);
   void delete_container(const std::string& id);
 
   /// Gives the connection away (for the shim), after hello, with nothing under way.

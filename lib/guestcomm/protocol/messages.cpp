@@ -159,6 +159,35 @@ void from_json(const json& j, ProcessExited& v) {
   if (v.status < 0 || v.status > 255) refuse("status is out of range");
 }
 
+void to_json(json& j, const ProcessList& v) {
+  json processes = json::array();
+  for (const ListedProcess& one : v.processes) {
+    processes.push_back({{"pid", one.pid},
+                         {"parent", one.parent},
+                         {"uid", one.uid},
+                         {"cpu_ms", one.cpu_ms},
+                         {"command", one.command}});
+  }
+  j = json{{"processes", std::move(processes)}, {"is_cut", v.is_cut}};
+}
+void from_json(const json& j, ProcessList& v) {
+  v.processes.clear();
+  const json& is_cut = member(j, "is_cut");
+  const json& processes = member(j, "processes");
+  if (!is_cut.is_boolean() || !processes.is_array()) refuse("no list of processes");
+  v.is_cut = is_cut.get<bool>();
+  for (const json& one : processes) {
+    const json& uid = member(one, "uid");
+    const json& cpu_ms = member(one, "cpu_ms");
+    if (!uid.is_number_unsigned() || !cpu_ms.is_number_unsigned()) refuse("no process");
+    v.processes.push_back({.pid = get_int(one, "pid"),
+                           .parent = get_int(one, "parent"),
+                           .uid = uid.get<std::uint32_t>(),
+                           .cpu_ms = cpu_ms.get<std::uint64_t>(),
+                           .command = harmless(get_string(one, "command"))});
+  }
+}
+
 void to_json(json& j, const ContainerId& v) { j = json{{"id", v.id}}; }
 void from_json(const json& j, ContainerId& v) { v.id = get_string(j, "id"); }
 

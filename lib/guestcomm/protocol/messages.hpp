@@ -10,6 +10,7 @@
 //   resize_terminal   ResizeTerminal   {}      husk-shim
 //   signal_process    SignalProcess    {}      husk kill, husk-shim
 //   own_process       ProcessRef       {}      husk-shim: from then on this connection owns it
+//   list_processes    {id}             ProcessList   husk ps
 //   delete_container  {id}             {}      husk delete, in a VM that lives on
 //
 //   notification      params           sent by
@@ -43,6 +44,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "lib/base/error.hpp"
 #include "lib/guestcomm/protocol/stdio.hpp"
@@ -109,6 +111,18 @@ struct ProcessExited {
   int status = 0;  ///< 0-255: the exit code, or 128 + signal
 };
 
+/// As the container sees it, for people.
+struct ListedProcess {
+  int pid = 0, parent = 0;  ///< 0: a parent outside of the container
+  std::uint32_t uid = 0;
+  std::uint64_t cpu_ms = 0;  ///< used so far
+  std::string command;       ///< cut; without control characters once it is received
+};
+struct ProcessList {
+  std::vector<ListedProcess> processes;
+  bool is_cut = false;  ///< there are more
+};
+
 struct ContainerId {
   std::string id;
 };
@@ -127,6 +141,8 @@ void to_json(nlohmann::json& json, const SignalProcess& v);
 void from_json(const nlohmann::json& json, SignalProcess& v);
 void to_json(nlohmann::json& json, const ProcessExited& v);
 void from_json(const nlohmann::json& json, ProcessExited& v);
+void to_json(nlohmann::json& json, const ProcessList& v);
+void from_json(const nlohmann::json& json, ProcessList& v);
 void to_json(nlohmann::json& json, const ContainerId& v);
 void from_json(const nlohmann::json& json, ContainerId& v);
 

@@ -125,3 +125,44 @@ TEST_CASE("messages: everything malformed is refused as that, never otherwise", 
     CHECK_THROWS_AS(create.get<CreateContainer>(), Error);
   }
 }
+
+TEST_CASE("messages: a list of processes comes without what steers a terminal", "[guestcomm]") {
+  const ProcessList list{
+      {{.pid = 7, .parent = 1, .uid = 1000, .cpu_ms = 1500, .command = "a\x1b[2J"},
+       {.pid = 1, .parent = 0, .uid = 0, .cpu_ms = 0, .command = "sh"}},
+      true};
+  const auto back = json(list).get<ProcessList>();
+  REQUIRE(back.processes.size() == 2);
+  CHECK(back.is_cut);
+  CHECK(back.processes[0].pid == 7);
+  CHECK(back.processes[0].parent == 1);
+  CHECK(back.processes[0].uid == 1000);
+  CHECK(back.processes[0].cpu_ms == 1500);
+  CHECK(back.processes[0].command == "a?[2J");
+  for (
+      const char* bad :
+      {R"({"processes":{},"is_cut":false})", R"({"processes":[{}],"is_cut":false})", "[]",
+       R"({"processes":[{"pid":1,"parent":0,"uid":-1,"cpu_ms":0,"command":""}],"is_cut":false})"}) {
+    CAPTURE(bad);
+    CHECK_THROWS_AS(json::parse(bad).get<ProcessList>(), Error);
+  }
+}
+
+TEST_CASE("messages: exec's process and a terminal's size are carried and checked", "[guestcomm]") {
+  CreateProcess create{.process = {"c1", "p1"}, .spec = {}, .stdio = {}, .cgroup = "below"};
+  create.spec.args = {"ls"};
+  create.spec.cwd = "/";
+  create.stdio = Terminal<std::string>{"token", {1, 2}};
+  const auto back = json(create).get<CreateProcess>();
+  CHECK(back.process == create.process);
+  CHECK(back.spec == create.spec);
+  CHECK(back.cgroup == "below");
+  CHECK(std::get<Terminal<std::string>>(back.stdio).size == WindowSize{1, 2});
+  const auto resize = json(ResizeTerminal{{"c1", "p1"}, {50, 65535}}).get<ResizeTerminal>();
+  CHECK(resize.size == WindowSize{50, 65535});
+  for (const char* rows : {"-1", "65536", "\"1\""}) {
+    const std::string text =
+        std::string(R"({"container":"c","process":"p","columns":1,"rows":)") + rows + "}";
+    CHECK_THROWS_AS(json::parse(text).get<ResizeTerminal>(), Error);
+  }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// husk ps: the processes that stand for a container on the host, or its own in the guest.
+#include <algorithm>
+#include <filesystem>
+
+#include "lib/runtime/container_state.hpp"
+#include "lib/runtime/host_cgroup.hpp"
+#include "lib/runtime/runtime.hpp"
+#include "lib/runtime/sandbox.hpp"
+
+namespace husk::runtime {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+constexpr auto patience = 10s;
+
+/// Empty where the process is gone.
+std::string pid_namespace_of(pid_t pid) {
+  std::error_code gone;
+  return fs::read_symlink("/proc/" + std::to_string(pid) + "/ns/pid", gone).string();
+}
+
+/// Of a container that has a shim, created or running.
+ContainerRecord load_live(const StateStore& store, const std::string& id) {
+  const auto [record, state] = store.load_with_state(id);
+  check_allowed(Command::ps, state, id);
+  return record;
+}
+
+}  // namespace
+
+std::vector<pid_t> Runtime::host_processes(const std::string& id) const {
+  const pid_t first = load_live(store_, id).shim->pid;
+  // In its cgroup the VM's processes are too; the shims alone are in the first one's pid namespace.
+  const std::string wanted = pid_namespace_of(first);
+  std::vector<pid_t> shims = HostCgroup(first).processes();
+  std::erase_if(shims, [&](pid_t pid) { return pid_namespace_of(pid) != wanted; });
+  std::sort(shims.begin(), shims.end());
+  return shims;
+}
+
+guestcomm::ProcessList Runtime::guest_processes(const std::string& id) const {
+  return Sandbox::open(load_live(store_, id).vm_id).connect(patience).list_processes(id);
+}
+
+}  // namespace husk::runtime
