@@ -23,6 +23,12 @@ runtime::Runtime make_runtime(const GlobalOptions& options) {
   return {fs::absolute(options.root), std::move(config), runtime::find_install_paths()};
 }
 
+void check_id_first(const std::string& command, const std::vector<std::string>& words) {
+  if (words.empty()) throw Error(Errc::invalid_argument, command + ": a container id is required");
+  if (words.front().starts_with("-"))
+    throw Error(Errc::invalid_argument, command + ": unknown option " + words.front());
+}
+
 void add_bundle_options(CLI::App& command, BundleOptions& options) {
   command.add_option("container-id", options.id, "name for the new container")->required();
   command.add_option("-b,--bundle", options.bundle,

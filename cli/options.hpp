@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lib/runtime/runtime.hpp"
 
@@ -39,6 +40,10 @@ void add_exec(CLI::App& app, const GlobalOptions& options, int& status);
 void add_spec(CLI::App& app);
 void add_features(CLI::App& app);
 void add_unsupported(CLI::App& app);
+
+/// For commands whose options end with the container's id: words is what follows the options that
+/// are known. Throws invalid_argument for an option that is none, or no id.
+void check_id_first(const std::string& command, const std::vector<std::string>& words);
 
 /// create's flags, which run has too.
 struct BundleOptions {

@@ -62,7 +62,7 @@ oci::Process read_process(const fs::path& path) {
 /// words: the container's id, and the command unless --process has it.
 runtime::ExecRequest make_exec_request(Flags flags, std::vector<std::string> words) {
   check_possible(flags);
-  if (words.empty()) throw Error(Errc::invalid_argument, "exec: a container id is required");
+  check_id_first("exec", words);
   runtime::ExecRequest request;
   request.id = words.front();
   words.erase(words.begin());

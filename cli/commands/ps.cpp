@@ -55,7 +55,7 @@ void add_ps(CLI::App& app, const GlobalOptions& options) {
   command->prefix_command();
   command->callback([command, flags, &options] {
     const std::vector<std::string> words = command->remaining();
-    if (words.empty()) throw Error(Errc::invalid_argument, "ps: a container id is required");
+    check_id_first("ps", words);
     const runtime::Runtime runtime = make_runtime(options);
     // Callers show host processes by their pids, with options of their own.
     if (flags->format == "json")

@@ -245,3 +245,12 @@ TEST_CASE("exec: a name is one process's, and a signal is for the one named", "[
   CHECK_THROWS_WITH(bench.container->signal({{"one", "p9"}, SIGUSR1, false}),
                     "process does not exist");
 }
+
+TEST_CASE("exec: a /dev/ptmx that the container put there is no terminal", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Running bench;
+  CHECK(bench.run("/bin/busybox ln -sf null /dev/ptmx; echo done") == "done\n");
+  bench.exec("p2", Running::shell("true"), husk::guestcomm::WindowSize{});
+  REQUIRE(bench.error);
+  CHECK_THAT(bench.error->what(), ContainsSubstring("/dev/ptmx is not the kernel's"));
+}

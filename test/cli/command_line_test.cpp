@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// The program itself, as callers call it; nothing here comes as far as a VM.
+#include <sys/stat.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "lib/base/files.hpp"
+#include "lib/base/subprocess.hpp"
+#include "test/lib/base/scratch.hpp"
+
+using namespace husk;
+using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::Matches;
+using Strings = std::vector<std::string>;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A root of its own, so that nothing of the machine's is seen.
+struct CommandLine : test::Scratch {
+  fs::path root = path() / "root", log = path() / "log";
+
+  SubprocessResult operator()(Strings arguments) const {
+    arguments.insert(arguments.begin(), {"--root", root.string()});
+    return plain(std::move(arguments));
+  }
+  static SubprocessResult plain(Strings arguments) {
+    return run_subprocess({.program = HUSK_PROGRAM,
+                           .arguments = std::move(arguments),
+                           .argv0 = {},
+                           .environment = {},
+                           .stdin_text = {},
+                           .timeout = std::chrono::seconds{60}});
+  }
+  /// A state as this husk writes it, of a container that has ended.
+  void add_record(const std::string& id) const {
+    fs::create_directories(root / id);
+    std::ofstream(root / id / "state.json")
+        << nlohmann::json{{"version", 2},
+                          {"id", id},
+                          {"ociVersion", "1.0.2"},
+                          {"created", "2026-01-02T03:04:05.678Z"},
+                          {"owner", "root"},
+                          {"bundle", "/b"},
+                          {"rootfs", "/b/rootfs"},
+                          {"annotations", nlohmann::json::object()},
+                          {"started", true},
+                          {"vmId", "deadbeef"},
+                          {"cgroups", nlohmann::json::array()},
+                          {"unit", ""},
+                          {"hooks", nlohmann::json::object()},
+                          {"shim", {{"pid", 2000000000}, {"startTime", 1}}}};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("husk: says its version as callers read it, and touches nothing", "[cli]") {
+  const auto result = CommandLine::plain({"--version"});
+  CHECK(result.status == 0);
+  CHECK_THAT(result.output, Matches("husk version [0-9.]+\nspec: [0-9.]+\n"));
+  CHECK(CommandLine::plain({"-v"}).output == result.output);
+}
+
+TEST_CASE("husk: help is a success for every command but those it has not", "[cli]") {
+  for (const char* command : {"create", "start", "run", "exec", "ps", "kill", "delete", "state",
+                              "list", "features", "spec"}) {
+    CAPTURE(command);
+    const auto result = CommandLine::plain({command, "--help"});
+    CHECK(result.status == 0);
+    CHECK_THAT(result.output, ContainsSubstring(command));
+  }
+  for (const char* command : {"checkpoint", "restore"}) {
+    CAPTURE(command);
+    CHECK(CommandLine::plain({command, "--help"}).status == 1);
+  }
+}
+
+TEST_CASE("husk: what is wrong on the command line is one line, with status 1 or exec's 255",
+          "[cli]") {
+  const CommandLine husk;
+  struct Case {
+    Strings arguments;
+    int status;
+    const char* text;
+  };
+  const std::vector<Case> cases{
+      {{}, 1, "see husk --help"},
+      {{"nonsense"}, 1, "see husk --help"},
+      {{"create"}, 1, "container-id is required"},
+      {{"create", "--nonsense", "c1"}, 1, "--nonsense"},
+      {{"--log-format", "xml", "list"}, 1, "xml"},
+      {{"state"}, 1, "container-id is required"},
+      {{"kill", "c1", "SIGNONSENSE"}, 1, "SIGNONSENSE"},
+      {{"kill", "c1", "65"}, 1, "65"},
+      {{"list", "--format", "yaml"}, 1, "yaml"},
+      {{"ps"}, 1, "a container id is required"},
+      {{"ps", "c1"}, 1, "container does not exist"},
+      {{"ps", "--format", "xml", "c1"}, 1, "xml"},
+      {{"ps", "c1", "-ef"}, 1, "cannot be honoured"},
+      {{"exec"}, 255, "a container id is required"},
+      {{"exec", "c1"}, 255, "process args cannot be empty"},
+      {{"exec", "c1", "true"}, 255, "container does not exist"},
+      {{"exec", "--preserve-fds", "1", "c1", "true"}, 255, "cannot be carried into a VM"},
+      {{"exec", "--pidfd-socket", "/s", "c1", "true"}, 255, "--pidfd-socket: not supported"},
+      {{"exec", "--process", "/nonexistent", "c1"}, 255, "/nonexistent"},
+      {{"create", "--preserve-fds", "1", "c1"}, 1, "cannot be carried into a VM"},
+      {{"create", "--pidfd-socket", "/s", "c1"}, 1, "--pidfd-socket: not supported"},
+      {{"create", "--bundle", "/nonexistent", "c1"}, 1, "bundle /nonexistent"},
+      {{"checkpoint", "c1"}, 1, "checkpoint is not supported"},
+  };
+  for (const auto& [arguments, status, text] : cases) {
+    CAPTURE(arguments);
+    const auto result = husk(arguments);
+    CHECK(result.status == status);
+    CHECK_THAT(result.output, ContainsSubstring(text));
+    CHECK(std::count(result.output.begin(), result.output.end(), '\n') == 1);
+  }
+  CHECK(fs::is_empty(husk.path()));
+}
+
+TEST_CASE("husk: options of exec end with the container's id", "[cli]") {
+  const CommandLine husk;
+  // --nonsense is the command's own: the container is what is missing.
+  CHECK_THAT(husk({"exec", "-e", "A=1", "-g", "7", "c1", "ls", "--nonsense"}).output,
+             ContainsSubstring("container does not exist"));
+  CHECK_THAT(husk({"exec", "--nonsense", "c1", "ls"}).output, ContainsSubstring("--nonsense"));
+}
+
+TEST_CASE("husk: exec's process file is read as config.json is", "[cli]") {
+  const CommandLine husk;
+  husk.add_record("c1");
+  const fs::path file = husk.path() / "process.json";
+  const auto exec = [&](const std::string& text) {
+    std::ofstream(file) << text;
+    return husk({"exec", "--process", file.string(), "c1"}).output;
+  };
+  CHECK_THAT(exec("{"), ContainsSubstring("malformed JSON"));
+  CHECK_THAT(exec(R"({"args": "ls", "cwd": "/"})"), ContainsSubstring("args"));
+  CHECK_THAT(exec(std::string(200, '[')), ContainsSubstring("nested deeper"));
+  CHECK_THAT(exec(R"({"args": ["ls"], "cwd": "/"})"),
+             ContainsSubstring("cannot exec in a stopped container"));
+  CHECK_THAT(husk({"exec", "--process", file.string(), "c1", "ls"}).output,
+             ContainsSubstring("exclude each other"));
+}
+
+TEST_CASE("husk: the log has the one error, growing, in the form asked for", "[cli]") {
+  const CommandLine husk;
+  husk({"--log", husk.log.string(), "--log-format", "json", "state", "c1"});
+  husk({"--log", husk.log.string(), "--log-format", "json", "start", "c2"});
+  std::ifstream file(husk.log);
+  std::string line;
+  for (int count = 0; count < 2; ++count) {
+    REQUIRE(std::getline(file, line));
+    const auto entry = nlohmann::json::parse(line);
+    CHECK(entry.at("level") == "error");
+    CHECK(entry.at("msg") == "container does not exist");
+    CHECK_THAT(entry.at("time").get<std::string>(),
+               Matches(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z)"));
+  }
+  CHECK_FALSE(std::getline(file, line));
+  struct stat status {};
+  REQUIRE(::stat(husk.log.c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0644);
+  fs::remove(husk.log);
+  husk({"--log", husk.log.string(), "state", "c1"});
+  CHECK_THAT(read_file(husk.log, 4096),
+             Matches("time=\"[^\"]+\" level=error msg=\"container does not exist\"\n"));
+}
+
+TEST_CASE("husk: list and state print a container that has ended", "[cli]") {
+  const CommandLine husk;
+  CHECK(husk({"list", "--format", "json"}).output == "null\n");
+  husk.add_record("c1");
+  fs::create_directories(husk.root / "foreign");
+  std::ofstream(husk.root / "foreign" / "state.json") << "{}";
+  const auto state = nlohmann::json::parse(husk({"state", "c1"}).output);
+  CHECK(state.at("status") == "stopped");
+  CHECK(state.at("pid") == 0);
+  CHECK(state.at("bundle") == "/b");
+  const auto list = nlohmann::json::parse(husk({"list", "-f", "json"}).output);
+  REQUIRE(list.size() == 1);
+  CHECK(list.at(0).at("id") == "c1");
+  CHECK(husk({"list", "-q"}).output == "c1\n");
+  CHECK_THAT(husk({"list"}).output,
+             Matches("ID +PID +STATUS +BUNDLE +CREATED +OWNER\n"
+                     "c1 +0 +stopped +/b +2026-01-02T03:04:05.678Z +root\n"));
+}
+
+TEST_CASE("husk: commands on a container that has ended say runc's words", "[cli]") {
+  const CommandLine husk;
+  husk.add_record("c1");
+  CHECK_THAT(husk({"start", "c1"}).output,
+             ContainsSubstring("cannot start a container that has stopped"));
+  CHECK_THAT(husk({"kill", "c1"}).output, ContainsSubstring("container not running"));
+  CHECK(husk({"kill", "--all", "c1", "9"}).status == 0);
+  CHECK_THAT(husk({"ps", "--format", "json", "c1"}).output,
+             ContainsSubstring("container not running"));
+  CHECK(husk({"delete", "--force", "nobody"}).status == 0);
+}
+
+TEST_CASE("husk: spec writes a config.json once", "[cli]") {
+  const CommandLine husk;
+  CHECK(husk({"spec", "--bundle", husk.path().string()}).status == 0);
+  const auto spec = nlohmann::json::parse(read_file(husk.path() / "config.json", 1u << 20));
+  CHECK(spec.at("process").at("args") == nlohmann::json{"sh"});
+  const auto again = husk({"spec", "--bundle", husk.path().string()});
+  CHECK(again.status == 1);
+  CHECK_THAT(again.output, ContainsSubstring("config.json"));
+}
