@@ -53,8 +53,8 @@ class Shim {
       ::dup2(in.read_end.get(), 0);
       ::dup2(out.write_end.get(), 1);
       ::dup2(err.write_end.get(), 2);
-      ::dup2(handoff.theirs.get(), shim_fd);
-      ::close_range(shim_fd + 1, ~0U,
+      ::dup2(handoff.theirs.get(), husk::handoff::shim_fd);
+      ::close_range(husk::handoff::shim_fd + 1, ~0U,
                     0);  // as husk does it; the test may have been given some
       ::execl(HUSK_SHIM, "/usr/sbin/nginx", "-g", "daemon off;", nullptr);
       ::_exit(99);
@@ -74,9 +74,10 @@ class Shim {
 
   /// Hands over and plays the agent's part of it.
   void become_ready(std::chrono::milliseconds patience = std::chrono::seconds{30}) {
-    send(handoff.ours.get(), {.process = {"c1", "p1"}, .message_patience = patience},
-         control.theirs.get(),
-         Pipes<int>{guest_in.theirs.get(), guest_out.theirs.get(), guest_err.theirs.get()});
+    husk::handoff::send(
+        handoff.ours.get(), {.process = {"c1", "p1"}, .message_patience = patience},
+        control.theirs.get(),
+        Pipes<int>{guest_in.theirs.get(), guest_out.theirs.get(), guest_err.theirs.get()});
     control.theirs.reset();
     guest_in.theirs.reset();
     guest_out.theirs.reset();
@@ -119,7 +120,8 @@ TEST_CASE("husk-shim: ends when husk goes away before the hand-over", "[shim]") 
 
 TEST_CASE("husk-shim: an owner the agent refuses is reported to husk", "[shim]") {
   Shim shim;
-  send(shim.handoff.ours.get(), {.process = {"c1", ""}}, shim.control.theirs.get(), Pipes<int>{});
+  husk::handoff::send(shim.handoff.ours.get(), {.process = {"c1", ""}}, shim.control.theirs.get(),
+                      Pipes<int>{});
   const Request request = decode_request(read_frame(shim.control.ours.get()).value());
   write_frame(shim.control.ours.get(),
               encode(Response{request.id.value(), Error(Errc::not_found, "no such container")}));
