@@ -16,8 +16,7 @@ namespace husk::agent {
 class PendingStreams {
  public:
   static constexpr std::size_t max_streams = 64;
-  static constexpr std::size_t max_unnamed =
-      16;  ///< without a header so far; the newest is refused
+  static constexpr std::size_t max_unnamed = 16;  ///< without a header; the newest is refused
   static constexpr std::chrono::seconds header_patience{5}, lifetime{30};
 
   PendingStreams(EventLoop& loop, Secret secret) : loop_(loop), secret_(std::move(secret)) {}
@@ -25,9 +24,8 @@ class PendingStreams {
   PendingStreams& operator=(const PendingStreams&) = delete;
   ~PendingStreams();
 
-  /// Reads its header line; closed without one, with a bad one, with a wrong secret, with a
-  /// token in use, or when there
-  /// are too many.
+  /// Reads its header line; closed without one, with a bad one, with a wrong secret, with a token
+  /// in use, or when there are too many.
   void adopt(UniqueFd connection);
 
   bool contains(const std::string& token) const { return find(token) != connections_.end(); }

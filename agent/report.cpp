@@ -15,8 +15,8 @@ namespace {
 constexpr char ready_mark = 'R';
 constexpr char error_mark = 'E';
 constexpr std::size_t header_bytes = 1 + 2 * sizeof(std::int32_t);
-constexpr std::size_t max_text_bytes =
-    3500;  ///< with the header under PIPE_BUF: written in one piece
+/// With the header under PIPE_BUF: written in one piece.
+constexpr std::size_t max_text_bytes = 3500;
 
 Error parse_error(std::string_view bytes) {
   if (bytes.size() < header_bytes || bytes[0] != error_mark) {

@@ -136,8 +136,8 @@ int StandIn::stand_until_exit(int signal_fd) {
       if (events[1].revents != 0) forward_signal(signal_fd);
       if (events[0].revents != 0) status = read_notification();
     } catch (const std::exception&) {
-      status =
-          vm_lost;  // the connection is of no more use; nothing may be said on the caller's stderr
+      // The connection is of no more use, and nothing may be said on the caller's stderr.
+      status = vm_lost;
     }
   }
   if (stdout_) stdout_->wait();

@@ -13,11 +13,11 @@ struct Subprocess {
   std::string program;                 ///< absolute path
   std::vector<std::string> arguments;  ///< without the program's name; see argv0
   std::optional<std::string> argv0;    ///< default: program
-  std::optional<std::vector<std::string>>
-      environment;  ///< "KEY=value"; empty optional: the caller's
+  /// "KEY=value"; empty optional: the caller's.
+  std::optional<std::vector<std::string>> environment;
   std::string stdin_text;
-  std::optional<std::chrono::milliseconds>
-      timeout;  ///< killed (SIGKILL, whole process group) after it
+  /// After it the program is killed (SIGKILL, its whole process group).
+  std::optional<std::chrono::milliseconds> timeout;
 };
 
 struct SubprocessResult {

@@ -83,16 +83,14 @@ std::string qemu_domain_xml(const VmConfig& c) {
   if (!c.uuid.empty()) xml += element("uuid", c.uuid);
   xml += element("description", c.description);
   xml += "<memory unit='MiB'>" + std::to_string(c.memory_mib) + "</memory>";
-  xml +=
-      "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>";  // virtio-fs,
-                                                                                       // vhost-user
+  // For virtio-fs and a vhost-user vsock, which map it.
+  xml += "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>";
   xml += "<vcpu>" + std::to_string(c.vcpus) + "</vcpu>";
   xml += os_part(c);
   xml += "<features><acpi/></features>" + cpu_part(c);
   // A sandbox is never started again: whatever ends the guest ends the VM.
-  xml +=
-      "<on_poweroff>destroy</on_poweroff><on_reboot>destroy</on_reboot><on_crash>destroy</"
-      "on_crash>";
+  for (const char* event : {"on_poweroff", "on_reboot", "on_crash"})
+    xml += element(event, "destroy");
   return xml + devices_part(c) + command_line_part(c) + "</domain>\n";
 }
 

@@ -11,9 +11,9 @@
 
 namespace husk::oci {
 
-inline constexpr std::size_t max_config_bytes = 8u
-                                                << 20;  ///< a larger config.json is refused unread
-inline constexpr int max_json_depth = 64;               ///< deeper nesting is refused while parsing
+/// A larger config.json is refused unread.
+inline constexpr std::size_t max_config_bytes = 8u << 20;
+inline constexpr int max_json_depth = 64;  ///< deeper nesting is refused while parsing
 
 struct Bundle {
   std::filesystem::path directory;  ///< absolute

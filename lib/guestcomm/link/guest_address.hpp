@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a guest is reached: AF_VSOCK (kernel vhost-vsock), or a Unix socket that speaks the hybrid
-// protocol
-// ("CONNECT <port>\n" / "OK ...\n") of vhost-device-vsock and Cloud Hypervisor.
+// protocol ("CONNECT <port>\n" / "OK ...\n") of vhost-device-vsock and Cloud Hypervisor.
 #pragma once
 
 #include <chrono>

@@ -16,18 +16,17 @@ namespace husk::guestcomm {
 
 /// Whom the keeper watches, all running.
 struct KeptVm {
-  ProcessIdentity vm;  ///< QEMU
-  std::vector<ProcessIdentity> helpers =
-      {};                                   ///< end by themselves after QEMU; killed if they do not
-  std::vector<ProcessIdentity> shims = {};  ///< the VM ends after the last one; none: not watched
+  ProcessIdentity vm;                         ///< the hypervisor
+  std::vector<ProcessIdentity> helpers = {};  ///< end by themselves after it; else killed
+  std::vector<ProcessIdentity> shims = {};    ///< the VM ends after the last one; none: not watched
 };
 
 /// A VM that was being started when husk was killed: nobody knows its processes yet, and nobody
 /// else will end it. The keeper kills it as soon as it is found.
 struct AbandonedVm {
-  std::function<std::optional<ProcessIdentity>()> find = {};  ///< its QEMU; called in the keeper
-  std::filesystem::path directory =
-      {};  ///< the VM's: once it is gone, there is nothing to look for
+  /// Its hypervisor; called in the keeper.
+  std::function<std::optional<ProcessIdentity>()> find = {};
+  std::filesystem::path directory = {};  ///< the VM's: with it goes what there is to look for
 };
 
 /// Running from construction on; ends on destruction unless handed over to a VM.
