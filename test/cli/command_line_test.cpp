@@ -211,3 +211,50 @@ TEST_CASE("husk: spec writes a config.json once", "[cli]") {
   CHECK(again.status == 1);
   CHECK_THAT(again.output, ContainsSubstring("config.json"));
 }
+
+TEST_CASE("husk: features is JSON on stdout, without a root and without a word on stderr",
+          "[cli]") {
+  const auto result = CommandLine::plain({"features"});
+  REQUIRE(result.status == 0);
+  const auto features = nlohmann::json::parse(result.output);  // which has stderr in it as well
+  CHECK_THAT(features.at("ociVersionMax").get<std::string>(), Matches("[0-9.]+"));
+  const auto& options = features.at("mountOptions");
+  CHECK(std::find(options.begin(), options.end(), "rbind") != options.end());
+  CHECK(features.at("linux").at("namespaces").size() > 3);
+}
+
+TEST_CASE("husk: ids that are none are refused by every command, and make nothing", "[cli]") {
+  const CommandLine husk;
+  for (const char* id : {"..", ".", "a/b", "a b", "\xff", "a\n"}) {
+    for (const Strings& words :
+         std::vector<Strings>{{"state"}, {"start"}, {"kill"}, {"delete"}, {"ps"}, {"create"}}) {
+      CAPTURE(id, words);
+      Strings arguments = words;
+      arguments.emplace_back(id);
+      const auto result = husk(arguments);
+      CHECK(result.status == 1);
+      CHECK_THAT(result.output, ContainsSubstring("invalid container ID format"));
+    }
+    CHECK_THAT(husk({"exec", id, "true"}).output, ContainsSubstring("invalid container ID format"));
+  }
+  CHECK(fs::is_empty(husk.path()));
+}
+
+TEST_CASE("husk: a root or a configuration that cannot be is named", "[cli]") {
+  const CommandLine husk;
+  for (const char* root : {"/", "//", "/..", ""}) {
+    CAPTURE(root);
+    const auto result = CommandLine::plain({"--root", root, "state", "c1"});
+    CHECK(result.status == 1);
+    CHECK_THAT(result.output, ContainsSubstring("--root"));
+  }
+  const fs::path file = husk.path() / "config.toml";
+  CHECK_THAT(husk({"--config", file.string(), "state", "c1"}).output,
+             ContainsSubstring("does not exist"));
+  std::ofstream(file) << "[vm]\nmemory = 5\n";
+  CHECK_THAT(husk({"--config", file.string(), "state", "c1"}).output,
+             ContainsSubstring("config.toml") && ContainsSubstring("memory"));
+  std::ofstream(file) << "[vm]\nmemory_mib = \"many\"\n";
+  CHECK_THAT(husk({"--config", file.string(), "state", "c1"}).output,
+             ContainsSubstring("memory_mib"));
+}
