@@ -52,7 +52,8 @@ class Container {
   const std::string& id() const noexcept { return id_; }
   Process& process(const std::string& name);  ///< throws not_found
   Process& first() const { return *processes_.at({}); }
-  std::vector<pid_t> all_processes() const { return cgroup_.processes(); }  ///< the host's or not
+  /// Those that its own made, too.
+  std::vector<pid_t> all_processes() const { return cgroup_.processes(); }
   bool is_stopped() const;  ///< all of its processes have
 
   /// Begins to make a process that joins it. `created` is answered as above. A process is forgotten

@@ -7,7 +7,8 @@
 
 namespace husk::agent {
 
-/// What joins the container must be in before clone3: its pid namespace.
+/// `container`: the one it joins. Only its pid namespace is joined before, by clone3 (Process).
+/// Enters the others and goes on as run_child says.
 [[noreturn]] void run_exec(const oci::Process& process, const oci::Spec& container,
                            const ChildDescriptors& fds) noexcept;
 

@@ -30,8 +30,8 @@ struct GuestPlan {
   oci::Spec spec;
   std::vector<PinnedMount> binds;
 };
-/// Throws unsupported for what cannot work in a VM: the host's network namespace, a terminal (for
-/// now), ...
+/// Throws unsupported for what cannot work in a VM: the host's network namespace, a
+/// read-only root without a /dev. Throws invalid_argument for a bind without a source.
 GuestPlan plan_guest(const std::string& id, const oci::Bundle& bundle);
 
 /// libvirt's name for the VM of that id, in which `container` is the first.

@@ -43,7 +43,7 @@ std::string read_record(const fs::path& path) {
   }
 }
 
-/// What a container's state tells is its owner's business: hooks, annotations, the VM's secret.
+/// What a container's state tells is its owner's business: hooks and annotations.
 void make_root(const fs::path& root) {
   if (root.has_parent_path()) fs::create_directories(root.parent_path());
   if (::mkdir(root.c_str(), 0700) != 0 && errno != EEXIST)

@@ -29,7 +29,7 @@ struct GuestAccess {
   std::string secret;  ///< 32 hex digits; for root's eyes only
 };
 
-void to_json(nlohmann::json& json, const GuestAddress& address);  // kept in state.json
+void to_json(nlohmann::json& json, const GuestAddress& address);  // kept in vm.json
 void from_json(const nlohmann::json& json, GuestAddress& address);
 
 /// Connects to `port` in the guest; the socket is blocking and close-on-exec. One attempt, bounded
