@@ -117,9 +117,10 @@ void mount_share() {
             std::string("mount share at ") + guestcomm::share_mount_point);
 }
 
-/// What a container without rlimits of its own inherits; as generous as a host's service manager.
+/// The agent's own, and what a container without rlimits of its own inherits; as generous as a
+/// host's service manager.
 void raise_limits() {
-  const struct rlimit files { 1024, 1u << 20 }, unlimited{RLIM_INFINITY, RLIM_INFINITY};
+  const struct rlimit files { 1u << 20, 1u << 20 }, unlimited{RLIM_INFINITY, RLIM_INFINITY};
   ::setrlimit(RLIMIT_NOFILE, &files);
   ::setrlimit(RLIMIT_NPROC, &unlimited);
   ::setrlimit(RLIMIT_MEMLOCK, &unlimited);

@@ -24,9 +24,13 @@ std::size_t ControlServer::greeted_connections() const {
                     [](const auto& entry) { return entry.second.greeted; }));
 }
 
+bool ControlServer::has_room() const {
+  return connections_.size() < max_connections &&
+         connections_.size() - greeted_connections() < max_ungreeted;
+}
+
 void ControlServer::adopt(UniqueFd socket) {
-  if (connections_.size() >= max_connections ||
-      connections_.size() - greeted_connections() >= max_ungreeted) {
+  if (!has_room()) {
     log(LogLevel::warning, "too many control connections, one is refused");
     return;
   }

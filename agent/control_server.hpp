@@ -18,8 +18,9 @@ namespace husk::agent {
 
 class ControlServer {
  public:
-  static constexpr std::size_t max_connections = 64;
-  static constexpr std::size_t max_ungreeted = 8;  ///< the newest is refused
+  /// Every process that the host runs in the guest holds one.
+  static constexpr std::size_t max_connections = 4096;
+  static constexpr std::size_t max_ungreeted = 8;
   /// A peer that does not read is dropped.
   static constexpr std::size_t max_unsent_bytes = 4u << 20;
   static constexpr std::chrono::seconds hello_patience{10};
@@ -36,6 +37,8 @@ class ControlServer {
   ControlServer& operator=(const ControlServer&) = delete;
   ~ControlServer();
 
+  bool has_room() const;
+  /// Closed at once when there is no room.
   void adopt(UniqueFd connection);
   void notify(ConnectionId connection, const std::string& method, const nlohmann::json& params);
 

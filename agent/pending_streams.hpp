@@ -15,8 +15,8 @@ namespace husk::agent {
 
 class PendingStreams {
  public:
-  static constexpr std::size_t max_streams = 64;
-  static constexpr std::size_t max_unnamed = 16;  ///< without a header; the newest is refused
+  static constexpr std::size_t max_streams = 4096;
+  static constexpr std::size_t max_unnamed = 16;  ///< without a header
   static constexpr std::chrono::seconds header_patience{5}, lifetime{30};
 
   PendingStreams(EventLoop& loop, Secret secret) : loop_(loop), secret_(std::move(secret)) {}
@@ -24,6 +24,7 @@ class PendingStreams {
   PendingStreams& operator=(const PendingStreams&) = delete;
   ~PendingStreams();
 
+  bool has_room() const;
   /// Reads its header line; closed without one, with a bad one, with a wrong secret, with a token
   /// in use, or when there are too many.
   void adopt(UniqueFd connection);
@@ -42,7 +43,6 @@ class PendingStreams {
   };
   using Connections = std::map<int, Connection>;  ///< by descriptor
 
-  bool has_room() const;
   Connections::const_iterator find(const std::string& token) const;
   void read_header(int fd);
   bool accept_header(Connection& connection);

@@ -6,11 +6,13 @@
 #include <linux/keyctl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 
@@ -123,6 +125,15 @@ bool try_change_directory(const std::string& cwd) {
   }
 }
 
+/// The agent's own is high, as it holds descriptors for every process; a program that closes or
+/// polls all that it may have wants the customary number.
+void lower_file_limit() {
+  struct rlimit files {};
+  check_sys(::getrlimit(RLIMIT_NOFILE, &files), "getrlimit");
+  files.rlim_cur = std::min<rlim_t>(files.rlim_max, 1024);
+  check_sys(::setrlimit(RLIMIT_NOFILE, &files), "setrlimit");
+}
+
 /// From root of the container to the process's user.
 void drop_rights(const oci::Process& process) {
   const oci::Capabilities capabilities = process.capabilities.value_or(oci::Capabilities{});
@@ -138,6 +149,7 @@ void apply_limits(const oci::Process& process, const oci::Linux& config) {
   if (process.scheduler) apply_scheduler(*process.scheduler);
   if (process.io_priority) apply_io_priority(*process.io_priority);
   if (config.personality) apply_personality(*config.personality);
+  lower_file_limit();
   apply_rlimits(0, process.rlimits);
 }
 

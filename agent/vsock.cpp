@@ -17,7 +17,9 @@
 namespace husk::agent {
 namespace {
 
-constexpr int backlog = 128;
+constexpr int backlog = 1024;
+/// While there is no room, or no descriptor left.
+constexpr std::chrono::milliseconds rest_time{10};
 constexpr std::uint32_t first_unprivileged_port = 1024;
 
 struct sockaddr_vm address(std::uint32_t cid, std::uint32_t port) {
@@ -39,29 +41,45 @@ bool is_welcome(std::uint32_t cid, std::uint32_t port, bool privileged_ports) no
 }
 
 VsockListener::VsockListener(EventLoop& loop, std::uint32_t port, bool privileged_ports,
-                             std::function<void(UniqueFd)> on_accept)
-    : socket_(make_socket()),
+                             Handlers handlers)
+    : loop_(loop),
+      socket_(make_socket()),
       privileged_ports_(privileged_ports),
-      on_accept_(std::move(on_accept)) {
+      handlers_(std::move(handlers)) {
   const struct sockaddr_vm local = address(VMADDR_CID_ANY, port);
   check_sys(::bind(socket_.get(), reinterpret_cast<const struct sockaddr*>(&local), sizeof local),
             "bind vsock port " + std::to_string(port));
   check_sys(::listen(socket_.get(), backlog), "listen on vsock port " + std::to_string(port));
-  watch_ = loop.watch(socket_.get(), EPOLLIN, [this](std::uint32_t) { accept_one(); });
+  watch();
+}
+
+VsockListener::~VsockListener() { loop_.cancel(rest_timer_); }
+
+void VsockListener::watch() {
+  watch_ = loop_.watch(socket_.get(), EPOLLIN, [this](std::uint32_t) { accept_one(); });
+}
+
+void VsockListener::rest() {
+  watch_.reset();
+  rest_timer_ = loop_.after(rest_time, [this] { watch(); });
 }
 
 void VsockListener::accept_one() {
+  if (!handlers_.has_room()) return rest();
   struct sockaddr_vm peer {};
   socklen_t length = sizeof peer;
   UniqueFd connection{::accept4(socket_.get(), reinterpret_cast<struct sockaddr*>(&peer), &length,
                                 SOCK_CLOEXEC | SOCK_NONBLOCK)};
-  if (!connection) return;  // gone already, or no descriptor left: the next event tries again
+  if (!connection) {
+    if (errno == EMFILE || errno == ENFILE) rest();
+    return;  // otherwise it is gone already
+  }
   if (!is_welcome(peer.svm_cid, peer.svm_port, privileged_ports_)) {
     log(LogLevel::warning, "connection from cid " + std::to_string(peer.svm_cid) + ", port " +
                                std::to_string(peer.svm_port) + " refused");
     return;
   }
-  on_accept_(std::move(connection));
+  handlers_.on_accept(std::move(connection));
 }
 
 void announce(std::uint32_t port, std::chrono::seconds patience) {

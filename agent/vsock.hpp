@@ -17,20 +17,30 @@ bool is_welcome(std::uint32_t cid, std::uint32_t port, bool privileged_ports) no
 
 /// Listens from construction on and hands every connection of the host to `on_accept`,
 /// non-blocking. Connections that are not welcome (a container can connect to its own CID) are
-/// closed at once.
+/// closed at once. While there is no room, whoever comes waits in the kernel's queue: many callers
+/// at once are slower, not refused.
 class VsockListener {
  public:
-  VsockListener(EventLoop& loop, std::uint32_t port, bool privileged_ports,
-                std::function<void(UniqueFd)> on_accept);
+  struct Handlers {
+    std::function<bool()> has_room;
+    std::function<void(UniqueFd)> on_accept;
+  };
+
+  VsockListener(EventLoop& loop, std::uint32_t port, bool privileged_ports, Handlers handlers);
   VsockListener(const VsockListener&) = delete;
   VsockListener& operator=(const VsockListener&) = delete;
+  ~VsockListener();
 
  private:
+  void watch();
+  void rest();
   void accept_one();
 
+  EventLoop& loop_;
   UniqueFd socket_;
   bool privileged_ports_;
-  std::function<void(UniqueFd)> on_accept_;
+  Handlers handlers_;
+  EventLoop::TimerId rest_timer_;
   EventLoop::Watch watch_;
 };
 

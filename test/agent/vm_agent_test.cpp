@@ -343,6 +343,18 @@ TEST_CASE("agent: ids are unique, unknown ones and wrong states are refused", "[
   CHECK_THROWS_WITH(client().delete_container(id), "container does not exist");
 }
 
+TEST_CASE("agent: more callers at once than there is room for wait their turn", "[vm]") {
+  std::vector<UniqueFd> callers;
+  for (int i = 0; i < 40; ++i) {
+    callers.push_back(connect_guest(guest().address(), control_port, 20s));
+  }
+  const nlohmann::json hello = Hello{protocol_version, "test", guest().access().secret};
+  for (const UniqueFd& caller : callers) {
+    write_frame(caller.get(), encode(Request{1, "hello", hello}));
+    CHECK(read_frame(caller.get()));
+  }
+}
+
 TEST_CASE("agent: SIGTERM ends a container that was never started", "[vm]") {
   const std::string id = new_id();
   Running container(id, make_spec(id, {"true"}));

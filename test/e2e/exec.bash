@@ -104,15 +104,14 @@ nothing_left() {
 }
 
 many_at_once() {
-  local i pids=()
-  for ((i = 0; i < 20; i++)); do
+  local i many=40 pids=()
+  for ((i = 0; i < many; i++)); do
     husk exec box sh -c "cat >/dev/null; echo out $i; exit $i" >"$work/many.$i" 2>&1 < <(head -c 100000 /dev/zero) &
     pids[i]=$!
   done
-  for ((i = 0; i < 20; i++)); do
+  for ((i = 0; i < many; i++)); do
     wait "${pids[i]}"
-    expect_equal "$i" $? "exit status of exec $i"
-    expect_equal "out $i" "$(cat "$work/many.$i")" "output of exec $i"
+    expect_equal "$i, out $i" "$?, $(cat "$work/many.$i")" "status and output of exec $i"
   done
 }
 
@@ -194,7 +193,7 @@ it "ends with its container" ends_with_container 120
 it "works in a created container" in_created
 it "ps tells pids on the host to callers, processes in the guest to people" listed
 it "30 one after the other leave nothing" nothing_left 180
-it "20 at once keep their output and status" many_at_once 180
+it "40 at once keep their output and status" many_at_once 180
 it "64 MiB arrive byte for byte" bytes 180
 it "a terminal: size, resize, Ctrl-C, Ctrl-D, exit status" exec_terminal 120
 it "run on a terminal: nothing is lost, /dev/console is there" run_terminal 120
