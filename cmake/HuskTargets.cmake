@@ -1,8 +1,10 @@
 # husk_options: warnings and sanitizers, linked PRIVATE by every target of ours.
 # husk_library(NAME SOURCES ... DEPENDS ...) makes the static library husk_NAME, alias husk::NAME.
-# unit-tests: every test program that needs no guest; what scripts/test builds with sanitizers.
-# husk_test(NAME SOURCES ... DEPENDS ... LABELS ...) makes the Catch2 program test_NAME and its ctest entries: one
-#   for each test case, or, with LABELS, one for the program (its cases share a VM). Skipped ones count as such.
+# unit-tests: every test program that needs no guest; what scripts/test builds with sanitizers, and only so: a
+#   plain build of the release leaves them out.
+# husk_test(NAME [RELEASE] SOURCES ... DEPENDS ... LABELS ...) makes the Catch2 program test_NAME and its ctest
+#   entries: one for each test case, or, with LABELS, one for the program (its cases share a VM). RELEASE: is about
+#   what has no sanitizers, and so belongs to the release. Skipped ones count as such.
 
 option(HUSK_WERROR "Warnings are errors" OFF)
 option(HUSK_SANITIZE "Build with ASan and UBSan (host programs and tests; the agent and the shim are static and stay without)" OFF)
@@ -58,7 +60,7 @@ endfunction()
 
 add_custom_target(unit-tests)
 function(husk_test name)
-  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "RELEASE" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
   add_executable(test_${name} ${arg_SOURCES})
   target_include_directories(test_${name} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(test_${name} PRIVATE husk_options ${arg_DEPENDS} Catch2::Catch2WithMain)
@@ -73,7 +75,14 @@ function(husk_test name)
     add_test(NAME ${name} COMMAND test_${name} --durations no)
     set_tests_properties(${name} PROPERTIES ${properties} LABELS "${arg_LABELS}")
   else()
-    add_dependencies(unit-tests test_${name})
+    if(arg_RELEASE)
+      list(APPEND properties LABELS release)
+    else()
+      add_dependencies(unit-tests test_${name})
+      if(NOT HUSK_SANITIZE)
+        set_target_properties(test_${name} PROPERTIES EXCLUDE_FROM_ALL ON)
+      endif()
+    endif()
     catch_discover_tests(test_${name} TEST_PREFIX "${name}: " DISCOVERY_MODE PRE_TEST PROPERTIES ${properties})
   endif()
 endfunction()

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# husk exec and terminals, by hand.
+# husk exec and terminals, by hand. $HUSK_TEST_EXECS: how many run one after the other (30).
 # shellcheck source=test/e2e/by_hand.bash
 source "$here/by_hand.bash"
 
@@ -89,18 +89,74 @@ in_created() {
   expect_ok husk delete --force waiting
 }
 
-# All of a guest's processes and descriptors that an exec could leave.
-guest_state() { husk exec box sh -c 'ps | wc -l; ls /proc/1/fd | wc -l'; }
+# Without a pid namespace of its own a container sees all of its guest, process 1 is husk-agent.
+begin_watcher() {
+  make_bundle "$work/watcher" sleep 10000
+  edit_config "$work/watcher" '.linux.namespaces |= map(select(.type != "pid")) |
+    .process.capabilities |= map_values(. + ["CAP_SYS_PTRACE"])'
+  husk run --detach --bundle "$work/watcher" watcher >"$work/watcher.out" 2>&1 </dev/null ||
+    fail "run: $(cat "$work/watcher.out")"
+}
+
+# All that an exec could leave: the guest's processes, the agent's descriptors, groups of processes; on the host
+# the container's shims.
+left_of_execs() {
+  husk exec watcher sh -c 'cat /proc/1/comm
+    cat /proc/[0-9]*/stat | awk "\$4 != 2" | wc -l  # kernel threads, children of 2, come and go
+    ls /proc/1/fd | wc -l
+    find /sys/fs/cgroup | wc -l' 2>"$work/watcher.err"
+  husk ps --format json watcher
+}
 
 nothing_left() {
-  local before i
-  before=$(guest_state)
-  for ((i = 0; i < 30; i++)); do
-    run husk exec box sh -c "echo $i; exit $((i % 7))"
+  local before i many=${HUSK_TEST_EXECS:-30}
+  begin_watcher
+  before=$(left_of_execs)
+  expect_contains husk-agent "$before" "the guest's first process"
+  for ((i = 0; i < many; i++)); do
+    run husk exec watcher sh -c "echo $i; exit $((i % 7))"
     expect_status $((i % 7))
     expect_equal "$i" "$out" "output of exec $i"
   done
-  expect_equal "$before" "$(guest_state)" "processes and descriptors in the container"
+  expect_equal "$before" "$(left_of_execs)" "processes, descriptors of the agent, cgroups, shims"
+  expect_ok husk delete --force watcher
+}
+
+# Who waits for an exec gets a status in bounded time whatever dies, and the process never outlives who stands for it.
+killed_parts() {
+  local part id client start status pid
+  for part in exec-shim husk init-shim qemu; do
+    id=target-$part
+    begin "$id" sleep 1000
+    "$HUSK" --root "$work/root" exec "$id" sleep 1234 >"$work/$id.exec" 2>&1 </dev/null &
+    client=$!
+    eventually 30 eval 'husk exec $id ps | grep -q "sleep 123[4]"'
+    case $part in
+      # husk execs nothing: the client is husk itself, the other shim's pid is in the list.
+      exec-shim) pid=$(husk ps --format json "$id" | jq --argjson init "$(cat "$work/$id.pid")" '.[] | select(. != $init)') ;;
+      husk) pid=$client ;;
+      init-shim) pid=$(cat "$work/$id.pid") ;;
+      qemu) pid=$(jq .process.pid "/run/husk-vm/$(jq -r .vmId "$work/root/$id/state.json")/vm.json") ;;
+    esac
+    start=$SECONDS
+    kill -KILL "$pid" || fail "no $part: '$pid'"
+    wait "$client"
+    status=$?
+    ((SECONDS - start <= 10)) || fail "$part: the caller waited $((SECONDS - start)) s"
+    [[ $status == 137 || $status == 255 ]] || fail "$part: the caller's status is $status"
+    case $part in
+      exec-shim | husk)
+        eventually 20 eval '! husk exec $id ps | grep -q "sleep 123[4]"'
+        expect_equal "[$(cat "$work/$id.pid")]" "$(husk ps --format json "$id")" "shims after the end of $part"
+        is_state "$id" running || fail "$part: the container is not running any more"
+        expect_ok husk delete --force "$id"
+        ;;
+      *)
+        eventually 20 is_state "$id" stopped
+        expect_ok husk delete "$id"
+        ;;
+    esac
+  done
 }
 
 many_at_once() {
@@ -190,9 +246,10 @@ it "what cannot be executed is refused in runc's words, with status 255" refusal
 it "a process from a file, detached, with a pid file" from_file
 it "its shim stands for it" shims
 it "ends with its container" ends_with_container 120
+! is_husk || it "kill -9 of its shim, of husk, of the first shim, of QEMU" killed_parts 180
 it "works in a created container" in_created
 it "ps tells pids on the host to callers, processes in the guest to people" listed
-it "30 one after the other leave nothing" nothing_left 180
+! is_husk || it "many one after the other leave nothing" nothing_left 180
 it "40 at once keep their output and status" many_at_once 180
 it "64 MiB arrive byte for byte" bytes 180
 it "a terminal: size, resize, Ctrl-C, Ctrl-D, exit status" exec_terminal 120

@@ -105,7 +105,7 @@ vsock_client() {
 	    except OSError:
 	        return "refused"
 	hello = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "hello",
-	                    "params": {"protocol": 2, "version": "x", "secret": secret}}).encode()
+	                    "params": {"protocol": 3, "version": "x", "secret": secret}}).encode()
 	header = f"HUSK-STREAM {secret} {'a' * 32}\n".encode()
 	print(talk(1024, struct.pack(">I", len(hello)) + hello, b'"result"'), talk(1025, header, b"OK"))
 	END
@@ -114,9 +114,10 @@ vsock_client() {
 attack_over_vsock() {
   make_bundle "$work/victim" sleep 1000
   begin_with victim
-  local secret cid
-  secret=$(jq -r .. "$work/root/victim/state.json" | grep -xE '[0-9a-f]{32}')
-  cid=$(jq -r '.. | .vsockCid? // empty' "$work/root/victim/state.json")
+  local secret cid record file
+  record=/run/husk-vm/$(jq -r .vmId "$work/root/victim/state.json")/vm.json
+  secret=$(jq -r .. "$record" | grep -xE '[0-9a-f]{32}')
+  cid=$(jq -r '.. | .vsockCid? // empty' "$record")
   expect_match '^[0-9]+$' "$cid" "the VM's CID"
   as_nobody() { setpriv --reuid nobody --regid nogroup --clear-groups bash -c "$(declare -f vsock_client); vsock_client $*"; }
   # The one that is let in: a test that is always refused would show nothing.
@@ -126,8 +127,10 @@ attack_over_vsock() {
   # Even if the secret were known.
   expect_equal "refused refused" "$(as_nobody "$cid" "$secret" 0)" "nobody"
   expect_equal "forbidden forbidden" "$(as_nobody "$cid" "$secret" 904)" "nobody, for a privileged port"
-  run setpriv --reuid nobody --regid nogroup --clear-groups cat "$work/root/victim/state.json"
-  [[ $status != 0 ]] || fail "nobody can read the state"
+  for file in "$work/root/victim/state.json" "$record"; do
+    run setpriv --reuid nobody --regid nogroup --clear-groups cat "$file"
+    [[ $status != 0 ]] || fail "nobody can read $file"
+  done
   is_state victim running || fail "the container does not run any more"
   expect_ok husk delete --force victim
 }

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// What bench/exec compares husk with: the protocol's round trip and a bare vsock connection, to the
+// guest of a VM that runs. usage: guest_probe VM.JSON round-trip COUNT | echo PORT BYTES
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <vector>
+
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+#include "lib/guestcomm/link/agent_client.hpp"
+
+namespace {
+
+using namespace husk;
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+using Milliseconds = std::chrono::duration<double, std::milli>;
+
+guestcomm::GuestAccess access_of(const std::string& record) {
+  const auto json = nlohmann::json::parse(read_file(record, 1u << 20));
+  return {json.at("address").get<guestcomm::GuestAddress>(), json.at("secret")};
+}
+
+/// Median of a request that the agent answers at once.
+double round_trip(const guestcomm::GuestAccess& guest, int count) {
+  guestcomm::AgentClient client(guest, 20s);
+  std::vector<double> times;
+  for (int i = 0; i < count; ++i) {
+    const auto start = Clock::now();
+    try {
+      client.delete_container("nobody");
+    } catch (const Error& error) {
+      if (error.code() != Errc::not_found) throw;
+    }
+    times.push_back(Milliseconds(Clock::now() - start).count());
+  }
+  std::nth_element(times.begin(), times.begin() + count / 2, times.end());
+  return times[static_cast<std::size_t>(count / 2)];
+}
+
+double echo(const guestcomm::GuestAccess& guest, std::uint32_t port, std::size_t bytes) {
+  const UniqueFd socket = guestcomm::connect_guest(guest.address, port, 20s);
+  const auto start = Clock::now();
+  std::thread writer([&] { write_all(socket.get(), std::string(bytes, 'x')); });
+  static std::array<char, 64u << 10> buffer;
+  std::size_t got = 0;
+  for (ssize_t n = 0; got < bytes; got += static_cast<std::size_t>(n)) {
+    n = ::read(socket.get(), buffer.data(), buffer.size());
+    if (n <= 0) break;
+  }
+  writer.join();
+  if (got != bytes) throw Error(Errc::peer_lost, "the guest's echo ended too soon");
+  return Milliseconds(Clock::now() - start).count();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    const std::vector<std::string> arguments(argv + 1, argv + argc);
+    if (arguments.size() == 3 && arguments[1] == "round-trip") {
+      std::cout << round_trip(access_of(arguments[0]), std::stoi(arguments[2])) << "\n";
+    } else if (arguments.size() == 4 && arguments[1] == "echo") {
+      const auto port = static_cast<std::uint32_t>(std::stoul(arguments[2]));
+      std::cout << echo(access_of(arguments[0]), port, std::stoul(arguments[3])) << "\n";
+    } else {
+      std::cerr << "usage: guest_probe VM.JSON round-trip COUNT | echo PORT BYTES\n";
+      return 2;
+    }
+    return 0;
+  } catch (const std::exception& error) {
+    std::cerr << "guest_probe: " << error.what() << "\n";
+    return 1;
+  }
+}
