@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What bench/exec compares husk with: the protocol's round trip and a bare vsock connection, to the
-// guest of a VM that runs. usage: guest_probe VM.JSON round-trip COUNT | echo PORT BYTES
+// guest of a VM that runs. usage: guest_probe VM.JSON round-trip COUNT | pour PORT BYTES | drain PORT BYTES
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <iostream>
 #include <nlohmann/json.hpp>
-#include <thread>
 #include <vector>
 
 #include "lib/base/error.hpp"
@@ -43,19 +42,31 @@ double round_trip(const guestcomm::GuestAccess& guest, int count) {
   return times[static_cast<std::size_t>(count / 2)];
 }
 
-double echo(const guestcomm::GuestAccess& guest, std::uint32_t port, std::size_t bytes) {
-  const UniqueFd socket = guestcomm::connect_guest(guest.address, port, 20s);
+/// So many bytes to a guest that answers when it has them.
+double pour(int socket, std::size_t bytes) {
   const auto start = Clock::now();
-  std::thread writer([&] { write_all(socket.get(), std::string(bytes, 'x')); });
-  static std::array<char, 64u << 10> buffer;
-  std::size_t got = 0;
-  for (ssize_t n = 0; got < bytes; got += static_cast<std::size_t>(n)) {
-    n = ::read(socket.get(), buffer.data(), buffer.size());
-    if (n <= 0) break;
-  }
-  writer.join();
-  if (got != bytes) throw Error(Errc::peer_lost, "the guest's echo ended too soon");
+  write_all(socket, std::string(bytes, 'x'));
+  char answer = 0;
+  if (::read(socket, &answer, 1) != 1) throw Error(Errc::peer_lost, "the guest took not all");
   return Milliseconds(Clock::now() - start).count();
+}
+
+double drain(int socket, std::size_t bytes) {
+  static std::array<char, 64u << 10> buffer;
+  const auto start = Clock::now();
+  for (std::size_t got = 0; got < bytes;) {
+    const ssize_t n = ::read(socket, buffer.data(), buffer.size());
+    if (n <= 0) throw Error(Errc::peer_lost, "the guest gave not all");
+    got += static_cast<std::size_t>(n);
+  }
+  return Milliseconds(Clock::now() - start).count();
+}
+
+double carry(const guestcomm::GuestAccess& guest, const std::vector<std::string>& arguments) {
+  const auto port = static_cast<std::uint32_t>(std::stoul(arguments[2]));
+  const UniqueFd socket = guestcomm::connect_guest(guest.address, port, 20s);
+  const std::size_t bytes = std::stoul(arguments[3]);
+  return arguments[1] == "pour" ? pour(socket.get(), bytes) : drain(socket.get(), bytes);
 }
 
 }  // namespace
@@ -65,11 +76,10 @@ int main(int argc, char** argv) {
     const std::vector<std::string> arguments(argv + 1, argv + argc);
     if (arguments.size() == 3 && arguments[1] == "round-trip") {
       std::cout << round_trip(access_of(arguments[0]), std::stoi(arguments[2])) << "\n";
-    } else if (arguments.size() == 4 && arguments[1] == "echo") {
-      const auto port = static_cast<std::uint32_t>(std::stoul(arguments[2]));
-      std::cout << echo(access_of(arguments[0]), port, std::stoul(arguments[3])) << "\n";
+    } else if (arguments.size() == 4 && (arguments[1] == "pour" || arguments[1] == "drain")) {
+      std::cout << carry(access_of(arguments[0]), arguments) << "\n";
     } else {
-      std::cerr << "usage: guest_probe VM.JSON round-trip COUNT | echo PORT BYTES\n";
+      std::cerr << "usage: guest_probe VM.JSON round-trip COUNT | pour PORT BYTES | drain PORT BYTES\n";
       return 2;
     }
     return 0;

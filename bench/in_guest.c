@@ -34,28 +34,51 @@ static int spawn(int count, char** command) {
   return 0;
 }
 
-/// Sends back everything that its first caller sends.
-static int echo(unsigned port) {
-  static char buffer[64 << 10];
+/// A connection that the host makes to `port`.
+static int accept_from_host(unsigned port) {
   struct sockaddr_vm address = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = port};
   const int listener = socket(AF_VSOCK, SOCK_STREAM, 0);
   if (listener < 0 || bind(listener, (struct sockaddr*)&address, sizeof address) || listen(listener, 1)) {
-    return fail("listen");
+    return -1;
   }
   puts("listening");
   fflush(stdout);
-  const int caller = accept(listener, NULL, NULL);
-  for (ssize_t got; (got = read(caller, buffer, sizeof buffer)) > 0;) {
-    for (ssize_t put = 0, n; put < got; put += n) {
-      if ((n = write(caller, buffer + put, (size_t)(got - put))) < 0) return fail("write");
-    }
+  return accept(listener, NULL, NULL);
+}
+
+static char buffer[64 << 10];
+static size_t part(long bytes) { return bytes < (long)sizeof buffer ? (size_t)bytes : sizeof buffer; }
+
+/// Takes so many bytes, then says that it has them.
+static int drain(int from, int to, long bytes) {
+  while (bytes > 0) {
+    const ssize_t n = read(from, buffer, part(bytes));
+    if (n <= 0) return fail("read");
+    bytes -= n;
+  }
+  return write(to, "d", 1) != 1;
+}
+
+static int pour(int to, long bytes) {
+  while (bytes > 0) {
+    const ssize_t n = write(to, buffer, part(bytes));
+    if (n <= 0) return fail("write");
+    bytes -= n;
   }
   return 0;
 }
 
 int main(int argc, char** argv) {
   if (argc > 3 && strcmp(argv[1], "spawn") == 0) return spawn(atoi(argv[2]), argv + 3);
-  if (argc == 3 && strcmp(argv[1], "echo") == 0) return echo((unsigned)atoi(argv[2]));
-  fputs("usage: in_guest spawn COUNT COMMAND... | in_guest echo PORT\n", stderr);
+  const int drains = argc > 2 && strcmp(argv[1], "drain") == 0;
+  if (drains || (argc > 2 && strcmp(argv[1], "pour") == 0)) {
+    const long bytes = atol(argv[2]);
+    if (argc == 3) return drains ? drain(0, 1, bytes) : pour(1, bytes);
+    const int host = accept_from_host((unsigned)atoi(argv[3]));
+    if (host < 0) return fail("accept");
+    if (drains) return drain(host, host, bytes);
+    return pour(host, bytes) || read(host, buffer, 1) < 0;  // until it has all
+  }
+  fputs("usage: in_guest spawn COUNT COMMAND... | drain BYTES [PORT] | pour BYTES [PORT]\n", stderr);
   return 2;
 }
