@@ -8,6 +8,7 @@
 #include "agent/setup/capabilities.hpp"
 #include "agent/setup/namespaces.hpp"
 #include "agent/setup/process_limits.hpp"
+#include "agent/setup/shared_files.hpp"
 #include "lib/base/log.hpp"
 
 namespace husk::agent {
@@ -95,6 +96,7 @@ void Container::add_process(const std::string& name, ExecSetup setup, Reply crea
   if (setup.spec.rlimits.empty()) setup.spec.rlimits = spec_.process->rlimits;
   if (spec_.process->no_new_privileges) setup.spec.no_new_privileges = true;
   if (setup.spec.capabilities) warn_of_ignored(*setup.spec.capabilities);
+  forget_shared_files(spec_);
   std::unique_ptr<Process> made = make_joining(name, setup, created);
   if (setup.spec.oom_score_adj) apply_oom_score_adj(made->pid(), *setup.spec.oom_score_adj);
   made->proceed();
@@ -116,6 +118,12 @@ std::unique_ptr<Process> Container::make_joining(const std::string& name, ExecSe
                       run_exec(setup.spec, spec_, descriptors);
                     }};
   return std::make_unique<Process>(loop_, std::move(made), events_for(name, created));
+}
+
+void Container::start(const std::string& name, Reply started) {
+  Process& starting = process(name);
+  if (name.empty()) forget_shared_files(spec_);  // it may have been created long ago
+  starting.start(std::move(started));
 }
 
 Process& Container::process(const std::string& name) {

@@ -56,6 +56,9 @@ class Container {
   std::vector<pid_t> all_processes() const { return cgroup_.processes(); }
   bool is_stopped() const;  ///< all of its processes have
 
+  /// Answers when the process runs its program. Throws not_found, wrong_state.
+  void start(const std::string& name, Reply started);
+
   /// Begins to make a process that joins it. `created` is answered as above. A process is forgotten
   /// when it has stopped and its owner was told, or nobody is there to be told. Throws wrong_state
   /// "cannot exec in a stopped container", already_exists, unsupported.

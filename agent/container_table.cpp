@@ -46,7 +46,7 @@ void ContainerTable::resize(const guestcomm::ResizeTerminal& request) {
 }
 
 void ContainerTable::start(const guestcomm::ProcessRef& process, Reply reply) {
-  find(process.container).container->process(process.process).start(std::move(reply));
+  find(process.container).container->start(process.process, std::move(reply));
 }
 
 void ContainerTable::signal(const guestcomm::SignalProcess& request) {

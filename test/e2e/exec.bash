@@ -48,6 +48,24 @@ from_file() {
 }
 
 # The shim of an exec stands for its process: signals, SIGKILL, and the container's end.
+sees_the_host() {
+  local i text=""
+  # In place, by another file of that name, in a new folder, and gone again: each seen at once, whatever was known.
+  for ((i = 0; i < 4; i++)); do
+    text+="text $i "
+    echo "$text" >"$work/box/rootfs/tmp/in-place"
+    echo "$text" >"$work/next"
+    mv "$work/next" "$work/box/rootfs/tmp/replaced"
+    mkdir "$work/box/rootfs/tmp/new-$i"
+    echo "$text" >"$work/box/rootfs/tmp/new-$i/file"
+    expect_ok husk exec box cat /tmp/in-place /tmp/replaced "/tmp/new-$i/file"
+    expect_equal "$text"$'\n'"$text"$'\n'"$text" "$out" "what an exec sees of the host's change number $i"
+    rm -r "$work/box/rootfs/tmp/new-$i"
+    expect_ok husk exec box sh -c "[ ! -e /tmp/new-$i ] && echo from the guest $i >/tmp/answer"
+    expect_equal "from the guest $i" "$(cat "$work/box/rootfs/tmp/answer")" "what the host sees of the guest's"
+  done
+}
+
 shims() {
   husk exec --detach --pid-file "$work/e1.pid" box sh -c 'trap "echo term; exit 5" TERM; echo ready; while :; do sleep 0.1; done' \
     >"$work/e1.out" 2>&1 </dev/null || fail "exec"
@@ -244,6 +262,7 @@ at_end delete_all
 it "is in the container, with its own streams, status and settings" joins
 it "what cannot be executed is refused in runc's words, with status 255" refusals 120
 it "a process from a file, detached, with a pid file" from_file
+it "sees what the host changed just before, and the other way round" sees_the_host
 it "its shim stands for it" shims
 it "ends with its container" ends_with_container 120
 ! is_husk || it "kill -9 of its shim, of husk, of the first shim, of QEMU" killed_parts 180

@@ -280,6 +280,36 @@ no_libvirt_in_short_commands() {
   done
 }
 
+# What engines do between create and start: fill in /etc/hosts and the like in place, drop the mounts that they gave
+# as sources (Podman, CRI-O), look at the process, and start from wherever they are by then.
+between_create_and_start() {
+  local pid started
+  make_bundle "$work/between" sh -c 'cat /kept/file /late; until grep -q third /late; do sleep 0.2; done; cat /late'
+  mkdir -p "$work/source"
+  mount -t tmpfs between "$work/source" || fail "mount"
+  at_end umount --lazy --quiet "$work/source"
+  echo "kept by create" >"$work/source/file"
+  echo first >"$work/late"
+  edit_config "$work/between" '.mounts += [
+    {"destination": "/kept", "type": "bind", "source": $source, "options": ["rbind", "ro"]},
+    {"destination": "/late", "type": "bind", "source": $late, "options": ["rbind"]}]' \
+    --arg source "$work/source" --arg late "$work/late"
+  husk create --bundle "$work/between" --pid-file "$work/between.pid" between >"$work/between.out" 2>&1 </dev/null ||
+    fail "create: $(cat "$work/between.out")"
+  umount "$work/source" || fail "the caller cannot unmount its source after create"
+  echo second >"$work/late"
+  pid=$(cat "$work/between.pid")
+  expect_equal "$pid $pid" "$(ps -o pgid=,sid= -p "$pid" | xargs)" "process group and session of the pid"
+  # Read to its end, as engines do: nothing that stays may hold it.
+  started=$(timeout 60 unshare --mount --propagation private "$HUSK" --root "$work/root" start between 2>&1) ||
+    fail "start from another mount namespace: $started"
+  eventually 20 grep -q second "$work/between.out"
+  echo third >"$work/late"
+  eventually 20 is_state between stopped
+  expect_equal $'kept by create\nsecond\nthird' "$(cat "$work/between.out")" "what the container saw"
+  expect_ok husk delete between
+}
+
 at_end delete_all
 
 if is_husk; then
@@ -296,6 +326,7 @@ it "run --detach returns with the container running" detached
 it "list prints a table, ids, JSON, and skips broken entries" listing
 it "a missing command fails in create, in stderr and in --log" missing_command
 is_husk && it "a log that cannot be written changes nothing" unwritable_log 240
+it "between create and start sources go and files change" between_create_and_start
 it "killing the shim ends the container" killed_shim
 it "a signal sent to the pid reaches the container" forwarded_by_shim
 it "a narrow seccomp profile, as root and not, with and without new privileges" narrow_seccomp 180
