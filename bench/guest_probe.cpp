@@ -79,7 +79,8 @@ int main(int argc, char** argv) {
     } else if (arguments.size() == 4 && (arguments[1] == "pour" || arguments[1] == "drain")) {
       std::cout << carry(access_of(arguments[0]), arguments) << "\n";
     } else {
-      std::cerr << "usage: guest_probe VM.JSON round-trip COUNT | pour PORT BYTES | drain PORT BYTES\n";
+      std::cerr
+          << "usage: guest_probe VM.JSON round-trip COUNT | pour PORT BYTES | drain PORT BYTES\n";
       return 2;
     }
     return 0;
