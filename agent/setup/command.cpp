@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cctype>
 #include <string_view>
 
 #include "lib/base/error.hpp"
@@ -13,20 +12,13 @@
 namespace husk::agent {
 namespace {
 
-/// strerror as Go spells it: no capital.
-std::string reason(int error) {
-  std::string text = std::generic_category().message(error);
-  if (!text.empty()) text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
-  return text;
-}
-
 /// Why `path` cannot be executed, as Go's exec.LookPath says it; empty if it can.
 std::string find_obstacle(const std::string& path, int& error) {
   struct stat status {};
   error = 0;
   if (::stat(path.c_str(), &status) != 0) {
     error = errno;
-    return "stat " + path + ": " + reason(error);
+    return "stat " + path + ": " + errno_text(error);
   }
   if (S_ISDIR(status.st_mode)) {
     error = EISDIR;
@@ -34,7 +26,7 @@ std::string find_obstacle(const std::string& path, int& error) {
              (::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) != 0 && errno == EACCES)) {
     error = EACCES;
   }
-  return error == 0 ? "" : reason(error);
+  return error == 0 ? "" : errno_text(error);
 }
 
 std::string_view find_path_variable(const std::vector<std::string>& environment) {

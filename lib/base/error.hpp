@@ -2,6 +2,7 @@
 // The one exception type of husk, and how context is added to it.
 #pragma once
 
+#include <cctype>
 #include <cerrno>
 #include <concepts>
 #include <stdexcept>
@@ -43,9 +44,16 @@ class Error : public std::runtime_error {
   int sys_errno_;
 };
 
-/// Throws Errc::system with strerror's text: "open /a/b: no such file or directory".
+/// strerror's text as runc, a Go program, spells it: no capital. Callers look for these texts.
+inline std::string errno_text(int error) {
+  std::string text = std::generic_category().message(error);
+  if (!text.empty()) text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
+  return text;
+}
+
+/// Throws Errc::system with errno_text's text: "open /a/b: no such file or directory".
 [[noreturn]] inline void throw_errno(const std::string& doing, int error = errno) {
-  throw Error(Errc::system, doing + ": " + std::generic_category().message(error), error);
+  throw Error(Errc::system, doing + ": " + errno_text(error), error);
 }
 
 /// Returns `result` unless it is -1; then throws as throw_errno does.
@@ -60,7 +68,7 @@ T check_sys(T result, const std::string& doing) {
   return result;
 }
 
-/// Runs `f`; its failure leaves with `doing` in front: "mount /proc: Operation not permitted".
+/// Runs `f`; its failure leaves with `doing` in front: "mount /proc: operation not permitted".
 template <std::invocable F>
 auto step(std::string_view doing, F&& f) {
   try {

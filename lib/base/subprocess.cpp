@@ -152,7 +152,7 @@ SubprocessResult run_subprocess(const Subprocess& subprocess) {
         const_cast<char*&>(executor.cmd_line[0]) = argv0.data();
       });
   if (error)
-    throw Error(Errc::system, "start " + subprocess.program + ": " + error.message(),
+    throw Error(Errc::system, "start " + subprocess.program + ": " + errno_text(error.value()),
                 error.value());
   output.write_end.reset();
   SubprocessResult result;

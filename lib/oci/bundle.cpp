@@ -91,9 +91,11 @@ std::filesystem::path existing_directory(const std::filesystem::path& path, cons
   const std::string named = std::string(what) + " " + path.string();
   std::error_code error;
   const auto real = std::filesystem::canonical(path, error);
-  if (error) throw Error(Errc::invalid_argument, named + ": " + error.message(), error.value());
+  if (error)
+    throw Error(Errc::invalid_argument, named + ": " + errno_text(error.value()), error.value());
   const bool is_directory = std::filesystem::is_directory(real, error);
-  if (error) throw Error(Errc::invalid_argument, named + ": " + error.message(), error.value());
+  if (error)
+    throw Error(Errc::invalid_argument, named + ": " + errno_text(error.value()), error.value());
   if (!is_directory) throw Error(Errc::invalid_argument, named + ": not a directory", ENOTDIR);
   return real;
 }

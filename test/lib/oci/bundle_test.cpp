@@ -63,13 +63,13 @@ TEST_CASE("bundle: root.path may be absolute, config.json a link", "[oci]") {
 TEST_CASE("bundle: what is missing is named", "[oci]") {
   const TestBundle bundle;
   CHECK(failure_of([&] { (void)load_bundle(bundle.path() / "none"); }).text ==
-        "bundle " + (bundle.path() / "none").string() + ": No such file or directory");
+        "bundle " + (bundle.path() / "none").string() + ": no such file or directory");
   CHECK(failure_of([&] { (void)load_bundle(bundle.config()); }).text ==
         "bundle " + bundle.config().string() + ": not a directory");
 
   fs::remove(bundle.path() / "rootfs");
   CHECK(bundle.load_failure().text ==
-        "rootfs " + (bundle.path() / "rootfs").string() + ": No such file or directory");
+        "rootfs " + (bundle.path() / "rootfs").string() + ": no such file or directory");
   write(bundle.path() / "rootfs", "");
   CHECK(bundle.load_failure().text ==
         "rootfs " + (bundle.path() / "rootfs").string() + ": not a directory");
