@@ -52,20 +52,15 @@ STEPS
 }
 
 exec_on_terminal() {
-  run on_terminal 33x99 exec -it box sh < <(cat <<'STEPS'
+  run on_terminal 33x99 exec -it box sh < <(
+    cat <<'STEPS'
 expect #
 send stty size; hostname; echo wi''th $(tty)\r
 expect 33 99\r\nbox-name\r\n
 expect with /dev/pts/
-resize 40x100
-send sleep 1; stty size; cat\r
-expect 40 100\r\n
-send typed\r
-expect typed\r\ntyped\r\n
-send \x04sh -c 'echo sl""eeps; exec sleep 1000'\r
-expect sleeps\r\n
-send \x03
-expect #
+STEPS
+    typing_steps
+    cat <<'STEPS'
 send echo af''ter=$?\r
 expect after=130\r\n
 send exit 3\r

@@ -47,7 +47,6 @@ from_file() {
   eventually 20 eval "[[ ! -d /proc/$(cat "$work/exec.pid") ]]"
 }
 
-# The shim of an exec stands for its process: signals, SIGKILL, and the container's end.
 sees_the_host() {
   local i text=""
   # In place, by another file of that name, in a new folder, and gone again: each seen at once, whatever was known.
@@ -66,6 +65,7 @@ sees_the_host() {
   done
 }
 
+# The shim of an exec stands for its process: signals, SIGKILL, and the container's end.
 shims() {
   husk exec --detach --pid-file "$work/e1.pid" box sh -c 'trap "echo term; exit 5" TERM; echo ready; while :; do sleep 0.1; done' \
     >"$work/e1.out" 2>&1 </dev/null || fail "exec"
@@ -197,24 +197,14 @@ bytes() {
 }
 
 exec_terminal() {
-  run on_terminal 33x99 exec --tty box sh < <(cat <<'STEPS'
+  run on_terminal 33x99 exec --tty box sh < <(
+    cat <<'STEPS'
 send stty size; tty; echo wi''th\r
 expect 33 99\r\n/dev/pts/
 expect with\r\n
-resize 40x100
-send sleep 1; stty size; echo siz''ed\r
-expect 40 100\r\n
-expect sized\r\n
-send echo g''o; cat\r
-expect go\r\n
-send typed\r
-expect typed\r\ntyped\r\n
-send \x04sh -c 'echo sl""eeps; exec sleep 1000'\r
-expect sleeps\r\n
-send \x03
-expect #
-send exit 3\r
 STEPS
+    typing_steps
+    echo 'send exit 3\r'
   )
   expect_status 3
 }

@@ -136,6 +136,21 @@ edit_config() {  # BUNDLE JQ_FILTER JQ_ARGUMENTS...
   mv "$directory/config.new" "$directory/config.json"
 }
 
+# Steps of on_terminal for a shell: a resize, a line for cat, Ctrl-D, Ctrl-C.
+typing_steps() {
+  cat <<'STEPS'
+resize 40x100
+send sleep 1; stty size; cat\r
+expect 40 100\r\n
+send typed\r
+expect typed\r\ntyped\r\n
+send \x04sh -c 'echo sl""eeps; exec sleep 1000'\r
+expect sleeps\r\n
+send \x03
+expect #
+STEPS
+}
+
 expect_guest_kernel() {  # RELEASE
   is_husk || return 0
   expect_match '^[0-9]+\.[0-9]+' "$1" "the container's uname -r"
