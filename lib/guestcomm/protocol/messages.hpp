@@ -6,6 +6,8 @@
 //   hello             Hello            Hello   every connection, first
 //   create_container  CreateContainer  {}      husk create
 //   create_process    CreateProcess    {}      husk exec
+//   configure_network Network          {}      husk start: the whole picture (network.hpp), which is
+//                                              compared with what is there; may be repeated
 //   start_process     ProcessRef       {}      husk start, husk exec
 //   resize_terminal   ResizeTerminal   {}      husk-shim
 //   signal_process    SignalProcess    {}      husk kill, husk-shim

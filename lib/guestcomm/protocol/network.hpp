@@ -41,16 +41,16 @@ struct NetworkLink {
   std::string mac;     ///< what it shall have; empty: loopback
   std::uint32_t mtu = 0;
   std::uint32_t queue_length = 0;  ///< txqueuelen
-  std::uint32_t flags = 0;         ///< of IFF_UP, IFF_NOARP, IFF_MULTICAST, IFF_ALLMULTI, IFF_PROMISC
+  std::uint32_t flags = 0;  ///< of IFF_UP, IFF_NOARP, IFF_MULTICAST, IFF_ALLMULTI, IFF_PROMISC
   std::vector<LinkAddress> addresses;
   std::vector<Neighbour> neighbours;
   bool operator==(const NetworkLink&) const = default;
 };
 
 struct NextHop {
-  std::string link, gateway;   ///< either may be empty; the gateway can be of the other family
-  std::uint8_t weight = 0;     ///< as the kernel has it: one less than what ip(8) shows
-  std::uint8_t flags = 0;      ///< RTNH_F_ONLINK
+  std::string link, gateway;  ///< either may be empty; the gateway can be of the other family
+  std::uint8_t weight = 0;    ///< as the kernel has it: one less than what ip(8) shows
+  std::uint8_t flags = 0;     ///< RTNH_F_ONLINK
   bool operator==(const NextHop&) const = default;
 };
 
@@ -60,8 +60,8 @@ struct Route {
   std::string source, preferred_source;  ///< empty: any; source with prefix length (IPv6 only)
   std::uint32_t table = 0, priority = 0;
   std::uint8_t tos = 0, protocol = 0, scope = 0, type = 0;
-  std::optional<std::uint8_t> preference;       ///< IPv6: RTA_PREF
-  std::vector<NextHop> hops;                    ///< none: blackhole, unreachable, ...
+  std::optional<std::uint8_t> preference;          ///< IPv6: RTA_PREF
+  std::vector<NextHop> hops;                       ///< none: blackhole, unreachable, ...
   std::map<std::uint32_t, std::uint32_t> metrics;  ///< RTAX_* to value
   bool operator==(const Route&) const = default;
 };
@@ -72,9 +72,9 @@ struct Rule {
   bool is_ipv6 = false;
   std::uint32_t priority = 0, table = 0;
   std::uint8_t action = 0, tos = 0, protocol = 0;  ///< FR_ACT_*; protocol: who made it
-  bool is_inverted = false;                       ///< "not"
-  std::string source, destination;                ///< with prefix length; empty: all
-  std::string in_link, out_link;                  ///< empty: any
+  bool is_inverted = false;                        ///< "not"
+  std::string source, destination;                 ///< with prefix length; empty: all
+  std::string in_link, out_link;                   ///< empty: any
   std::uint32_t mark = 0, mark_mask = 0;
   std::optional<std::uint32_t> goto_priority, suppress_prefix_length, suppress_group;
   std::optional<std::uint8_t> ip_protocol;
