@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "lib/base/process.hpp"
+#include "lib/hypervisor/network_card.hpp"
 
 namespace husk::hypervisor {
 
@@ -41,6 +42,7 @@ struct VmConfig {
   std::filesystem::path console_log;  ///< the guest's serial console
   VsockDevice vsock;
   std::vector<SharedDirectory> shared_directories;
+  std::vector<NetworkCard> network_cards;  ///< there from the start; at most 8
 };
 
 /// Whom libvirt runs the hypervisor as.

@@ -49,6 +49,8 @@ TEST_CASE("domain xml: virt-xml-validate accepts every form", "[hypervisor]") {
   if (GENERATE(true, false)) config.vsock.vhost_user_socket = "/run/husk-vm/1/vsock/vhost.sock";
   if (GENERATE(true, false)) config.uuid = "6695eb01-f6a4-8304-79aa-97f2502e193f";
   if (GENERATE(true, false)) config.firmware.clear();
+  config.vcpus = GENERATE(1u, 64u);
+  config.network_cards = {network_card("0a1b2c3d", 0), network_card("0a1b2c3d", 1)};
   config.description = "a <b> & 'c' \"d\" \xc3\xa9";
   const SubprocessResult result = validate(qemu_domain_xml(config));
   INFO(result.output);
@@ -82,7 +84,34 @@ TEST_CASE("domain xml: a vsock device is either libvirt's or QEMU's own, never b
   CHECK(contains(qemu_domain_xml(config), "vhost-user-vsock-pci"));
 }
 
-TEST_CASE("domain xml: the machine has no network, display or usb", "[hypervisor]") {
+TEST_CASE("domain xml: a network card has a tap, no ROM, and a slot of its own", "[hypervisor]") {
+  VmConfig config = example();
+  for (unsigned i = 0; i < 8; ++i) config.network_cards.push_back(network_card("0a1b2c3d", i));
+  const std::string xml = qemu_domain_xml(config);
+  CHECK(contains(xml,
+                 "<interface type='ethernet'><mac address='06:0a:1b:2c:3d:00'/>"
+                 "<target dev='husk0a1b2c3d-0'/><model type='virtio'/><rom enabled='no'/>"
+                 "<address type='pci' domain='0x0000' bus='0x00' slot='16'"));
+  CHECK(contains(xml, "<target dev='husk0a1b2c3d-7'/>"));
+  CHECK(contains(xml, "slot='23'"));
+  config.network_cards.push_back(network_card("0a1b2c3d", 8));
+  REQUIRE_THROWS_AS(qemu_domain_xml(config), Error);
+  config.network_cards = {{.mac = "01:00:5e:00:00:01", .tap = "husk0"}};
+  REQUIRE_THROWS_AS(qemu_domain_xml(config), Error);
+}
+
+TEST_CASE("domain xml: a network card has as many queues as there are processors, up to 8",
+          "[hypervisor]") {
+  VmConfig config = example();
+  config.network_cards = {network_card("0a1b2c3d", 0)};
+  CHECK_FALSE(contains(qemu_domain_xml(config), "queues"));
+  config.vcpus = 2;
+  CHECK(contains(qemu_domain_xml(config), "<driver queues='2'/>"));
+  config.vcpus = 9;
+  CHECK(contains(qemu_domain_xml(config), "<driver queues='8'/>"));
+}
+
+TEST_CASE("domain xml: without cards the machine has no network, display or usb", "[hypervisor]") {
   const std::string xml = qemu_domain_xml(example());
   CHECK_FALSE(contains(xml, "<interface"));
   CHECK_FALSE(contains(xml, "<video"));
