@@ -8,6 +8,7 @@ find_package(tomlplusplus QUIET)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(LIBVIRT REQUIRED IMPORTED_TARGET libvirt)      # headers only: loaded with dlopen
 pkg_check_modules(LIBSYSTEMD REQUIRED IMPORTED_TARGET libsystemd)  # headers only: loaded with dlopen
+pkg_check_modules(LIBNL REQUIRED IMPORTED_TARGET libnl-3.0 libnl-route-3.0)
 pkg_check_modules(LIBSECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 if(BUILD_TESTING)
   find_package(Catch2 3 REQUIRED)
