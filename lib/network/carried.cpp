@@ -21,8 +21,6 @@ constexpr std::array<std::string_view, 2> fallback_devices = {"gretap0", "erspan
 
 bool is_up(const Interface& i) { return (i.flags & IFF_UP) != 0; }
 
-bool is_own_tap(const Interface& i) { return i.kind == "tun" && i.name.starts_with(tap_prefix); }
-
 bool is_fallback(const Interface& i) {
   return !is_up(i) && i.addresses.empty() &&
          std::ranges::find(fallback_devices, i.name) != fallback_devices.end();
@@ -58,6 +56,10 @@ void refuse_wrong_kinds(const Interface& i) {
 }  // namespace
 
 bool is_loopback(const Interface& interface) { return (interface.flags & IFF_LOOPBACK) != 0; }
+
+bool is_own_tap(const Interface& interface) {
+  return interface.kind == "tun" && interface.name.starts_with(tap_prefix);
+}
 
 Interfaces carried_interfaces(const NamespaceContents& contents) {
   Interfaces carried;

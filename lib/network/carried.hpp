@@ -15,5 +15,6 @@ namespace husk::network {
 std::vector<const Interface*> carried_interfaces(const NamespaceContents& contents);
 
 bool is_loopback(const Interface& interface);
+bool is_own_tap(const Interface& interface);
 
 }  // namespace husk::network

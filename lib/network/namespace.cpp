@@ -28,6 +28,10 @@ NetworkNamespace NetworkNamespace::of_process(pid_t pid) {
 
 NetworkNamespace NetworkNamespace::current() { return of_path("/proc/thread-self/ns/net"); }
 
+NetworkNamespace NetworkNamespace::duplicate() const {
+  return {UniqueFd{check_sys(::fcntl(fd(), F_DUPFD_CLOEXEC, 0), name_)}, name_};
+}
+
 bool NetworkNamespace::operator==(const NetworkNamespace& other) const {
   struct stat a {
   }, b{};

@@ -21,6 +21,8 @@ class NetworkNamespace {
   static NetworkNamespace of_process(pid_t pid);
   static NetworkNamespace current();
 
+  NetworkNamespace duplicate() const;  ///< throws system
+
   int fd() const noexcept { return fd_.get(); }
   const std::string& name() const noexcept { return name_; }  ///< the path it was opened by
   /// Whether both are the same namespace.

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// What arrives at a link, sorted by classic BPF programs (bpf(4)) of the kernel's traffic control,
+// and sent on by its action "mirred". Both are in stock kernels; and a program, unlike the
+// classifier u32, can drop a frame without another action.
+#pragma once
+
+#include <linux/filter.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/network/netlink.hpp"
+
+namespace husk::network {
+
+using FrameProgram = std::vector<sock_filter>;
+
+/// Answers with a verdict: leaves to the namespace's own stack what answers a socket of its own,
+/// that is UDP and TCP to one of the reserved ports. No opinion of all else.
+FrameProgram leave_reserved_ports();
+/// Drops what does not come from that MAC address ("02:42:..."). No opinion of what does.
+FrameProgram drop_other_sources(const std::string& mac);
+/// Matches what the stack learns its neighbours from: ARP, neighbour solicitation, advertisement.
+FrameProgram match_neighbour_discovery();
+FrameProgram match_all();
+
+/// What to do with frames that a program matches.
+enum class Forwarding { copy, redirect };
+
+/// One that sorts what arrives at a link; they are asked by `order` (from 1).
+void add_verdict_filter(const RouteSocket& socket, int link, std::uint16_t order,
+                        const FrameProgram& program);
+void add_forwarding_filter(const RouteSocket& socket, int link, std::uint16_t order,
+                           const FrameProgram& program, Forwarding forwarding, int target);
+
+void add_ingress_qdisc(const RouteSocket& socket, int link);
+/// With all its filters; fine if there is none.
+void remove_ingress_qdisc(const RouteSocket& socket, int link);
+
+struct IngressState {
+  std::string kind;       ///< "ingress", "clsact"
+  bool is_husks = false;  ///< it has no filter but those that husk adds
+  int target = 0;         ///< index of the link that they send all to; 0: it is gone
+};
+/// Empty: there is no such qdisc.
+std::optional<IngressState> find_ingress(const RouteSocket& socket, int link);
+
+}  // namespace husk::network
