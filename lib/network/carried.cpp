@@ -61,6 +61,10 @@ bool is_own_tap(const Interface& interface) {
   return interface.kind == "tun" && interface.name.starts_with(tap_prefix);
 }
 
+bool filters_multicast(const std::string& kind) {
+  return kind != "veth" && kind != "bridge" && kind != "tun" && kind != "dummy";
+}
+
 Interfaces carried_interfaces(const NamespaceContents& contents) {
   Interfaces carried;
   for (const Interface& i : contents.interfaces)

@@ -2,6 +2,7 @@
 // Which interfaces a VM's cards carry.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "lib/network/contents.hpp"
@@ -16,5 +17,9 @@ std::vector<const Interface*> carried_interfaces(const NamespaceContents& conten
 
 bool is_loopback(const Interface& interface);
 bool is_own_tap(const Interface& interface);
+/// Whether such a kind of interface passes only those multicast groups that its own stack has
+/// joined (macvlan, ipvlan, hardware): then plugging sets IFF_ALLMULTI, since it is the guest that
+/// joins.
+bool filters_multicast(const std::string& kind);
 
 }  // namespace husk::network

@@ -22,7 +22,8 @@ using FrameProgram = std::vector<sock_filter>;
 FrameProgram leave_reserved_ports();
 /// Drops what does not come from that MAC address ("02:42:..."). No opinion of what does.
 FrameProgram drop_other_sources(const std::string& mac);
-/// Matches what the stack learns its neighbours from: ARP, neighbour solicitation, advertisement.
+/// Matches what the stack learns its neighbours and routers from: ARP, neighbour solicitation and
+/// advertisement, router advertisement.
 FrameProgram match_neighbour_discovery();
 FrameProgram match_all();
 

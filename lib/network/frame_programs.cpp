@@ -22,7 +22,8 @@ constexpr std::uint32_t ipv6_next = header + 6, ipv6_content = header + 40;
 constexpr std::uint32_t more_or_offset = 0x3fff;  ///< of a fragment
 // The kernel has taken a VLAN's tag out of the frame.
 constexpr auto has_vlan = static_cast<std::uint32_t>(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT);
-constexpr std::uint8_t solicitation = 135, advertisement = 136;  ///< RFC 4861
+// RFC 4861: router advertisement, neighbour solicitation, neighbour advertisement.
+constexpr std::uint8_t first_advertisement = 134, last_advertisement = 136;
 
 sock_filter load(int size, std::uint32_t offset) {
   return BPF_STMT(static_cast<std::uint16_t>(BPF_LD | BPF_ABS | size), offset);
@@ -82,8 +83,8 @@ FrameProgram match_neighbour_discovery() {
           load(BPF_B, ipv6_next),
           if_equal(IPPROTO_ICMPV6, 0, 4),
           load(BPF_B, ipv6_content),
-          if_equal(solicitation, 1, 0),
-          if_equal(advertisement, 0, 1),
+          BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, first_advertisement, 0, 2),
+          BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, last_advertisement, 1, 0),
           answer(matched),
           answer(unmatched)};
 }

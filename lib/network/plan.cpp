@@ -49,10 +49,10 @@ void deal_cards(const Interfaces& carried, const std::vector<NetworkCard>& cards
   }
 }
 
-/// Plugging sets IFF_ALLMULTI on a macvlan, so there it says nothing about the container.
+/// Where plugging sets IFF_ALLMULTI, it says nothing about the container.
 std::uint32_t guest_flags(const Interface& i) {
   constexpr std::uint32_t told = IFF_UP | IFF_NOARP | IFF_MULTICAST | IFF_ALLMULTI | IFF_PROMISC;
-  return i.flags & told & ~(i.kind == "macvlan" ? std::uint32_t{IFF_ALLMULTI} : 0U);
+  return i.flags & told & ~(filters_multicast(i.kind) ? std::uint32_t{IFF_ALLMULTI} : 0U);
 }
 
 NetworkLink link_of(const Interface& i, const std::string& device) {

@@ -27,16 +27,13 @@ LinkState load_link(const RouteSocket& socket, const std::string& name) {
   return *link;
 }
 
-/// A macvlan passes only those multicast groups that its own stack has joined; but the guest joins.
-bool needs_all_multicast(const LinkState& link) { return link.kind == "macvlan"; }
-
 void disconnect(const RouteSocket& socket, const LinkState& interface, int tap) {
   if (tap != 0 && find_link(socket, tap)) {
     set_link_flags(socket, tap, 0, IFF_UP);
     remove_ingress_qdisc(socket, tap);
   }
   remove_ingress_qdisc(socket, interface.index);
-  if (needs_all_multicast(interface)) set_link_flags(socket, interface.index, 0, IFF_ALLMULTI);
+  if (filters_multicast(interface.kind)) set_link_flags(socket, interface.index, 0, IFF_ALLMULTI);
 }
 
 /// Undone unless kept.
@@ -96,7 +93,7 @@ void connect_interface(const RouteSocket& socket, const LinkState& interface, in
   add_forwarding_filter(socket, interface.index, 2, match_neighbour_discovery(), Forwarding::copy,
                         tap);
   add_forwarding_filter(socket, interface.index, 3, match_all(), Forwarding::redirect, tap);
-  if (needs_all_multicast(interface))
+  if (filters_multicast(interface.kind))
     set_link_flags(socket, interface.index, IFF_ALLMULTI, IFF_ALLMULTI);
 }
 

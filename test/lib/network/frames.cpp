@@ -58,6 +58,18 @@ std::uint16_t checksum(const std::string& bytes) {
   return static_cast<std::uint16_t>(~sum);
 }
 
+/// The checksum of the content, which has none yet, goes to `at` in it.
+std::string ipv6_packet(const std::string& from, const std::string& to, std::uint8_t protocol,
+                        std::uint8_t hops, std::string content, std::size_t at) {
+  const std::string size = big_endian(static_cast<std::uint16_t>(content.size()));
+  const std::string pseudo =
+      from + to + big_endian(0) + size + big_endian(0) + big_endian(protocol);
+  content.replace(at, 2,
+                  big_endian(checksum(pseudo + content + std::string(content.size() % 2, '\0'))));
+  return std::string("\x60\0\0\0", 4) + size + static_cast<char>(protocol) +
+         static_cast<char>(hops) + from + to + content;
+}
+
 struct Endpoint {
   sockaddr_storage storage{};
   socklen_t size = 0;
@@ -167,18 +179,17 @@ std::string udp_packet(const std::string& from, std::uint16_t from_port, const s
   const auto size = static_cast<std::uint16_t>(8 + text.size());
   std::string udp =
       big_endian(from_port) + big_endian(to_port) + big_endian(size) + big_endian(0) + text;
-  if (source.size() == 16) {
-    const std::string pseudo = source + target + big_endian(0) + big_endian(size) + big_endian(0) +
-                               big_endian(IPPROTO_UDP);
-    const std::string padded = pseudo + udp + std::string(udp.size() % 2, '\0');
-    udp.replace(6, 2, big_endian(checksum(padded)));
-    return std::string("\x60\0\0\0", 4) + big_endian(size) + "\x11\x40" + source + target + udp;
-  }
+  if (source.size() == 16) return ipv6_packet(source, target, IPPROTO_UDP, 64, udp, 6);
   std::string header = std::string("\x45\0", 2) +
                        big_endian(static_cast<std::uint16_t>(20 + size)) +
                        std::string("\0\0\0\0\x40\x11\0\0", 8) + source + target;
   header.replace(10, 2, big_endian(checksum(header)));
   return header + udp;
+}
+
+std::string icmpv6_packet(const std::string& from, const std::string& to,
+                          const std::string& content) {
+  return ipv6_packet(bytes_of_address(from), bytes_of_address(to), IPPROTO_ICMPV6, 255, content, 2);
 }
 
 std::string arp_request(const std::string& mac, const std::string& from, const std::string& to) {

@@ -55,6 +55,8 @@ Frame ethernet(const std::string& to, const std::string& from, std::uint16_t typ
 /// The content of an Ethernet frame of type 0x0800, or 0x86dd for IPv6 addresses.
 std::string udp_packet(const std::string& from, std::uint16_t from_port, const std::string& to,
                        std::uint16_t to_port, const std::string& text);
+std::string icmpv6_packet(const std::string& from, const std::string& to,
+                          const std::string& content);
 std::string arp_request(const std::string& mac, const std::string& from, const std::string& to);
 
 }  // namespace husk::test

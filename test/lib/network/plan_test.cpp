@@ -128,6 +128,29 @@ TEST_CASE("plan: an interface in use that cannot be carried is refused by name")
                                "whose frames all go to the VM"));
 }
 
+TEST_CASE("plan: kinds with frames that no card can stand for are refused by name") {
+  NamespaceContents contents;
+  contents.interfaces = {interface_of(2, "red", "vrf")};
+  CHECK_THROWS_MATCHES(
+      cards_needed(contents), Error,
+      Message("network interface red: a vrf divides the routes of its own kernel only"));
+  contents.interfaces = {interface_of(2, "eth0", "ipvlan")};
+  CHECK(cards_needed(contents) == 1);
+  contents.interfaces[0].is_routed_by_netfilter = true;
+  CHECK_THROWS_MATCHES(cards_needed(contents), Error,
+                       Message("network interface eth0: an ipvlan in mode l3s has no frames that "
+                               "arrive; modes l2 and l3 do"));
+}
+
+TEST_CASE("plan: what plugging sets is not told to the guest") {
+  NamespaceContents contents;
+  contents.interfaces = {interface_of(2, "a", "macvlan"), interface_of(3, "b", "veth")};
+  for (Interface& i : contents.interfaces) i.flags |= IFF_ALLMULTI;
+  const guestcomm::Network network = plan_network(contents, two_cards).network;
+  CHECK((network.links.at(0).flags & IFF_ALLMULTI) == 0);
+  CHECK((network.links.at(1).flags & IFF_ALLMULTI) != 0);
+}
+
 TEST_CASE("plan: both ends of a veth in one namespace are carried") {
   NamespaceContents contents;
   Interface a = interface_of(2, "a", "veth"), b = interface_of(3, "b", "veth");

@@ -52,6 +52,14 @@ TEST_CASE("plug: a macvlan") {
   p.outside.add_link("dev0 link below type macvlan mode bridge");
   p.give_addresses();
   check_traffic(p);
+
+  const TestTap tap(p.n, "husk1");
+  const Plug plug(p.n.get(), "eth0", "husk1");
+  const PacketSocket dev0(p.outside, "dev0");
+  const auto is_for_group = [](const Frame& f) { return f.ends_with("a group of the guest's"); };
+  dev0.send(ethernet("01:00:5e:01:02:03", mac_in(p.outside, "dev0"), 0x0800,
+                     udp_packet("172.17.0.1", 1, "239.1.2.3", 9, "a group of the guest's")));
+  CHECK(tap.gets(is_for_group));
 }
 
 TEST_CASE("plug: an ipvlan in mode l2") {

@@ -6,6 +6,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include "lib/base/error.hpp"
+#include "lib/network/read.hpp"
 #include "lib/network/reserved_ports.hpp"
 #include "test/lib/network/frames.hpp"
 
@@ -94,6 +95,19 @@ TEST_CASE("plug: answers to the namespace's own sockets reach them, others do no
     CHECK(w.tap.gets(holds("not for the host")));
     CHECK_FALSE(other.gets("not for the host"));
   }
+}
+
+TEST_CASE("plug: a router's advertisement goes to the guest, and to the namespace's own stack") {
+  const Wired w;
+  const Plug plug(w.n.get(), "eth0", "husk0");
+  const PacketSocket p0(w.outside, "p0");
+  const std::string advertisement("\x86\0\0\0\x40\0\x07\x08\0\0\0\0\0\0\0\0", 16);
+  p0.send(ethernet("33:33:00:00:00:01", outside_mac, ipv6,
+                   icmpv6_packet("fe80::1", "ff02::1", advertisement)));
+  CHECK(w.tap.gets([](const Frame& f) { return f.size() == 14 + 40 + 16 && f[54] == '\x86'; }));
+  CHECK_THAT(w.n.run("ip -6 route show default"), ContainsSubstring("via fe80::1 dev eth0"));
+  CHECK_THAT(w.n.run("ip -6 route show default"), ContainsSubstring("expires"));
+  for (const auto& route : read_namespace(w.n.get()).routes) CHECK(route.destination != "::/0");
 }
 
 TEST_CASE("plug: frames of another MAC get nowhere") {
