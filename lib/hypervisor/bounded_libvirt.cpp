@@ -37,6 +37,7 @@ constexpr auto connect_patience = 60s;
 /// it tries out QEMU anew for each start, one after the other, which took up to 52 s for each.
 constexpr auto start_patience = 300s;
 constexpr auto destroy_patience = 10s;
+constexpr auto network_patience = 20s;  ///< the guest has 8 s of it to give a card back
 constexpr std::size_t max_answer_bytes = 65536;
 
 json write(const ProcessIdentity& process) { return {process.pid, process.start_time}; }
@@ -148,6 +149,23 @@ class BoundedLibvirt : public Hypervisor {
     step("end VM " + name, [&] {
       ask(destroy_patience, [&](Hypervisor& libvirt) {
         libvirt.destroy(name);
+        return json();
+      });
+    });
+  }
+  void attach(const std::string& name, const NetworkCard& card,
+              const std::function<void()>& place) override {
+    step("attach network card " + card.mac + " to VM " + name, [&] {
+      ask(network_patience, [&](Hypervisor& libvirt) {
+        libvirt.attach(name, card, place);
+        return json();
+      });
+    });
+  }
+  void detach(const std::string& name, const std::string& mac) override {
+    step("detach network card " + mac + " from VM " + name, [&] {
+      ask(network_patience, [&](Hypervisor& libvirt) {
+        libvirt.detach(name, mac);
         return json();
       });
     });

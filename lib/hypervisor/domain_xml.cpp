@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/hypervisor/domain_xml.hpp"
 
-#include <algorithm>
-
 #include "lib/base/error.hpp"
+#include "lib/hypervisor/network_xml.hpp"
 #include "lib/hypervisor/xml_text.hpp"
 
 namespace husk::hypervisor {
@@ -27,14 +26,13 @@ std::string cpu_part(const VmConfig& c) {
 }
 
 /// Directly on the root complex: a port of its own for each device, libvirt's default, is one more
-/// bridge for the guest to scan at boot. Slots 1 and 0x1f are libvirt's; network cards have 0x10 to
-/// 0x17.
+/// bridge for the guest to scan at boot. Slots 1 and 0x1f are libvirt's; 0x10
+/// to 0x18 are the network's (network_xml.cpp).
 std::string pci_address(unsigned slot) {
   return "<address type='pci' domain='0x0000' bus='0x00' slot='" + std::to_string(slot) +
          "' function='0x0'/>";
 }
 constexpr unsigned balloon_slot = 2, vsock_slot = 3, first_shared_slot = 4;
-constexpr unsigned first_network_slot = 0x10, max_network_cards = 8;
 
 std::string shared_directory_part(const SharedDirectory& directory, unsigned slot) {
   // accessmode passthrough: owners and modes are the guest's; xattr: security.capability and the
@@ -44,31 +42,6 @@ std::string shared_directory_part(const SharedDirectory& directory, unsigned slo
          "<source dir='" +
          xml_escape(directory.source.string()) + "'/><target dir='" + xml_escape(directory.tag) +
          "'/>" + pci_address(slot) + "</filesystem>";
-}
-
-/// A queue for each processor, so that none waits for another's; each is a thread of vhost on the
-/// host, so not without end. None is the default, which is one.
-std::string queues_part(unsigned vcpus) {
-  constexpr unsigned max_queues = 8;
-  return vcpus < 2 ? "" : "<driver queues='" + std::to_string(std::min(vcpus, max_queues)) + "'/>";
-}
-
-std::string network_card_part(const NetworkCard& card, unsigned vcpus, unsigned slot) {
-  check_network_card(card);
-  // ethernet: a tap and nothing else. Without a driver's name it is vhost's where the host has it.
-  // rom: nothing is booted from it.
-  return "<interface type='ethernet'><mac address='" + xml_escape(card.mac) + "'/><target dev='" +
-         xml_escape(card.tap) + "'/><model type='virtio'/>" + queues_part(vcpus) +
-         "<rom enabled='no'/>" + pci_address(slot) + "</interface>";
-}
-
-std::string network_part(const VmConfig& c) {
-  if (c.network_cards.size() > max_network_cards)
-    throw Error(Errc::invalid_argument, "VM " + c.name + ": more than 8 network cards");
-  std::string xml;
-  unsigned slot = first_network_slot;
-  for (const NetworkCard& card : c.network_cards) xml += network_card_part(card, c.vcpus, slot++);
-  return xml;
 }
 
 std::string devices_part(const VmConfig& c) {
@@ -81,7 +54,7 @@ std::string devices_part(const VmConfig& c) {
   for (const SharedDirectory& directory : c.shared_directories) {
     xml += shared_directory_part(directory, slot++);
   }
-  xml += network_part(c);
+  xml += qemu_network_xml(c);
   if (!c.vsock.vhost_user_socket)
     xml += "<vsock model='virtio'><cid auto='yes'/>" + pci_address(vsock_slot) + "</vsock>";
   return xml + "</devices>";

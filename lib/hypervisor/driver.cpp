@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "lib/hypervisor/domain_xml.hpp"
+#include "lib/hypervisor/network_xml.hpp"
 #include "lib/hypervisor/vm_files.hpp"
 #include "lib/hypervisor/vm_user.hpp"
 
@@ -30,6 +31,7 @@ std::string qemu_process_mark(const std::string& vm) { return "guest=" + vm + ",
 constexpr Driver drivers[] = {{.name = "qemu",
                                .firmware = "/usr/share/qemu/qboot.rom",
                                .domain_xml = qemu_domain_xml,
+                               .network_card_xml = qemu_network_card_xml,
                                .kernel_arguments = qemu_kernel_arguments,
                                .find_user = find_qemu_user,
                                .process_mark = qemu_process_mark,

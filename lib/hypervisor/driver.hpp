@@ -12,11 +12,16 @@
 
 namespace husk::hypervisor {
 
+/// Whether a card has anything to do with its tap.
+enum class Cable { in, out };
+
 struct Driver {
   std::string_view name;  ///< libvirt's: "qemu"; the URI and all paths below have it
   const char* firmware;   ///< the default; an absolute path
   /// The domain for libvirt. Throws invalid_argument for what its form cannot hold.
   std::string (*domain_xml)(const VmConfig& config);
+  /// For libvirt to attach to a running domain of so many processors, or to change in it.
+  std::string (*network_card_xml)(const NetworkCard& card, unsigned vcpus, Cable cable);
   /// What the guest's kernel is told of the machine that domain_xml describes.
   std::string (*kernel_arguments)(Accelerator accelerator);
   VmUser (*find_user)();  ///< whom libvirt runs the hypervisor as; reads libvirt's configuration

@@ -23,6 +23,10 @@ LibvirtApi load_all() {
   library.load("virDomainDestroy", api.domain_destroy);
   library.load("virDomainFree", api.domain_free);
   library.load("virDomainGetXMLDesc", api.domain_get_xml_desc);
+  library.load("virDomainGetInfo", api.domain_get_info);
+  library.load("virDomainAttachDeviceFlags", api.domain_attach_device_flags);
+  library.load("virDomainUpdateDeviceFlags", api.domain_update_device_flags);
+  library.load("virDomainDetachDeviceFlags", api.domain_detach_device_flags);
   library.load("virGetLastError", api.get_last_error);
   library.load("virSetErrorFunc", api.set_error_func);
   // By default libvirt prints to stderr, which is the container's or the caller's.

@@ -21,6 +21,10 @@ struct LibvirtApi {
   decltype(&::virDomainDestroy) domain_destroy = nullptr;
   decltype(&::virDomainFree) domain_free = nullptr;
   decltype(&::virDomainGetXMLDesc) domain_get_xml_desc = nullptr;
+  decltype(&::virDomainGetInfo) domain_get_info = nullptr;
+  decltype(&::virDomainAttachDeviceFlags) domain_attach_device_flags = nullptr;
+  decltype(&::virDomainUpdateDeviceFlags) domain_update_device_flags = nullptr;
+  decltype(&::virDomainDetachDeviceFlags) domain_detach_device_flags = nullptr;
   decltype(&::virGetLastError) get_last_error = nullptr;
   decltype(&::virSetErrorFunc) set_error_func = nullptr;
 };

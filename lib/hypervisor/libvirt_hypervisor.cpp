@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <charconv>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -9,6 +8,7 @@
 #include "lib/hypervisor/driver.hpp"
 #include "lib/hypervisor/libvirt_api.hpp"
 #include "lib/hypervisor/libvirt_daemon.hpp"
+#include "lib/hypervisor/live_network.hpp"
 #include "lib/hypervisor/vm.hpp"
 #include "lib/hypervisor/vm_files.hpp"
 
@@ -83,6 +83,17 @@ class LibvirtHypervisor : public Hypervisor {
     remove_vm_logs(driver_, name);
   }
 
+  void attach(const std::string& name, const NetworkCard& card,
+              const std::function<void()>& place) override {
+    const Domain domain = look_up(name);
+    if (!domain) throw Error(Errc::not_found, "libvirt knows no VM " + name);
+    attach_card(driver_, domain.get(), card, place);
+  }
+
+  void detach(const std::string& name, const std::string& mac) override {
+    if (const Domain domain = look_up(name)) detach_card(domain.get(), mac);
+  }
+
  private:
   /// Null only if libvirt says that there is none: a lost connection must not look like success.
   Domain look_up(const std::string& name) {
@@ -97,10 +108,7 @@ class LibvirtHypervisor : public Hypervisor {
                  .helpers = find_helpers(driver_, config.name),
                  .cid = {}};
     if (!config.vsock.vhost_user_socket) {
-      char* xml = libvirt().domain_get_xml_desc(domain, 0);
-      if (xml == nullptr) throw libvirt_error("describe VM " + config.name);
-      vm.cid = read_cid(xml);
-      std::free(xml);
+      vm.cid = read_cid(describe_domain(domain));
       if (!vm.cid) throw Error(Errc::internal, "libvirt gave VM " + config.name + " no vsock CID");
     }
     return vm;

@@ -13,9 +13,7 @@ constexpr std::size_t id_digits = 8, mac_characters = 17;
 constexpr std::size_t max_tap_characters = 15;  // IFNAMSIZ holds the end of the text as well
 constexpr unsigned max_cards = 100;             // two digits: "husk" + id + "-" + number is 15 long
 
-bool is_hex(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
+bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
 
 bool is_tap_character(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
@@ -28,7 +26,7 @@ bool is_unicast_mac(const std::string& mac) {
     if (i % 3 == 2 ? mac[i] != ':' : !is_hex(mac[i])) return false;
   }
   // The lowest bit of the first byte is "for a group".
-  return std::string_view("02468aceACE").find(mac[1]) != std::string_view::npos;
+  return std::string_view("02468ace").find(mac[1]) != std::string_view::npos;
 }
 
 std::string two_hex_digits(unsigned number) {

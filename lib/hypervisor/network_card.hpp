@@ -24,7 +24,7 @@ struct NetworkCard {
 NetworkCard network_card(const std::string& vm_id, unsigned number);
 
 /// Throws invalid_argument, naming the field, for what libvirt or the kernel would refuse, or take
-/// for something else: a MAC that is not six pairs of hex digits, or not unicast; a tap's name that
+/// for something else: a MAC that is not six pairs of (lower-case) hex digits, or not unicast; a tap's name that
 /// is empty, too long, or not of letters, digits, '-' and '_' ("vnet%d" would be a pattern).
 void check_network_card(const NetworkCard& card);
 

@@ -43,6 +43,7 @@ struct VmConfig {
   VsockDevice vsock;
   std::vector<SharedDirectory> shared_directories;
   std::vector<NetworkCard> network_cards;  ///< there from the start; at most 8
+  unsigned network_ports = 0;              ///< for as many cards attached later; at most 8
 };
 
 /// Whom libvirt runs the hypervisor as.
@@ -67,6 +68,18 @@ class Hypervisor {
   /// Ends the VM and its helpers, and returns when they are gone; fine if there is none of that
   /// name.
   virtual void destroy(const std::string& name) = 0;
+  /// Gives the running VM one more card, on a free one of its ports (VmConfig::network_ports),
+  /// also while it boots; the guest has it at once. `place` is called when the tap is there, to
+  /// move it to where it belongs: before that was done nothing gets from the guest into the tap, or
+  /// back. It may be called in a child process. When it throws, the card is taken away again.
+  /// Throws not_found where there is no such VM, system where it has no port left. After
+  /// timed_out or when cancelled the card may be there, not connected: detach takes it away.
+  virtual void attach(const std::string& name, const NetworkCard& card,
+                      const std::function<void()>& place) = 0;
+  /// Takes away what attach gave, and returns when the guest has let go of it and the tap is gone;
+  /// fine if there is no such card or VM. Throws timed_out "... the guest does not give it back"
+  /// after 8 s: it may yet, and may be asked again.
+  virtual void detach(const std::string& name, const std::string& mac) = 0;
 };
 
 struct HypervisorOptions {
@@ -83,7 +96,8 @@ using ConnectHypervisor = std::function<std::unique_ptr<Hypervisor>(const Hyperv
 std::unique_ptr<Hypervisor> connect_libvirt(const HypervisorOptions& options);
 
 /// The same, but each question connects and is asked by a child of this process, so that libvirt is
-/// not loaded here, and has a limit: 60 s to connect and 300 s to start, 10 s for the others.
+/// not loaded here, and has a limit: 60 s to connect, 300 s to start, 10 s to
+/// destroy, 20 s for a network card.
 /// Throws timed_out "libvirt did not answer within ...", and when cancelled.
 std::unique_ptr<Hypervisor> bounded_libvirt(const HypervisorOptions& options);
 

@@ -7,6 +7,7 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/subprocess.hpp"
+#include "lib/hypervisor/network_xml.hpp"
 #include "test/lib/base/scratch.hpp"
 
 using namespace husk;
@@ -51,6 +52,7 @@ TEST_CASE("domain xml: virt-xml-validate accepts every form", "[hypervisor]") {
   if (GENERATE(true, false)) config.firmware.clear();
   config.vcpus = GENERATE(1u, 64u);
   config.network_cards = {network_card("0a1b2c3d", 0), network_card("0a1b2c3d", 1)};
+  config.network_ports = GENERATE(0u, 8u);
   config.description = "a <b> & 'c' \"d\" \xc3\xa9";
   const SubprocessResult result = validate(qemu_domain_xml(config));
   INFO(result.output);
@@ -109,6 +111,32 @@ TEST_CASE("domain xml: a network card has as many queues as there are processors
   CHECK(contains(qemu_domain_xml(config), "<driver queues='2'/>"));
   config.vcpus = 9;
   CHECK(contains(qemu_domain_xml(config), "<driver queues='8'/>"));
+}
+
+TEST_CASE("domain xml: ports for later cards are the functions of one slot, up to 8",
+          "[hypervisor]") {
+  VmConfig config = example();
+  CHECK_FALSE(contains(qemu_domain_xml(config), "pcie-root-port"));
+  config.network_ports = 8;
+  const std::string xml = qemu_domain_xml(config);
+  CHECK(contains(xml,
+                 "<controller type='pci' index='1' model='pcie-root-port'>"
+                 "<address type='pci' domain='0x0000' bus='0x00' slot='24' function='0' "
+                 "multifunction='on'/>"));
+  CHECK(contains(xml, "slot='24' function='7'/>"));
+  config.network_ports = 9;
+  REQUIRE_THROWS_AS(qemu_domain_xml(config), Error);
+}
+
+TEST_CASE("domain xml: a card for a running VM is on any port, its cable in or out",
+          "[hypervisor]") {
+  const NetworkCard card = network_card("0a1b2c3d", 0);
+  const std::string out = qemu_network_card_xml(card, 2, Cable::out);
+  CHECK(contains(out, "<link state='down'/>"));
+  CHECK(contains(out, "<driver queues='2'/>"));
+  CHECK_FALSE(contains(out, "<address"));
+  CHECK(contains(qemu_network_card_xml(card, 2, Cable::in), "<link state='up'/>"));
+  REQUIRE_THROWS_AS(qemu_network_card_xml({.mac = card.mac, .tap = ""}, 1, Cable::in), Error);
 }
 
 TEST_CASE("domain xml: without cards the machine has no network, display or usb", "[hypervisor]") {

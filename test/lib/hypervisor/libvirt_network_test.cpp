@@ -5,6 +5,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <csignal>
+#include <functional>
 
 #include "lib/base/error.hpp"
 #include "lib/base/random_id.hpp"
@@ -93,4 +94,132 @@ TEST_CASE("libvirt: a VM that did not start leaves no tap", "[libvirt]") {
   start_device(vm, device);
   CHECK_THROWS_AS(connect_libvirt({})->start(vm.config()), Error);
   CHECK(comes_true([&] { return !is_here(vm.config().network_cards[0]); }, 5s));
+}
+
+namespace {
+
+/// Boots a kernel that waits for its root file system for ever, without any user space: it finds
+/// devices that come, and lets go of those that shall go.
+class WaitingVm {
+ public:
+  explicit WaitingVm(unsigned ports) {
+    vm_.config().network_ports = ports;
+    vm_.config().kernel_arguments += " root=/dev/vda rootwait";
+    start_device(vm_, device_);
+    started_ = hypervisor_->start(vm_.config());
+    if (device_) device_->hand_over({.vm = started_.process});
+  }
+  WaitingVm(const WaitingVm&) = delete;
+  WaitingVm& operator=(const WaitingVm&) = delete;
+  ~WaitingVm() { hypervisor_->destroy(started_.name); }
+
+  const std::string& name() const { return started_.name; }
+  Hypervisor& hypervisor() { return *hypervisor_; }
+  void await_boot() {
+    REQUIRE(comes_true([&] { return count_in_log("Waiting for root device") > 0; }, 60s));
+  }
+  /// The kernel has found so many virtio network cards by now; it tells each once.
+  bool finds_cards(unsigned count) {
+    return comes_true([&] { return count_in_log("[1af4:1041]") == count; }, 60s);
+  }
+
+ private:
+  unsigned count_in_log(const std::string& text) {
+    const std::string log = slurp(vm_.config().console_log);
+    unsigned count = 0;
+    for (std::size_t at = log.find(text); at != std::string::npos; at = log.find(text, at + 1))
+      ++count;
+    return count;
+  }
+
+  LibvirtVm vm_;
+  std::optional<guestcomm::VmKeeper> device_;
+  std::unique_ptr<Hypervisor> hypervisor_ = bounded_libvirt({});
+  StartedVm started_;
+};
+
+std::string failure_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return {};
+}
+
+bool is_gone(const NetworkCard& card) {
+  return comes_true([&] { return !is_here(card); }, 5s);
+}
+
+}  // namespace
+
+TEST_CASE("libvirt: a running VM gets cards, as many as it has ports, and gives them back",
+          "[libvirt]") {
+  skip_without_assets();
+  WaitingVm vm(2);
+  const Namespace elsewhere;
+  const std::string id = random_hex(4);
+  const NetworkCard first = network_card(id, 0), second = network_card(id, 1);
+  SECTION("while it boots") {}
+  SECTION("later") { vm.await_boot(); }
+
+  vm.hypervisor().attach(vm.name(), first, [&] { elsewhere.take(first.tap, "husk0"); });
+  CHECK(vm.finds_cards(1));
+  CHECK_FALSE(is_here(first));
+  CHECK(elsewhere.has("husk0"));
+  vm.hypervisor().attach(vm.name(), second, [] {});
+  CHECK(vm.finds_cards(2));
+  CHECK(is_here(second));
+  const std::string failure = failure_of(
+      [&] { vm.hypervisor().attach(vm.name(), network_card(id, 2), [] { FAIL("placed"); }); });
+  CHECK(failure.find("network card " + network_card(id, 2).mac) != std::string::npos);
+  CHECK(is_gone(network_card(id, 2)));
+
+  vm.await_boot();
+  vm.hypervisor().detach(vm.name(), first.mac);
+  vm.hypervisor().detach(vm.name(), first.mac);  // again: nothing to do
+  CHECK(comes_true([&] { return !elsewhere.has("husk0"); }, 5s));
+  vm.hypervisor().attach(vm.name(), first, [] {});  // its port is free again
+  CHECK(vm.finds_cards(3));
+  vm.hypervisor().detach(vm.name(), second.mac);
+  CHECK(is_gone(second));
+  vm.hypervisor().destroy(vm.name());  // with a card in it
+  CHECK(is_gone(first));
+  vm.hypervisor().detach(vm.name(), first.mac);  // nothing to do any more
+  CHECK(failure_of([&] { vm.hypervisor().attach(vm.name(), first, [] {}); }) ==
+        "attach network card " + first.mac + " to VM " + vm.name() + ": libvirt knows no VM " +
+            vm.name());
+}
+
+TEST_CASE("libvirt: a card that could not be placed is taken away again", "[libvirt]") {
+  skip_without_assets();
+  WaitingVm vm(1);
+  vm.await_boot();
+  const NetworkCard card = network_card(random_hex(4), 0);
+  const std::string failure = failure_of([&] {
+    vm.hypervisor().attach(vm.name(), card, [] { throw Error(Errc::system, "no such namespace"); });
+  });
+  CHECK(failure ==
+        "attach network card " + card.mac + " to VM " + vm.name() + ": no such namespace");
+  CHECK(is_gone(card));
+}
+
+TEST_CASE("libvirt: a card is not connected before it is placed", "[libvirt]") {
+  skip_without_assets();
+  WaitingVm vm(1);
+  const NetworkCard card = network_card(random_hex(4), 0);
+  const auto link_state = [&] {
+    Subprocess command;
+    command.program = "/usr/bin/virsh";
+    command.arguments = {"-c", "qemu:///system", "domif-getlink", vm.name(), card.mac};
+    return run_subprocess(command).output;
+  };
+  const std::string failure = failure_of([&] {
+    vm.hypervisor().attach(vm.name(), card, [&] {
+      // In a child, so said by what is thrown.
+      if (link_state().find(" down") == std::string::npos) throw Error(Errc::internal, "is up");
+    });
+  });
+  CHECK(failure.empty());
+  CHECK(link_state().find(" up") != std::string::npos);
 }

@@ -52,6 +52,11 @@ class FakeHypervisor final : public hypervisor::Hypervisor {
   explicit FakeHypervisor(FakeMachine& machine) : machine_(machine) {}
   hypervisor::StartedVm start(const hypervisor::VmConfig& config) override;
   void destroy(const std::string& name) override;
+  void attach(const std::string& /*name*/, const hypervisor::NetworkCard& /*card*/,
+              const std::function<void()>& place) override {
+    place();
+  }
+  void detach(const std::string& /*name*/, const std::string& /*mac*/) override {}
 
  private:
   FakeMachine& machine_;

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/hypervisor/live_network.hpp"
+
+#include <chrono>
+#include <cstdlib>
+#include <thread>
+
+#include "lib/hypervisor/xml_text.hpp"
+
+namespace husk::hypervisor {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// libvirt itself waits up to 5 s for the guest, and says then that all is well.
+constexpr auto guest_patience = 3s;
+
+unsigned count_processors(virDomainPtr domain) {
+  virDomainInfo info{};
+  if (libvirt().domain_get_info(domain, &info) != 0) throw libvirt_error("ask for the processors");
+  return info.nrVirtCpu;
+}
+
+bool has_card(virDomainPtr domain, const std::string& mac) {
+  return describe_domain(domain).find("<mac address='" + mac + "'/>") != std::string::npos;
+}
+
+/// False if libvirt refuses, or has none of it any more.
+bool ask_guest_for(virDomainPtr domain, const std::string& mac) {
+  const std::string xml =
+      "<interface type='ethernet'><mac address='" + xml_escape(mac) + "'/></interface>";
+  return libvirt().domain_detach_device_flags(domain, xml.c_str(), VIR_DOMAIN_AFFECT_LIVE) == 0;
+}
+
+}  // namespace
+
+std::string describe_domain(virDomainPtr domain) {
+  char* text = libvirt().domain_get_xml_desc(domain, 0);
+  if (text == nullptr) throw libvirt_error("describe the VM");
+  const std::string xml = text;
+  std::free(text);
+  return xml;
+}
+
+void attach_card(const Driver& driver, virDomainPtr domain, const NetworkCard& card,
+                 const std::function<void()>& place) {
+  const unsigned vcpus = count_processors(domain);
+  // The guest runs, and is hostile: not a frame of it may reach the host's own network.
+  const std::string unplugged = driver.network_card_xml(card, vcpus, Cable::out);
+  if (libvirt().domain_attach_device_flags(domain, unplugged.c_str(), VIR_DOMAIN_AFFECT_LIVE) != 0)
+    throw libvirt_error("libvirt");
+  try {
+    place();
+    const std::string plugged = driver.network_card_xml(card, vcpus, Cable::in);
+    if (libvirt().domain_update_device_flags(domain, plugged.c_str(), VIR_DOMAIN_AFFECT_LIVE) != 0)
+      throw libvirt_error("libvirt");
+  } catch (...) {
+    ask_guest_for(domain, card.mac);
+    throw;
+  }
+}
+
+void detach_card(virDomainPtr domain, const std::string& mac) {
+  if (!has_card(domain, mac)) return;
+  if (!ask_guest_for(domain, mac)) {
+    const Error error = libvirt_error("libvirt");
+    // Asked already, and the guest gave it back between the two questions.
+    if (has_card(domain, mac)) throw error;
+  }
+  const auto deadline = std::chrono::steady_clock::now() + guest_patience;
+  while (has_card(domain, mac)) {
+    if (std::chrono::steady_clock::now() > deadline)
+      throw Error(Errc::timed_out, "the guest does not give it back");
+    std::this_thread::sleep_for(20ms);
+  }
+}
+
+}  // namespace husk::hypervisor

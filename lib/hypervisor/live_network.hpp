@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Network cards of a VM that runs. Private to lib/hypervisor.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "lib/hypervisor/driver.hpp"
+#include "lib/hypervisor/libvirt_api.hpp"
+#include "lib/hypervisor/network_card.hpp"
+
+namespace husk::hypervisor {
+
+/// What libvirt says of it.
+std::string describe_domain(virDomainPtr domain);
+
+/// As Hypervisor::attach.
+void attach_card(const Driver& driver, virDomainPtr domain, const NetworkCard& card,
+                 const std::function<void()>& place);
+
+/// As Hypervisor::detach.
+void detach_card(virDomainPtr domain, const std::string& mac);
+
+}  // namespace husk::hypervisor
