@@ -31,6 +31,8 @@ class Plug {
   Plug(Plug&& other) noexcept
       : in_(std::move(other.in_)), interface_(std::exchange(other.interface_, {})) {}
   Plug& operator=(Plug&&) = delete;
+  Plug(const Plug&) = delete;
+  Plug& operator=(const Plug&) = delete;
   ~Plug();
   void keep() noexcept { interface_.clear(); }
 
