@@ -10,8 +10,10 @@ namespace husk::hypervisor {
 ///
 /// libvirt makes the tap in its own network namespace, for this VM alone: it is there when
 /// Hypervisor::start or attach returns, and goes with QEMU, whatever ends that and wherever the tap
-/// was moved to or renamed by then. Up, so with an IPv6 link-local address, which libvirt cannot be
-/// kept from; it is neither any more once moved.
+/// was moved to or renamed by then. Up, so with an IPv6 link-local address after a second, and
+/// with qdisc noqueue, which libvirt cannot be kept from; down and without address once moved.
+/// libvirt removes it by name at the VM's end: where it was moved away, it makes another of that
+/// name for some milliseconds, so nothing else may have the name in libvirt's namespace.
 struct NetworkCard {
   std::string mac;  ///< the guest's; the tap's own begins with fe
   std::string tap;  ///< at most 15 characters

@@ -35,6 +35,11 @@ std::string card_part(const NetworkCard& card, unsigned vcpus, const std::string
          "<rom enabled='no'/>" + rest + "</interface>";
 }
 
+/// A port takes one card, by ACPI: the guest has it after 0.04 s and is rid of it after 0.1 s
+/// (PCIe's own hot-plugging: 0.2 s and 6 s). A pcie-to-pci-bridge would have many slots, but the
+/// guest's kernel gives it no addresses for cards that come later. QEMU's processor time for a boot
+/// (TCG, middle and least of 7, a busy machine): without 3.05 and 2.80 s, 1 port 2.98 and 2.79,
+/// 4 ports 3.30 and 2.98, 8 ports 3.36 and 3.06, 1 card 3.44 and 2.84, 3 cards 3.09 and 2.82.
 std::string port_part(unsigned number) {
   return "<controller type='pci' index='" + std::to_string(number + 1) +
          "' model='pcie-root-port'>" + address(port_slot, number, number == 0) + "</controller>";
