@@ -54,13 +54,21 @@ void Container::make_first(guestcomm::Stdio<UniqueFd> stdio, Reply created) {
       -1,
       false,
       [this](const ChildDescriptors& descriptors) { run_container_init(spec_, descriptors); }};
-  auto first =
-      std::make_unique<Process>(loop_, std::move(setup), events_for({}, std::move(created)));
+  auto first = std::make_unique<Process>(loop_, std::move(setup),
+                                         events_for({}, keep_shared_files(std::move(created))));
   // From here, since the child may not write them itself.
   apply_id_mappings(first->pid(), spec_);
   if (process.oom_score_adj) apply_oom_score_adj(first->pid(), *process.oom_score_adj);
   first->proceed();
   processes_[{}] = std::move(first);
+}
+
+/// Before anything of the container has run, and while nothing of it can.
+Reply Container::keep_shared_files(Reply created) {
+  return [this, created = std::move(created)](const guestcomm::Outcome& outcome) {
+    if (!std::holds_alternative<Error>(outcome)) shared_files_.emplace(first().pid());
+    created(outcome);
+  };
 }
 
 Process::Events Container::events_for(const std::string& name, Reply created) {
@@ -96,7 +104,6 @@ void Container::add_process(const std::string& name, ExecSetup setup, Reply crea
   if (setup.spec.rlimits.empty()) setup.spec.rlimits = spec_.process->rlimits;
   if (spec_.process->no_new_privileges) setup.spec.no_new_privileges = true;
   if (setup.spec.capabilities) warn_of_ignored(*setup.spec.capabilities);
-  forget_shared_files(spec_);
   std::unique_ptr<Process> made = make_joining(name, setup, created);
   if (setup.spec.oom_score_adj) apply_oom_score_adj(made->pid(), *setup.spec.oom_score_adj);
   made->proceed();
@@ -115,14 +122,17 @@ std::unique_ptr<Process> Container::make_joining(const std::string& name, ExecSe
                     first().pidfd(),
                     has_namespace(spec_, "pid"),
                     [this, &setup](const ChildDescriptors& descriptors) {
-                      run_exec(setup.spec, spec_, descriptors);
+                      run_exec(setup.spec, spec_, first().pid(), descriptors);
                     }};
   return std::make_unique<Process>(loop_, std::move(made), events_for(name, created));
 }
 
 void Container::start(const std::string& name, Reply started) {
   Process& starting = process(name);
-  if (name.empty()) forget_shared_files(spec_);  // it may have been created long ago
+  if (name.empty() && shared_files_) {  // it may have been created long ago
+    shared_files_->forget();
+    shared_files_.reset();  // they would keep the container from unmounting them
+  }
   starting.start(std::move(started));
 }
 

@@ -16,6 +16,7 @@
 #include "agent/process.hpp"
 #include "agent/request.hpp"
 #include "agent/setup/cgroup.hpp"
+#include "agent/setup/shared_files.hpp"
 #include "lib/oci/spec.hpp"
 
 namespace husk::agent {
@@ -78,6 +79,7 @@ class Container {
   void make_first(guestcomm::Stdio<UniqueFd> stdio, Reply created);
   std::unique_ptr<Process> make_joining(const std::string& name, ExecSetup& setup,
                                         const Reply& created);
+  Reply keep_shared_files(Reply created);
   Process::Events events_for(const std::string& name, Reply created);
   void check_stopped();
   void forget_later(const std::string& name);
@@ -91,6 +93,7 @@ class Container {
   Notify notify_;
   std::function<void(Container&)> on_stopped_;
   std::map<std::string, std::unique_ptr<Process>> processes_;  ///< the first one's name is empty
+  std::optional<SharedFiles> shared_files_;                    ///< until the start
   std::optional<EventLoop::TimerId> retry_;
   std::map<std::string, EventLoop::TimerId> forgetting_;
 };

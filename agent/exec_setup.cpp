@@ -11,6 +11,7 @@
 
 #include "agent/container_setup.hpp"
 #include "agent/setup/namespaces.hpp"
+#include "agent/setup/shared_files.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/unique_fd.hpp"
 
@@ -38,9 +39,12 @@ void join_container(const oci::Process& process, const oci::Spec& container,
 
 }  // namespace
 
-void run_exec(const oci::Process& process, const oci::Spec& container,
+void run_exec(const oci::Process& process, const oci::Spec& container, pid_t first,
               const ChildDescriptors& fds) noexcept {
-  run_child(process, container.linux_, fds, [&] { join_container(process, container, fds); });
+  run_child(process, container.linux_, fds, [&] {
+    SharedFiles(first).forget();  // while it has the agent's rights
+    join_container(process, container, fds);
+  });
 }
 
 }  // namespace husk::agent

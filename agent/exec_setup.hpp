@@ -7,9 +7,9 @@
 
 namespace husk::agent {
 
-/// `container`: the one it joins. Only its pid namespace is joined before, by clone3 (Process).
+/// `container`: the one it joins, whose first process is `first`. Only its pid namespace is joined before, by clone3 (Process).
 /// Enters the others and goes on as run_child says.
-[[noreturn]] void run_exec(const oci::Process& process, const oci::Spec& container,
+[[noreturn]] void run_exec(const oci::Process& process, const oci::Spec& container, pid_t first,
                            const ChildDescriptors& fds) noexcept;
 
 }  // namespace husk::agent

@@ -2,34 +2,62 @@
 #include "agent/setup/shared_files.hpp"
 
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-#include "lib/guestcomm/protocol/messages.hpp"
+#include <string>
+
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+#include "lib/base/log.hpp"
+#include "lib/base/mountinfo.hpp"
 
 namespace husk::agent {
 namespace {
 
-/// A remount drops every name of the file system that is not in use, and no page of any file.
-void forget_names() noexcept {
-  struct statfs status {};
-  if (::statfs(guestcomm::share_mount_point, &status) != 0) return;
-  if (status.f_type != FUSE_SUPER_MAGIC) return;
-  ::mount(nullptr, guestcomm::share_mount_point, nullptr, MS_REMOUNT, nullptr);
+std::vector<UniqueFd> find_shared_mounts(pid_t pid) {
+  const std::string process = "/proc/" + std::to_string(pid);
+  const UniqueFd root{
+      check_sys(::open((process + "/root").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC), "open /")};
+  std::vector<UniqueFd> mounts;
+  for (const MountEntry& entry : load_mount_table(process + "/mountinfo")) {
+    if (entry.type != "virtiofs") continue;
+    try {
+      mounts.push_back(open_in_root(root.get(), entry.mount_point, O_PATH));
+    } catch (const Error&) {
+      continue;  // hidden by another mount
+    }
+  }
+  return mounts;
+}
+
+/// A reconfiguration, of nothing, drops every name of the file system that is not in use, and no
+/// page of any file.
+void forget_names(int mount) noexcept {
+  const UniqueFd file_system{
+      static_cast<int>(::syscall(SYS_fspick, mount, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC))};
+  if (!file_system) return;
+  ::syscall(SYS_fsconfig, file_system.get(), FSCONFIG_CMD_RECONFIGURE, nullptr, nullptr, 0);
 }
 
 }  // namespace
 
-void forget_shared_files(const oci::Spec& container) noexcept {
-  forget_names();
-  // These are always in use: a file that is mounted, as /etc/hosts.
-  for (const oci::Mount& mount : container.mounts) {
+SharedFiles::SharedFiles(pid_t pid) noexcept {
+  try {
+    mounts_ = find_shared_mounts(pid);
+  } catch (const std::exception& error) {
+    log(LogLevel::warning, std::string("mounts of the host's files: ") + error.what());
+  }
+}
+
+void SharedFiles::forget() const noexcept {
+  for (const UniqueFd& mount : mounts_) {
+    forget_names(mount.get());
+    // The mounted file or directory itself is always in use: it is asked for.
     struct statx status {};
-    if (oci::is_bind(mount) && mount.source) {
-      ::statx(AT_FDCWD, mount.source->c_str(), AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &status);
-    }
+    ::statx(mount.get(), "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &status);
   }
 }
 

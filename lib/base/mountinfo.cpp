@@ -9,8 +9,6 @@
 namespace husk {
 namespace {
 
-constexpr const char* table_file = "/proc/self/mountinfo";
-
 /// Each single blank ends a field: the source of a mount may be empty.
 std::vector<std::string_view> split(std::string_view line) {
   std::vector<std::string_view> fields;
@@ -53,7 +51,7 @@ MountEntry parse_mount_entry(std::string_view line) {
       std::find(fields.begin() + std::min<std::ptrdiff_t>(before_optional, std::ssize(fields)),
                 fields.end(), "-");
   if (static_cast<std::size_t>(fields.end() - dash) < after_optional)
-    throw Error(Errc::internal, std::string(table_file) + ": line of unknown form");
+    throw Error(Errc::internal, "mount table: line of unknown form");
   return {.device = std::string(fields[2]),
           .root = decode(fields[3]),
           .mount_point = decode(fields[4]),
@@ -61,12 +59,12 @@ MountEntry parse_mount_entry(std::string_view line) {
           .super_options = std::string(dash[3])};
 }
 
-std::vector<MountEntry> load_mount_table() {
-  std::ifstream table(table_file);
-  if (!table) throw_errno(std::string("open ") + table_file);
+std::vector<MountEntry> load_mount_table(const std::filesystem::path& path) {
+  std::ifstream table(path);
+  if (!table) throw_errno("open " + path.string());
   std::vector<MountEntry> entries;
   for (std::string line; std::getline(table, line);) entries.push_back(parse_mount_entry(line));
-  if (table.bad()) throw_errno(std::string("read ") + table_file);
+  if (table.bad()) throw_errno("read " + path.string());
   return entries;
 }
 

@@ -21,8 +21,9 @@ struct MountEntry {
 /// of another form.
 MountEntry parse_mount_entry(std::string_view line);
 
-/// This mount namespace's, in the table's order: what is mounted on another mount comes after it.
+/// A mount namespace's, in the table's order: what is mounted on another mount comes after it.
 /// Throws system.
-std::vector<MountEntry> load_mount_table();
+std::vector<MountEntry> load_mount_table(
+    const std::filesystem::path& table = "/proc/self/mountinfo");
 
 }  // namespace husk
