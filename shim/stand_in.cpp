@@ -34,7 +34,9 @@ int take_standard_stream(int fd) {
 }  // namespace
 
 StandIn::StandIn(const handoff::Duty& duty, UniqueFd control)
-    : duty_(duty), control_(std::move(control)) {
+    : duty_(duty),
+      control_(std::move(control)),
+      dns_([this](const comm::DnsAnswer& answer) { send("answer_dns", answer); }) {
   const std::int64_t request = next_request_++;
   const Deadline deadline(duty_.message_patience);
   comm::write_frame(control_.get(), encode(comm::Request{request, "own_process", duty_.process}),
@@ -104,16 +106,22 @@ void StandIn::forward_signal(int signal_fd) {
        comm::SignalProcess{.process = duty_.process, .signal = signal, .all = false});
 }
 
-std::optional<int> StandIn::read_notification() {
+std::optional<int> StandIn::read_message() {
   // Between messages poll() waits as long as it takes; one that has begun has to end.
   const std::optional<std::string> frame =
       comm::read_frame(control_.get(), Deadline(duty_.message_patience), comm::max_guest_bytes);
   if (!frame) return vm_lost;
-  if (!comm::is_request(*frame)) {  // to a signal or a new size
-    if (unanswered_-- == 0) throw Error(Errc::invalid_argument, "an answer nobody asked for");
+  if (comm::is_request(*frame)) return handle_notification(*frame);
+  if (unanswered_-- == 0) throw Error(Errc::invalid_argument, "an answer nobody asked for");
+  return std::nullopt;
+}
+
+std::optional<int> StandIn::handle_notification(const std::string& frame) {
+  const comm::Request request = comm::decode_request(frame);
+  if (request.method == "dns_query") {
+    dns_.ask(request.params.get<comm::DnsQuery>());
     return std::nullopt;
   }
-  const comm::Request request = comm::decode_request(*frame);
   const auto exited = request.params.get<comm::ProcessExited>();
   if (request.method != "process_exited" || exited.process != duty_.process) {
     throw Error(Errc::invalid_argument, "a notification nobody asked for");
@@ -121,24 +129,24 @@ std::optional<int> StandIn::read_notification() {
   return exited.status;
 }
 
+std::optional<int> StandIn::handle_events(int signal_fd) {
+  std::vector<pollfd> events{{.fd = control_.get(), .events = POLLIN, .revents = 0},
+                             {.fd = signal_fd, .events = POLLIN, .revents = 0}};
+  dns_.add_to(events);
+  if (::poll(events.data(), events.size(), dns_.milliseconds_left()) < 0) return std::nullopt;
+  dns_.handle(events);
+  if (events[1].revents != 0) forward_signal(signal_fd);
+  return events[0].revents != 0 ? read_message() : std::nullopt;
+}
+
 int StandIn::stand_until_exit(int signal_fd) {
   std::optional<int> status;
   try {
     resize_terminal();  // it may have been told its size before anybody listened
+    while (!status) status = handle_events(signal_fd);
   } catch (const std::exception&) {
+    // The connection is of no more use, and nothing may be said on the caller's stderr.
     status = vm_lost;
-  }
-  while (!status) {
-    std::array<pollfd, 2> events{pollfd{.fd = control_.get(), .events = POLLIN, .revents = 0},
-                                 pollfd{.fd = signal_fd, .events = POLLIN, .revents = 0}};
-    if (::poll(events.data(), events.size(), -1) < 0) continue;
-    try {
-      if (events[1].revents != 0) forward_signal(signal_fd);
-      if (events[0].revents != 0) status = read_notification();
-    } catch (const std::exception&) {
-      // The connection is of no more use, and nothing may be said on the caller's stderr.
-      status = vm_lost;
-    }
   }
   if (stdout_) stdout_->wait();
   if (stderr_) stderr_->wait();

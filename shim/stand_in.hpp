@@ -8,6 +8,7 @@
 
 #include "lib/base/unique_fd.hpp"
 #include "lib/handoff/handoff.hpp"
+#include "shim/dns_relay.hpp"
 #include "shim/stream_pump.hpp"
 
 namespace husk::shim {
@@ -32,13 +33,16 @@ class StandIn {
   void send(const std::string& method, const nlohmann::json& params);
   bool resize_terminal();  ///< false: the caller's streams are no terminal
   void forward_signal(int signal_fd);
-  std::optional<int> read_notification();
+  std::optional<int> read_message();
+  std::optional<int> handle_notification(const std::string& frame);
+  std::optional<int> handle_events(int signal_fd);
 
   handoff::Duty duty_;
   UniqueFd control_;
   std::int64_t next_request_ = 1;
   std::size_t unanswered_ = 0;  ///< requests without an answer so far
   UniqueFd terminal_;           ///< the caller's, or what stands in its place
+  DnsRelay dns_;
   std::optional<StreamPump> stdin_, stdout_, stderr_;
 };
 

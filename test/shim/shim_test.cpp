@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The real husk-shim; the test stands for husk and for the guest's agent.
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -15,9 +17,11 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/guestcomm/protocol/dns.hpp"
 #include "lib/guestcomm/protocol/frame.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
 #include "lib/handoff/handoff.hpp"
+#include "test/loopback_namespace.hpp"
 
 using namespace husk;
 using namespace husk::guestcomm;
@@ -96,6 +100,18 @@ class Shim {
                 encode(Request{{}, "process_exited", ProcessExited{{"c1", "p1"}, status}}));
   }
 
+  void ask_dns(const DnsQuery& query) const {
+    write_frame(control.ours.get(), encode(Request{{}, "dns_query", query}));
+  }
+  /// The agent's part of answer_dns.
+  DnsAnswer take_dns_answer() const {
+    const Request request =
+        decode_request(read_frame(control.ours.get(), Deadline(std::chrono::seconds{20})).value());
+    REQUIRE(request.method == "answer_dns");
+    write_frame(control.ours.get(), encode(Response{request.id.value(), nlohmann::json::object()}));
+    return request.params.get<DnsAnswer>();
+  }
+
   int wait_for_exit() {
     int status = 0;
     REQUIRE(::waitpid(pid, &status, 0) == pid);
@@ -110,7 +126,90 @@ class Shim {
   pid_t pid = -1;
 };
 
+/// Where the container's DNS server is.
+class DnsSocket {
+ public:
+  explicit DnsSocket(int type) : socket_(::socket(AF_INET, type | SOCK_CLOEXEC, 0)) {
+    sockaddr_in own{};
+    own.sin_family = AF_INET;
+    own.sin_port = htons(dns_port);
+    ::inet_pton(AF_INET, dns_address, &own.sin_addr);
+    REQUIRE(::bind(socket_.get(), reinterpret_cast<sockaddr*>(&own), sizeof own) == 0);
+    if (type == SOCK_STREAM) REQUIRE(::listen(socket_.get(), 8) == 0);
+  }
+  int get() const { return socket_.get(); }
+  UniqueFd accept() const { return UniqueFd{::accept(socket_.get(), nullptr, nullptr)}; }
+
+ private:
+  UniqueFd socket_;
+};
+
 }  // namespace
+
+TEST_CASE("husk-shim: asks its namespace's DNS server for the guest", "[shim][dns]") {
+  test::in_loopback_namespace([] {
+    Shim shim;
+    shim.become_ready();
+    SECTION("by datagrams, which may be answered in any order") {
+      const DnsSocket server(SOCK_DGRAM);
+      shim.ask_dns({1, false, "one"});
+      shim.ask_dns({2, false, "two"});
+      std::vector<std::pair<std::string, sockaddr_in>> asked;
+      for (int i = 0; i < 2; ++i) {
+        std::array<char, 512> buffer{};
+        sockaddr_in from{};
+        socklen_t length = sizeof from;
+        const ssize_t count = ::recvfrom(server.get(), buffer.data(), buffer.size(), 0,
+                                         reinterpret_cast<sockaddr*>(&from), &length);
+        REQUIRE(count == 3);
+        asked.emplace_back(std::string(buffer.data(), 3), from);
+      }
+      for (auto it = asked.rbegin(); it != asked.rend(); ++it) {
+        const std::string answer = "answer to " + it->first;
+        ::sendto(server.get(), answer.data(), answer.size(), 0,
+                 reinterpret_cast<sockaddr*>(&it->second), sizeof it->second);
+        const DnsAnswer got = shim.take_dns_answer();
+        CHECK(got.number == (it->first == "one" ? 1U : 2U));
+        CHECK(got.message == answer);
+      }
+    }
+    SECTION("over TCP, in parts") {
+      const DnsSocket server(SOCK_STREAM);
+      shim.ask_dns({7, true, "question"});
+      const UniqueFd connection = server.accept();
+      CHECK(receive_before(connection.get(), 10, Deadline(std::chrono::seconds{5})) ==
+            std::string("\x00\x08question", 10));
+      const std::string large(40000, 'x');
+      write_all(connection.get(), std::string("\x9c\x40", 2) + large.substr(0, 5));
+      write_all(connection.get(), large.substr(5));
+      const DnsAnswer got = shim.take_dns_answer();
+      CHECK(got.number == 7);
+      CHECK(got.message == large);
+    }
+    SECTION("and says when there is none") {
+      for (const bool over_tcp : {false, true}) {
+        shim.ask_dns({3, over_tcp, "anybody?"});
+        const DnsAnswer got = shim.take_dns_answer();
+        CHECK(got.number == 3);
+        CHECK(got.message.empty());
+      }
+    }
+    shim.guest_out.ours.reset();
+    shim.guest_err.ours.reset();
+    shim.report_exit(5);
+    CHECK(shim.wait_for_exit() == 5);
+  });
+}
+
+TEST_CASE("husk-shim: what the guest asks that is no DNS question ends it", "[shim][dns]") {
+  Shim shim;
+  shim.become_ready();
+  write_frame(shim.control.ours.get(),
+              encode(Request{{}, "dns_query", {{"number", 1}, {"over_tcp", 1}, {"message", "x"}}}));
+  shim.guest_out.ours.reset();
+  shim.guest_err.ours.reset();
+  CHECK(shim.wait_for_exit() == 255);
+}
 
 TEST_CASE("husk-shim: ends when husk goes away before the hand-over", "[shim]") {
   Shim shim;

@@ -14,10 +14,13 @@
 //   own_process       ProcessRef       {}      husk-shim: from then on this connection owns it
 //   list_processes    {id}             ProcessList   husk ps
 //   delete_container  {id}             {}      husk delete, in a VM that lives on
+//   answer_dns        DnsAnswer        {}      husk-shim, to a dns_query
 //
 //   notification      params           sent by
 //   process_exited    ProcessExited    the agent, once, to the connection that owns the process,
 //                                      after its output was sent to the end and closed
+//   dns_query         DnsQuery         the agent, to a connection that owns a container's first
+//                                      process, where it was told of a DNS server (dns.hpp)
 //
 // Ownership and leases: a process belongs to the connection that had it made, until another one
 // owns it. When the connection that it belongs to closes, the agent kills it (SIGKILL); with a

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/guestcomm/protocol/dns.hpp"
+
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "lib/base/error.hpp"
+
+namespace husk::guestcomm {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view digits = "0123456789abcdef";
+
+/// JSON has no bytes.
+std::string write_hex(std::string_view bytes) {
+  std::string text;
+  text.reserve(2 * bytes.size());
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    text += digits[byte >> 4U];
+    text += digits[byte & 15U];
+  }
+  return text;
+}
+
+std::string read_hex(const std::string& text, std::size_t max_bytes) {
+  if (text.size() % 2 != 0 || text.size() / 2 > max_bytes ||
+      text.find_first_not_of(digits) != std::string::npos) {
+    throw Error(Errc::invalid_argument, "malformed message: a DNS message is not hexadecimal");
+  }
+  std::string bytes;
+  bytes.reserve(text.size() / 2);
+  for (std::size_t i = 0; i < text.size(); i += 2) {
+    bytes += static_cast<char>(digits.find(text[i]) << 4U | digits.find(text[i + 1]));
+  }
+  return bytes;
+}
+
+}  // namespace
+
+void to_json(json& j, const DnsQuery& v) {
+  j = json{{"number", v.number}, {"over_tcp", v.over_tcp}, {"message", write_hex(v.message)}};
+}
+void from_json(const json& j, DnsQuery& v) {
+  j.at("number").get_to(v.number);
+  j.at("over_tcp").get_to(v.over_tcp);
+  v.message = read_hex(j.at("message").get<std::string>(), max_dns_query_bytes);
+}
+
+void to_json(json& j, const DnsAnswer& v) {
+  j = json{{"number", v.number}, {"message", write_hex(v.message)}};
+}
+void from_json(const json& j, DnsAnswer& v) {
+  j.at("number").get_to(v.number);
+  v.message = read_hex(j.at("message").get<std::string>(), max_dns_answer_bytes);
+}
+
+}  // namespace husk::guestcomm
