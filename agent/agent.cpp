@@ -40,10 +40,11 @@ class Agent {
                       control_.notify(connection, "process_exited", exited);
                     }),
         streams_(loop_, secret),
+        network_(loop_),
         control_(loop_, secret,
                  {[this](ConnectionId connection, const guestcomm::Request& request,
                          const Reply& reply) {
-                    dispatch(containers_, streams_, connection, request, reply);
+                    dispatch(containers_, streams_, network_, connection, request, reply);
                   },
                   [this](ConnectionId connection) { handle_closed(connection); }}),
         control_listener_(loop_, guestcomm::control_port, options.privileged_ports,
@@ -80,6 +81,7 @@ class Agent {
   bool finished_ = false;
   ContainerTable containers_;
   PendingStreams streams_;
+  NetworkConfigurator network_;
   ControlServer control_;
   VsockListener control_listener_, stream_listener_;
 };

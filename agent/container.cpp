@@ -9,6 +9,7 @@
 #include "agent/setup/namespaces.hpp"
 #include "agent/setup/process_limits.hpp"
 #include "agent/setup/shared_files.hpp"
+#include "agent/setup/sysctl.hpp"
 #include "lib/base/log.hpp"
 
 namespace husk::agent {
@@ -129,6 +130,8 @@ std::unique_ptr<Process> Container::make_joining(const std::string& name, ExecSe
 
 void Container::start(const std::string& name, Reply started) {
   Process& starting = process(name);
+  if (name.empty() && starting.state() == Process::State::created)
+    apply_late_sysctls(late_sysctls(spec_));
   if (name.empty() && shared_files_) {  // it may have been created long ago
     shared_files_->forget();
     shared_files_.reset();  // they would keep the container from unmounting them

@@ -56,8 +56,10 @@ class Container {
   /// Those that its own made, too.
   std::vector<pid_t> all_processes() const { return cgroup_.processes(); }
   bool is_stopped() const;  ///< all of its processes have
+  const oci::Spec& spec() const noexcept { return spec_; }
 
-  /// Answers when the process runs its program. Throws not_found, wrong_state.
+  /// Answers when the process runs its program. The first one's start writes the sysctls that
+  /// wait for their links. Throws not_found, wrong_state, system.
   void start(const std::string& name, Reply started);
 
   /// Begins to make a process that joins it. `created` is answered as above. A process is forgotten

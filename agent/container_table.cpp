@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "agent/setup/sysctl.hpp"
 #include "lib/base/log.hpp"
 #include "lib/oci/check.hpp"
 
@@ -126,6 +127,13 @@ bool ContainerTable::has_running() const {
     if (!entry.container->is_stopped()) return true;
   }
   return false;
+}
+
+std::set<std::string> ContainerTable::network_sysctls() const {
+  std::set<std::string> names;
+  for (const auto& [id, entry] : entries_)
+    names.merge(agent::network_sysctls(entry.container->spec()));
+  return names;
 }
 
 }  // namespace husk::agent

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,8 @@ class ContainerTable {
   /// Collects every child that ended, known or not.
   void reap();
   bool has_running() const;
+  /// Those of the guest's one network that any container sets, below /proc/sys/net.
+  std::set<std::string> network_sysctls() const;
 
  private:
   struct Entry {

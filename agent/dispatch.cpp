@@ -6,6 +6,7 @@
 
 #include "agent/process_list.hpp"
 #include "agent/request_check.hpp"
+#include "lib/guestcomm/protocol/network.hpp"
 
 namespace husk::agent {
 namespace {
@@ -16,6 +17,7 @@ using guestcomm::ProcessRef;
 struct Call {
   ContainerTable& containers;
   PendingStreams& streams;
+  NetworkConfigurator& network;
   ConnectionId connection;
   const nlohmann::json& params;
 };
@@ -53,6 +55,11 @@ void create_process(const Call& call, const Reply& reply) {
   call.containers.lend(process, call.connection);
 }
 
+void configure_network(const Call& call, const Reply& reply) {
+  call.network.configure(call.params.get<guestcomm::Network>(), call.containers.network_sysctls(),
+                         reply);
+}
+
 void start_process(const Call& call, const Reply& reply) {
   call.containers.start(call.params.get<ProcessRef>(), reply);
 }
@@ -84,20 +91,25 @@ void delete_container(const Call& call, const Reply& reply) {
 using Handler = void (*)(const Call&, const Reply&);
 
 const std::map<std::string_view, Handler> handlers = {
-    {"create_container", create_container}, {"create_process", create_process},
-    {"start_process", start_process},       {"resize_terminal", resize_terminal},
-    {"signal_process", signal_process},     {"own_process", own_process},
-    {"list_processes", list_processes},     {"delete_container", delete_container},
+    {"create_container", create_container},
+    {"create_process", create_process},
+    {"configure_network", configure_network},
+    {"start_process", start_process},
+    {"resize_terminal", resize_terminal},
+    {"signal_process", signal_process},
+    {"own_process", own_process},
+    {"list_processes", list_processes},
+    {"delete_container", delete_container},
 };
 
 }  // namespace
 
-void dispatch(ContainerTable& containers, PendingStreams& streams, ConnectionId connection,
-              const guestcomm::Request& request, const Reply& reply) {
+void dispatch(ContainerTable& containers, PendingStreams& streams, NetworkConfigurator& network,
+              ConnectionId connection, const guestcomm::Request& request, const Reply& reply) {
   const auto handler = handlers.find(request.method);
   if (handler == handlers.end())
     throw Error(Errc::invalid_argument, "unknown method " + request.method.substr(0, 64));
-  handler->second({containers, streams, connection, request.params}, reply);
+  handler->second({containers, streams, network, connection, request.params}, reply);
 }
 
 }  // namespace husk::agent

@@ -3,13 +3,14 @@
 #pragma once
 
 #include "agent/container_table.hpp"
+#include "agent/network/configurator.hpp"
 #include "agent/pending_streams.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
 
 namespace husk::agent {
 
 /// Throws Error, or answers `reply` now or later. Everything but hello, which is the connection's.
-void dispatch(ContainerTable& containers, PendingStreams& streams, ConnectionId connection,
-              const guestcomm::Request& request, const Reply& reply);
+void dispatch(ContainerTable& containers, PendingStreams& streams, NetworkConfigurator& network,
+              ConnectionId connection, const guestcomm::Request& request, const Reply& reply);
 
 }  // namespace husk::agent

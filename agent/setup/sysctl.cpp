@@ -6,6 +6,7 @@
 #include <set>
 #include <string_view>
 
+#include "agent/network/sysctls.hpp"
 #include "agent/setup/namespaces.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
@@ -26,6 +27,24 @@ bool is_own(const std::string& path, const oci::Spec& spec) {
          (path == "kernel/domainname" && has_namespace(spec, "uts"));
 }
 
+constexpr std::string_view network = "net/";
+
+bool is_late(const std::string& path) {
+  if (!path.starts_with(network)) return false;
+  const std::string link = link_of_sysctl(path.substr(network.size()));
+  return !link.empty() && link != "lo";
+}
+
+UniqueFd open_parameters() {
+  return UniqueFd{
+      check_sys(::open("/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC), "open /proc/sys")};
+}
+
+void write_sysctl(const UniqueFd& parameters, const std::string& path, const std::string& value) {
+  const UniqueFd file = open_in_root(parameters.get(), path, O_WRONLY);
+  write_all(file.get(), value);
+}
+
 }  // namespace
 
 std::string check_sysctl(const std::string& key, const oci::Spec& spec) {
@@ -42,15 +61,38 @@ std::string check_sysctl(const std::string& key, const oci::Spec& spec) {
 
 void apply_sysctls(const oci::Spec& spec) {
   if (spec.linux_.sysctl.empty()) return;
-  const UniqueFd parameters{
-      check_sys(::open("/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC), "open /proc/sys")};
+  const UniqueFd parameters = open_parameters();
   for (const auto& [key, value] : spec.linux_.sysctl) {
     const std::string path = check_sysctl(key, spec);
-    step("sysctl " + key, [&] {
-      const UniqueFd file = open_in_root(parameters.get(), path, O_WRONLY);
-      write_all(file.get(), value);
-    });
+    if (!is_late(path))
+      step("sysctl " + key, [&, &text = value] { write_sysctl(parameters, path, text); });
   }
+}
+
+std::map<std::string, std::string> late_sysctls(const oci::Spec& spec) {
+  std::map<std::string, std::string> late;
+  for (const auto& [key, value] : spec.linux_.sysctl) {
+    const auto path = oci::parse_sysctl_name(key);
+    if (path && is_late(*path)) late.emplace(*path, value);
+  }
+  return late;
+}
+
+void apply_late_sysctls(const std::map<std::string, std::string>& late) {
+  if (late.empty()) return;
+  const UniqueFd parameters = open_parameters();
+  for (const auto& [path, value] : late)
+    step("sysctl " + path,
+         [&, &file = path, &text = value] { write_sysctl(parameters, file, text); });
+}
+
+std::set<std::string> network_sysctls(const oci::Spec& spec) {
+  std::set<std::string> names;
+  for (const auto& [key, value] : spec.linux_.sysctl) {
+    const auto path = oci::parse_sysctl_name(key);
+    if (path && path->starts_with(network)) names.insert(path->substr(network.size()));
+  }
+  return names;
 }
 
 }  // namespace husk::agent

@@ -83,7 +83,11 @@ std::vector<std::string> qemu_command(const fs::path& directory, const fs::path&
           "-chardev",
           "socket,id=vs,path=" + vsock.string(),
           "-device",
-          "vhost-user-vsock-pci,chardev=vs"};
+          "vhost-user-vsock-pci,chardev=vs",
+          "-netdev",
+          "hubport,id=net,hubid=0",
+          "-device",
+          std::string("virtio-net-pci,netdev=net,romfile=,mac=") + guest_card};
 }
 
 }  // namespace

@@ -34,6 +34,9 @@ class Child {
   UniqueFd pidfd_;
 };
 
+/// The MAC address of the guest's network card, which is connected to nothing.
+inline constexpr const char* guest_card = "02:00:00:00:00:07";
+
 class VmGuest {
  public:
   /// Returns when the agent announced itself; throws with the console's end if it does not.
