@@ -40,7 +40,7 @@ class Agent {
                       control_.notify(connection, "process_exited", exited);
                     }),
         streams_(loop_, secret),
-        network_(loop_),
+        network_(loop_, [this](const guestcomm::DnsQuery& query) { return ask_dns(query); }),
         control_(loop_, secret,
                  {[this](ConnectionId connection, const guestcomm::Request& request,
                          const Reply& reply) {
@@ -63,6 +63,13 @@ class Agent {
   }
 
  private:
+  /// Of any container: all have the guest's network.
+  bool ask_dns(const guestcomm::DnsQuery& query) {
+    const std::optional<ConnectionId> shim = containers_.owner_of_first();
+    if (shim) control_.notify(*shim, "dns_query", query);
+    return shim.has_value();
+  }
+
   void handle_child_signal() {
     struct signalfd_siginfo information {};
     while (::read(signals_.get(), &information, sizeof information) > 0) {

@@ -122,6 +122,14 @@ void ContainerTable::handle_exit(pid_t pid, int status) {
   }
 }
 
+std::optional<ConnectionId> ContainerTable::owner_of_first() const {
+  for (const auto& [id, entry] : entries_) {
+    const Process& first = entry.container->first();
+    if (first.state() == Process::State::running && first.owner()) return first.owner();
+  }
+  return std::nullopt;
+}
+
 bool ContainerTable::has_running() const {
   for (const auto& [id, entry] : entries_) {
     if (!entry.container->is_stopped()) return true;

@@ -37,6 +37,8 @@ class ContainerTable {
   /// Collects every child that ended, known or not.
   void reap();
   bool has_running() const;
+  /// The connection that owns the first process of a container that runs; empty: there is none.
+  std::optional<ConnectionId> owner_of_first() const;
   /// Those of the guest's one network that any container sets, below /proc/sys/net.
   std::set<std::string> network_sysctls() const;
 

@@ -60,6 +60,11 @@ void configure_network(const Call& call, const Reply& reply) {
                          reply);
 }
 
+void answer_dns(const Call& call, const Reply& reply) {
+  call.network.answer_dns(call.params.get<guestcomm::DnsAnswer>());
+  reply(done());
+}
+
 void start_process(const Call& call, const Reply& reply) {
   call.containers.start(call.params.get<ProcessRef>(), reply);
 }
@@ -91,15 +96,11 @@ void delete_container(const Call& call, const Reply& reply) {
 using Handler = void (*)(const Call&, const Reply&);
 
 const std::map<std::string_view, Handler> handlers = {
-    {"create_container", create_container},
-    {"create_process", create_process},
-    {"configure_network", configure_network},
-    {"start_process", start_process},
-    {"resize_terminal", resize_terminal},
-    {"signal_process", signal_process},
-    {"own_process", own_process},
-    {"list_processes", list_processes},
-    {"delete_container", delete_container},
+    {"create_container", create_container},   {"create_process", create_process},
+    {"configure_network", configure_network}, {"answer_dns", answer_dns},
+    {"start_process", start_process},         {"resize_terminal", resize_terminal},
+    {"signal_process", signal_process},       {"own_process", own_process},
+    {"list_processes", list_processes},       {"delete_container", delete_container},
 };
 
 }  // namespace

@@ -15,25 +15,34 @@ std::string names_of(const std::vector<std::string>& links) {
   return text;
 }
 
-void apply_and_log(const guestcomm::Network& picture, Cards& cards,
-                   const std::set<std::string>& kept) {
-  const auto begin = EventLoop::Clock::now();
-  apply_network(picture, cards, kept);
-  const std::chrono::duration<double, std::milli> taken = EventLoop::Clock::now() - begin;
-  log(LogLevel::debug, "network configured in " + std::to_string(taken.count()) + " ms");
-}
-
 }  // namespace
 
 NetworkConfigurator::~NetworkConfigurator() {
   if (waiting_) loop_.cancel(waiting_->timer);
 }
 
+void NetworkConfigurator::apply(const guestcomm::Network& picture,
+                                const std::set<std::string>& kept) {
+  const auto begin = EventLoop::Clock::now();
+  apply_network(picture, *cards_, kept);
+  if (!picture.has_dns) {
+    dns_.reset();
+  } else if (!dns_) {
+    dns_.emplace(loop_, ask_dns_);
+  }
+  const std::chrono::duration<double, std::milli> taken = EventLoop::Clock::now() - begin;
+  log(LogLevel::debug, "network configured in " + std::to_string(taken.count()) + " ms");
+}
+
+void NetworkConfigurator::answer_dns(const guestcomm::DnsAnswer& answer) {
+  if (dns_) dns_->answer(answer);
+}
+
 void NetworkConfigurator::configure(guestcomm::Network picture, std::set<std::string> kept,
                                     Reply reply) {
   if (waiting_) throw Error(Errc::wrong_state, "network: it is being configured");
   if (missing_cards(picture, *cards_).empty()) {
-    apply_and_log(picture, *cards_, kept);
+    apply(picture, kept);
     reply(done());
     return;
   }
@@ -61,7 +70,7 @@ void NetworkConfigurator::wait() {
 void NetworkConfigurator::look_again() {
   const std::vector<std::string> missing = missing_cards(waiting_->picture, *cards_);
   if (missing.empty()) {
-    apply_and_log(waiting_->picture, *cards_, waiting_->kept);
+    apply(waiting_->picture, waiting_->kept);
     finish(done());
   } else if (EventLoop::Clock::now() < waiting_->deadline) {
     wait();

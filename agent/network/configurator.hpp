@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "agent/dns_relay.hpp"
 #include "agent/event_loop.hpp"
 #include "agent/network/cards.hpp"
 #include "agent/request.hpp"
@@ -19,9 +20,10 @@ class NetworkConfigurator {
   /// How long a card that was plugged in may take.
   static constexpr std::chrono::milliseconds patience{5000};
 
-  explicit NetworkConfigurator(EventLoop& loop,
+  /// ask_dns: how a DNS relay, if the picture wants one, has its questions asked.
+  explicit NetworkConfigurator(EventLoop& loop, DnsRelay::Ask ask_dns,
                                std::unique_ptr<Cards> cards = std::make_unique<PciCards>())
-      : loop_(loop), cards_(std::move(cards)) {}
+      : loop_(loop), ask_dns_(std::move(ask_dns)), cards_(std::move(cards)) {}
   NetworkConfigurator(const NetworkConfigurator&) = delete;
   NetworkConfigurator& operator=(const NetworkConfigurator&) = delete;
   ~NetworkConfigurator();
@@ -29,6 +31,7 @@ class NetworkConfigurator {
   /// apply_network; when cards are missing once they are there, or not_found after the patience.
   /// Throws Error, or answers `reply`; never both. Throws wrong_state while another one waits.
   void configure(guestcomm::Network picture, std::set<std::string> kept, Reply reply);
+  void answer_dns(const guestcomm::DnsAnswer& answer);
 
  private:
   struct Waiting {
@@ -38,12 +41,15 @@ class NetworkConfigurator {
     EventLoop::Clock::time_point deadline;
     EventLoop::TimerId timer;
   };
+  void apply(const guestcomm::Network& picture, const std::set<std::string>& kept);
   void wait();
   void look_again();
   void finish(const Outcome& outcome);
 
   EventLoop& loop_;
+  DnsRelay::Ask ask_dns_;
   std::unique_ptr<Cards> cards_;
+  std::optional<DnsRelay> dns_;
   std::optional<Waiting> waiting_;
 };
 

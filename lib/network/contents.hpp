@@ -31,6 +31,7 @@ struct NamespaceContents {
   std::vector<guestcomm::Route> routes;
   std::vector<guestcomm::Rule> rules;
   std::map<std::string, std::string> sysctls;  ///< below /proc/sys/net
+  bool has_dns = false;  ///< a program listens at guestcomm::dns_address, as Docker's server does
 };
 
 }  // namespace husk::network

@@ -108,6 +108,7 @@ NetworkPlan plan_network(const NamespaceContents& contents, const std::vector<Ne
   for (const NetworkLink& link : plan.network.links) links.insert(link.name);
   add_routes_and_sysctls(contents, std::move(links), plan.network);
   plan.network.rules = contents.rules;
+  plan.network.has_dns = contents.has_dns;
   return plan;
 }
 

@@ -26,6 +26,7 @@ NamespaceContents read_namespace(const NetworkNamespace& from) {
     contents.routes = read_routes(socket, names_of(contents.interfaces));
     contents.rules = read_rules(socket);
     contents.sysctls = read_sysctls(contents.interfaces);
+    contents.has_dns = has_dns_server();
     return contents;
   });
 }

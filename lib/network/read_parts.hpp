@@ -23,6 +23,9 @@ std::vector<guestcomm::Route> read_routes(const RouteSocket& socket, const Inter
 std::vector<guestcomm::Rule> read_rules(const RouteSocket& socket);
 std::map<std::string, std::string> read_sysctls(const std::vector<Interface>& interfaces);
 
+/// At any port: Docker's is somewhere else than at 53, to where its packet filter leads.
+bool has_dns_server();
+
 /// "10.0.0.0/8", with the address in `attribute`, or any if that is null.
 std::string prefix_text(int family, const nlattr* attribute, unsigned length);
 /// "10.0.0.1", from `bytes` of the family's length.

@@ -49,8 +49,10 @@ ProcessIdentity identify_shim(const ShimProcess& shim) {
 CreatedContainer Runtime::create(const CreateRequest& request) {
   const Cancellation cancellation;
   oci::check_container_id(request.id);
-  const CreatePlan plan = plan_create(request, oci::load_bundle(request.bundle), config_, paths_,
-                                      find_host_facts(config_, request.pid_file));
+  const oci::Bundle bundle = oci::load_bundle(request.bundle);
+  const HostFacts facts =
+      find_host_facts(config_, request.pid_file, plan_host_namespaces(bundle.spec).network);
+  const CreatePlan plan = plan_create(request, bundle, config_, paths_, facts);
 
   // From here on things are made. The record is written first, so that `delete --force` can clean
   // up after a husk that was killed half-way.
@@ -70,7 +72,8 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   std::optional<HostTerminal> terminal;
   if (plan.console_socket) terminal.emplace(*plan.window);
   ShimProcess shim(plan.shim_program, plan.shim, cgroup, slave_of(terminal));
-  const auto vm = sandbox.boot(plan.sandbox, connect_, cgroup, shim.pid());
+  const auto vm = sandbox.boot(plan.sandbox, connect_, cgroup, shim.pid(),
+                               [this, &request] { follow_network(request.id); });
   run_create_hooks(plan.hooks, record, shim.pid());
   vm->await_agent(plan.boot_timeout);
   create_in_guest(sandbox, plan, shim);

@@ -7,6 +7,10 @@
 namespace husk::runtime {
 namespace {
 
+/// For networks that are connected later, and those beyond the first of a new namespace. Each is one
+/// more bridge for the guest to scan (docs/architecture.md).
+constexpr unsigned spare_ports = 2;
+
 /// The kernel would promise the memory, and the VM would be killed once its guest uses it.
 void check_memory(const Config& config, const HostFacts& facts) {
   if (config.memory_mib <= facts.memory_mib) return;
@@ -28,6 +32,9 @@ CgroupPlan plan_possible_cgroup(const std::string& id, const oci::Spec& spec, co
 
 SandboxPlan plan_sandbox(const std::string& id, const Config& config, const InstallPaths& paths,
                          const HostFacts& facts) {
+  hypervisor::VmConfig vm = plan_vm(id, facts.vm_id, config, facts.accelerator);
+  vm.network_cards = vm_cards(facts.vm_id, plan_cards(facts.network));
+  vm.network_ports = spare_ports;
   return {
       .id = facts.vm_id,
       .secret = facts.secret,
@@ -36,7 +43,7 @@ SandboxPlan plan_sandbox(const std::string& id, const Config& config, const Inst
       .assets = {.kernel = config.kernel.value_or(paths.kernel),
                  .initrd = config.initrd.value_or(paths.initrd),
                  .firmware = config.firmware.value_or(hypervisor::driver_for(config.uri).firmware)},
-      .vm = plan_vm(id, facts.vm_id, config, facts.accelerator)};
+      .vm = std::move(vm)};
 }
 
 ContainerRecord plan_record(const std::string& id, const oci::Bundle& bundle,
@@ -72,6 +79,7 @@ CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& bundle,
   check_streams(request.streams, bundle.spec.process->terminal);
   if (request.pid_file) check_pid_file(*request.pid_file, facts.pid_file_place);
   check_memory(config, facts);
+  if (facts.network) check_network(*facts.network);
   return {
       .record = plan_record(request.id, bundle, plan_host_namespaces(bundle.spec), facts),
       .guest = std::move(guest),

@@ -37,12 +37,14 @@ std::uint64_t find_memory_mib() {
 }  // namespace
 
 HostFacts find_host_facts(const Config& config,
-                          const std::optional<std::filesystem::path>& pid_file) {
+                          const std::optional<std::filesystem::path>& pid_file,
+                          const std::optional<std::filesystem::path>& network) {
   return {.accelerator = hypervisor::choose_accelerator(config.accelerator),
           .vm_user = hypervisor::driver_for(config.uri).find_user(),
           .memory_mib = find_memory_mib(),
           .has_systemd = systemd::is_running(),
           .pid_file_place = pid_file ? find_pid_file_place(*pid_file) : PidFilePlace::good,
+          .network = network ? std::optional(find_network_facts(*network)) : std::nullopt,
           .window = find_caller_window(),
           .owner = find_owner(),
           .now = rfc3339_now(),

@@ -11,6 +11,7 @@
 #include "lib/guestcomm/protocol/stdio.hpp"
 #include "lib/hypervisor/vm.hpp"
 #include "lib/runtime/config.hpp"
+#include "lib/runtime/container_network.hpp"
 #include "lib/runtime/pid_file.hpp"
 
 namespace husk::runtime {
@@ -21,6 +22,7 @@ struct HostFacts {
   std::uint64_t memory_mib = 0;  ///< of the host, swap included
   bool has_systemd = false;
   PidFilePlace pid_file_place = PidFilePlace::good;  ///< if one was asked for
+  std::optional<NetworkFacts> network;               ///< if the caller names a namespace
   guestcomm::WindowSize window;                      ///< of the caller's terminal, if it has one
   std::string owner;                                 ///< the calling user's name, or number
   std::string now;                                   ///< as RFC 3339
@@ -29,7 +31,10 @@ struct HostFacts {
   std::string secret;  ///< 32 hex digits
 };
 
+/// network: the path of a network namespace that the container shall have, if the caller made it.
+/// Throws what find_network_facts throws.
 HostFacts find_host_facts(const Config& config,
-                          const std::optional<std::filesystem::path>& pid_file);
+                          const std::optional<std::filesystem::path>& pid_file,
+                          const std::optional<std::filesystem::path>& network);
 
 }  // namespace husk::runtime

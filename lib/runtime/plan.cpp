@@ -94,6 +94,12 @@ std::string vm_name(const std::string& vm_id, const std::string& container) {
   return "husk-" + vm_id + "-" + container.substr(0, 12);
 }
 
+std::vector<hypervisor::NetworkCard> vm_cards(const std::string& vm_id, unsigned count) {
+  std::vector<hypervisor::NetworkCard> cards;
+  for (unsigned n = 0; n < count; ++n) cards.push_back(hypervisor::network_card(vm_id, n));
+  return cards;
+}
+
 hypervisor::VmConfig plan_vm(const std::string& id, const std::string& vm_id, const Config& config,
                              hypervisor::Accelerator accelerator) {
   hypervisor::VmConfig vm;

@@ -37,6 +37,9 @@ GuestPlan plan_guest(const std::string& id, const oci::Bundle& bundle);
 /// libvirt's name for the VM of that id, in which `container` is the first.
 std::string vm_name(const std::string& vm_id, const std::string& container);
 
+/// The first `count` cards of the VM of that id.
+std::vector<hypervisor::NetworkCard> vm_cards(const std::string& vm_id, unsigned count);
+
 /// All of VmConfig that does not depend on the VM's directory: no paths, no vsock device.
 hypervisor::VmConfig plan_vm(const std::string& id, const std::string& vm_id, const Config& config,
                              hypervisor::Accelerator accelerator);

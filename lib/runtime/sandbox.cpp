@@ -14,6 +14,7 @@ VmRecord first_record(const SandboxPlan& plan) {
   record.name = plan.vm.name;
   record.uri = plan.uri;
   record.secret = plan.secret;
+  record.network_cards = static_cast<unsigned>(plan.vm.network_cards.size());
   return record;
 }
 
@@ -37,14 +38,26 @@ void Sandbox::add_container(const std::string& id, const std::filesystem::path& 
 
 std::unique_ptr<BootingVm> Sandbox::boot(const SandboxPlan& plan,
                                          const hypervisor::ConnectHypervisor& connect,
-                                         HostCgroup& cgroup, pid_t shim) {
-  auto vm = std::make_unique<BootingVm>(plan, connect, cgroup, shim);
+                                         HostCgroup& cgroup, pid_t shim,
+                                         const guestcomm::OnChange& on_network_change) {
+  auto vm = std::make_unique<BootingVm>(plan, connect, cgroup, shim, on_network_change);
   record_.name = vm->get().name;
   record_.process = vm->get().process;
   record_.helpers = vm->get().helpers;
   record_.address = vm->address();
   save_vm(record_);
   return vm;
+}
+
+void Sandbox::attach_card(const hypervisor::ConnectHypervisor& connect,
+                          const std::function<void(const hypervisor::NetworkCard&)>& place) {
+  const auto lock = lock_vm(record_.id);
+  if (!lock) throw Error(Errc::not_found, "VM " + record_.id + ": is gone");
+  record_ = load_vm(record_.id);
+  const auto card = hypervisor::network_card(record_.id, record_.network_cards);
+  connect({.uri = record_.uri})->attach(record_.name, card, [&] { place(card); });
+  ++record_.network_cards;
+  save_vm(record_);
 }
 
 guestcomm::GuestAccess Sandbox::guest() const {

@@ -4,9 +4,11 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lib/base/directory_lock.hpp"
 #include "lib/guestcomm/link/agent_client.hpp"
@@ -34,7 +36,15 @@ class Sandbox {
   /// Starts the VM, and writes down what runs. The result must go before this and `cgroup`.
   std::unique_ptr<BootingVm> boot(const SandboxPlan& plan,
                                   const hypervisor::ConnectHypervisor& connect, HostCgroup& cgroup,
-                                  pid_t shim);
+                                  pid_t shim, const guestcomm::OnChange& on_network_change);
+  /// The network cards that the VM has.
+  std::vector<hypervisor::NetworkCard> cards() const {
+    return vm_cards(record_.id, record_.network_cards);
+  }
+  /// Gives the running VM one more. `place` moves its tap to where it belongs. Throws what the
+  /// hypervisor and lock_vm throw.
+  void attach_card(const hypervisor::ConnectHypervisor& connect,
+                   const std::function<void(const hypervisor::NetworkCard&)>& place);
   /// All it takes to reach the agent. Throws wrong_state before boot().
   guestcomm::GuestAccess guest() const;
   /// patience: for connecting, and for each call.

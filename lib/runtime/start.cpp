@@ -1,15 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
-#include <net/if.h>
-#include <sched.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <string_view>
-
 #include "lib/base/error.hpp"
-#include "lib/base/log.hpp"
 #include "lib/base/process.hpp"
+#include "lib/runtime/container_network.hpp"
 #include "lib/runtime/hooks.hpp"
 #include "lib/runtime/runtime.hpp"
 #include "lib/runtime/sandbox.hpp"
@@ -21,36 +13,27 @@ using namespace std::chrono_literals;
 
 constexpr auto start_patience = 60s;  ///< reading a large program over virtio-fs takes its time
 constexpr auto shim_patience = 10s;
+constexpr int lock_attempts = 12;
 
-/// Whether the namespace of process `pid` has an interface besides lo. Asked by a child that enters
-/// it, so that this process stays where it is.
-bool has_interfaces(pid_t pid) {
-  const UniqueFd ns{
-      ::open(("/proc/" + std::to_string(pid) + "/ns/net").c_str(), O_RDONLY | O_CLOEXEC)};
-  if (!ns) return false;
-  const pid_t child = ::fork();
-  if (child == 0) {
-    if (::setns(ns.get(), CLONE_NEWNET) != 0) ::_exit(0);
-    int others = 0;
-    const auto* interfaces = ::if_nameindex();
-    for (const auto* i = interfaces; i != nullptr && i->if_index != 0; ++i) {
-      if (std::string_view(i->if_name) != "lo") others = 1;
-    }
-    ::_exit(others);
-  }
-  int status = 0;
-  return child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status) &&
-         WEXITSTATUS(status) == 1;
+/// Only now all callers have wired its network.
+void start_in_guest(const ContainerRecord& record, Sandbox& sandbox,
+                    const hypervisor::ConnectHypervisor& connect) {
+  guestcomm::AgentClient agent = sandbox.connect(start_patience);
+  ContainerNetwork network(record.shim->pid, sandbox, connect, agent);
+  agent.start_process({record.id, {}});
+  network.keep();
 }
 
-/// A guest that does not answer may still execute the command later, and the state could not tell:
-/// then the container ends.
-void start_in_guest(const ContainerRecord& record) {
+/// A container that could not be started has ended: callers expect it (runc's process is gone then),
+/// and do not delete one that has not. A guest that does not answer may still execute the command
+/// later, and the state could not tell.
+void start_or_end(const ContainerRecord& record, const hypervisor::ConnectHypervisor& connect) {
+  Sandbox sandbox = Sandbox::open(record.vm_id);
   try {
-    Sandbox::open(record.vm_id).connect(start_patience).start_process({record.id, {}});
+    start_in_guest(record, sandbox, connect);
   } catch (const Error& e) {
-    if (e.code() != Errc::timed_out && e.code() != Errc::peer_lost) throw;
     kill_process(*record.shim, shim_patience);
+    if (e.code() != Errc::timed_out && e.code() != Errc::peer_lost) throw;
     throw e.within("the guest did not start the container, which was ended");
   }
 }
@@ -62,16 +45,26 @@ void Runtime::start(const std::string& id) {
   if (!lock) throw Error(Errc::timed_out, "another command is at work on the container");
   ContainerRecord record = store_.load(id);
   check_allowed(Command::start, state_of(record, /*create_at_work=*/false), id);
-  if (has_interfaces(record.shim->pid)) {
-    log(LogLevel::warning,
-        "container " + id + ": its network is not carried into the VM yet, it has loopback only");
-  }
-  start_in_guest(record);
+  start_or_end(record, connect_);
   record.started = true;
   store_.save(record);
   // Its command may have ended by now.
   run_hooks_tolerantly(record.hooks.poststart, "poststart",
                        record.to_state(state_of(record, /*create_at_work=*/false)));
+}
+
+/// In the keeper's child, after the network of a container changed (`docker network connect`).
+void Runtime::follow_network(const std::string& id) {
+  auto lock = store_.lock(id);
+  for (int i = 0; i < lock_attempts && !lock; ++i) lock = store_.lock(id);  // start takes its time
+  if (!lock) return;
+  const ContainerRecord record = store_.load(id);
+  // Before that, the start itself will see it.
+  if (state_of(record, /*create_at_work=*/false) != ContainerState::running) return;
+  Sandbox sandbox = Sandbox::open(record.vm_id);
+  guestcomm::AgentClient agent = sandbox.connect(start_patience);
+  ContainerNetwork network(record.shim->pid, sandbox, connect_, agent);
+  network.keep();
 }
 
 }  // namespace husk::runtime

@@ -7,6 +7,8 @@
 #include "lib/base/error.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
 #include "lib/hypervisor/vm_process.hpp"
+#include "lib/network/changes.hpp"
+#include "lib/runtime/container_network.hpp"
 #include "lib/runtime/plan.hpp"
 
 namespace husk::runtime {
@@ -17,13 +19,14 @@ namespace fs = std::filesystem;
 constexpr std::size_t shown_console_bytes = 1500;
 
 /// With the vsock device, where the host's kernel has none.
-guestcomm::VmKeeper make_keeper(const SandboxPlan& plan, const VmPaths& paths) {
+guestcomm::VmKeeper make_keeper(const SandboxPlan& plan, const VmPaths& paths,
+                                const guestcomm::OnChange& on_network_change) {
   const hypervisor::Driver& driver = hypervisor::driver_for(plan.uri);
   const guestcomm::AbandonedVm abandoned{
       .find = [&driver, name = plan.vm.name] { return hypervisor::find_vm_process(driver, name); },
       .directory = paths.directory};
-  if (guestcomm::has_vhost_vsock()) return guestcomm::VmKeeper(abandoned);
-  return {paths.vsock(), plan.user.uid, plan.user.gid, abandoned};
+  if (guestcomm::has_vhost_vsock()) return guestcomm::VmKeeper(abandoned, on_network_change);
+  return {paths.vsock(), plan.user.uid, plan.user.gid, abandoned, on_network_change};
 }
 
 std::unique_ptr<guestcomm::Announcement> listen(const guestcomm::VmKeeper& keeper,
@@ -72,9 +75,9 @@ std::string console_end(const fs::path& console_log) {
 }  // namespace
 
 BootingVm::BootingVm(const SandboxPlan& plan, const hypervisor::ConnectHypervisor& connect,
-                     HostCgroup& cgroup, pid_t shim)
+                     HostCgroup& cgroup, pid_t shim, const guestcomm::OnChange& on_network_change)
     : paths_(plan.id),
-      keeper_(make_keeper(plan, paths_)),
+      keeper_(make_keeper(plan, paths_, on_network_change)),
       announcement_(listen(keeper_, plan.user)),
       hypervisor_(connect({.uri = plan.uri})) {
   step("start the VM", [&] {
@@ -85,7 +88,10 @@ BootingVm::BootingVm(const SandboxPlan& plan, const hypervisor::ConnectHyperviso
   for (const ProcessIdentity& helper : get().helpers) cgroup.add(helper.pid);
   const std::optional<ProcessIdentity> owner = identify_process(shim);
   if (!owner) throw Error(Errc::peer_lost, "the shim ended before the VM was there");
-  keeper_.hand_over({.vm = get().process, .helpers = get().helpers, .shims = {*owner}});
+  const UniqueFd changes = network::watch_changes(network::NetworkNamespace::of_process(shim));
+  keeper_.hand_over(
+      {.vm = get().process, .helpers = get().helpers, .shims = {*owner}, .changes = changes.get()});
+  place_taps(plan.vm.network_cards, shim);
 }
 
 guestcomm::GuestAddress BootingVm::address() const {

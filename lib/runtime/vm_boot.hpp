@@ -30,11 +30,13 @@ struct SandboxPlan {
 /// A running VM with its keeper, whose guest boots. Both end on destruction unless kept.
 class BootingVm {
  public:
-  /// Starts the keeper with the vsock device, then the VM, and puts its processes into `cgroup`.
-  /// The keeper ends the VM after `shim`, which must run. Throws what the hypervisor throws, or
+  /// Starts the keeper with the vsock device, then the VM, and puts its processes into `cgroup`,
+  /// the taps of its network cards into the network namespace of `shim`.
+  /// The keeper ends the VM after `shim`, which must run, and calls `on_network_change` (OnChange)
+  /// after changes in that namespace. Throws what the hypervisor throws, or
   /// peer_lost when VM or shim ended.
   BootingVm(const SandboxPlan& plan, const hypervisor::ConnectHypervisor& connect,
-            HostCgroup& cgroup, pid_t shim);
+            HostCgroup& cgroup, pid_t shim, const guestcomm::OnChange& on_network_change);
 
   const hypervisor::StartedVm& get() const noexcept { return vm_->get(); }
   guestcomm::GuestAddress address() const;

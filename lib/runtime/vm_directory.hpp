@@ -35,6 +35,7 @@ struct VmPaths {
   std::filesystem::path shared() const { return directory / "shared"; }
   std::filesystem::path vsock() const { return directory / "vsock"; }
   std::filesystem::path console_log() const { return directory / "console.log"; }
+  std::filesystem::path network() const { return directory / "network.json"; }
   std::filesystem::path record() const { return directory / "vm.json"; }
   std::filesystem::path rootfs(const std::string& id) const { return shared() / id / "rootfs"; }
   std::filesystem::path mount(const std::string& id, std::size_t n) const {

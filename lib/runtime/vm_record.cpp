@@ -26,6 +26,7 @@ void read_fields(const json& j, VmRecord& record) {
   j.at("secret").get_to(record.secret);
   j.at("members").get_to(record.members);
   j.at("helpers").get_to(record.helpers);
+  if (j.contains("network_cards")) j["network_cards"].get_to(record.network_cards);
   if (j.contains("process")) record.process = j["process"].get<ProcessIdentity>();
   if (j.contains("address")) record.address = j["address"].get<guestcomm::GuestAddress>();
 }
@@ -44,7 +45,8 @@ void to_json(json& j, const VmRecord& record) {
            {"uri", record.uri},
            {"secret", record.secret},
            {"members", record.members},
-           {"helpers", record.helpers}};
+           {"helpers", record.helpers},
+           {"network_cards", record.network_cards}};
   if (record.process) j["process"] = *record.process;
   if (record.address) j["address"] = *record.address;
 }

@@ -22,6 +22,7 @@ struct VmRecord {
   std::string uri;   ///< of the libvirt that has it; tells the driver
   std::string secret;
   std::vector<std::string> members;  ///< ids of the containers in it
+  unsigned network_cards = 0;        ///< network_card(id, 0) and so on
   // Known once it runs.
   std::optional<ProcessIdentity> process;  ///< the hypervisor's
   std::vector<ProcessIdentity> helpers;    ///< virtiofsd

@@ -57,6 +57,9 @@ void AgentClient::create_container(const CreateContainer& request, milliseconds 
 void AgentClient::create_process(const CreateProcess& request, milliseconds patience) {
   call("create_process", request, patience);
 }
+void AgentClient::configure_network(const Network& network, milliseconds patience) {
+  call("configure_network", network, patience);
+}
 void AgentClient::start_process(const ProcessRef& process) {
   call("start_process", process, patience_);
 }

@@ -10,6 +10,7 @@
 #include "lib/base/unique_fd.hpp"
 #include "lib/guestcomm/link/guest_address.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/network.hpp"
 
 namespace husk::guestcomm {
 
@@ -23,6 +24,7 @@ class AgentClient {
   // its code and its text, of which at most 4 KiB are taken, without control characters.
   void create_container(const CreateContainer& request, std::chrono::milliseconds patience);
   void create_process(const CreateProcess& request, std::chrono::milliseconds patience);
+  void configure_network(const Network& network, std::chrono::milliseconds patience);
   void start_process(const ProcessRef& process);
   void signal_process(const SignalProcess& request);
   ProcessList list_processes(const std::string& id);

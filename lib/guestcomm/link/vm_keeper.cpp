@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/guestcomm/link/vm_keeper.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -36,11 +37,11 @@ bool keeper_ended(int keeper, int timeout_ms) {
 
 /// Forks twice, so that the keeper is nobody's zombie.
 void start_keeper(int socket, const std::optional<VhostDeviceSetup>& device,
-                  const AbandonedVm& abandoned) {
+                  const KeeperDuties& duties) {
   const pid_t child = check_sys(::fork(), "fork the VM's keeper");
   if (child == 0) {
     const pid_t grandchild = ::fork();
-    if (grandchild == 0) run_vm_keeper(socket, device, abandoned);
+    if (grandchild == 0) run_vm_keeper(socket, device, duties);
     ::_exit(grandchild < 0 ? 1 : 0);
   }
   int status = 0;
@@ -58,24 +59,27 @@ UniqueFd open_kept(const ProcessIdentity& process, const std::string& what) {
 
 }  // namespace
 
-VmKeeper::VmKeeper(const AbandonedVm& abandoned) { start(std::nullopt, abandoned); }
+VmKeeper::VmKeeper(const AbandonedVm& abandoned, const OnChange& on_change) {
+  start(std::nullopt, {abandoned, on_change});
+}
 
 VmKeeper::VmKeeper(const std::filesystem::path& directory, unsigned uid, unsigned gid,
-                   const AbandonedVm& abandoned)
+                   const AbandonedVm& abandoned, const OnChange& on_change)
     : directory_(directory) {
   if (::access(vhost_device_program, X_OK) != 0)
     throw Error(Errc::unsupported,
                 "vhost-device-vsock is not installed and this host has no /dev/vhost-vsock");
   if (is_own_socket(device_socket()) || is_own_socket(host_socket()))
     throw Error(Errc::already_exists, directory.string() + ": has a vsock device already");
-  start(VhostDeviceSetup{.directory = directory.string(), .uid = uid, .gid = gid}, abandoned);
+  start(VhostDeviceSetup{.directory = directory.string(), .uid = uid, .gid = gid},
+        {abandoned, on_change});
   await_sockets();
 }
 
-void VmKeeper::start(const std::optional<VhostDeviceSetup>& device, const AbandonedVm& abandoned) {
+void VmKeeper::start(const std::optional<VhostDeviceSetup>& device, const KeeperDuties& duties) {
   SocketPair ends = make_socket_pair();
   keeper_ = std::move(ends.own);
-  start_keeper(ends.other.get(), device, abandoned);
+  start_keeper(ends.other.get(), device, duties);
 }
 
 void VmKeeper::await_sockets() {
@@ -107,6 +111,9 @@ void VmKeeper::hand_over(const KeptVm& kept) {
     processes.helpers.push_back(open_kept(helper, "a helper of the virtual machine"));
   for (const ProcessIdentity& shim : kept.shims)
     processes.shims.push_back(open_kept(shim, "the shim"));
+  if (kept.changes >= 0)
+    processes.changes.reset(
+        check_sys(::fcntl(kept.changes, F_DUPFD_CLOEXEC, 3), "duplicate a descriptor"));
   send_kept_processes(keeper_.get(), processes);
   keeper_.reset();
 }

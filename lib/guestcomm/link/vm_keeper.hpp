@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one process that stays with a VM: it ends the VM when nobody stands for its containers any
-// more, and runs a vsock device in user space where the host has no /dev/vhost-vsock.
+// more, runs a vsock device in user space where the host has no /dev/vhost-vsock, and has the guest
+// follow what changes around it on the host.
 #pragma once
 
 #include <filesystem>
@@ -19,7 +20,12 @@ struct KeptVm {
   ProcessIdentity vm;                         ///< the hypervisor
   std::vector<ProcessIdentity> helpers = {};  ///< end by themselves after it; else killed
   std::vector<ProcessIdentity> shims = {};    ///< the VM ends after the last one; none: not watched
+  int changes = -1;  ///< a datagram socket, non-blocking, which tells of changes; -1: none
 };
+
+/// What is done after `changes` told something and was quiet for 100 ms: in a child of the keeper,
+/// never twice at a time. What it throws is nobody's to hear.
+using OnChange = std::function<void()>;
 
 /// A VM that was being started when husk was killed: nobody knows its processes yet, and nobody
 /// else will end it. The keeper kills it as soon as it is found.
@@ -29,11 +35,13 @@ struct AbandonedVm {
   std::filesystem::path directory = {};  ///< the VM's: with it goes what there is to look for
 };
 
+struct KeeperDuties;
+
 /// Running from construction on; ends on destruction unless handed over to a VM.
 class VmKeeper {
  public:
   /// Where the host has /dev/vhost-vsock: nothing but the keeper.
-  explicit VmKeeper(const AbandonedVm& abandoned = {});
+  explicit VmKeeper(const AbandonedVm& abandoned = {}, const OnChange& on_change = {});
   /// Starts vhost-device-vsock with its sockets `vhost.sock` (QEMU connects) and `vsock.sock` (the
   /// host connects) in `directory`, which must exist and belong to uid/gid, as whom it runs.
   /// Returns when both sockets are there. Throws unsupported "vhost-device-vsock is not installed
@@ -41,7 +49,7 @@ class VmKeeper {
   /// Both: must be called while the process has one thread. The keeper holds none of the caller's
   /// descriptors and is in the root cgroups.
   VmKeeper(const std::filesystem::path& directory, unsigned uid, unsigned gid,
-           const AbandonedVm& abandoned = {});
+           const AbandonedVm& abandoned = {}, const OnChange& on_change = {});
   VmKeeper(VmKeeper&&) noexcept = default;
   VmKeeper& operator=(VmKeeper&&) = delete;
   VmKeeper(const VmKeeper&) = delete;
@@ -57,7 +65,7 @@ class VmKeeper {
   void hand_over(const KeptVm& kept);
 
  private:
-  void start(const std::optional<VhostDeviceSetup>& device, const AbandonedVm& abandoned);
+  void start(const std::optional<VhostDeviceSetup>& device, const KeeperDuties& duties);
   void await_sockets();
   std::optional<std::filesystem::path> directory_;  ///< of the device's sockets
   UniqueFd keeper_;  ///< socket to the keeper; its closing without a hand-over ends it

@@ -18,6 +18,7 @@
 #include "lib/base/descriptors.hpp"
 #include "lib/base/detach.hpp"
 #include "lib/base/error.hpp"
+#include "lib/guestcomm/link/change_follower.hpp"
 
 namespace husk::guestcomm {
 namespace {
@@ -32,7 +33,7 @@ constexpr int look_again_ms = 100;
 constexpr milliseconds kill_patience = 10s;  ///< a process in a system call that hangs stays longer
 
 struct CountsMessage {
-  std::uint8_t helpers, shims;
+  std::uint8_t helpers, shims, changes;
 };
 
 /// Empty: there will be no VM, or (`abandoned`) husk went without telling.
@@ -43,8 +44,13 @@ std::optional<KeptProcesses> receive_kept_processes(int socket, bool& abandoned)
       receive_with_descriptors(socket, {reinterpret_cast<char*>(&counts), sizeof counts}, all);
   abandoned = received == 0;
   if (received != sizeof counts) return std::nullopt;
-  if (all.size() != std::size_t{1} + counts.helpers + counts.shims) return std::nullopt;
+  if (all.size() != std::size_t{1} + counts.helpers + counts.shims + counts.changes)
+    return std::nullopt;
   KeptProcesses processes;
+  if (counts.changes != 0) {
+    processes.changes = std::move(all.back());
+    all.pop_back();
+  }
   processes.vm = std::move(all[0]);
   for (std::size_t n = 1; n < all.size(); ++n)
     (n <= counts.helpers ? processes.helpers : processes.shims).push_back(std::move(all[n]));
@@ -73,16 +79,16 @@ void end_after(int pidfd, milliseconds grace) {
 }
 
 /// Returns when the VM or the last of the shims is gone.
-void await_last_shim(const UniqueFd& vm, std::vector<UniqueFd> shims) {
-  if (shims.empty()) {
-    await_any({vm.get()}, for_ever);
-    return;
-  }
-  while (!shims.empty() && !has_ended(vm.get())) {
-    std::vector<int> watched{vm.get()};
-    for (const UniqueFd& shim : shims) watched.push_back(shim.get());
-    await_any(watched, for_ever);
-    std::erase_if(shims, [](const UniqueFd& shim) { return has_ended(shim.get()); });
+void await_last_shim(KeptProcesses& kept, const OnChange& on_change) {
+  ChangeFollower follower(std::move(kept.changes), on_change);
+  const bool has_shims = !kept.shims.empty();
+  while (!(has_shims && kept.shims.empty()) && !has_ended(kept.vm.get())) {
+    std::vector<int> watched{kept.vm.get()};
+    for (const UniqueFd& shim : kept.shims) watched.push_back(shim.get());
+    follower.add_to(watched);
+    await_any(watched, follower.patience());
+    follower.handle();
+    std::erase_if(kept.shims, [](const UniqueFd& shim) { return has_ended(shim.get()); });
   }
 }
 
@@ -101,7 +107,7 @@ void end_abandoned(const AbandonedVm& abandoned) {
 }
 
 void keep(UniqueFd socket, const std::optional<VhostDeviceSetup>& setup,
-          const AbandonedVm& abandoned_vm) {
+          const KeeperDuties& duties) {
   std::optional<VhostDevice> device;
   if (setup) device.emplace(*setup);
   await_any({socket.get(), device ? device->pidfd() : -1}, for_ever);
@@ -109,10 +115,10 @@ void keep(UniqueFd socket, const std::optional<VhostDeviceSetup>& setup,
   if (!await_any({socket.get()}, 0ms)) return;
   bool abandoned = false;
   std::optional<KeptProcesses> kept = receive_kept_processes(socket.get(), abandoned);
-  if (abandoned) end_abandoned(abandoned_vm);
+  if (abandoned) end_abandoned(duties.abandoned);
   if (!kept) return;
   socket.reset();
-  await_last_shim(kept->vm, std::move(kept->shims));
+  await_last_shim(*kept, duties.on_change);
   end_after(kept->vm.get(), power_off_grace);
   for (const UniqueFd& helper : kept->helpers) end_after(helper.get(), helper_grace);
 }
@@ -124,7 +130,9 @@ void send_kept_processes(int socket, const KeptProcesses& processes) {
   for (const UniqueFd& helper : processes.helpers) all.push_back(helper.get());
   for (const UniqueFd& shim : processes.shims) all.push_back(shim.get());
   const CountsMessage counts{static_cast<std::uint8_t>(processes.helpers.size()),
-                             static_cast<std::uint8_t>(processes.shims.size())};
+                             static_cast<std::uint8_t>(processes.shims.size()),
+                             static_cast<std::uint8_t>(processes.changes ? 1 : 0)};
+  if (processes.changes) all.push_back(processes.changes.get());
   step("hand the VM over to its keeper", [&] {
     send_with_descriptors(socket, {reinterpret_cast<const char*>(&counts), sizeof counts}, all);
   });
@@ -133,7 +141,7 @@ void send_kept_processes(int socket, const KeptProcesses& processes) {
 void send_no_vm(int socket) noexcept { ::send(socket, "", 1, MSG_NOSIGNAL); }
 
 void run_vm_keeper(int socket, const std::optional<VhostDeviceSetup>& device,
-                   const AbandonedVm& abandoned) noexcept {
+                   const KeeperDuties& duties) noexcept {
   try {
     std::vector<int> kept{socket};
     UniqueFd directory;
@@ -144,7 +152,7 @@ void run_vm_keeper(int socket, const std::optional<VhostDeviceSetup>& device,
     detach_process(kept);
     ::prctl(PR_SET_NAME, "husk-keeper", 0, 0, 0);
     const UniqueFd hold(::dup(socket));  // husk sees us end only after the sockets are gone
-    keep(UniqueFd(socket), device, abandoned);
+    keep(UniqueFd(socket), device, duties);
     if (directory) remove_vhost_sockets(directory.get());
   } catch (const std::exception&) {
     ::_exit(1);

@@ -15,6 +15,12 @@ namespace husk::guestcomm {
 struct KeptProcesses {
   UniqueFd vm;
   std::vector<UniqueFd> helpers, shims;
+  UniqueFd changes = {};  ///< no pidfd: KeptVm::changes
+};
+
+struct KeeperDuties {
+  AbandonedVm abandoned;
+  OnChange on_change;
 };
 
 /// One message with all of them; at most max_passed_descriptors.
@@ -26,6 +32,6 @@ void send_no_vm(int socket) noexcept;
 /// the VM is gone. Removes the device's sockets. End of file on `socket` means that husk was
 /// killed: see AbandonedVm.
 [[noreturn]] void run_vm_keeper(int socket, const std::optional<VhostDeviceSetup>& device,
-                                const AbandonedVm& abandoned) noexcept;
+                                const KeeperDuties& duties) noexcept;
 
 }  // namespace husk::guestcomm

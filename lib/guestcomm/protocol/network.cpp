@@ -127,6 +127,7 @@ void fields(Visit& visit, auto& v) requires requires {
   visit("routes", v.routes);
   visit("rules", v.rules);
   visit("sysctls", v.sysctls);
+  visit("has_dns", v.has_dns);
 }
 
 class Writer {

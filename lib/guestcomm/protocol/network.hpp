@@ -90,6 +90,8 @@ struct Network {
   /// Of the namespace, below /proc/sys/net: "ipv6/conf/eth0/disable_ipv6" to "1". Those of a link
   /// that is not there are an error.
   std::map<std::string, std::string> sysctls;
+  /// There is a DNS server on the host side's loopback, which the guest shall have too (dns.hpp).
+  bool has_dns = false;
   bool operator==(const Network&) const = default;
 };
 

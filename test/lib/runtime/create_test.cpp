@@ -149,7 +149,7 @@ TEST_CASE("create: what is missing is named before a VM is started for it", "[ru
     for (oci::Namespace& ns : bench.spec.linux_.namespaces) {
       if (ns.type == "network") ns.path = bench.path("no-namespace");
     }
-    expected = "set up the shim: open network namespace " + bench.path("no-namespace").string();
+    expected = "open network namespace: " + bench.path("no-namespace").string();
   }
   SECTION("memory") {
     bench.config.memory_mib = 1ULL << 40;
@@ -265,7 +265,7 @@ TEST_CASE("start: a refusal is told, and the container can be deleted", "[runtim
   bench.create();
   CHECK_THAT(failure_text([&] { bench.runtime().start("c1"); }),
              ContainsSubstring("permission denied by the image"));
-  CHECK(bench.runtime().state("c1").status == "created");
-  bench.runtime().remove("c1", true);
+  CHECK(bench.runtime().state("c1").status == "stopped");
+  bench.runtime().remove("c1", false);
   CHECK(bench.left() == Nothing{});
 }

@@ -231,10 +231,10 @@ void boot(Fault fault, const std::string& host_socket) {
 }  // namespace
 
 void run_fake_vm(Fault fault, const std::filesystem::path& host_socket, const std::string& secret,
-                 const std::filesystem::path& journal,
-                 const std::filesystem::path& console) noexcept {
+                 const std::filesystem::path& journal, const std::filesystem::path& console,
+                 const std::vector<int>& taps) noexcept {
   try {
-    detach_process({});
+    detach_process(taps);
     UniqueFd log{check_sys(::open(journal.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600),
                            "journal")};
     write_file_atomic(console, "fake kernel panic\n", 0600);

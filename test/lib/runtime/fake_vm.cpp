@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test/lib/runtime/fake_vm.hpp"
 
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,11 +14,32 @@
 #include "lib/base/directory_lock.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/unique_fd.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
 
 namespace husk::test {
 
 using namespace std::chrono_literals;
+
+namespace {
+
+/// As libvirt's: in this namespace, and gone with who holds it.
+UniqueFd make_tap(const std::string& name) {
+  UniqueFd tap{check_sys(::open("/dev/net/tun", O_RDWR | O_CLOEXEC), "open /dev/net/tun")};
+  ifreq request{};
+  name.copy(request.ifr_name, sizeof request.ifr_name - 1);
+  request.ifr_flags = IFF_TAP | IFF_NO_PI;
+  check_sys(::ioctl(tap.get(), TUNSETIFF, &request), "make a tap");
+  return tap;
+}
+
+std::vector<int> numbers_of(const std::vector<UniqueFd>& descriptors) {
+  std::vector<int> numbers;
+  for (const UniqueFd& one : descriptors) numbers.push_back(one.get());
+  return numbers;
+}
+
+}  // namespace
 
 hypervisor::StartedVm FakeHypervisor::start(const hypervisor::VmConfig& config) {
   if (machine_.fault == Fault::start_throws) throw Error(Errc::system, "no such machine type");
@@ -22,12 +47,16 @@ hypervisor::StartedVm FakeHypervisor::start(const hypervisor::VmConfig& config) 
   // As the guest learns it: from its share.
   const std::string secret =
       read_file(config.shared_directories.at(0).source / guestcomm::share_secret_file, 100);
+  std::vector<UniqueFd> taps;  // the child's
+  for (const hypervisor::NetworkCard& card : config.network_cards)
+    taps.push_back(make_tap(card.tap));
   const std::filesystem::path directory = config.console_log.parent_path();
   machine_.record_at_start = read_file(directory / "vm.json", 10'000);
   machine_.was_locked_at_start = is_locked(directory);
   const pid_t child = check_sys(::fork(), "fork the fake VM");
   if (child == 0) {
-    run_fake_vm(machine_.fault, vsock / "vsock.sock", secret, machine_.journal, config.console_log);
+    run_fake_vm(machine_.fault, vsock / "vsock.sock", secret, machine_.journal, config.console_log,
+                numbers_of(taps));
   }
   machine_.vms.push_back(child);
   hypervisor::StartedVm vm{

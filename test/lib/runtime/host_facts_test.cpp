@@ -21,8 +21,8 @@ TEST_CASE("find_host_facts: what does not change is the same twice, what is made
           "[runtime]") {
   Config config;
   config.accelerator = "kvm";
-  const HostFacts one = find_host_facts(config, {});
-  const HostFacts two = find_host_facts(config, {});
+  const HostFacts one = find_host_facts(config, {}, {});
+  const HostFacts two = find_host_facts(config, {}, {});
   CHECK(one.accelerator == hypervisor::Accelerator::kvm);
   CHECK(one.memory_mib > 0);
   CHECK(one.memory_mib < 1ULL << 30);  // MiB, not bytes or KiB
@@ -41,7 +41,7 @@ TEST_CASE("find_host_facts: looks at the place of the pid file", "[runtime]") {
   const Scratch dir;
   fs::create_directories(dir.path() / "folder");
   const auto place = [&](const char* name) {
-    return find_host_facts({}, dir.path() / name).pid_file_place;
+    return find_host_facts({}, dir.path() / name, {}).pid_file_place;
   };
   CHECK(place("pid") == PidFilePlace::good);
   CHECK(place("folder") == PidFilePlace::occupied);

@@ -45,6 +45,7 @@ Network example() {
   rule.users = {0, UINT32_MAX};
   network.rules = {rule, Rule{}};
   network.sysctls = {{"ipv6/conf/eth0/disable_ipv6", "1"}};
+  network.has_dns = true;
   return network;
 }
 

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Has a VM's keeper do something after each change that it is told of. Part of vm_keeper.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <optional>
+#include <vector>
+
+#include "lib/base/unique_fd.hpp"
+#include "lib/guestcomm/link/vm_keeper.hpp"
+
+namespace husk::guestcomm {
+
+class ChangeFollower {
+ public:
+  /// Changes come in crowds: an engine that wires a container makes a dozen.
+  static constexpr std::chrono::milliseconds quiet{100};
+
+  /// changes: see KeptVm; empty: there is nothing to follow.
+  ChangeFollower(UniqueFd changes, OnChange on_change)
+      : changes_(std::move(changes)), on_change_(std::move(on_change)) {}
+  ChangeFollower(const ChangeFollower&) = delete;
+  ChangeFollower& operator=(const ChangeFollower&) = delete;
+  ~ChangeFollower();  ///< does not wait for a child that is at work
+
+  void add_to(std::vector<int>& watched) const;  ///< what to wait for
+  std::chrono::milliseconds patience() const;    ///< how long at most; negative: no limit
+  void handle();                                 ///< once something is ready, or time is up
+
+ private:
+  void begin_work();
+
+  UniqueFd changes_;
+  OnChange on_change_;
+  std::optional<std::chrono::steady_clock::time_point> due_;
+  pid_t worker_ = -1;
+  UniqueFd worker_pidfd_;
+};
+
+}  // namespace husk::guestcomm

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/container_network.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+#include "lib/base/log.hpp"
+#include "lib/guestcomm/protocol/frame.hpp"
+#include "lib/network/carried.hpp"
+#include "lib/network/read.hpp"
+#include "lib/network/reserved_ports.hpp"
+
+namespace husk::runtime {
+namespace {
+
+using namespace std::chrono_literals;
+using network::NetworkNamespace;
+
+constexpr auto configure_patience = 30s;
+constexpr std::size_t max_picture_bytes = guestcomm::max_frame_bytes;
+
+using Plugs = std::vector<network::PluggedInterface>;
+
+/// As the guest knows them, each with the interface that it serves already.
+std::vector<network::NetworkCard> cards_in(const network::NamespaceContents& contents,
+                                           const Plugs& plugs,
+                                           const std::vector<hypervisor::NetworkCard>& cards) {
+  std::vector<network::NetworkCard> all;
+  for (const hypervisor::NetworkCard& card : cards) {
+    network::NetworkCard one{.mac = card.mac, .tap = card.tap, .interface = 0};
+    const auto plug = std::ranges::find(plugs, card.tap, &network::PluggedInterface::tap);
+    if (plug != plugs.end()) {
+      const auto interface =
+          std::ranges::find(contents.interfaces, plug->interface, &network::Interface::name);
+      if (interface != contents.interfaces.end()) one.interface = interface->index;
+    }
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+/// What the guest was told; empty: nothing yet.
+std::string last_picture(const std::filesystem::path& file) {
+  try {
+    return read_file(file, max_picture_bytes);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+void move_to(const hypervisor::NetworkCard& card, const NetworkNamespace& ns) {
+  step("network card " + card.tap, [&] { network::move_tap(card.tap, ns, card.tap); });
+}
+
+}  // namespace
+
+NetworkFacts find_network_facts(const std::filesystem::path& path) {
+  const auto ns = step("open network namespace", [&] { return NetworkNamespace::of_path(path); });
+  NetworkFacts facts{.path = path,
+                     .is_the_hosts = ns == NetworkNamespace::current(),
+                     .tap = {},
+                     .cards_needed = 0};
+  if (facts.is_the_hosts) return facts;
+  const network::NamespaceContents contents = network::read_namespace(ns);
+  const auto tap = std::ranges::find_if(contents.interfaces, network::is_own_tap);
+  if (tap != contents.interfaces.end()) facts.tap = tap->name;
+  facts.cards_needed = network::cards_needed(contents);
+  return facts;
+}
+
+void check_network(const NetworkFacts& facts) {
+  if (facts.is_the_hosts) {
+    throw Error(Errc::unsupported, "network namespace " + facts.path.string() +
+                                       ": is the host's, which a VM cannot be in");
+  }
+  // A running process has its own network stack there, which would get nothing any more.
+  const bool is_of_process = facts.path.string().starts_with("/proc/");
+  if (facts.tap.empty() && !is_of_process) return;
+  throw Error(Errc::unsupported, "network namespace " + facts.path.string() +
+                                     ": is another container's, and two VMs, or a VM and a "
+                                     "process, cannot have the same addresses");
+}
+
+unsigned plan_cards(const std::optional<NetworkFacts>& named) {
+  return named ? static_cast<unsigned>(named->cards_needed) : 1;
+}
+
+void place_taps(const std::vector<hypervisor::NetworkCard>& cards, pid_t shim) {
+  if (cards.empty()) return;
+  const auto ns = NetworkNamespace::of_process(shim);
+  for (const hypervisor::NetworkCard& card : cards) move_to(card, ns);
+}
+
+ContainerNetwork::ContainerNetwork(pid_t shim, Sandbox& sandbox,
+                                   const hypervisor::ConnectHypervisor& connect,
+                                   guestcomm::AgentClient& agent) {
+  const auto ns = NetworkNamespace::of_process(shim);
+  const network::NamespaceContents contents = network::read_namespace(ns);
+  while (sandbox.cards().size() < network::cards_needed(contents)) {
+    sandbox.attach_card(connect, [&](const hypervisor::NetworkCard& card) { move_to(card, ns); });
+  }
+  const Plugs plugs = network::find_plugs(ns);
+  const network::NetworkPlan plan =
+      network::plan_network(contents, cards_in(contents, plugs, sandbox.cards()));
+  const bool is_plugged_anew = plug(ns, plan.plugs, plugs);
+  const std::string picture = nlohmann::json(plan.network).dump();
+  if (!is_plugged_anew && picture == last_picture(sandbox.paths().network())) return;
+  agent.configure_network(plan.network, configure_patience);
+  write_file_atomic(sandbox.paths().network(), picture, 0600);
+}
+
+bool ContainerNetwork::plug(const NetworkNamespace& ns,
+                            const std::vector<network::PlannedPlug>& wanted, const Plugs& present) {
+  if (!wanted.empty() && present.empty()) network::use_reserved_ports(ns);
+  for (const network::PlannedPlug& one : wanted) {
+    const network::PluggedInterface as_present{one.interface, one.card.tap};
+    if (std::ranges::find(present, as_present) == present.end())
+      plugs_.emplace_back(ns, one.interface, one.card.tap);
+  }
+  return !plugs_.empty();
+}
+
+void ContainerNetwork::keep() noexcept {
+  for (network::Plug& plug : plugs_) plug.keep();
+}
+
+void unplug_all(const std::filesystem::path& network_namespace) {
+  try {
+    const auto ns = NetworkNamespace::of_path(network_namespace);
+    for (const network::Interface& interface : network::read_namespace(ns).interfaces)
+      if (!network::is_loopback(interface) && !network::is_own_tap(interface))
+        network::unplug(ns, interface.name);
+  } catch (const Error& e) {
+    if (e.sys_errno() == ENOENT) return;
+    log(LogLevel::warning, e.what());  // what it was for is gone
+  }
+}
+
+}  // namespace husk::runtime

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Between the network namespace that the caller wires for a container, and its VM's cards.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/hypervisor/network_card.hpp"
+#include "lib/network/plan.hpp"
+#include "lib/network/plug.hpp"
+#include "lib/runtime/sandbox.hpp"
+
+namespace husk::runtime {
+
+/// What is known, before anything is made, of a namespace that the caller named.
+struct NetworkFacts {
+  std::filesystem::path path;
+  bool is_the_hosts = false;     ///< the calling command's own
+  std::string tap;               ///< of another VM, if one is in it; else empty
+  std::size_t cards_needed = 0;  ///< for what is in it now
+};
+
+/// Throws as NetworkNamespace::of_path, and unsupported for an interface that cannot be carried.
+NetworkFacts find_network_facts(const std::filesystem::path& path);
+
+/// Throws unsupported for one that a new VM cannot have: the host's, or another container's.
+void check_network(const NetworkFacts& facts);
+
+/// How many cards the VM has from the start. One where the caller wires a new namespace later, as
+/// nearly all do; that one interface needs no hot-plugging then.
+unsigned plan_cards(const std::optional<NetworkFacts>& named);
+
+/// Moves the taps of a VM that was just started to where its container's interfaces are or will be:
+/// into the namespace of its shim. Throws system.
+void place_taps(const std::vector<hypervisor::NetworkCard>& cards, pid_t shim);
+
+/// What the caller wired by now, carried into the guest. Undone on destruction unless kept, as far
+/// as it was not there before.
+class ContainerNetwork {
+ public:
+  /// Reads the namespace of `shim`, and gives the guest what is in it, unless it was given just that
+  /// before. `agent`: patience in it is for one call. Throws unsupported and system, with the
+  /// interface's name; what the agent answers.
+  ContainerNetwork(pid_t shim, Sandbox& sandbox, const hypervisor::ConnectHypervisor& connect,
+                   guestcomm::AgentClient& agent);
+  void keep() noexcept;
+
+ private:
+  /// False: they are there already.
+  bool plug(const network::NetworkNamespace& ns, const std::vector<network::PlannedPlug>& wanted,
+            const std::vector<network::PluggedInterface>& present);
+  std::vector<network::Plug> plugs_;
+};
+
+/// Takes what husk added away from the interfaces of a namespace that the caller has made, and may
+/// go on with. Fine if it is gone.
+void unplug_all(const std::filesystem::path& network_namespace);
+
+}  // namespace husk::runtime
