@@ -1,0 +1,84 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# The network with the host's own engines: dockerd as systemd runs it, with its packet filter rules; Podman with
+# netavark and aardvark-dns.
+
+rootfs_archive() {
+  local root=$work/image applet
+  mkdir -p "$root"/{bin,proc,sys,dev,tmp,etc}
+  cp /bin/busybox "$root/bin/"
+  for applet in sh ip ping nc cat sleep nslookup md5sum ls echo wget head; do ln -sf busybox "$root/bin/$applet"; done
+  tar -C "$root" -c .
+}
+
+start_engines() {
+  mkdir -p /etc/docker
+  printf '{"runtimes": {"husk": {"path": "%s"}}}\n' "$HUSK" >/etc/docker/daemon.json
+  systemctl start docker || exit 1
+  at_end 'docker ps -aq | xargs -r docker rm -f; docker network rm -f both; systemctl stop docker docker.socket; ip link del docker0'
+  at_end 'podman rm --all --force --time 0; podman network rm -f named; podman rmi --all --force'
+  rootfs_archive | docker import - box >/dev/null || exit 1
+  rootfs_archive | podman import - box >/dev/null || exit 1
+}
+
+docker_husk() { docker run --runtime husk "$@"; }
+podman_husk() { podman --runtime "$HUSK" "$@"; }
+
+# Answers each line on TCP port 7 with itself.
+echo_server='while true; do nc -l -p 7 -e cat; done'
+
+docker_default() {
+  expect_ok docker_husk --rm box ip -4 addr show dev eth0
+  expect_contains "inet 172.17.0." "$out" "the address"
+  docker_husk -d --name published -p 8080:80 box sh -c 'while true; do echo hello | nc -l -p 80; done' >/dev/null
+  eventually 20 eval '[[ $(timeout 5 busybox nc 127.0.0.1 8080 </dev/null) == hello ]]'
+  expect_ok docker exec published ping -c 1 172.17.0.1
+  docker rm -f published >/dev/null
+  expect_ok docker_husk --rm --network none box ls /sys/class/net
+  expect_equal lo "$out" "the devices without a network"
+}
+
+docker_names() {
+  docker network create both >/dev/null
+  docker_husk -d --network both --name one box sh -c "$echo_server" >/dev/null
+  docker run -d --network both --name plain box sh -c "$echo_server" >/dev/null
+  expect_ok docker_husk --rm --network both box sh -c 'echo to-one | nc one 7; echo to-plain | nc plain 7'
+  expect_equal $'to-one\nto-plain' "$out" "what the others answer"
+  expect_ok docker exec plain sh -c 'echo back | nc one 7'
+  expect_equal back "$out" "what husk's answers"
+  docker network connect bridge one
+  eventually 20 docker exec one ls /sys/class/net/eth1
+  docker network disconnect bridge one
+  eventually 20 eval '! docker exec one ls /sys/class/net/eth1'
+  docker rm -f one plain >/dev/null
+}
+
+podman_default() {
+  expect_ok podman_husk run --rm box ip -4 addr show dev eth0
+  expect_contains "inet 10.88.0." "$out" "the address"
+  podman_husk run -d --name published -p 8081:80 box sh -c 'while true; do echo hello | nc -l -p 80; done' >/dev/null
+  eventually 20 eval '[[ $(timeout 5 busybox nc 127.0.0.1 8081 </dev/null) == hello ]]'
+  podman rm -f --time 0 published >/dev/null
+}
+
+podman_names() {
+  podman network create named >/dev/null
+  podman_husk run -d --network named --name one box sh -c "$echo_server" >/dev/null
+  expect_ok podman_husk run --rm --network named box sh -c 'echo to-one | nc one 7'
+  expect_equal to-one "$out" "what the other answers"
+  podman rm -f --time 0 one >/dev/null
+}
+
+vhost_net() {
+  docker_husk -d --name fast box sleep 1000 >/dev/null
+  expect_contains vhost-net "$(ps -e -o comm=; lsof /dev/vhost-net 2>/dev/null; for q in /proc/[0-9]*/fd/*; do readlink "$q"; done)" "what the machine has open"
+  docker rm -f fast >/dev/null
+  expect_equal "" "$(journalctl -b -k --no-pager | grep 'apparmor="DENIED"' | grep libvirt-)" "what AppArmor denied"
+}
+
+start_engines
+it "docker: the default bridge, a published port, none" docker_default 120
+it "docker: names in a network of the user's, connect and disconnect" docker_names 180
+it "podman: the default network, a published port" podman_default 120
+it "podman: names in a network of the user's" podman_names 120
+it "vhost-net is used, and nothing denied" vhost_net 60
