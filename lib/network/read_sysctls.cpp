@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <array>
 #include <filesystem>
+#include <string_view>
 
 #include "lib/base/files.hpp"
 #include "lib/network/read_parts.hpp"
@@ -13,13 +15,29 @@ using Sysctls = std::map<std::string, std::string>;
 
 constexpr std::size_t max_value = 4096;
 
+/// With what each kernel, and so the guest's, has from the start; for `all`, if that is another.
+/// Empty: it is always told (the agent hears no routers unless it is).
+struct KnownSysctl {
+  std::string_view name, initial, initial_of_all = initial;
+};
+
 /// ipv4/ip_forward is the same as ipv4/conf/all/forwarding.
-constexpr std::array ipv4_names = {"forwarding",     "rp_filter",          "arp_ignore",
-                                   "arp_announce",   "arp_notify",         "proxy_arp",
-                                   "accept_local",   "route_localnet",     "accept_redirects",
-                                   "send_redirects", "accept_source_route"};
-constexpr std::array ipv6_names = {"disable_ipv6",  "accept_ra",  "autoconf",     "accept_dad",
-                                   "addr_gen_mode", "forwarding", "ndisc_notify", "proxy_ndp"};
+constexpr std::array ipv4_sysctls = {KnownSysctl{"forwarding", "0"},
+                                     KnownSysctl{"rp_filter", "0"},
+                                     KnownSysctl{"arp_ignore", "0"},
+                                     KnownSysctl{"arp_announce", "0"},
+                                     KnownSysctl{"arp_notify", "0"},
+                                     KnownSysctl{"proxy_arp", "0"},
+                                     KnownSysctl{"accept_local", "0"},
+                                     KnownSysctl{"route_localnet", "0"},
+                                     KnownSysctl{"accept_redirects", "1"},
+                                     KnownSysctl{"send_redirects", "1"},
+                                     KnownSysctl{"accept_source_route", "1", "0"}};
+constexpr std::array ipv6_sysctls = {
+    KnownSysctl{"disable_ipv6", "0"},  KnownSysctl{"accept_ra", ""},
+    KnownSysctl{"autoconf", "1"},      KnownSysctl{"accept_dad", "1", "0"},
+    KnownSysctl{"addr_gen_mode", "0"}, KnownSysctl{"forwarding", "0"},
+    KnownSysctl{"ndisc_notify", "0"},  KnownSysctl{"proxy_ndp", "0"}};
 
 /// One that this kernel does not have is left out: neither has the guest to have it.
 void read_one(const std::string& name, Sysctls& into) {
@@ -30,16 +48,30 @@ void read_one(const std::string& name, Sysctls& into) {
   into[name] = value;
 }
 
+/// Of all links, or none: some follow from that of `all`, others from what they were before. Each
+/// costs the guest's start a look.
+void read_where_changed(const std::string& family, const KnownSysctl& known,
+                        const std::vector<std::string>& links, Sysctls& into) {
+  Sysctls found;
+  for (const std::string& link : links) {
+    if (link == "lo" && known.name == "accept_dad") continue;  // the kernel's own, -1
+    read_one(family + "/conf/" + link + "/" + std::string(known.name), found);
+  }
+  const std::string of_all = family + "/conf/all/";
+  const bool is_initial = std::ranges::all_of(found, [&](const auto& one) {
+    return one.second == (one.first.starts_with(of_all) ? known.initial_of_all : known.initial);
+  });
+  if (!is_initial) into.merge(found);
+}
+
 }  // namespace
 
 Sysctls read_sysctls(const std::vector<Interface>& interfaces) {
   std::vector<std::string> links = {"all", "default"};
   for (const Interface& i : interfaces) links.push_back(i.name);
   Sysctls sysctls;
-  for (const std::string& link : links) {
-    for (const char* name : ipv4_names) read_one("ipv4/conf/" + link + "/" + name, sysctls);
-    for (const char* name : ipv6_names) read_one("ipv6/conf/" + link + "/" + name, sysctls);
-  }
+  for (const KnownSysctl& known : ipv4_sysctls) read_where_changed("ipv4", known, links, sysctls);
+  for (const KnownSysctl& known : ipv6_sysctls) read_where_changed("ipv6", known, links, sysctls);
   return sysctls;
 }
 

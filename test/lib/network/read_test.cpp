@@ -198,6 +198,8 @@ TEST_CASE("read: sysctls of the links, and of all of them") {
   CHECK(sysctls.at("ipv4/conf/eth0/rp_filter") == "2");
   CHECK(sysctls.at("ipv4/conf/all/forwarding") == "1");
   CHECK(sysctls.contains("ipv4/conf/default/rp_filter"));
+  CHECK(sysctls.contains("ipv6/conf/eth0/accept_ra"));
+  CHECK_FALSE(sysctls.contains("ipv4/conf/eth0/proxy_arp"));  // nobody touched it
 }
 
 TEST_CASE("read: what a link stands on, and whom it belongs to") {
