@@ -51,6 +51,8 @@ Cancellation::~Cancellation() {
 
 int cancellation_fd() noexcept { return state().signals ? state().signals.get() : -1; }
 
+void forget_cancellation() noexcept { state() = {}; }
+
 void throw_if_cancelled() {
   if (!state().signals) return;
   signalfd_siginfo info{};

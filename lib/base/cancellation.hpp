@@ -27,6 +27,10 @@ int cancellation_fd() noexcept;
 /// Throws system with ECANCELED, "interrupted by signal N".
 void throw_if_cancelled();
 
+/// In a child that goes on as a process of its own, before it closes what it inherited: nothing is cancelled any
+/// more. Otherwise cancellation_fd() would be the number of whatever is opened next.
+void forget_cancellation() noexcept;
+
 /// The signal that was thrown for.
 std::optional<int> cancelled_by() noexcept;
 

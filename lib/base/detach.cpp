@@ -7,6 +7,7 @@
 
 #include <csignal>
 
+#include "lib/base/cancellation.hpp"
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
@@ -48,6 +49,7 @@ void detach_process(const std::vector<int>& keep) {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   const UniqueFd null{check_sys(::open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null")};
   for (const int stream : {0, 1, 2}) check_sys(::dup2(null.get(), stream), "dup2");
+  forget_cancellation();
   close_other_descriptors(keep);
   move_to_root_cgroups();
   reset_oom_score();

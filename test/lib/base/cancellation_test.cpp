@@ -9,6 +9,7 @@
 #include <csignal>
 #include <functional>
 
+#include "lib/base/detach.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/exit_status.hpp"
 
@@ -43,6 +44,15 @@ bool is_thrown() {
 }
 
 }  // namespace
+
+TEST_CASE("cancellation: a detached process has none", "[base]") {
+  CHECK(status_of([] {
+          const Cancellation cancellation;
+          const int before = cancellation_fd();
+          detach_process({});
+          return before >= 0 && cancellation_fd() == -1 && !is_thrown() ? 0 : 1;
+        }) == 0);
+}
 
 TEST_CASE("cancellation: a signal is thrown, once", "[base]") {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
