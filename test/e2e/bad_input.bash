@@ -176,9 +176,9 @@ bad_namespaces() {
     edit_config "$bundle" '.linux.namespaces |= map(if .type == "network" then .path = $path else . end)' --arg path "$path"
     refused "$text" bad
   done <<-END
-	$work/fifo join network namespace $work/fifo: the file is no namespace
-	$work/no-such open network namespace $work/no-such
-	/proc/self/ns/mnt join network namespace /proc/self/ns/mnt
+	$work/fifo open network namespace: $work/fifo: not a network namespace
+	$work/no-such open network namespace: $work/no-such
+	/proc/self/ns/mnt open network namespace: /proc/self/ns/mnt: not a network namespace
 	END
 }
 
