@@ -7,6 +7,8 @@ docker=/usr/bin/docker
 RUNTIME=under-test
 # shellcheck source=test/e2e/engine_list.bash
 source "$here/engine_list.bash"
+# shellcheck source=test/e2e/engine_network.bash
+source "$here/engine_network.bash"
 engine_command() { command=("$docker" --host "unix://$work/docker.sock" "$@"); }
 
 start_dockerd() {
@@ -77,6 +79,7 @@ if [[ -x $docker && -x /usr/sbin/dockerd ]]; then
   tar -C "$work/rootfs" -c . | engine import - husk-test >/dev/null || { echo "docker import failed" >&2; exit 1; }
   engine_list none --network none
   engine_list default
+  engine_network_list
   engine_exec_list --health-cmd 'ls /tmp/well || { echo not well; exit 1; }' --health-interval 1s --health-retries 2
   it "one after the other leaves nothing" no_zombie_shims 120
   it "three at once keep their output and status" many_at_once 180
