@@ -277,7 +277,7 @@ failing_plug() {
   expect_equal "" "$(tc -n "$ns" qdisc | grep -oE 'ingress|clsact')" "qdiscs after the end"
 }
 
-# Only net.ipv4.ip_local_port_range stays as husk sets it (docs/limitations.md), which no picture shows.
+# Only net.ipv4.ip_local_port_range stays as husk set it (lib/network/reserved_ports.hpp); no picture shows it.
 namespace_as_before() {
   diff "$work/wired.before" <(surroundings ip netns exec "$wired") || fail "the caller's namespace changed"
 }

@@ -5,6 +5,8 @@
 RUNTIME=$HUSK
 # shellcheck source=test/e2e/engine_list.bash
 source "$here/engine_list.bash"
+# shellcheck source=test/e2e/net.bash
+source "$here/net.bash"
 engine_command() {
   # --runtime is a global flag of Podman; its run has none.
   local arguments=() word skip_next=""
@@ -63,6 +65,40 @@ text_of_a_failed_create() {
   expect_contains "executable file not found" "$err" "Podman's own error"
 }
 
+address_in() { engine inspect -f "{{(index .NetworkSettings.Networks \"$2\").IPAddress}}" "$1"; }  # NAME NETWORK
+reaches() {  # FROM ADDRESS
+  expect_ok engine exec "$1" /net_tool get "$2" 7000 + udp "$2" 7000 1000
+  expect_match "^$("$here/net_tool" sum "$work/rootfs/etc/passwd")"$'\n''1000 bytes from [0-9.]+$' "$out" "TCP and UDP from $1 to $2"
+}
+
+# Podman's plug-ins wire the namespace before create, two networks at once.
+networks() {
+  local serve=(husk-net /net_tool serve 7000 /etc/passwd)
+  expect_ok engine network create --subnet 172.30.73.0/24 named
+  expect_ok engine network create --subnet 172.30.74.0/24 other
+  expect_ok engine run -d --name one --network named,other -p 127.0.0.1:27802:7000/tcp "${serve[@]}"
+  expect_ok engine run -d --name two --network other "${serve[@]}"
+  expect_equal "eth0 eth1 lo" "$(engine exec one ls /sys/class/net | xargs)" "links of a container in two networks"
+  reaches one "$(address_in two other)"
+  reaches two "$(address_in one other)"
+  reaches one "$(address_in one named)"
+  eventually 20 "$here/net_tool" get 127.0.0.1 27802
+  expect_equal "$("$here/net_tool" sum "$work/rootfs/etc/passwd")" "$("$here/net_tool" get 127.0.0.1 27802)" "a published port"
+  expect_equal lo "$(engine run --rm --network none husk-net ls /sys/class/net)" "links with --network none"
+  # Names need a plug-in, dnsname, or netavark with aardvark-dns.
+  if engine network inspect named | grep -qE '"dns_enabled": true'; then
+    expect_equal "$(address_in two other)" "$(engine exec one nslookup two | awk '/^Address/ { print $NF }' | tail -n 1)" "a name"
+  else
+    echo "no names: neither dnsname nor aardvark-dns is here"
+  fi
+  expect_ok engine rm --force --time 0 one two
+  expect_ok engine network rm named other
+}
+
+import_net_image() {
+  cp -a "$work/rootfs" "$work/netfs" && copy_net_tool "$work/netfs" && tar -C "$work/netfs" -c . | engine import - husk-net >/dev/null 2>&1
+}
+
 if command -v podman >/dev/null; then
   ! is_husk || start_libvirt
   configure_podman
@@ -72,6 +108,8 @@ if command -v podman >/dev/null; then
   engine_list none --network none
   if default_network_works; then
     engine_list default
+    import_net_image || echo "podman import failed" >&2
+    it "two networks, published ports, none" networks 180
   else
     report skip "Podman's default network does not work here, not with runc either" "" "$work/network.log"
   fi
