@@ -17,10 +17,12 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/mountinfo.hpp"
 #include "lib/base/random_id.hpp"
 #include "lib/guestcomm/link/guest_address.hpp"
 #include "lib/guestcomm/link/vhost_device.hpp"
 #include "lib/oci/example.hpp"
+#include "lib/runtime/vm_directory.hpp"
 
 namespace husk::test {
 namespace {
@@ -81,6 +83,15 @@ std::vector<std::string> cgroups_called(const std::string& name) {
   return found;
 }
 
+/// Of the host's containers: below the new /run nobody could tell them from the test's.
+void detach_vms_of_others() {
+  const std::vector<MountEntry> table = load_mount_table();
+  for (auto mount = table.rbegin(); mount != table.rend(); ++mount) {
+    if (mount->mount_point.string().starts_with(runtime::vm_directories))
+      ::umount2(mount->mount_point.c_str(), MNT_DETACH);
+  }
+}
+
 oci::Spec first_spec(const std::string& name) {
   oci::Spec spec = oci::example_spec(false, 0, 0);
   spec.process->terminal = false;
@@ -97,6 +108,7 @@ OwnRun::OwnRun() {
   directory_.reset(check_sys(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC), "open ."));
   check_sys(::unshare(CLONE_NEWNS), "unshare");
   check_sys(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "make mounts private");
+  detach_vms_of_others();
   check_sys(::mount("tmpfs", "/run", "tmpfs", 0, "mode=755"), "mount /run");
 }
 
