@@ -7,7 +7,7 @@
 
 #include <array>
 #include <cerrno>
-#include <string_view>
+#include <optional>
 
 #include "lib/base/error.hpp"
 
@@ -15,7 +15,6 @@ namespace husk::agent {
 namespace {
 
 constexpr int backlog = 64;
-constexpr std::size_t length_bytes = 2;  ///< before each message over TCP
 
 UniqueFd open_socket(int type, std::uint16_t port) {
   return step(std::string("DNS at ") + guestcomm::dns_address, [&] {
@@ -31,16 +30,6 @@ UniqueFd open_socket(int type, std::uint16_t port) {
     if (type == SOCK_STREAM) check_sys(::listen(socket.get(), backlog), "listen");
     return socket;
   });
-}
-
-std::size_t read_length(std::string_view bytes) {
-  return static_cast<std::size_t>(static_cast<unsigned char>(bytes[0])) << 8U |
-         static_cast<unsigned char>(bytes[1]);
-}
-
-std::string with_length(const std::string& message) {
-  const std::size_t size = message.size();
-  return std::string{static_cast<char>(size >> 8U), static_cast<char>(size & 255U)} + message;
 }
 
 }  // namespace
@@ -115,17 +104,19 @@ void DnsRelay::read_client(ClientId id) {
 /// One after the other; what it sends meanwhile waits in the kernel.
 void DnsRelay::ask_for(ClientId id) {
   Client& client = clients_.at(id);
-  if (client.received.size() < length_bytes) return;
-  const std::size_t size = read_length(client.received);
-  const bool too_large = size > guestcomm::max_dns_query_bytes;
-  if (!too_large && client.received.size() < length_bytes + size) return;
-  std::string message = too_large ? std::string{} : client.received.substr(length_bytes, size);
+  const std::optional<std::size_t> size = guestcomm::dns_length(client.received);
+  if (!size) return;
+  const bool too_large = *size > guestcomm::max_dns_query_bytes;
+  const std::size_t whole = guestcomm::dns_length_bytes + *size;
+  if (!too_large && client.received.size() < whole) return;
+  std::string message =
+      too_large ? std::string{} : client.received.substr(guestcomm::dns_length_bytes, *size);
   loop_.cancel(client.idle);
   if (too_large || !ask(id, std::move(message))) {
     clients_.erase(id);
     return;
   }
-  client.received.erase(0, length_bytes + size);
+  client.received.erase(0, whole);
   client.waits = true;
   client.watch.reset();
   client.idle = loop_.after(2 * idle_patience, [this, id] { clients_.erase(id); });
@@ -146,7 +137,7 @@ void DnsRelay::answer(const guestcomm::DnsAnswer& answer) {
   const auto client = clients_.find(std::get<ClientId>(asker));
   if (client == clients_.end() || !client->second.waits) return;
   loop_.cancel(client->second.idle);
-  const std::string bytes = with_length(message);
+  const std::string bytes = guestcomm::with_dns_length(message);
   const ssize_t sent = message.empty() ? -1
                                        : ::send(client->second.socket.get(), bytes.data(),
                                                 bytes.size(), MSG_NOSIGNAL);

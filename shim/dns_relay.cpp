@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
 
 #include "lib/base/error.hpp"
 
@@ -28,18 +29,11 @@ UniqueFd connect_to_server(bool over_tcp) {
   return socket;
 }
 
-std::string with_length(const std::string& message) {
-  const std::size_t size = message.size();
-  return std::string{static_cast<char>(size >> 8U), static_cast<char>(size & 255U)} + message;
-}
-
 /// Of a stream: without the length, once all of it is there.
 bool take_length(std::string& received) {
-  if (received.size() < 2) return false;
-  const std::size_t size = static_cast<std::size_t>(static_cast<unsigned char>(received[0])) << 8U |
-                           static_cast<unsigned char>(received[1]);
-  if (received.size() < size + 2) return false;
-  received = received.substr(2, size);
+  const std::optional<std::size_t> size = guestcomm::dns_length(received);
+  if (!size || received.size() < guestcomm::dns_length_bytes + *size) return false;
+  received = received.substr(guestcomm::dns_length_bytes, *size);
   return true;
 }
 
@@ -79,13 +73,14 @@ void DnsRelay::ask(const guestcomm::DnsQuery& query) {
     return answer_({query.number, {}});
   }
   const int key = socket.get();
-  questions_.emplace(key,
-                     Question{.socket = std::move(socket),
-                              .number = query.number,
-                              .over_tcp = query.over_tcp,
-                              .unsent = query.over_tcp ? with_length(query.message) : query.message,
-                              .received = {},
-                              .deadline = Deadline(patience)});
+  questions_.emplace(
+      key,
+      Question{.socket = std::move(socket),
+               .number = query.number,
+               .over_tcp = query.over_tcp,
+               .unsent = query.over_tcp ? guestcomm::with_dns_length(query.message) : query.message,
+               .received = {},
+               .deadline = Deadline(patience)});
 }
 
 void DnsRelay::add_to(std::vector<pollfd>& polled) const {

@@ -40,6 +40,17 @@ std::string read_hex(const std::string& text, std::size_t max_bytes) {
 
 }  // namespace
 
+std::string with_dns_length(const std::string& message) {
+  const std::size_t size = message.size();
+  return std::string{static_cast<char>(size >> 8U), static_cast<char>(size & 255U)} + message;
+}
+
+std::optional<std::size_t> dns_length(std::string_view received) {
+  if (received.size() < dns_length_bytes) return std::nullopt;
+  return static_cast<std::size_t>(static_cast<unsigned char>(received[0])) << 8U |
+         static_cast<unsigned char>(received[1]);
+}
+
 void to_json(json& j, const DnsQuery& v) {
   j = json{{"number", v.number}, {"over_tcp", v.over_tcp}, {"message", write_hex(v.message)}};
 }

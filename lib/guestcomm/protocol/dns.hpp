@@ -8,7 +8,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace husk::guestcomm {
 
@@ -27,6 +29,13 @@ struct DnsAnswer {
   std::uint32_t number = 0;
   std::string message;  ///< empty: none came
 };
+
+// Over TCP each message has its length before it (RFC 1035, 4.2.2).
+inline constexpr std::size_t dns_length_bytes = 2;
+/// message: of max_dns_answer_bytes at most.
+std::string with_dns_length(const std::string& message);
+/// Of the message that `received` begins with; empty: its length is not all there.
+std::optional<std::size_t> dns_length(std::string_view received);
 
 void to_json(nlohmann::json& json, const DnsQuery& v);
 void from_json(const nlohmann::json& json, DnsQuery& v);
