@@ -14,10 +14,7 @@ namespace {
 using guestcomm::ProcessRef;
 
 /// A request, and with whom it can be done.
-struct Call {
-  ContainerTable& containers;
-  PendingStreams& streams;
-  NetworkConfigurator& network;
+struct Call : Parts {
   ConnectionId connection;
   const nlohmann::json& params;
 };
@@ -93,6 +90,15 @@ void delete_container(const Call& call, const Reply& reply) {
   call.containers.remove(call.params.get<guestcomm::ContainerId>().id, reply);
 }
 
+/// Both or none.
+void connect_port(const Call& call, const Reply& reply) {
+  const auto request = call.params.get<guestcomm::ConnectPort>();
+  guestcomm::Pipes<UniqueFd> streams = std::get<guestcomm::Pipes<UniqueFd>>(
+      claim(call.streams,
+            guestcomm::Pipes<std::string>{request.to_container, request.from_container, {}}));
+  call.ports.connect(request.port, {std::move(*streams.in), std::move(*streams.out)}, reply);
+}
+
 using Handler = void (*)(const Call&, const Reply&);
 
 const std::map<std::string_view, Handler> handlers = {
@@ -101,16 +107,17 @@ const std::map<std::string_view, Handler> handlers = {
     {"start_process", start_process},         {"resize_terminal", resize_terminal},
     {"signal_process", signal_process},       {"own_process", own_process},
     {"list_processes", list_processes},       {"delete_container", delete_container},
+    {"connect_port", connect_port},
 };
 
 }  // namespace
 
-void dispatch(ContainerTable& containers, PendingStreams& streams, NetworkConfigurator& network,
-              ConnectionId connection, const guestcomm::Request& request, const Reply& reply) {
+void dispatch(const Parts& parts, ConnectionId connection, const guestcomm::Request& request,
+              const Reply& reply) {
   const auto handler = handlers.find(request.method);
   if (handler == handlers.end())
     throw Error(Errc::invalid_argument, "unknown method " + request.method.substr(0, 64));
-  handler->second({containers, streams, network, connection, request.params}, reply);
+  handler->second({parts, connection, request.params}, reply);
 }
 
 }  // namespace husk::agent

@@ -5,12 +5,21 @@
 #include "agent/container_table.hpp"
 #include "agent/network/configurator.hpp"
 #include "agent/pending_streams.hpp"
+#include "agent/port_connector.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
 
 namespace husk::agent {
 
+/// Those by whom a request is done.
+struct Parts {
+  ContainerTable& containers;
+  PendingStreams& streams;
+  NetworkConfigurator& network;
+  PortConnector& ports;
+};
+
 /// Throws Error, or answers `reply` now or later. Everything but hello, which is the connection's.
-void dispatch(ContainerTable& containers, PendingStreams& streams, NetworkConfigurator& network,
-              ConnectionId connection, const guestcomm::Request& request, const Reply& reply);
+void dispatch(const Parts& parts, ConnectionId connection, const guestcomm::Request& request,
+              const Reply& reply);
 
 }  // namespace husk::agent

@@ -5,6 +5,7 @@
 #include "lib/base/error.hpp"
 #include "lib/oci/check.hpp"
 #include "lib/runtime/create_plan.hpp"
+#include "lib/runtime/forwarded_connection.hpp"
 #include "lib/runtime/hooks.hpp"
 #include "lib/runtime/process_streams.hpp"
 #include "lib/runtime/runtime.hpp"
@@ -72,8 +73,11 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   std::optional<HostTerminal> terminal;
   if (plan.console_socket) terminal.emplace(*plan.window);
   ShimProcess shim(plan.shim_program, plan.shim, cgroup, slave_of(terminal));
-  const auto vm = sandbox.boot(plan.sandbox, connect_, cgroup, shim.pid(),
-                               [this, &request] { follow_network(request.id); });
+  const auto vm = sandbox.boot(
+      plan.sandbox, connect_, cgroup, shim.pid(),
+      {.on_change = [this, &request] { follow_network(request.id); },
+       .on_connection = [vm_id = plan.sandbox.id](
+                            UniqueFd client) { forward_connection(vm_id, std::move(client)); }});
   run_create_hooks(plan.hooks, record, shim.pid());
   vm->await_agent(plan.boot_timeout);
   create_in_guest(sandbox, plan, shim);

@@ -39,8 +39,8 @@ void Sandbox::add_container(const std::string& id, const std::filesystem::path& 
 std::unique_ptr<BootingVm> Sandbox::boot(const SandboxPlan& plan,
                                          const hypervisor::ConnectHypervisor& connect,
                                          HostCgroup& cgroup, pid_t shim,
-                                         const guestcomm::OnChange& on_network_change) {
-  auto vm = std::make_unique<BootingVm>(plan, connect, cgroup, shim, on_network_change);
+                                         const guestcomm::KeeperCallbacks& callbacks) {
+  auto vm = std::make_unique<BootingVm>(plan, connect, cgroup, shim, callbacks);
   record_.name = vm->get().name;
   record_.process = vm->get().process;
   record_.helpers = vm->get().helpers;

@@ -36,7 +36,7 @@ class Sandbox {
   /// Starts the VM, and writes down what runs. The result must go before this and `cgroup`.
   std::unique_ptr<BootingVm> boot(const SandboxPlan& plan,
                                   const hypervisor::ConnectHypervisor& connect, HostCgroup& cgroup,
-                                  pid_t shim, const guestcomm::OnChange& on_network_change);
+                                  pid_t shim, const guestcomm::KeeperCallbacks& callbacks);
   /// The network cards that the VM has.
   std::vector<hypervisor::NetworkCard> cards() const {
     return vm_cards(record_.id, record_.network_cards);

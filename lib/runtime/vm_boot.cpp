@@ -5,9 +5,11 @@
 #include <fstream>
 
 #include "lib/base/error.hpp"
+#include "lib/base/log.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
 #include "lib/hypervisor/vm_process.hpp"
 #include "lib/network/changes.hpp"
+#include "lib/network/loopback_listener.hpp"
 #include "lib/runtime/container_network.hpp"
 #include "lib/runtime/plan.hpp"
 
@@ -20,13 +22,13 @@ constexpr std::size_t shown_console_bytes = 1500;
 
 /// With the vsock device, where the host's kernel has none.
 guestcomm::VmKeeper make_keeper(const SandboxPlan& plan, const VmPaths& paths,
-                                const guestcomm::OnChange& on_network_change) {
+                                const guestcomm::KeeperCallbacks& callbacks) {
   const hypervisor::Driver& driver = hypervisor::driver_for(plan.uri);
   const guestcomm::AbandonedVm abandoned{
       .find = [&driver, name = plan.vm.name] { return hypervisor::find_vm_process(driver, name); },
       .directory = paths.directory};
-  if (guestcomm::has_vhost_vsock()) return guestcomm::VmKeeper(abandoned, on_network_change);
-  return {paths.vsock(), plan.user.uid, plan.user.gid, abandoned, on_network_change};
+  if (guestcomm::has_vhost_vsock()) return guestcomm::VmKeeper(abandoned, callbacks);
+  return {paths.vsock(), plan.user.uid, plan.user.gid, abandoned, callbacks};
 }
 
 std::unique_ptr<guestcomm::Announcement> listen(const guestcomm::VmKeeper& keeper,
@@ -53,6 +55,16 @@ hypervisor::VmConfig whole_config(const SandboxPlan& plan, const VmPaths& paths,
   return config;
 }
 
+/// Few need it: a host whose kernel cannot do it has all the rest.
+network::LoopbackListener listen_if_possible(const network::NetworkNamespace& ns) {
+  try {
+    return network::listen_on_loopback(ns);
+  } catch (const Error& e) {
+    log(LogLevel::warning, std::string("no ports can be forwarded: ") + e.what());
+    return {};
+  }
+}
+
 /// One line of what the guest said last, for the error's text. Its bytes are the guest's: only
 /// plain ones are shown.
 std::string console_end(const fs::path& console_log) {
@@ -75,9 +87,9 @@ std::string console_end(const fs::path& console_log) {
 }  // namespace
 
 BootingVm::BootingVm(const SandboxPlan& plan, const hypervisor::ConnectHypervisor& connect,
-                     HostCgroup& cgroup, pid_t shim, const guestcomm::OnChange& on_network_change)
+                     HostCgroup& cgroup, pid_t shim, const guestcomm::KeeperCallbacks& callbacks)
     : paths_(plan.id),
-      keeper_(make_keeper(plan, paths_, on_network_change)),
+      keeper_(make_keeper(plan, paths_, callbacks)),
       announcement_(listen(keeper_, plan.user)),
       hypervisor_(connect({.uri = plan.uri})) {
   step("start the VM", [&] {
@@ -88,9 +100,15 @@ BootingVm::BootingVm(const SandboxPlan& plan, const hypervisor::ConnectHyperviso
   for (const ProcessIdentity& helper : get().helpers) cgroup.add(helper.pid);
   const std::optional<ProcessIdentity> owner = identify_process(shim);
   if (!owner) throw Error(Errc::peer_lost, "the shim ended before the VM was there");
-  const UniqueFd changes = network::watch_changes(network::NetworkNamespace::of_process(shim));
-  keeper_.hand_over(
-      {.vm = get().process, .helpers = get().helpers, .shims = {*owner}, .changes = changes.get()});
+  const auto ns = network::NetworkNamespace::of_process(shim);
+  const UniqueFd changes = network::watch_changes(ns);
+  const network::LoopbackListener loopback = listen_if_possible(ns);
+  keeper_.hand_over({.vm = get().process,
+                     .helpers = get().helpers,
+                     .shims = {*owner},
+                     .changes = changes.get(),
+                     .listener = loopback.socket.get(),
+                     .held = loopback.steering.get()});
   place_taps(plan.vm.network_cards, shim);
 }
 

@@ -126,6 +126,33 @@ foreign_names() {
   expect_equal "1000 bytes from 10.90.0.2" "$(husk exec box /net_tool udp 10.90.0.1 7000 1000)" "a datagram afterwards"
 }
 
+# Nothing of it is for the stack of the namespace on the host, which has the same addresses.
+flood() {
+  local before
+  before=$(received_by_stack)
+  expect_ok husk exec box /net_tool flood 10.90.0.1 7000 3 + flood 10.90.0.1 61440 1 + udp 10.90.0.1 7000 1000
+  expect_equal "1000 bytes from 10.90.0.2" "$out" "a datagram afterwards"
+  ! is_husk || expect_equal "$before" "$(received_by_stack)" "packets that the namespace's stack on the host took"
+}
+received_by_stack() { ip netns exec "$wired" awk '$1 == "Ip:" { packets = $4 } END { print packets }' /proc/net/snmp; }
+
+# As CRI-O and containerd do for `kubectl port-forward`, and a person with nsenter.
+to_localhost() {
+  local sum before
+  sum=$("$here/net_tool" sum "$work/file")
+  for address in 127.0.0.1 ::1; do
+    expect_ok ip netns exec "$wired" "$here/net_tool" get $address 7000 + put $address 7000 "$work/file"
+    expect_equal "$sum"$'\n'"$sum" "$out" "a file from and to $address"
+  done
+  expect_failure 1 "$(is_husk && echo 'reset by peer' || echo 'refused')" ip netns exec "$wired" "$here/net_tool" get 127.0.0.1 7001
+  expect_ok husk exec --detach box /net_tool serve 7002 /etc/passwd
+  eventually 20 ip netns exec "$wired" "$here/net_tool" get 127.0.0.1 7002
+  # More at once than there are processes for it.
+  expect_ok ip netns exec "$wired" sh -c 'for n in $(seq 80); do "$0" get 127.0.0.1 7002 & done; wait' "$here/net_tool"
+  expect_equal 80 "$(grep -c "^$("$here/net_tool" sum "$work/box/rootfs/etc/passwd")\$" "$run_out")" "answers"
+  eventually 20 eval '! pgrep -x husk-forward'
+}
+
 follows() {  # WHAT, and lines for ip on stdin; one look at all of them, as that takes seconds where VMs are emulated
   ip -n "$wired" -batch - || fail "$1"
   eventually 10 same_picture "$wired" box
@@ -333,6 +360,8 @@ it "sysctls of the spec, and its hostname" sysctls
 it "the host's own namespace is not touched while it runs" host_untouched
 it "TCP and UDP, IPv4 and IPv6, both ways, whole frames and fragments" packets 120
 it "no frame with a foreign MAC address arrives" foreign_names
+it "a flood of datagrams reaches the peer alone" flood
+it "localhost in the namespace on the host is the container's" to_localhost 180
 it "what changes while it runs is followed" changes 120
 it "what is no network namespace is refused" no_namespaces
 if is_husk; then

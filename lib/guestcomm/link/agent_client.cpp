@@ -73,6 +73,9 @@ ProcessList AgentClient::list_processes(const std::string& id) {
 void AgentClient::delete_container(const std::string& id) {
   call("delete_container", ContainerId{id}, patience_);
 }
+void AgentClient::connect_port(const ConnectPort& request) {
+  call("connect_port", request, patience_);
+}
 
 UniqueFd open_stream(const GuestAccess& guest, const std::string& token, milliseconds patience) {
   UniqueFd socket = connect_guest(guest.address, stream_port, patience);

@@ -29,6 +29,7 @@ class AgentClient {
   void signal_process(const SignalProcess& request);
   ProcessList list_processes(const std::string& id);
   void delete_container(const std::string& id);
+  void connect_port(const ConnectPort& request);
 
   /// Gives the connection away (for the shim), after hello, with nothing under way.
   UniqueFd release() { return std::move(socket_); }

@@ -57,14 +57,20 @@ UniqueFd open_kept(const ProcessIdentity& process, const std::string& what) {
   return pidfd;
 }
 
+/// Of none (-1): none.
+UniqueFd duplicate(int fd) {
+  if (fd < 0) return {};
+  return UniqueFd{check_sys(::fcntl(fd, F_DUPFD_CLOEXEC, 3), "duplicate a descriptor")};
+}
+
 }  // namespace
 
-VmKeeper::VmKeeper(const AbandonedVm& abandoned, const OnChange& on_change) {
-  start(std::nullopt, {abandoned, on_change});
+VmKeeper::VmKeeper(const AbandonedVm& abandoned, const KeeperCallbacks& callbacks) {
+  start(std::nullopt, {abandoned, callbacks});
 }
 
 VmKeeper::VmKeeper(const std::filesystem::path& directory, unsigned uid, unsigned gid,
-                   const AbandonedVm& abandoned, const OnChange& on_change)
+                   const AbandonedVm& abandoned, const KeeperCallbacks& callbacks)
     : directory_(directory) {
   if (::access(vhost_device_program, X_OK) != 0)
     throw Error(Errc::unsupported,
@@ -72,7 +78,7 @@ VmKeeper::VmKeeper(const std::filesystem::path& directory, unsigned uid, unsigne
   if (is_own_socket(device_socket()) || is_own_socket(host_socket()))
     throw Error(Errc::already_exists, directory.string() + ": has a vsock device already");
   start(VhostDeviceSetup{.directory = directory.string(), .uid = uid, .gid = gid},
-        {abandoned, on_change});
+        {abandoned, callbacks});
   await_sockets();
 }
 
@@ -111,9 +117,9 @@ void VmKeeper::hand_over(const KeptVm& kept) {
     processes.helpers.push_back(open_kept(helper, "a helper of the virtual machine"));
   for (const ProcessIdentity& shim : kept.shims)
     processes.shims.push_back(open_kept(shim, "the shim"));
-  if (kept.changes >= 0)
-    processes.changes.reset(
-        check_sys(::fcntl(kept.changes, F_DUPFD_CLOEXEC, 3), "duplicate a descriptor"));
+  processes.changes = duplicate(kept.changes);
+  processes.listener = duplicate(kept.listener);
+  processes.held = duplicate(kept.held);
   send_kept_processes(keeper_.get(), processes);
   keeper_.reset();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one process that stays with a VM: it ends the VM when nobody stands for its containers any
-// more, runs a vsock device in user space where the host has no /dev/vhost-vsock, and has the guest
-// follow what changes around it on the host.
+// more, runs a vsock device in user space where the host has no /dev/vhost-vsock, has the guest
+// follow what changes around it on the host, and lets in who connects to it there.
 #pragma once
 
 #include <filesystem>
@@ -20,12 +20,23 @@ struct KeptVm {
   ProcessIdentity vm;                         ///< the hypervisor
   std::vector<ProcessIdentity> helpers = {};  ///< end by themselves after it; else killed
   std::vector<ProcessIdentity> shims = {};    ///< the VM ends after the last one; none: not watched
-  int changes = -1;  ///< a datagram socket, non-blocking, which tells of changes; -1: none
+  int changes = -1;   ///< a datagram socket, non-blocking, which tells of changes; -1: none
+  int listener = -1;  ///< a listening socket, non-blocking, whose connections to serve; -1: none
+  int held = -1;      ///< to be kept open until the VM is gone; -1: nothing
 };
 
 /// What is done after `changes` told something and was quiet for 100 ms: in a child of the keeper,
 /// never twice at a time. What it throws is nobody's to hear.
 using OnChange = std::function<void()>;
+
+/// Serves a connection that `listener` accepted, in a child of the keeper, many at a time. What it
+/// throws is nobody's to hear.
+using OnConnection = std::function<void(UniqueFd)>;
+
+struct KeeperCallbacks {
+  OnChange on_change = {};
+  OnConnection on_connection = {};
+};
 
 /// A VM that was being started when husk was killed: nobody knows its processes yet, and nobody
 /// else will end it. The keeper kills it as soon as it is found.
@@ -41,7 +52,7 @@ struct KeeperDuties;
 class VmKeeper {
  public:
   /// Where the host has /dev/vhost-vsock: nothing but the keeper.
-  explicit VmKeeper(const AbandonedVm& abandoned = {}, const OnChange& on_change = {});
+  explicit VmKeeper(const AbandonedVm& abandoned = {}, const KeeperCallbacks& callbacks = {});
   /// Starts vhost-device-vsock with its sockets `vhost.sock` (QEMU connects) and `vsock.sock` (the
   /// host connects) in `directory`, which must exist and belong to uid/gid, as whom it runs.
   /// Returns when both sockets are there. Throws unsupported "vhost-device-vsock is not installed
@@ -49,7 +60,7 @@ class VmKeeper {
   /// Both: must be called while the process has one thread. The keeper holds none of the caller's
   /// descriptors and is in the root cgroups.
   VmKeeper(const std::filesystem::path& directory, unsigned uid, unsigned gid,
-           const AbandonedVm& abandoned = {}, const OnChange& on_change = {});
+           const AbandonedVm& abandoned = {}, const KeeperCallbacks& callbacks = {});
   VmKeeper(VmKeeper&&) noexcept = default;
   VmKeeper& operator=(VmKeeper&&) = delete;
   VmKeeper(const VmKeeper&) = delete;

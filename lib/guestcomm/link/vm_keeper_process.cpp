@@ -19,6 +19,7 @@
 #include "lib/base/detach.hpp"
 #include "lib/base/error.hpp"
 #include "lib/guestcomm/link/change_follower.hpp"
+#include "lib/guestcomm/link/connection_server.hpp"
 
 namespace husk::guestcomm {
 namespace {
@@ -33,7 +34,8 @@ constexpr int look_again_ms = 100;
 constexpr milliseconds kill_patience = 10s;  ///< a process in a system call that hangs stays longer
 
 struct CountsMessage {
-  std::uint8_t helpers, shims, changes;
+  std::uint8_t helpers, shims, changes, listener,
+      held;  ///< how many, in the order of their sending
 };
 
 /// Empty: there will be no VM, or (`abandoned`) husk went without telling.
@@ -44,16 +46,17 @@ std::optional<KeptProcesses> receive_kept_processes(int socket, bool& abandoned)
       receive_with_descriptors(socket, {reinterpret_cast<char*>(&counts), sizeof counts}, all);
   abandoned = received == 0;
   if (received != sizeof counts) return std::nullopt;
-  if (all.size() != std::size_t{1} + counts.helpers + counts.shims + counts.changes)
+  if (all.size() != std::size_t{1} + counts.helpers + counts.shims + counts.changes +
+                        counts.listener + counts.held)
     return std::nullopt;
+  auto next = all.begin();
   KeptProcesses processes;
-  if (counts.changes != 0) {
-    processes.changes = std::move(all.back());
-    all.pop_back();
-  }
-  processes.vm = std::move(all[0]);
-  for (std::size_t n = 1; n < all.size(); ++n)
-    (n <= counts.helpers ? processes.helpers : processes.shims).push_back(std::move(all[n]));
+  processes.vm = std::move(*next++);
+  for (int n = 0; n < counts.helpers; ++n) processes.helpers.push_back(std::move(*next++));
+  for (int n = 0; n < counts.shims; ++n) processes.shims.push_back(std::move(*next++));
+  if (counts.changes != 0) processes.changes = std::move(*next++);
+  if (counts.listener != 0) processes.listener = std::move(*next++);
+  if (counts.held != 0) processes.held = std::move(*next++);
   return processes;
 }
 
@@ -79,15 +82,21 @@ void end_after(int pidfd, milliseconds grace) {
 }
 
 /// Returns when the VM or the last of the shims is gone.
-void await_last_shim(KeptProcesses& kept, const OnChange& on_change) {
-  ChangeFollower follower(std::move(kept.changes), on_change);
+void await_last_shim(KeptProcesses& kept, const KeeperCallbacks& callbacks) {
+  ChangeFollower follower(std::move(kept.changes), callbacks.on_change);
+  ConnectionServer server(std::move(kept.listener), [&](UniqueFd connection) {
+    kept.held.reset();  // the keeper's to hold, not its child's
+    callbacks.on_connection(std::move(connection));
+  });
   const bool has_shims = !kept.shims.empty();
   while (!(has_shims && kept.shims.empty()) && !has_ended(kept.vm.get())) {
     std::vector<int> watched{kept.vm.get()};
     for (const UniqueFd& shim : kept.shims) watched.push_back(shim.get());
     follower.add_to(watched);
+    server.add_to(watched);
     await_any(watched, follower.patience());
     follower.handle();
+    server.handle();
     std::erase_if(kept.shims, [](const UniqueFd& shim) { return has_ended(shim.get()); });
   }
 }
@@ -118,7 +127,7 @@ void keep(UniqueFd socket, const std::optional<VhostDeviceSetup>& setup,
   if (abandoned) end_abandoned(duties.abandoned);
   if (!kept) return;
   socket.reset();
-  await_last_shim(*kept, duties.on_change);
+  await_last_shim(*kept, duties.callbacks);
   end_after(kept->vm.get(), power_off_grace);
   for (const UniqueFd& helper : kept->helpers) end_after(helper.get(), helper_grace);
 }
@@ -129,10 +138,13 @@ void send_kept_processes(int socket, const KeptProcesses& processes) {
   std::vector<int> all{processes.vm.get()};
   for (const UniqueFd& helper : processes.helpers) all.push_back(helper.get());
   for (const UniqueFd& shim : processes.shims) all.push_back(shim.get());
-  const CountsMessage counts{static_cast<std::uint8_t>(processes.helpers.size()),
-                             static_cast<std::uint8_t>(processes.shims.size()),
-                             static_cast<std::uint8_t>(processes.changes ? 1 : 0)};
-  if (processes.changes) all.push_back(processes.changes.get());
+  CountsMessage counts{.helpers = static_cast<std::uint8_t>(processes.helpers.size()),
+                       .shims = static_cast<std::uint8_t>(processes.shims.size()),
+                       .changes = processes.changes ? std::uint8_t{1} : std::uint8_t{0},
+                       .listener = processes.listener ? std::uint8_t{1} : std::uint8_t{0},
+                       .held = processes.held ? std::uint8_t{1} : std::uint8_t{0}};
+  for (const UniqueFd* given : {&processes.changes, &processes.listener, &processes.held})
+    if (*given) all.push_back(given->get());
   step("hand the VM over to its keeper", [&] {
     send_with_descriptors(socket, {reinterpret_cast<const char*>(&counts), sizeof counts}, all);
   });

@@ -11,16 +11,16 @@
 
 namespace husk::guestcomm {
 
-/// Pidfds.
+/// A KeptVm: its processes as pidfds, and what it was given; empty where there is none.
 struct KeptProcesses {
   UniqueFd vm;
   std::vector<UniqueFd> helpers, shims;
-  UniqueFd changes = {};  ///< no pidfd: KeptVm::changes
+  UniqueFd changes = {}, listener = {}, held = {};
 };
 
 struct KeeperDuties {
   AbandonedVm abandoned;
-  OnChange on_change;
+  KeeperCallbacks callbacks;
 };
 
 /// One message with all of them; at most max_passed_descriptors.

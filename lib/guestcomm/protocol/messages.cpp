@@ -31,6 +31,12 @@ int get_int(const json& object, const char* key) {
   return static_cast<int>(number);
 }
 
+std::uint16_t get_uint16(const json& object, const char* key) {
+  const int number = get_int(object, key);
+  if (number < 0 || number > UINT16_MAX) refuse(std::string(key) + " is out of range");
+  return static_cast<std::uint16_t>(number);
+}
+
 std::optional<std::string> get_optional_string(const json& object, const char* key) {
   if (!object.is_object() || !object.contains(key)) return std::nullopt;
   return get_string(object, key);
@@ -128,12 +134,7 @@ void to_json(json& j, const ResizeTerminal& v) {
 }
 void from_json(const json& j, ResizeTerminal& v) {
   j.get_to(v.process);
-  const auto get_length = [&](const char* key) {
-    const int length = get_int(j, key);
-    if (length < 0 || length > UINT16_MAX) refuse(std::string(key) + " is out of range");
-    return static_cast<unsigned short>(length);
-  };
-  v.size = {get_length("rows"), get_length("columns")};
+  v.size = {get_uint16(j, "rows"), get_uint16(j, "columns")};
 }
 
 void to_json(json& j, const SignalProcess& v) {
@@ -190,6 +191,16 @@ void from_json(const json& j, ProcessList& v) {
 
 void to_json(json& j, const ContainerId& v) { j = json{{"id", v.id}}; }
 void from_json(const json& j, ContainerId& v) { v.id = get_string(j, "id"); }
+
+void to_json(json& j, const ConnectPort& v) {
+  j = json{
+      {"port", v.port}, {"to_container", v.to_container}, {"from_container", v.from_container}};
+}
+void from_json(const json& j, ConnectPort& v) {
+  v.port = get_uint16(j, "port");
+  v.to_container = get_string(j, "to_container");
+  v.from_container = get_string(j, "from_container");
+}
 
 std::string encode(const Request& request) {
   json j{{"jsonrpc", "2.0"}, {"method", request.method}, {"params", request.params}};

@@ -15,6 +15,8 @@
 //   list_processes    {id}             ProcessList   husk ps
 //   delete_container  {id}             {}      husk delete, in a VM that lives on
 //   answer_dns        DnsAnswer        {}      husk-shim, to a dns_query
+//   connect_port      ConnectPort      {}      the VM's keeper, for who connects to "localhost" in
+//                                              the container's namespace on the host
 //
 //   notification      params           sent by
 //   process_exited    ProcessExited    the agent, once, to the connection that owns the process,
@@ -132,6 +134,13 @@ struct ContainerId {
   std::string id;
 };
 
+/// To 127.0.0.1, or ::1 if nobody listens there: TCP. Each direction has a stream of its own, which
+/// ends with it.
+struct ConnectPort {
+  std::uint16_t port = 0;
+  std::string to_container, from_container;  ///< tokens
+};
+
 void to_json(nlohmann::json& json, const Hello& v);
 void from_json(const nlohmann::json& json, Hello& v);
 void to_json(nlohmann::json& json, const ProcessRef& v);
@@ -150,6 +159,8 @@ void to_json(nlohmann::json& json, const ProcessList& v);
 void from_json(const nlohmann::json& json, ProcessList& v);
 void to_json(nlohmann::json& json, const ContainerId& v);
 void from_json(const nlohmann::json& json, ContainerId& v);
+void to_json(nlohmann::json& json, const ConnectPort& v);
+void from_json(const nlohmann::json& json, ConnectPort& v);
 
 /// What a request came to.
 using Outcome = std::variant<nlohmann::json, Error>;
