@@ -76,9 +76,17 @@ std::string command_line_part(const VmConfig& c) {
   return xml + "</qemu:commandline>";
 }
 
+/// libvirt that thinks that this QEMU cannot list what its CPU lacks takes "has all that it was asked
+/// for" from two questions. The CPU is the same.
+std::string capabilities_part(CpuQuestions questions) {
+  if (questions == CpuQuestions::all) return {};
+  return "<qemu:capabilities><qemu:del capability='cpu-unavailable-features'/>"
+         "</qemu:capabilities>";
+}
+
 }  // namespace
 
-std::string qemu_domain_xml(const VmConfig& c) {
+std::string qemu_domain_xml(const VmConfig& c, CpuQuestions questions) {
   const std::string type = c.accelerator == Accelerator::kvm ? "kvm" : "qemu";
   std::string xml =
       "<domain type='" + type + "' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>";
@@ -94,7 +102,8 @@ std::string qemu_domain_xml(const VmConfig& c) {
   // A sandbox is never started again: whatever ends the guest ends the VM.
   for (const char* event : {"on_poweroff", "on_reboot", "on_crash"})
     xml += element(event, "destroy");
-  return xml + devices_part(c) + command_line_part(c) + "</domain>\n";
+  return xml + devices_part(c) + command_line_part(c) + capabilities_part(questions) +
+         "</domain>\n";
 }
 
 }  // namespace husk::hypervisor

@@ -3,10 +3,10 @@
 
 #include <string>
 
-#include "lib/hypervisor/vm.hpp"
+#include "lib/hypervisor/driver.hpp"
 
 namespace husk::hypervisor {
 /// The domain XML for libvirt's qemu driver. Pure; every value is escaped; virt-xml-validate
 /// accepts it.
-std::string qemu_domain_xml(const VmConfig& config);
+std::string qemu_domain_xml(const VmConfig& config, CpuQuestions questions = CpuQuestions::few);
 }  // namespace husk::hypervisor

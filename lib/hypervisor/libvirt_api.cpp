@@ -2,6 +2,7 @@
 #include "lib/hypervisor/libvirt_api.hpp"
 
 #include <array>
+#include <string_view>
 
 #include "lib/base/dynamic_library.hpp"
 #include "lib/base/text.hpp"
@@ -72,6 +73,13 @@ Error libvirt_error(const std::string& doing) {
 bool is_no_domain_error() {
   const virErrorPtr error = libvirt().get_last_error();
   return error != nullptr && error->code == VIR_ERR_NO_DOMAIN;
+}
+
+bool is_refused_capability() {
+  const virErrorPtr error = libvirt().get_last_error();
+  return error != nullptr && error->message != nullptr &&
+         std::string_view(error->message).find("invalid qemu namespace capability") !=
+             std::string_view::npos;
 }
 
 }  // namespace husk::hypervisor

@@ -38,6 +38,8 @@ Error libvirt_error(const std::string& doing);
 
 /// Whether the last error says that there is no such domain.
 bool is_no_domain_error();
+/// Whether it says that libvirt does not know a name in <qemu:capabilities>.
+bool is_refused_capability();
 
 struct ConnectionDeleter {
   void operator()(virConnectPtr connection) const noexcept { libvirt().connect_close(connection); }

@@ -55,9 +55,8 @@ class LibvirtHypervisor : public Hypervisor {
   }
 
   StartedVm start(const VmConfig& config) override {
-    const std::string xml = driver_.domain_xml(config);
-    // Transient, and without autodestroy: the VM outlives this command.
-    const Domain domain{libvirt().domain_create_xml(connection_.get(), xml.c_str(), 0)};
+    Domain domain = create(config, CpuQuestions::few);
+    if (!domain && is_refused_capability()) domain = create(config, CpuQuestions::all);
     if (!domain) {
       const Error error = libvirt_error("libvirt");  // before anything else changes the last error
       remove_vm_logs(driver_, config.name);
@@ -95,6 +94,12 @@ class LibvirtHypervisor : public Hypervisor {
   }
 
  private:
+  /// Transient, and without autodestroy: the VM outlives this command. Null: see libvirt_error.
+  Domain create(const VmConfig& config, CpuQuestions questions) {
+    const std::string xml = driver_.domain_xml(config, questions);
+    return Domain{libvirt().domain_create_xml(connection_.get(), xml.c_str(), 0)};
+  }
+
   /// Null only if libvirt says that there is none: a lost connection must not look like success.
   Domain look_up(const std::string& name) {
     Domain domain{libvirt().domain_lookup_by_name(connection_.get(), name.c_str())};

@@ -54,7 +54,8 @@ TEST_CASE("domain xml: virt-xml-validate accepts every form", "[hypervisor]") {
   config.network_cards = {network_card("0a1b2c3d", 0), network_card("0a1b2c3d", 1)};
   config.network_ports = GENERATE(0u, 8u);
   config.description = "a <b> & 'c' \"d\" \xc3\xa9";
-  const SubprocessResult result = validate(qemu_domain_xml(config));
+  const auto questions = GENERATE(CpuQuestions::few, CpuQuestions::all);
+  const SubprocessResult result = validate(qemu_domain_xml(config, questions));
   INFO(result.output);
   CHECK(result.status == 0);
 }
