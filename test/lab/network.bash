@@ -11,7 +11,10 @@ rootfs_archive() {
   tar -C "$root" -c .
 }
 
+# Had Docker to switch forwarding on itself, it would drop all that is forwarded and not its own: containers of a
+# Podman network then do not reach each other, whatever their runtime.
 start_engines() {
+  sysctl -q -w net.ipv4.ip_forward=1
   mkdir -p /etc/docker
   printf '{"runtimes": {"husk": {"path": "%s"}}}\n' "$HUSK" >/etc/docker/daemon.json
   systemctl start docker || exit 1
@@ -33,6 +36,8 @@ docker_default() {
   docker_husk -d --name published -p 8080:80 box sh -c 'while true; do echo hello | nc -l -p 80; done' >/dev/null
   eventually 20 eval '[[ $(timeout 5 busybox nc 127.0.0.1 8080 </dev/null) == hello ]]'
   expect_ok docker exec published ping -c 1 172.17.0.1
+  # As kubectl port-forward ends up doing.
+  expect_equal hello "$(nsenter -t "$(docker inspect -f '{{.State.Pid}}' published)" -n timeout 20 busybox nc 127.0.0.1 80 </dev/null)" "localhost, from the host"
   docker rm -f published >/dev/null
   expect_ok docker_husk --rm --network none box ls /sys/class/net
   expect_equal lo "$out" "the devices without a network"
