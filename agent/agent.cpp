@@ -8,6 +8,7 @@
 
 #include "agent/control_server.hpp"
 #include "agent/dispatch.hpp"
+#include "agent/modules.hpp"
 #include "agent/vsock.hpp"
 #include "lib/base/log.hpp"
 
@@ -59,6 +60,9 @@ class Agent {
     loop_.after(first_host_patience, [this] { finished_ |= !control_.was_greeted(); });
   }
 
+  /// The host need not wait for them.
+  void load_modules() { load_other_modules(loop_); }
+
   void run() {
     while (!finished_) loop_.run_once();
   }
@@ -106,6 +110,7 @@ void serve(const BootOptions& options, const Secret& secret) {
       log(LogLevel::error, error.what());  // the host may come all the same
     }
   }
+  agent.load_modules();
   agent.run();
 }
 

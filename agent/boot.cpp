@@ -10,7 +10,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -19,6 +18,7 @@
 #include <memory>
 #include <sstream>
 
+#include "agent/modules.hpp"
 #include "agent/setup/cgroup.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
@@ -28,8 +28,6 @@
 
 namespace husk::agent {
 namespace {
-
-constexpr const char* modules_list = "/etc/husk/modules.load";
 
 struct BootMount {
   const char *type, *target;
@@ -84,23 +82,6 @@ void log_to_kernel(bool debug) {
     }
     [[maybe_unused]] const ssize_t written = ::write(kmsg->get(), line.data(), line.size());
   });
-}
-
-void load_module(const std::string& path) {
-  const UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (!file) {
-    log(LogLevel::error, "module " + path + ": cannot be opened");
-  } else if (::syscall(SYS_finit_module, file.get(), "", 0) != 0 && errno != EEXIST) {
-    log(LogLevel::error, "module " + path + ": " + std::generic_category().message(errno));
-  }
-}
-
-void load_modules() {
-  if (::access(modules_list, F_OK) != 0) return;  // a kernel with everything built in
-  std::istringstream lines(read_file(modules_list, 64u << 10));
-  for (std::string path; std::getline(lines, path);) {
-    if (!path.empty()) load_module(path);
-  }
 }
 
 void bring_loopback_up() {
@@ -166,7 +147,7 @@ BootOptions boot() {
   open_standard_streams();
   const BootOptions options = parse_command_line(read_file("/proc/cmdline", 64u << 10));
   log_to_kernel(options.debug);
-  load_modules();
+  load_first_modules();
   try_step("loopback", bring_loopback_up);
   try_step("share", mount_share);
   try_step("cgroups", [] { prepare_cgroup_parent(cgroup_parent); });

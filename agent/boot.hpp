@@ -17,7 +17,7 @@ struct BootOptions {
 
 BootOptions parse_command_line(const std::string& command_line);
 
-/// Root, mounts, log, modules, loopback, limits, the shared directory. Throws what the guest cannot
+/// Root, mounts, log, the first modules, loopback, limits, the shared directory. Throws what the guest cannot
 /// do without; what one container may miss is logged.
 BootOptions boot();
 
