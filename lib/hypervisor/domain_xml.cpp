@@ -20,9 +20,12 @@ std::string os_part(const VmConfig& c) {
          element("cmdline", c.kernel_arguments) + "</os>";
 }
 
+/// Emulated, "rep movsb" goes byte by byte: the guest's kernel and C library shall not choose it.
 std::string cpu_part(const VmConfig& c) {
-  return c.accelerator == Accelerator::kvm ? "<cpu mode='host-passthrough'/>"
-                                           : "<cpu mode='maximum'/>";
+  return c.accelerator == Accelerator::kvm
+             ? "<cpu mode='host-passthrough'/>"
+             : "<cpu mode='maximum'><feature policy='disable' name='erms'/>"
+               "<feature policy='disable' name='fsrm'/></cpu>";
 }
 
 /// Directly on the root complex: a port of its own for each device, libvirt's default, is one more

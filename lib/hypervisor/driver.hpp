@@ -27,7 +27,7 @@ struct Driver {
   /// For libvirt to attach to a running domain of so many processors, or to change in it.
   std::string (*network_card_xml)(const NetworkCard& card, unsigned vcpus, Cable cable);
   /// What the guest's kernel is told of the machine that domain_xml describes.
-  std::string (*kernel_arguments)(Accelerator accelerator);
+  std::string (*kernel_arguments)(Accelerator accelerator, unsigned vcpus);
   VmUser (*find_user)();  ///< whom libvirt runs the hypervisor as; reads libvirt's configuration
   /// Part of the command line of the process of the VM `vm`, and of no other.
   std::string (*process_mark)(const std::string& vm);

@@ -109,7 +109,7 @@ hypervisor::VmConfig plan_vm(const std::string& id, const std::string& vm_id, co
   vm.vcpus = config.vcpus;
   vm.memory_mib = config.memory_mib;
   vm.kernel_arguments = plan_kernel_arguments(
-      config, hypervisor::driver_for(config.uri).kernel_arguments(accelerator));
+      config, hypervisor::driver_for(config.uri).kernel_arguments(accelerator, config.vcpus));
   return vm;
 }
 

@@ -73,7 +73,7 @@ TEST_CASE("domain xml: kvm takes the host's processor, tcg an emulated one", "[h
   CHECK(contains(qemu_domain_xml(config), "<cpu mode='host-passthrough'/>"));
   config.accelerator = Accelerator::tcg;
   CHECK(contains(qemu_domain_xml(config), "<domain type='qemu'"));
-  CHECK(contains(qemu_domain_xml(config), "<cpu mode='maximum'/>"));
+  CHECK(contains(qemu_domain_xml(config), "<cpu mode='maximum'><feature policy='disable'"));
 }
 
 TEST_CASE("domain xml: a vsock device is either libvirt's or QEMU's own, never both",
