@@ -84,7 +84,6 @@ constexpr std::size_t ipv6_word(std::size_t n) {
 /// Who is in the map gets it. A connection of the other kinds, or with nobody in the map, is looked
 /// up by the kernel as ever.
 Program loopback_program(int map) {
-  // clang-format off: a line for each question
   return {move(context, first),
           load(offsetof(bpf_sk_lookup, protocol)),
           unless_equal(IPPROTO_TCP, 27),
@@ -103,10 +102,10 @@ Program loopback_program(int map) {
           unless_equal(htonl(1), 14),
           instruction(BPF_ST | BPF_MEM | BPF_W, stack, 0, static_cast<std::size_t>(key_offset), 0),
           move(second, stack),
-          instruction(BPF_ALU64 | BPF_ADD | BPF_K, second, 0, 0,
+          instruction(BPF_ALU64 | BPF_ADD, second, 0, 0,  // BPF_K is 0
                       static_cast<std::uint32_t>(key_offset)),
-          instruction(BPF_LD | BPF_DW | BPF_IMM, first, BPF_PSEUDO_MAP_FD, 0,
-                      static_cast<std::uint32_t>(map)),
+          instruction(BPF_LD | BPF_DW, first,  // BPF_IMM is 0
+                      BPF_PSEUDO_MAP_FD, 0, static_cast<std::uint32_t>(map)),
           instruction(0, 0, 0, 0, 0),  // the upper half of its operand
           call(BPF_FUNC_map_lookup_elem),
           instruction(BPF_JMP | BPF_JEQ | BPF_K, result, 0, 7, 0),
@@ -119,7 +118,6 @@ Program loopback_program(int map) {
           call(BPF_FUNC_sk_release),
           set(result, SK_PASS),
           instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)};
-  // clang-format on
 }
 
 UniqueFd load_program(const Program& program) {

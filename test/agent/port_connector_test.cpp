@@ -86,17 +86,27 @@ UniqueFd accept_from(const UniqueFd& listener) {
   return UniqueFd{check_sys(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC), "accept")};
 }
 
+/// One that was forwarded to a server.
+struct Forwarded {
+  Bench bench;
+  UniqueFd listener;
+  Host host;
+  UniqueFd server;
+
+  explicit Forwarded(int family) : listener(listen_at(family)) {
+    host.connect(bench.ports);
+    bench.run([&] { return host.answer.has_value(); });
+    REQUIRE(host.answer.value_or("") == "done");
+    server = accept_from(listener);
+  }
+};
+
 }  // namespace
 
 TEST_CASE("port connector: carries both directions, and the end of each", "[agent][ports]") {
   test::in_loopback_namespace([] {
-    Bench bench;
-    const UniqueFd listener = listen_at(AF_INET);
-    Host host;
-    host.connect(bench.ports);
-    bench.run([&] { return host.answer.has_value(); });
-    REQUIRE(host.answer == "done");
-    const UniqueFd server = accept_from(listener);
+    Forwarded forwarded(AF_INET);
+    auto& [bench, listener, host, server] = forwarded;
     ::send(host.sent.host.get(), "question", 8, 0);
     CHECK(bench.receive(server, 8) == "question");
     host.sent.host.reset();
@@ -110,13 +120,8 @@ TEST_CASE("port connector: carries both directions, and the end of each", "[agen
 
 TEST_CASE("port connector: IPv6 where nobody listens on IPv4", "[agent][ports]") {
   test::in_loopback_namespace([] {
-    Bench bench;
-    const UniqueFd listener = listen_at(AF_INET6);
-    Host host;
-    host.connect(bench.ports);
-    bench.run([&] { return host.answer.has_value(); });
-    CHECK(host.answer == "done");
-    const UniqueFd server = accept_from(listener);
+    Forwarded forwarded(AF_INET6);
+    auto& [bench, listener, host, server] = forwarded;
     ::send(server.get(), "x", 1, 0);
     CHECK(bench.receive(host.received.host, 1) == "x");
   });
@@ -136,12 +141,8 @@ TEST_CASE("port connector: nobody listens", "[agent][ports]") {
 
 TEST_CASE("port connector: a side that breaks ends the other", "[agent][ports]") {
   test::in_loopback_namespace([] {
-    Bench bench;
-    const UniqueFd listener = listen_at(AF_INET);
-    Host host;
-    host.connect(bench.ports);
-    bench.run([&] { return host.answer.has_value(); });
-    UniqueFd server = accept_from(listener);
+    Forwarded forwarded(AF_INET);
+    auto& [bench, listener, host, server] = forwarded;
     SECTION("the container's") {
       const linger at_once{.l_onoff = 1, .l_linger = 0};
       ::setsockopt(server.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);

@@ -63,6 +63,7 @@ std::optional<KeptProcesses> receive_kept_processes(int socket, bool& abandoned)
 /// Whether one of them became readable (for pidfds: ended) in time; empty ones are left out.
 bool await_any(const std::vector<int>& descriptors, milliseconds patience) {
   std::vector<pollfd> polled;
+  polled.reserve(descriptors.size());
   for (const int fd : descriptors) polled.push_back({fd, POLLIN, 0});
   int count = 0;
   do {
