@@ -17,8 +17,8 @@ struct BootOptions {
 
 BootOptions parse_command_line(const std::string& command_line);
 
-/// Root, mounts, log, the first modules, loopback, limits, the shared directory. Throws what the guest cannot
-/// do without; what one container may miss is logged.
+/// Root, mounts, log, the first modules, loopback, limits, the shared directory. Throws what the
+/// guest cannot do without; what one container may miss is logged.
 BootOptions boot();
 
 inline constexpr const char* cgroup_parent = "/sys/fs/cgroup/husk";

@@ -79,8 +79,8 @@ std::string command_line_part(const VmConfig& c) {
   return xml + "</qemu:commandline>";
 }
 
-/// libvirt that thinks that this QEMU cannot list what its CPU lacks takes "has all that it was asked
-/// for" from two questions. The CPU is the same.
+/// Where this QEMU could not name what its CPU lacks, libvirt would ask for its feature words; so it
+/// is told that it cannot. The CPU is the same.
 std::string capabilities_part(CpuQuestions questions) {
   if (questions == CpuQuestions::all) return {};
   return "<qemu:capabilities><qemu:del capability='cpu-unavailable-features'/>"

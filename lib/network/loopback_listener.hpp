@@ -11,7 +11,8 @@
 namespace husk::network {
 
 struct LoopbackListener {
-  UniqueFd socket;    ///< accepts TCP connections to 127.0.0.1 and ::1, whatever their port
+  /// Non-blocking; accepts TCP connections to 127.0.0.1 and ::1, whatever their port.
+  UniqueFd socket;
   UniqueFd steering;  ///< the kernel's part in it, which ends when all copies of this are closed
 };
 

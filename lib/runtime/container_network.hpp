@@ -42,8 +42,7 @@ void place_taps(const std::vector<hypervisor::NetworkCard>& cards, pid_t shim);
 class ContainerNetwork {
  public:
   /// Reads the namespace of `shim`, and gives the guest what is in it, unless it was given just that
-  /// before. Throws unsupported and system, with the
-  /// interface's name; what the agent answers.
+  /// before. Throws unsupported and system, with the interface's name; what the agent answers.
   ContainerNetwork(pid_t shim, Sandbox& sandbox, const hypervisor::ConnectHypervisor& connect,
                    guestcomm::AgentClient& agent);
   void keep() noexcept;

@@ -148,6 +148,18 @@ TEST_CASE("messages: a list of processes comes without what steers a terminal", 
   }
 }
 
+TEST_CASE("messages: a port to connect to is carried and checked", "[guestcomm]") {
+  const auto back = json(ConnectPort{65535, "in", "out"}).get<ConnectPort>();
+  CHECK(back.port == 65535);
+  CHECK(back.to_container == "in");
+  CHECK(back.from_container == "out");
+  for (const char* port : {"-1", "65536", "\"80\"", "null"}) {
+    const std::string text =
+        std::string(R"({"to_container":"a","from_container":"b","port":)") + port + "}";
+    CHECK_THROWS_AS(json::parse(text).get<ConnectPort>(), Error);
+  }
+}
+
 TEST_CASE("messages: exec's process and a terminal's size are carried and checked", "[guestcomm]") {
   CreateProcess create{.process = {"c1", "p1"}, .spec = {}, .stdio = {}, .cgroup = "below"};
   create.spec.args = {"ls"};
