@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "agent/setup/shared_files.hpp"
 #include "agent/setup/sysctl.hpp"
 #include "lib/base/log.hpp"
 #include "lib/oci/check.hpp"
@@ -29,6 +30,9 @@ void ContainerTable::create(ContainerSetup setup, Reply reply) {
     throw Error(Errc::unsupported, "this guest has " + std::to_string(max_containers) +
                                        " containers and takes no more");
   }
+  // A container of that id may have been here, with other files.
+  if (had_containers_) SharedFiles::forget_share();
+  had_containers_ = true;
   setup.cgroup_parent = cgroup_parent_;
   auto container =
       std::make_unique<Container>(loop_, std::move(setup), std::move(reply), notify_,
@@ -98,8 +102,9 @@ void ContainerTable::handle_stopped(const std::string& id) {
 void ContainerTable::erase_later(const std::string& id) {
   auto node = std::make_shared<Entry>(std::move(find(id)));
   entries_.erase(id);
-  loop_.after(std::chrono::milliseconds{0}, [node] {
+  loop_.after(std::chrono::milliseconds{0}, [this, node, id] {
     node->container.reset();
+    if (!entries_.contains(id)) let_go_of_files(id);
     for (const Reply& removed : node->removed) removed(done());
   });
 }

@@ -56,6 +56,7 @@ class ContainerTable {
   std::filesystem::path cgroup_parent_;
   Notify notify_;
   std::map<std::string, Entry> entries_;
+  bool had_containers_ = false;
 };
 
 }  // namespace husk::agent

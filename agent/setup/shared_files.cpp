@@ -13,6 +13,7 @@
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/mountinfo.hpp"
+#include "lib/guestcomm/protocol/messages.hpp"
 
 namespace husk::agent {
 namespace {
@@ -58,6 +59,23 @@ void SharedFiles::forget() const noexcept {
     // The mounted file or directory itself is always in use: it is asked for.
     struct statx status {};
     ::statx(mount.get(), "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &status);
+  }
+}
+
+void SharedFiles::forget_share() noexcept {
+  const UniqueFd share{::open(guestcomm::share_mount_point, O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  if (share) forget_names(share.get());
+}
+
+void let_go_of_files(const std::string& container) noexcept {
+  try {
+    const std::string folder = std::string(guestcomm::share_mount_point) + "/" + container + "/";
+    const std::vector<MountEntry> table = load_mount_table("/proc/self/mountinfo");
+    for (auto mount = table.rbegin(); mount != table.rend(); ++mount)
+      if (mount->mount_point.string().starts_with(folder))
+        ::umount2(mount->mount_point.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+  } catch (const std::exception& error) {
+    log(LogLevel::warning, std::string("mounts of a removed container: ") + error.what());
   }
 }
 

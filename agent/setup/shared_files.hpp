@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <string>
 #include <vector>
 
 #include "lib/base/unique_fd.hpp"
@@ -24,9 +25,15 @@ class SharedFiles {
   /// host changed before: engines fill in /etc/hosts between create and start, people copy files
   /// into a container and exec. What cannot be asked for again is left to that second.
   void forget() const noexcept;
+  /// Drops what is known of the share itself: which containers it has files of.
+  static void forget_share() noexcept;
 
  private:
   std::vector<UniqueFd> mounts_;  ///< O_PATH; of each file system one at least
 };
+
+/// Of a container that is gone: unmounts its part of the share here, where the kernel mounted it when
+/// the agent came across, so that the host gets its files back.
+void let_go_of_files(const std::string& container) noexcept;
 
 }  // namespace husk::agent

@@ -19,7 +19,7 @@ namespace {
 using namespace std::chrono_literals;
 using network::NetworkNamespace;
 
-constexpr auto configure_patience = 30s;
+constexpr auto configure_patience = 30s, connect_patience = 60s;
 constexpr std::size_t max_picture_bytes = guestcomm::max_frame_bytes;
 
 using Plugs = std::vector<network::PluggedInterface>;
@@ -55,15 +55,31 @@ void move_to(const hypervisor::NetworkCard& card, const NetworkNamespace& ns) {
   step("network card " + card.tap, [&] { network::move_tap(card.tap, ns, card.tap); });
 }
 
+/// Whose containers are in it. A record that cannot be read is no VM that could be joined.
+std::string find_vm_in(const NetworkNamespace& ns) {
+  for (const std::string& id : vm_ids()) {
+    try {
+      for (const ProcessIdentity& shim : live_shims(load_vm(id)))
+        if (NetworkNamespace::of_process(shim.pid) == ns) return id;
+    } catch (const Error&) {
+      continue;
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 NetworkFacts find_network_facts(const std::filesystem::path& path) {
   const auto ns = step("open network namespace", [&] { return NetworkNamespace::of_path(path); });
   NetworkFacts facts{.path = path,
                      .is_the_hosts = ns == NetworkNamespace::current(),
+                     .vm = {},
                      .tap = {},
                      .cards_needed = 0};
   if (facts.is_the_hosts) return facts;
+  facts.vm = find_vm_in(ns);
+  if (!facts.vm.empty()) return facts;
   const network::NamespaceContents contents = network::read_namespace(ns);
   const auto tap = std::ranges::find_if(contents.interfaces, network::is_own_tap);
   if (tap != contents.interfaces.end()) facts.tap = tap->name;
@@ -76,6 +92,7 @@ void check_network(const NetworkFacts& facts) {
     throw Error(Errc::unsupported, "network namespace " + facts.path.string() +
                                        ": is the host's, which a VM cannot be in");
   }
+  if (!facts.vm.empty()) return;
   // A running process has its own network stack there, which would get nothing any more.
   const bool is_of_process = facts.path.string().starts_with("/proc/");
   if (facts.tap.empty() && !is_of_process) return;
@@ -94,9 +111,10 @@ void place_taps(const std::vector<hypervisor::NetworkCard>& cards, pid_t shim) {
   for (const hypervisor::NetworkCard& card : cards) move_to(card, ns);
 }
 
-ContainerNetwork::ContainerNetwork(pid_t shim, Sandbox& sandbox,
+ContainerNetwork::ContainerNetwork(DirectoryLock lock, pid_t shim, Sandbox& sandbox,
                                    const hypervisor::ConnectHypervisor& connect,
-                                   guestcomm::AgentClient& agent) {
+                                   guestcomm::AgentClient& agent)
+    : lock_(std::move(lock)) {
   const auto ns = NetworkNamespace::of_process(shim);
   const network::NamespaceContents contents = network::read_namespace(ns);
   while (sandbox.cards().size() < network::cards_needed(contents)) {
@@ -107,9 +125,9 @@ ContainerNetwork::ContainerNetwork(pid_t shim, Sandbox& sandbox,
       network::plan_network(contents, cards_in(contents, plugs, sandbox.cards()));
   const bool is_plugged_anew = plug(ns, plan.plugs, plugs);
   const std::string picture = nlohmann::json(plan.network).dump();
-  if (!is_plugged_anew && picture == last_picture(sandbox.paths().network())) return;
+  if (!is_plugged_anew && picture == last_picture(sandbox.paths().network_picture())) return;
   agent.configure_network(plan.network, configure_patience);
-  write_file_atomic(sandbox.paths().network(), picture, 0600);
+  write_file_atomic(sandbox.paths().network_picture(), picture, 0600);
 }
 
 bool ContainerNetwork::plug(const NetworkNamespace& ns,
@@ -125,6 +143,16 @@ bool ContainerNetwork::plug(const NetworkNamespace& ns,
 
 void ContainerNetwork::keep() noexcept {
   for (network::Plug& plug : plugs_) plug.keep();
+}
+
+void follow_network(const std::string& vm_id, const hypervisor::ConnectHypervisor& connect) {
+  Sandbox sandbox = Sandbox::open(vm_id);
+  DirectoryLock lock = sandbox.lock_network();
+  const auto shims = sandbox.shims();
+  if (shims.empty() || !std::filesystem::exists(sandbox.paths().network_picture())) return;
+  guestcomm::AgentClient agent = sandbox.connect(connect_patience);
+  ContainerNetwork network(std::move(lock), shims.front().pid, sandbox, connect, agent);
+  network.keep();
 }
 
 void unplug_all(const std::filesystem::path& network_namespace) {

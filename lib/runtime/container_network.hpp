@@ -19,14 +19,16 @@ namespace husk::runtime {
 struct NetworkFacts {
   std::filesystem::path path;
   bool is_the_hosts = false;     ///< the calling command's own
-  std::string tap;               ///< of another VM, if one is in it; else empty
+  std::string vm;                ///< id of the VM that its containers run in; empty: none
+  std::string tap;               ///< of a VM, if one is in it; else empty
   std::size_t cards_needed = 0;  ///< for what is in it now
 };
 
 /// Throws as NetworkNamespace::of_path, and unsupported for an interface that cannot be carried.
 NetworkFacts find_network_facts(const std::filesystem::path& path);
 
-/// Throws unsupported for one that a new VM cannot have: the host's, or another container's.
+/// Throws unsupported for one that neither a new VM nor one that is in it can give a container: the
+/// host's, or that of another container which has no VM.
 void check_network(const NetworkFacts& facts);
 
 /// How many cards the VM has from the start. One where the caller wires a new namespace later, as
@@ -42,17 +44,24 @@ void place_taps(const std::vector<hypervisor::NetworkCard>& cards, pid_t shim);
 class ContainerNetwork {
  public:
   /// Reads the namespace of `shim`, and gives the guest what is in it, unless it was given just that
-  /// before. Throws unsupported and system, with the interface's name; what the agent answers.
-  ContainerNetwork(pid_t shim, Sandbox& sandbox, const hypervisor::ConnectHypervisor& connect,
-                   guestcomm::AgentClient& agent);
+  /// before. `lock`: the sandbox's, taken before anything of the namespace was read. Throws
+  /// unsupported and system, with the interface's name; what the agent answers.
+  ContainerNetwork(DirectoryLock lock, pid_t shim, Sandbox& sandbox,
+                   const hypervisor::ConnectHypervisor& connect, guestcomm::AgentClient& agent);
   void keep() noexcept;
 
  private:
   /// False: they are there already.
   bool plug(const network::NetworkNamespace& ns, const std::vector<network::PlannedPlug>& wanted,
             const std::vector<network::PluggedInterface>& present);
+  DirectoryLock lock_;
   std::vector<network::Plug> plugs_;
 };
+
+/// After something changed in the namespace of a VM's containers (`docker network connect`): what is
+/// there now, carried into the guest. Before the first of them starts there is nothing to be done:
+/// its start will see it. Throws as ContainerNetwork.
+void follow_network(const std::string& vm_id, const hypervisor::ConnectHypervisor& connect);
 
 /// Takes what husk added away from the interfaces of a namespace that the caller has made, and may
 /// go on with. Fine if it is gone.

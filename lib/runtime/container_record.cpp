@@ -26,8 +26,6 @@ void read_fields(const json& j, ContainerRecord& record) {
   j.at("vmId").get_to(record.vm_id);
   for (const json& path : j.at("cgroups")) record.cgroups.emplace_back(path.get<std::string>());
   record.unit = j.value("unit", "");
-  if (j.contains("networkNamespace"))
-    record.network_namespace = j["networkNamespace"].get<std::string>();
   j.at("hooks").get_to(record.hooks);
   if (j.contains("shim")) record.shim = j["shim"].get<ProcessIdentity>();
 }
@@ -50,7 +48,6 @@ void to_json(json& j, const ContainerRecord& record) {
            {"cgroups", std::move(cgroups)},
            {"unit", record.unit},
            {"hooks", record.hooks}};
-  if (record.network_namespace) j["networkNamespace"] = *record.network_namespace;
   if (record.shim) j["shim"] = *record.shim;
 }
 

@@ -24,11 +24,10 @@ struct ContainerRecord {
   std::map<std::string, std::string> annotations;
   bool started = false;
   std::string vm_id;  ///< set before anything of the VM is made; all else is in vm_record.hpp
-  std::vector<std::filesystem::path> cgroups;    ///< directories husk made, parents first
-  std::string unit;                              ///< systemd's unit for it; empty: none
-  std::optional<std::string> network_namespace;  ///< path, if the caller gave one
-  oci::Hooks hooks;                              ///< those that run after create
-  std::optional<ProcessIdentity> shim;           ///< set when create succeeded
+  std::vector<std::filesystem::path> cgroups;  ///< directories husk made, parents first
+  std::string unit;                            ///< systemd's unit for it; empty: none
+  oci::Hooks hooks;                            ///< those that run after create
+  std::optional<ProcessIdentity> shim;         ///< set when create succeeded
 
   /// As shown to people and hooks; pid 0 when stopped.
   oci::State to_state(ContainerState state) const;

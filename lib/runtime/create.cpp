@@ -4,12 +4,14 @@
 #include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
 #include "lib/oci/check.hpp"
+#include "lib/runtime/container_network.hpp"
 #include "lib/runtime/create_plan.hpp"
 #include "lib/runtime/forwarded_connection.hpp"
 #include "lib/runtime/hooks.hpp"
 #include "lib/runtime/process_streams.hpp"
 #include "lib/runtime/runtime.hpp"
 #include "lib/runtime/sandbox.hpp"
+#include "lib/runtime/sandbox_removal.hpp"
 #include "lib/runtime/shim_process.hpp"
 
 namespace husk::runtime {
@@ -40,6 +42,14 @@ void create_in_guest(const Sandbox& sandbox, const CreatePlan& plan, const ShimP
   shim.hand_over({id, {}}, control.get(), streams.descriptors());
 }
 
+/// What the VM's keeper does with its network, and for whom it keeps it.
+guestcomm::KeeperCallbacks plan_callbacks(const std::string& vm_id,
+                                          const hypervisor::ConnectHypervisor& connect) {
+  return {.on_change = [=] { follow_network(vm_id, connect); },
+          .on_connection = [=](UniqueFd client) { forward_connection(vm_id, std::move(client)); },
+          .find_shims = [=] { return live_shims(load_vm(vm_id)); }};
+}
+
 ProcessIdentity identify_shim(const ShimProcess& shim) {
   if (const auto identity = identify_process(shim.pid())) return *identity;
   throw Error(Errc::peer_lost, "the shim ended before the container was created");
@@ -60,8 +70,11 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   ContainerRecord record = plan.record;
   StateDir state = store_.reserve(record.id);
   state.save(record);
-  Sandbox sandbox(plan.sandbox);
-  sandbox.add_container(record.id, record.rootfs, plan.guest);
+  Sandbox sandbox = plan.sandbox ? Sandbox(*plan.sandbox) : Sandbox::open(record.vm_id);
+  sandbox.add_member(record.id);
+  std::optional<JoinedVm> joined;
+  if (!plan.sandbox) joined.emplace(record.vm_id, record.id, connect_);
+  sandbox.pin_files(record.id, record.rootfs, plan.guest);
   HostCgroup cgroup(plan.cgroup);
   record.cgroups = cgroup.made();
   record.unit = cgroup.unit();
@@ -73,23 +86,26 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   std::optional<HostTerminal> terminal;
   if (plan.console_socket) terminal.emplace(*plan.window);
   ShimProcess shim(plan.shim_program, plan.shim, cgroup, slave_of(terminal));
-  const auto vm = sandbox.boot(
-      plan.sandbox, connect_, cgroup, shim.pid(),
-      {.on_change = [this, &request] { follow_network(request.id); },
-       .on_connection = [vm_id = plan.sandbox.id](
-                            UniqueFd client) { forward_connection(vm_id, std::move(client)); }});
+  const ProcessIdentity identity = identify_shim(shim);
+  sandbox.note_shim(record.id, identity);
+  std::unique_ptr<BootingVm> vm;
+  if (plan.sandbox) {
+    vm = sandbox.boot(*plan.sandbox, connect_, cgroup, shim.pid(),
+                      plan_callbacks(record.vm_id, connect_));
+  }
   run_create_hooks(plan.hooks, record, shim.pid());
-  vm->await_agent(plan.boot_timeout);
+  if (vm) vm->await_agent(plan.boot_timeout);
   create_in_guest(sandbox, plan, shim);
 
-  record.shim = identify_shim(shim);
+  record.shim = identity;
   state.save(record);
   throw_if_cancelled();
   if (terminal) terminal->send_master(*plan.console_socket);
   if (plan.pid_file) write_pid_file(*plan.pid_file, shim.pid());
   shim.keep();
-  vm->keep();
+  if (vm) vm->keep();
   cgroup.keep();
+  if (joined) joined->keep();
   sandbox.keep();
   state.keep();
   return {.shim_pid = shim.pid(), .has_terminal = plan.window.has_value()};

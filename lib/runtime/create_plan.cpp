@@ -30,16 +30,24 @@ CgroupPlan plan_possible_cgroup(const std::string& id, const oci::Spec& spec, co
   return plan;
 }
 
-SandboxPlan plan_sandbox(const std::string& id, const Config& config, const InstallPaths& paths,
-                         const HostFacts& facts) {
+/// Who asks for the network of another container is in that one's kernel: it is there that its
+/// network is.
+bool is_joining(const HostFacts& facts) { return facts.network && !facts.network->vm.empty(); }
+
+std::optional<SandboxPlan> plan_sandbox(const std::string& id, const Config& config,
+                                        const InstallPaths& paths, const HostFacts& facts) {
+  if (is_joining(facts)) return std::nullopt;
+  check_memory(config, facts);
   hypervisor::VmConfig vm = plan_vm(id, facts.vm_id, config, facts.accelerator);
   vm.network_cards = vm_cards(facts.vm_id, plan_cards(facts.network));
   vm.network_ports = spare_ports;
-  return {
+  return SandboxPlan{
       .id = facts.vm_id,
       .secret = facts.secret,
       .uri = config.uri,
       .user = facts.vm_user,
+      .network_namespace =
+          facts.network ? std::optional(facts.network->path.string()) : std::nullopt,
       .assets = {.kernel = config.kernel.value_or(paths.kernel),
                  .initrd = config.initrd.value_or(paths.initrd),
                  .firmware = config.firmware.value_or(hypervisor::driver_for(config.uri).firmware)},
@@ -47,7 +55,7 @@ SandboxPlan plan_sandbox(const std::string& id, const Config& config, const Inst
 }
 
 ContainerRecord plan_record(const std::string& id, const oci::Bundle& bundle,
-                            const HostNamespaces& namespaces, const HostFacts& facts) {
+                            const HostFacts& facts) {
   ContainerRecord record;
   record.id = id;
   record.oci_version = bundle.spec.oci_version;
@@ -56,8 +64,7 @@ ContainerRecord plan_record(const std::string& id, const oci::Bundle& bundle,
   record.bundle = bundle.directory;
   record.rootfs = bundle.rootfs;
   record.annotations = bundle.spec.annotations;
-  record.vm_id = facts.vm_id;
-  if (namespaces.network) record.network_namespace = namespaces.network->string();
+  record.vm_id = is_joining(facts) ? facts.network->vm : facts.vm_id;
   record.hooks.poststart = bundle.spec.hooks.poststart;
   record.hooks.poststop = bundle.spec.hooks.poststop;
   return record;
@@ -78,20 +85,20 @@ CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& bundle,
   CgroupPlan cgroup = plan_possible_cgroup(request.id, bundle.spec, config, facts);
   check_streams(request.streams, bundle.spec.process->terminal);
   if (request.pid_file) check_pid_file(*request.pid_file, facts.pid_file_place);
-  check_memory(config, facts);
   if (facts.network) check_network(*facts.network);
-  return {
-      .record = plan_record(request.id, bundle, plan_host_namespaces(bundle.spec), facts),
-      .guest = std::move(guest),
-      .sandbox = plan_sandbox(request.id, config, paths, facts),
-      .cgroup = std::move(cgroup),
-      .shim_program = paths.shim,
-      .shim = plan_shim(request.id, bundle.spec, VmPaths(facts.vm_id), !request.streams.detached),
-      .hooks = hooks_in_create(bundle.spec.hooks),
-      .boot_timeout = config.boot_timeout,
-      .pid_file = request.pid_file,
-      .console_socket = request.streams.console_socket,
-      .window = plan_window(*bundle.spec.process, facts.window)};
+  ContainerRecord record = plan_record(request.id, bundle, facts);
+  const VmPaths vm(record.vm_id);
+  return {.record = std::move(record),
+          .guest = std::move(guest),
+          .sandbox = plan_sandbox(request.id, config, paths, facts),
+          .cgroup = std::move(cgroup),
+          .shim_program = paths.shim,
+          .shim = plan_shim(request.id, bundle.spec, vm, !request.streams.detached),
+          .hooks = hooks_in_create(bundle.spec.hooks),
+          .boot_timeout = config.boot_timeout,
+          .pid_file = request.pid_file,
+          .console_socket = request.streams.console_socket,
+          .window = plan_window(*bundle.spec.process, facts.window)};
 }
 
 }  // namespace husk::runtime

@@ -22,7 +22,7 @@ namespace husk::runtime {
 struct CreatePlan {
   ContainerRecord record;  ///< its first form: no cgroups, no shim
   GuestPlan guest;
-  SandboxPlan sandbox;
+  std::optional<SandboxPlan> sandbox;  ///< empty: it joins VM record.vm_id, which runs
   CgroupPlan cgroup;
   std::filesystem::path shim_program;
   ShimPlan shim;

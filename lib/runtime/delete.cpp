@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // husk delete: undoes what create did, in reverse. Safe to repeat, whatever is gone already.
 #include "lib/base/error.hpp"
-#include "lib/runtime/container_network.hpp"
 #include "lib/runtime/hooks.hpp"
 #include "lib/runtime/host_cgroup.hpp"
 #include "lib/runtime/runtime.hpp"
@@ -61,7 +60,6 @@ void Runtime::remove_existing(const std::string& id, bool force) {
   }
   if (!force) check_allowed(Command::remove, state_of(record, /*create_at_work=*/false), id);
   clean_up(id, left_overs_of(record));
-  if (record.network_namespace) unplug_all(*record.network_namespace);
   store_.remove(id);
   run_hooks_tolerantly(record.hooks.poststop, "poststop", record.to_state(ContainerState::stopped));
 }

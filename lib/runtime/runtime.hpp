@@ -79,7 +79,6 @@ class Runtime {
   int run(const CreateRequest& request, bool keep);
 
  private:
-  void follow_network(const std::string& id);
   void remove_existing(const std::string& id, bool force);
   void remove_unknown(const std::string& id);
   void clean_up(const std::string& id, const LeftOvers& left);

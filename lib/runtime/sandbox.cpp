@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/runtime/sandbox.hpp"
 
+#include <algorithm>
+
 #include "lib/base/error.hpp"
 
 namespace husk::runtime {
 namespace {
 
 constexpr std::chrono::seconds lock_patience{10};
+/// libvirt and the guest both take their time with a new card.
+constexpr std::chrono::seconds network_lock_patience{60};
+
+Error gone(const std::string& vm_id) { return {Errc::not_found, "VM " + vm_id + ": is gone"}; }
 
 VmRecord first_record(const SandboxPlan& plan) {
   VmRecord record;
@@ -14,6 +20,7 @@ VmRecord first_record(const SandboxPlan& plan) {
   record.name = plan.vm.name;
   record.uri = plan.uri;
   record.secret = plan.secret;
+  record.network_namespace = plan.network_namespace;
   record.network_cards = static_cast<unsigned>(plan.vm.network_cards.size());
   return record;
 }
@@ -27,13 +34,34 @@ Sandbox::Sandbox(const SandboxPlan& plan)
   save_vm(record_);
 }
 
-void Sandbox::add_container(const std::string& id, const std::filesystem::path& rootfs,
-                            const GuestPlan& plan) {
-  // First: a name in the list too many is struck off by delete, one too few would end the VM of
-  // another.
-  record_.members.push_back(id);
+/// Whoever made the Sandbox holds the lock, who opened one takes it for this alone.
+void Sandbox::change_record(const std::function<void(VmRecord&)>& change) {
+  std::optional<DirectoryLock> lock;
+  if (!lock_) {
+    lock = lock_vm(record_.id);
+    if (!lock) throw gone(record_.id);
+    record_ = load_vm(record_.id);
+  }
+  change(record_);
   save_vm(record_);
-  directory_.add_container(id, rootfs, plan);
+}
+
+void Sandbox::add_member(const std::string& id) {
+  change_record([&](VmRecord& record) {
+    if (record.process && !is_alive(*record.process)) throw gone(record.id);
+    if (std::ranges::find(record.members, id, &VmMember::id) != record.members.end())
+      throw Error(Errc::already_exists,
+                  "VM " + record.id + ": container with given ID already exists in it");
+    record.members.push_back({.id = id});
+  });
+}
+
+void Sandbox::note_shim(const std::string& id, const ProcessIdentity& shim) {
+  change_record([&](VmRecord& record) {
+    const auto member = std::ranges::find(record.members, id, &VmMember::id);
+    if (member == record.members.end()) throw gone(record.id);
+    member->shim = shim;
+  });
 }
 
 std::unique_ptr<BootingVm> Sandbox::boot(const SandboxPlan& plan,
@@ -51,13 +79,20 @@ std::unique_ptr<BootingVm> Sandbox::boot(const SandboxPlan& plan,
 
 void Sandbox::attach_card(const hypervisor::ConnectHypervisor& connect,
                           const std::function<void(const hypervisor::NetworkCard&)>& place) {
-  const auto lock = lock_vm(record_.id);
-  if (!lock) throw Error(Errc::not_found, "VM " + record_.id + ": is gone");
-  record_ = load_vm(record_.id);
   const auto card = hypervisor::network_card(record_.id, record_.network_cards);
   connect({.uri = record_.uri})->attach(record_.name, card, [&] { place(card); });
-  ++record_.network_cards;
-  save_vm(record_);
+  change_record([](VmRecord& record) { ++record.network_cards; });
+}
+
+DirectoryLock Sandbox::lock_network() {
+  DirectoryLock::Failure failure{};
+  auto lock = DirectoryLock::acquire(paths().network(), network_lock_patience, failure);
+  if (!lock && failure == DirectoryLock::Failure::gone) throw gone(record_.id);
+  if (!lock)
+    throw Error(Errc::timed_out,
+                "VM " + record_.id + ": another command is at work on its network");
+  record_ = load_vm(record_.id);
+  return std::move(*lock);
 }
 
 guestcomm::GuestAccess Sandbox::guest() const {

@@ -30,9 +30,17 @@ class Sandbox {
   Sandbox& operator=(const Sandbox&) = delete;
 
   const VmPaths& paths() const noexcept { return directory_.paths(); }
-  /// Writes it down as a member, and pins its files (VmDirectory::add_container).
-  void add_container(const std::string& id, const std::filesystem::path& rootfs,
-                     const GuestPlan& plan);
+  /// Writes it down as a member: from then on the VM is not only the others'. Throws already_exists,
+  /// not_found "VM 1234: is gone" for one whose machine has ended, what lock_vm throws.
+  void add_member(const std::string& id);
+  /// Those of a member: VmDirectory::add_container.
+  void pin_files(const std::string& id, const std::filesystem::path& rootfs,
+                 const GuestPlan& plan) {
+    directory_.add_container(id, rootfs, plan);
+  }
+  void unpin_files(const std::string& id) const { directory_.remove_container(id); }
+  /// Who stands for a member on the host. The VM's keeper reads it.
+  void note_shim(const std::string& id, const ProcessIdentity& shim);
   /// Starts the VM, and writes down what runs. The result must go before this and `cgroup`.
   std::unique_ptr<BootingVm> boot(const SandboxPlan& plan,
                                   const hypervisor::ConnectHypervisor& connect, HostCgroup& cgroup,
@@ -41,8 +49,13 @@ class Sandbox {
   std::vector<hypervisor::NetworkCard> cards() const {
     return vm_cards(record_.id, record_.network_cards);
   }
-  /// Gives the running VM one more. `place` moves its tap to where it belongs. Throws what the
-  /// hypervisor and lock_vm throw.
+  /// Those who stand for its containers, as far as they run.
+  std::vector<ProcessIdentity> shims() const { return live_shims(record_); }
+  /// For who reads what the caller wired and tells the guest: one at a time. Reads anew what others
+  /// wrote down meanwhile. Throws timed_out, not_found.
+  DirectoryLock lock_network();
+  /// Under that lock: gives the running VM one more card. `place` moves its tap to where it belongs.
+  /// Throws what the hypervisor and lock_vm throw.
   void attach_card(const hypervisor::ConnectHypervisor& connect,
                    const std::function<void(const hypervisor::NetworkCard&)>& place);
   /// All it takes to reach the agent. Throws wrong_state before boot().
@@ -54,6 +67,7 @@ class Sandbox {
   void keep() noexcept { directory_.keep(); }
 
  private:
+  void change_record(const std::function<void(VmRecord&)>& change);
   explicit Sandbox(VmRecord record) : directory_(record.id), record_(std::move(record)) {}
 
   std::optional<DirectoryLock> lock_;  // let go after the directory is removed

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/runtime/sandbox_removal.hpp"
 
+#include <thread>
+
+#include "lib/base/deadline.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/hypervisor/vm_process.hpp"
+#include "lib/runtime/container_network.hpp"
+#include "lib/runtime/host_cgroup.hpp"
 #include "lib/runtime/plan.hpp"
 #include "lib/runtime/sandbox.hpp"
 
@@ -12,6 +17,9 @@ namespace husk::runtime {
 namespace {
 
 using namespace std::chrono_literals;
+
+constexpr auto guest_patience = 2s;  ///< advice only: what is on the host goes in any case
+constexpr auto look_again = 20ms;
 
 /// They end with the VM; until then they hold the containers' mounts.
 bool end_helpers(const VmLeftOvers& vm) {
@@ -45,17 +53,62 @@ void end_vm(const std::string& vm_id, const VmLeftOvers& vm,
   }
 }
 
-/// Whether others are in the VM, which is then left to them.
-bool leave_to_others(const std::string& vm_id, const std::string& container) {
+/// The VM without the container, if others are in it.
+std::optional<VmRecord> leave_to_others(const std::string& vm_id, const std::string& container) {
   try {
     VmRecord record = load_vm(vm_id);
-    std::erase(record.members, container);
-    if (record.members.empty()) return false;
+    std::erase_if(record.members, [&](const VmMember& member) { return member.id == container; });
+    if (record.members.empty()) return std::nullopt;
     save_vm(record);
-    return true;
+    return record;
   } catch (const Error&) {
-    return false;  // nobody could talk to this VM any more
+    return std::nullopt;  // nobody could talk to this VM any more
   }
+}
+
+/// So that the guest lets go of its files. It learns of the shim's end at about the same time.
+void remove_in_guest(const Sandbox& sandbox, const std::string& container) {
+  guestcomm::AgentClient agent = sandbox.connect(guest_patience);
+  const Deadline deadline(guest_patience);
+  for (;;) {
+    try {
+      return agent.delete_container(container);
+    } catch (const Error& e) {
+      if (e.code() == Errc::not_found) return;
+      if (e.code() != Errc::wrong_state || deadline.passed()) throw;
+      std::this_thread::sleep_for(look_again);
+    }
+  }
+}
+
+/// The leaving container's cgroup goes, and engines look for nothing else in it.
+void move_vm(const VmRecord& vm, pid_t heir) {
+  HostCgroup cgroup(heir);
+  if (vm.process) cgroup.add(vm.process->pid);
+  for (const ProcessIdentity& helper : vm.helpers) cgroup.add(helper.pid);
+}
+
+template <typename F>
+void warn_on_failure(F&& action) noexcept {
+  try {
+    action();
+  } catch (const std::exception& e) {
+    log(LogLevel::warning, e.what());
+  }
+}
+
+/// Where none of the others runs, the VM ends, and their own removal finds it gone.
+void leave(const VmRecord& vm, const std::string& container,
+           const hypervisor::ConnectHypervisor& connect) {
+  const Sandbox sandbox = Sandbox::open(vm.id);
+  const std::vector<ProcessIdentity> shims = live_shims(vm);
+  if (shims.empty()) {
+    end_vm(vm.id, load_vm_left_overs(vm.id), connect);
+  } else {
+    warn_on_failure([&] { remove_in_guest(sandbox, container); });
+    warn_on_failure([&] { move_vm(vm, shims.front().pid); });
+  }
+  sandbox.unpin_files(container);
 }
 
 /// What the record does not say, its id and its container tell.
@@ -73,11 +126,17 @@ void remove_from_sandbox(const std::string& vm_id, const std::string& container,
                          const std::string& uri, const hypervisor::ConnectHypervisor& connect) {
   if (vm_id.empty()) return;
   const std::optional<DirectoryLock> lock = lock_vm(vm_id);
-  if (leave_to_others(vm_id, container)) return;
+  if (const auto others = leave_to_others(vm_id, container))
+    return leave(*others, container, connect);
   const VmLeftOvers vm = find_left_overs(vm_id, container, uri);
   end_vm(vm_id, vm, connect);
   hypervisor::remove_vm_traces(hypervisor::driver_for(vm.uri), vm.name);
+  if (vm.network_namespace) unplug_all(*vm.network_namespace);
   remove_vm_directory(vm_id);
+}
+
+JoinedVm::~JoinedVm() {
+  if (!keep_) warn_on_failure([&] { remove_from_sandbox(vm_id_, container_, {}, connect_); });
 }
 
 }  // namespace husk::runtime

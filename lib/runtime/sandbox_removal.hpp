@@ -8,11 +8,29 @@
 
 namespace husk::runtime {
 
-/// Strikes the container, whose shim has ended, off the VM's members. The last one ends the VM and
-/// removes all that is left of it on the host, whatever its record can still tell, and may be
+/// Strikes the container, whose shim has ended, off the VM's members, and takes what is its own out
+/// of the VM, which moves into the cgroup of one that stays. The last that runs ends the VM; the last
+/// of all removes what is left of it on the host, whatever its record can still tell. May be
 /// repeated. `uri`: libvirt's, where the record does not say. Throws when something of the VM could
 /// not be ended.
 void remove_from_sandbox(const std::string& vm_id, const std::string& container,
                          const std::string& uri, const hypervisor::ConnectHypervisor& connect);
+
+/// A container that became member of a VM which runs: leaves it on destruction unless kept, as far as
+/// that can be done.
+class JoinedVm {
+ public:
+  JoinedVm(std::string vm_id, std::string container, hypervisor::ConnectHypervisor connect)
+      : vm_id_(std::move(vm_id)), container_(std::move(container)), connect_(std::move(connect)) {}
+  JoinedVm(const JoinedVm&) = delete;
+  JoinedVm& operator=(const JoinedVm&) = delete;
+  ~JoinedVm();
+  void keep() noexcept { keep_ = true; }
+
+ private:
+  std::string vm_id_, container_;
+  hypervisor::ConnectHypervisor connect_;
+  bool keep_ = false;
+};
 
 }  // namespace husk::runtime

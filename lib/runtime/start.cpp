@@ -13,13 +13,12 @@ using namespace std::chrono_literals;
 
 constexpr auto start_patience = 60s;  ///< reading a large program over virtio-fs takes its time
 constexpr auto shim_patience = 10s;
-constexpr int lock_attempts = 12;
 
 /// Only now all callers have wired its network.
 void start_in_guest(const ContainerRecord& record, Sandbox& sandbox,
                     const hypervisor::ConnectHypervisor& connect) {
   guestcomm::AgentClient agent = sandbox.connect(start_patience);
-  ContainerNetwork network(record.shim->pid, sandbox, connect, agent);
+  ContainerNetwork network(sandbox.lock_network(), record.shim->pid, sandbox, connect, agent);
   agent.start_process({record.id, {}});
   network.keep();
 }
@@ -51,20 +50,6 @@ void Runtime::start(const std::string& id) {
   // Its command may have ended by now.
   run_hooks_tolerantly(record.hooks.poststart, "poststart",
                        record.to_state(state_of(record, /*create_at_work=*/false)));
-}
-
-/// In the keeper's child, after the network of a container changed (`docker network connect`).
-void Runtime::follow_network(const std::string& id) {
-  auto lock = store_.lock(id);
-  for (int i = 0; i < lock_attempts && !lock; ++i) lock = store_.lock(id);  // start takes its time
-  if (!lock) return;
-  const ContainerRecord record = store_.load(id);
-  // Before that, the start itself will see it.
-  if (state_of(record, /*create_at_work=*/false) != ContainerState::running) return;
-  Sandbox sandbox = Sandbox::open(record.vm_id);
-  guestcomm::AgentClient agent = sandbox.connect(start_patience);
-  ContainerNetwork network(record.shim->pid, sandbox, connect_, agent);
-  network.keep();
 }
 
 }  // namespace husk::runtime

@@ -21,6 +21,7 @@ struct SandboxPlan {
   std::string secret;  ///< 32 random hex digits, by which the guest knows husk
   std::string uri;     ///< libvirt's
   hypervisor::VmUser user;
+  std::optional<std::string> network_namespace;  ///< its path, if the caller made it
   BootAssets assets;
   /// All of it but the paths in the VM's directory, the vsock device, and what the kernel is told
   /// of that.

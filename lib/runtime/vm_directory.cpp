@@ -125,6 +125,19 @@ std::vector<std::string> mounts_below(const fs::path& directory) {
   return found;
 }
 
+/// Top mounts go lazily (virtiofsd may still hold them); below them there is then nothing to
+/// unmount.
+void unmount_below(const fs::path& directory) {
+  for (const std::string& target : mounts_below(directory)) {
+    if (::umount2(target.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL &&
+        errno != ENOENT) {
+      throw_errno("unmount " + target);
+    }
+  }
+  if (!mounts_below(directory).empty())
+    throw Error(Errc::internal, "mounts are left below " + directory.string());
+}
+
 /// The hypervisor's user must get through both, not look around. The common parent goes with the
 /// last VM, so another husk may take it away between the two steps.
 void make_vm_directory(const fs::path& directory) {
@@ -147,6 +160,7 @@ VmDirectory::VmDirectory(const std::string& vm_id, const BootAssets& assets, uns
     bind_asset(assets.firmware, paths_.firmware(), "firmware");
     make_directory(paths_.vsock(), 0700);
     check_sys(::chown(paths_.vsock().c_str(), vm_uid, vm_gid), "chown " + paths_.vsock().string());
+    make_directory(paths_.network(), 0700);
     make_share(secret);
   } catch (...) {
     remove_vm_directory(vm_id);
@@ -200,20 +214,17 @@ void VmDirectory::add_container(const std::string& id, const fs::path& rootfs,
   }
 }
 
+void VmDirectory::remove_container(const std::string& id) const {
+  if (!fs::exists(paths_.shared() / id)) return;
+  unmount_below(paths_.shared() / id);
+  const UniqueFd share = writable_share(paths_.shared());
+  fs::remove_all(fs::path("/proc/self/fd") / std::to_string(share.get()) / id);
+}
+
 void remove_vm_directory(const std::string& vm_id) {
   const fs::path directory = VmPaths(vm_id).directory;
   if (vm_id.empty() || !fs::exists(directory)) return;
-  for (const std::string& target : mounts_below(directory)) {
-    // Top mounts go lazily (a dying virtiofsd may still hold them); below them there is then
-    // nothing to unmount.
-    if (::umount2(target.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL &&
-        errno != ENOENT) {
-      throw_errno("unmount " + target);
-    }
-  }
-  if (!mounts_below(directory).empty()) {
-    throw Error(Errc::internal, "mounts are left below " + directory.string());
-  }
+  unmount_below(directory);
   std::error_code error;
   // The ending keeper takes its sockets away at the same time, under remove_all's feet.
   for (int attempt = 0; attempt < 100; ++attempt) {

@@ -11,6 +11,8 @@
 //     <container id>/rootfs, <container id>/mounts/<n>   binds
 //   vsock/            sockets of the user-space vsock device, owned by the hypervisor's user
 //   console.log       the guest's serial console
+//   network/          the lock of who tells the guest its network
+//     picture.json    what it was told last
 //   vm.json           what husk knows of the VM (vm_record.hpp)
 #pragma once
 
@@ -35,7 +37,8 @@ struct VmPaths {
   std::filesystem::path shared() const { return directory / "shared"; }
   std::filesystem::path vsock() const { return directory / "vsock"; }
   std::filesystem::path console_log() const { return directory / "console.log"; }
-  std::filesystem::path network() const { return directory / "network.json"; }
+  std::filesystem::path network() const { return directory / "network"; }
+  std::filesystem::path network_picture() const { return network() / "picture.json"; }
   std::filesystem::path record() const { return directory / "vm.json"; }
   std::filesystem::path rootfs(const std::string& id) const { return shared() / id / "rootfs"; }
   std::filesystem::path mount(const std::string& id, std::size_t n) const {
@@ -64,6 +67,8 @@ class VmDirectory {
   /// returned. What is read-only is so before virtiofsd sees it, whatever the guest does.
   void add_container(const std::string& id, const std::filesystem::path& rootfs,
                      const GuestPlan& plan);
+  /// Takes that back, of a container that has ended; fine if there is nothing.
+  void remove_container(const std::string& id) const;
   void keep() noexcept { keep_ = true; }
 
  private:

@@ -17,6 +17,17 @@ using nlohmann::json;
 /// Some hundred bytes, and an id for each member.
 constexpr std::size_t max_record_bytes = 1U << 20;
 
+void read_member(const json& j, VmMember& member) {
+  j.at("id").get_to(member.id);
+  if (j.contains("shim")) member.shim = j["shim"].get<ProcessIdentity>();
+}
+
+json member_json(const VmMember& member) {
+  json j{{"id", member.id}};
+  if (member.shim) j["shim"] = *member.shim;
+  return j;
+}
+
 void read_fields(const json& j, VmRecord& record) {
   if (j.at("version").get<int>() != VmRecord::current_version)
     throw Error(Errc::unsupported, "VM record of version " + j.at("version").dump());
@@ -24,9 +35,11 @@ void read_fields(const json& j, VmRecord& record) {
   j.at("name").get_to(record.name);
   j.at("uri").get_to(record.uri);
   j.at("secret").get_to(record.secret);
-  j.at("members").get_to(record.members);
+  for (const json& member : j.at("members")) read_member(member, record.members.emplace_back());
   j.at("helpers").get_to(record.helpers);
   if (j.contains("network_cards")) j["network_cards"].get_to(record.network_cards);
+  if (j.contains("network_namespace"))
+    record.network_namespace = j["network_namespace"].get<std::string>();
   if (j.contains("process")) record.process = j["process"].get<ProcessIdentity>();
   if (j.contains("address")) record.address = j["address"].get<guestcomm::GuestAddress>();
 }
@@ -39,14 +52,17 @@ json read_json(const std::string& vm_id) {
 }  // namespace
 
 void to_json(json& j, const VmRecord& record) {
+  json members = json::array();
+  for (const VmMember& member : record.members) members.push_back(member_json(member));
   j = json{{"version", VmRecord::current_version},
            {"id", record.id},
            {"name", record.name},
            {"uri", record.uri},
            {"secret", record.secret},
-           {"members", record.members},
+           {"members", std::move(members)},
            {"helpers", record.helpers},
            {"network_cards", record.network_cards}};
+  if (record.network_namespace) j["network_namespace"] = *record.network_namespace;
   if (record.process) j["process"] = *record.process;
   if (record.address) j["address"] = *record.address;
 }
@@ -62,8 +78,24 @@ void from_json(const json& j, VmRecord& record) {
 VmLeftOvers read_vm_left_overs(const json& object) {
   return {.name = read_if_possible<std::string>(object, "name").value_or(""),
           .uri = read_if_possible<std::string>(object, "uri").value_or(""),
+          .network_namespace = read_if_possible<std::string>(object, "network_namespace"),
           .process = read_if_possible<ProcessIdentity>(object, "process"),
           .helpers = read_each_if_possible<ProcessIdentity>(object, "helpers")};
+}
+
+std::vector<ProcessIdentity> live_shims(const VmRecord& record) {
+  std::vector<ProcessIdentity> shims;
+  for (const VmMember& member : record.members)
+    if (member.shim && is_alive(*member.shim)) shims.push_back(*member.shim);
+  return shims;
+}
+
+std::vector<std::string> vm_ids() {
+  std::vector<std::string> ids;
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(vm_directories, none))
+    ids.push_back(entry.path().filename().string());
+  return ids;
 }
 
 VmRecord load_vm(const std::string& vm_id) {

@@ -14,15 +14,23 @@
 
 namespace husk::runtime {
 
+/// A container in the VM.
+struct VmMember {
+  std::string id;
+  std::optional<ProcessIdentity> shim = {};  ///< known once create has made it
+  bool operator==(const VmMember&) const = default;
+};
+
 struct VmRecord {
-  static constexpr int current_version = 1;
+  static constexpr int current_version = 2;
 
   std::string id;    ///< names its directory, see vm_directory.hpp
   std::string name;  ///< libvirt domain
   std::string uri;   ///< of the libvirt that has it; tells the driver
   std::string secret;
-  std::vector<std::string> members;  ///< ids of the containers in it
-  unsigned network_cards = 0;        ///< network_card(id, 0) and so on
+  std::vector<VmMember> members;                 ///< in the order of their coming
+  unsigned network_cards = 0;                    ///< network_card(id, 0) and so on
+  std::optional<std::string> network_namespace;  ///< its path, if a caller made it
   // Known once it runs.
   std::optional<ProcessIdentity> process;  ///< the hypervisor's
   std::vector<ProcessIdentity> helpers;    ///< virtiofsd
@@ -33,6 +41,7 @@ struct VmRecord {
 /// version of the record.
 struct VmLeftOvers {
   std::string name, uri;
+  std::optional<std::string> network_namespace;
   std::optional<ProcessIdentity> process;
   std::vector<ProcessIdentity> helpers;
 };
@@ -42,6 +51,12 @@ VmLeftOvers read_vm_left_overs(const nlohmann::json& object);
 void to_json(nlohmann::json& json, const VmRecord& record);
 /// Throws unsupported for another version, invalid_argument for a damaged file.
 void from_json(const nlohmann::json& json, VmRecord& record);
+
+/// Those of its members that run.
+std::vector<ProcessIdentity> live_shims(const VmRecord& record);
+
+/// Of every VM on this host that has a directory.
+std::vector<std::string> vm_ids();
 
 /// Throws not_found when the VM's directory or its record is gone, else as from_json.
 VmRecord load_vm(const std::string& vm_id);

@@ -185,6 +185,70 @@ changes() {
   ! husk exec box test -e /sys/class/net/other3 || fail "the guest still has it"
 }
 
+# As an engine's --network container:box, which names the other's namespace by its pid.
+begin_in_network_of() {  # OTHER ID COMMAND...
+  local other=$1 id=$2
+  shift 2
+  make_bundle "$work/$id" "$@"
+  echo "$id ${turn-}" >"$work/$id/rootfs/whose"
+  join_namespace "$work/$id" "/proc/$(husk state "$other" | jq .pid)/ns/net"
+  husk run --detach --bundle "$work/$id" "$id" >"$work/$id.out" 2>&1 </dev/null || fail "run $id: $(cat "$work/$id.out")"
+}
+kernel_of() { husk exec "$1" cat /proc/sys/kernel/random/boot_id; }
+has_own_traces() { grep -l "/$1" /proc/self/mountinfo /run/husk-vm/*/vm.json; }
+
+joined() {
+  local vms turn
+  vms=$(running_vms)
+  for turn in one two; do
+    begin_in_network_of box joined sleep 1000
+    expect_equal "$vms" "$(running_vms)" "VMs"
+    ! is_husk || expect_equal "$(kernel_of box)" "$(kernel_of joined)" "the kernel"
+    same_picture "$wired" joined || fail "the second (>) has another network than the namespace (<)"
+    expect_ok husk exec joined /net_tool get 127.0.0.1 7000 + udp 10.90.0.1 7000 1000
+    expect_equal "$("$here/net_tool" sum "$work/file")"$'\n'"1000 bytes from 10.90.0.2" "$out" "the first one's server, and the peer"
+    expect_ok husk exec joined sh -c 'tr "\0" " " </proc/1/cmdline; cat /whose; echo "$0" >/written' $turn
+    expect_equal "sleep 1000 joined $turn" "$(xargs <<<"$out")" "its own processes and files"
+    expect_equal $turn "$(cat "$work/joined/rootfs/written")" "what it wrote"
+    rm -r "$work/joined.out"
+    expect_ok husk delete --force joined
+    ! has_own_traces joined || fail "something of it is left in the VM"
+    mv "$work/joined" "$work/joined-$turn"
+  done
+  expect_equal "$vms" "$(running_vms)" "VMs"
+  same_picture "$wired" box || fail "the first (>) has another network than the namespace (<)"
+}
+
+# Whose network it was goes first.
+stays_behind() {
+  begin_in_network_of box second sleep 1000
+  begin_in_network_of second third sh -c 'exit 3'
+  eventually 20 is_state third stopped
+  expect_ok husk delete --force box
+  expect_equal running "$(state_of second)" "the second container"
+  follows_in second
+  begin_in_network_of second fourth sleep 1000
+  expect_ok husk exec fourth /net_tool udp 10.90.0.1 7000 1000 + udp 10.90.1.1 7000 1000
+  if is_husk; then
+    local cgroup pid
+    cgroup=$(cut -d: -f3 "/proc/$(husk state second | jq .pid)/cgroup" | tail -1)
+    pid=$(jq .process.pid /run/husk-vm/*/vm.json)
+    expect_equal "$cgroup" "$(cut -d: -f3 "/proc/$pid/cgroup" | tail -1)" "cgroup of the VM"
+  fi
+  expect_ok husk delete --force fourth
+  expect_ok husk kill second KILL
+  eventually 20 eval '! is_husk || [[ $(running_vms) == 0 ]]'
+  expect_ok husk delete second
+  expect_ok husk delete third
+  namespace_as_before
+}
+follows_in() {
+  ip -n "$wired" addr add 10.90.0.44/24 dev eth0 || fail "an address"
+  eventually 10 same_picture "$wired" "$1"
+  ip -n "$wired" addr del 10.90.0.44/24 dev eth0 || fail "an address"
+  eventually 10 same_picture "$wired" "$1"
+}
+
 # A create that is refused leaves nothing, and nothing is done to what it named.
 refused() {  # TEXT PATH
   local before
@@ -207,8 +271,6 @@ not_for_a_vm() {
   # In a sandbox even root may not look at pid 1.
   [[ ! -e /proc/1/ns/net ]] || refused "is the host's, which a VM cannot be in" /proc/1/ns/net
   refused "is the host's, which a VM cannot be in" /proc/self/ns/net
-  refused "is another container's" "/run/netns/$wired"
-  refused "is another container's" "/proc/$(husk state box | jq .pid)/ns/net"
   unshare --net sleep 1000 &
   local process=$!
   eventually 10 eval "[[ \$(readlink /proc/$process/ns/net) != \$(readlink /proc/self/ns/net) ]]"
@@ -316,8 +378,7 @@ namespace_as_before() {
 }
 
 ended() {
-  expect_ok husk delete --force box
-  namespace_as_before
+  stays_behind
   host_untouched
 }
 
@@ -368,7 +429,8 @@ if is_husk; then
   it "the host's and others' namespaces are refused" not_for_a_vm
   it "an interface without Ethernet frames is refused" no_ethernet
 fi
-it "afterwards the namespace, and the host's, are as before" ended
+it "another container in its network is in its VM, and leaves it as it was" joined 180
+it "those in its network stay when it goes; afterwards the namespace, and the host's, are as before" ended 180
 it "a new namespace that is wired between create and start" between_create_and_start
 it "a new namespace that a prestart hook wires, with two links" by_a_hook
 it "a new namespace that nobody wires: loopback only" nothing_wired

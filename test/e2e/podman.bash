@@ -91,8 +91,28 @@ networks() {
   else
     echo "no names: neither dnsname nor aardvark-dns is here"
   fi
+  joined_network
   expect_ok engine rm --force --time 0 one two
   expect_ok engine network rm named other
+}
+
+# Also where it has no network but its loopback, and so no card.
+joined_network() {
+  local other vms
+  expect_ok engine run -d --name alone --network none husk-net /net_tool serve 7000 /etc/passwd
+  vms=$(running_vms)
+  for other in one alone; do
+    expect_ok engine run -d --name joined --network "container:$other" husk-net sleep 1000
+    expect_equal "$vms" "$(running_vms)" "VMs"
+    expect_ok engine exec joined /net_tool get 127.0.0.1 7000
+    expect_equal "$(engine exec "$other" ls /sys/class/net | xargs)" "$(engine exec joined ls /sys/class/net | xargs)" "links"
+    expect_ok engine restart --time 0 joined
+    expect_ok engine exec joined /net_tool get 127.0.0.1 7000
+    expect_ok engine rm --force --time 0 joined
+    expect_equal "$vms" "$(running_vms)" "VMs afterwards"
+  done
+  expect_ok engine rm --force --time 0 alone
+  reaches two "$(address_in one other)"
 }
 
 import_net_image() {
@@ -109,7 +129,7 @@ if command -v podman >/dev/null; then
   if default_network_works; then
     engine_list default
     import_net_image || echo "podman import failed" >&2
-    it "two networks, published ports, none" networks 180
+    it "two networks, published ports, none, --network container:X" networks 240
   else
     report skip "Podman's default network does not work here, not with runc either" "" "$work/network.log"
   fi

@@ -19,7 +19,7 @@ namespace husk::guestcomm {
 struct KeptVm {
   ProcessIdentity vm;                         ///< the hypervisor
   std::vector<ProcessIdentity> helpers = {};  ///< end by themselves after it; else killed
-  std::vector<ProcessIdentity> shims = {};    ///< the VM ends after the last one; none: not watched
+  std::vector<ProcessIdentity> shims = {};    ///< see KeeperCallbacks; none: not watched
   int changes = -1;   ///< a datagram socket, non-blocking, which tells of changes; -1: none
   int listener = -1;  ///< a listening socket, non-blocking, whose connections to serve; -1: none
   int held = -1;      ///< to be kept open until the VM is gone; -1: nothing
@@ -33,9 +33,14 @@ using OnChange = std::function<void()>;
 /// throws is nobody's to hear.
 using OnConnection = std::function<void(UniqueFd)>;
 
+/// Who stands for the VM's containers by now: asked, in the keeper itself, when all that it knows of
+/// have ended. What it throws means nobody.
+using FindShims = std::function<std::vector<ProcessIdentity>()>;
+
 struct KeeperCallbacks {
   OnChange on_change = {};
   OnConnection on_connection = {};
+  FindShims find_shims = {};
 };
 
 /// A VM that was being started when husk was killed: nobody knows its processes yet, and nobody
@@ -71,8 +76,8 @@ class VmKeeper {
   std::filesystem::path device_socket() const;  ///< for QEMU's chardev
   std::filesystem::path host_socket() const;    ///< for HybridAddress
 
-  /// From now on the keeper lives exactly as long as the VM. When the last shim has ended, the
-  /// guest has 5 s to power off; then QEMU is killed. Throws peer_lost if one of them ended.
+  /// From now on the keeper lives exactly as long as the VM. When the last shim has ended, and
+  /// no other came, the guest has 5 s to power off; then QEMU is killed. Throws peer_lost if one of them ended.
   void hand_over(const KeptVm& kept);
 
  private:

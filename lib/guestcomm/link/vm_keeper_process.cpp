@@ -82,25 +82,64 @@ void end_after(int pidfd, milliseconds grace) {
   await_any({pidfd}, kill_patience);
 }
 
-/// Returns when the VM or the last of the shims is gone.
-void await_last_shim(KeptProcesses& kept, const KeeperCallbacks& callbacks) {
-  ChangeFollower follower(std::move(kept.changes), callbacks.on_change);
-  ConnectionServer server(std::move(kept.listener), [&](UniqueFd connection) {
-    kept.held.reset();  // the keeper's to hold, not its child's
-    callbacks.on_connection(std::move(connection));
-  });
-  const bool has_shims = !kept.shims.empty();
-  while (!(has_shims && kept.shims.empty()) && !has_ended(kept.vm.get())) {
-    std::vector<int> watched{kept.vm.get()};
-    for (const UniqueFd& shim : kept.shims) watched.push_back(shim.get());
-    follower.add_to(watched);
-    server.add_to(watched);
-    await_any(watched, follower.patience());
-    follower.handle();
-    server.handle();
-    std::erase_if(kept.shims, [](const UniqueFd& shim) { return has_ended(shim.get()); });
+/// Those of containers that came into the VM later. False: there are none.
+bool find_later_shims(KeptProcesses& kept, const FindShims& find) {
+  if (!find) return false;
+  try {
+    for (const ProcessIdentity& shim : find())
+      if (UniqueFd pidfd = open_process(shim)) kept.shims.push_back(std::move(pidfd));
+  } catch (const std::exception&) {
+    return false;
   }
+  return !kept.shims.empty();
 }
+
+/// What the keeper does for a VM that runs.
+class Watch {
+ public:
+  Watch(KeptProcesses& kept, const KeeperCallbacks& callbacks)
+      : kept_(kept),
+        callbacks_(callbacks),
+        is_for_shims_(!kept.shims.empty()),
+        follower_(std::move(kept.changes), callbacks.on_change),
+        server_(std::move(kept.listener), [this](UniqueFd connection) {
+          kept_.held.reset();  // the keeper's to hold, not its child's
+          callbacks_.on_connection(std::move(connection));
+        }) {}
+
+  /// Returns when the VM is gone, or has to be ended.
+  void run() {
+    do {
+      await_last_shim();
+      // Who joins it just then may be too late for the guest, but never is for the keeper.
+    } while (!await_any({kept_.vm.get()}, power_off_grace) &&
+             find_later_shims(kept_, callbacks_.find_shims));
+  }
+
+ private:
+  bool is_last_shim_gone() {
+    return is_for_shims_ && kept_.shims.empty() && !find_later_shims(kept_, callbacks_.find_shims);
+  }
+
+  void await_last_shim() {
+    while (!is_last_shim_gone() && !has_ended(kept_.vm.get())) {
+      std::vector<int> watched{kept_.vm.get()};
+      for (const UniqueFd& shim : kept_.shims) watched.push_back(shim.get());
+      follower_.add_to(watched);
+      server_.add_to(watched);
+      await_any(watched, follower_.patience());
+      follower_.handle();
+      server_.handle();
+      std::erase_if(kept_.shims, [](const UniqueFd& shim) { return has_ended(shim.get()); });
+    }
+  }
+
+  KeptProcesses& kept_;
+  const KeeperCallbacks& callbacks_;
+  bool is_for_shims_;
+  ChangeFollower follower_;
+  ConnectionServer server_;
+};
 
 /// libvirt may still be starting it.
 void end_abandoned(const AbandonedVm& abandoned) {
@@ -128,8 +167,8 @@ void keep(UniqueFd socket, const std::optional<VhostDeviceSetup>& setup,
   if (abandoned) end_abandoned(duties.abandoned);
   if (!kept) return;
   socket.reset();
-  await_last_shim(*kept, duties.callbacks);
-  end_after(kept->vm.get(), power_off_grace);
+  Watch(*kept, duties.callbacks).run();
+  end_after(kept->vm.get(), 0ms);
   for (const UniqueFd& helper : kept->helpers) end_after(helper.get(), helper_grace);
 }
 

@@ -86,7 +86,6 @@ TEST_CASE("plan_create: the record's first form tells all but what is to be made
   CHECK(record.rootfs == "/b/rootfs");
   CHECK(record.annotations == p.bundle.spec.annotations);
   CHECK(record.vm_id == "deadbeef");
-  CHECK(record.network_namespace == "/run/netns/x");
   CHECK(record.hooks.poststart == p.bundle.spec.hooks.poststart);
   CHECK(record.hooks.poststop == p.bundle.spec.hooks.poststop);
   CHECK(record.hooks.prestart.empty());
@@ -112,7 +111,7 @@ TEST_CASE("plan_create: the VM is what the configuration and the host say", "[ru
   p.config.memory_mib = 777;
   p.config.kernel_arguments = "extra=1";
   p.facts.accelerator = hypervisor::Accelerator::kvm;
-  const SandboxPlan sandbox = p.plan().sandbox;
+  const SandboxPlan sandbox = p.plan().sandbox.value();
   CHECK(sandbox.id == "deadbeef");
   CHECK(sandbox.secret == p.facts.secret);
   CHECK(sandbox.uri == p.config.uri);
@@ -130,14 +129,14 @@ TEST_CASE("plan_create: the VM is what the configuration and the host say", "[ru
 
 TEST_CASE("plan_create: what the VM boots from is installed, or configured", "[runtime]") {
   Planning p;
-  const BootAssets installed = p.plan().sandbox.assets;
+  const BootAssets installed = p.plan().sandbox.value().assets;
   CHECK(installed.kernel == "/x/vmlinuz");
   CHECK(installed.initrd == "/x/initrd");
   CHECK(installed.firmware == hypervisor::driver_for(p.config.uri).firmware);
   p.config.kernel = "/k";
   p.config.initrd = "/i";
   p.config.firmware = "/f";
-  const BootAssets configured = p.plan().sandbox.assets;
+  const BootAssets configured = p.plan().sandbox.value().assets;
   CHECK(configured.kernel == "/k");
   CHECK(configured.initrd == "/i");
   CHECK(configured.firmware == "/f");
@@ -275,6 +274,31 @@ TEST_CASE("plan_create: more memory than the host has is refused, all of it is n
   p.config.memory_mib = 4097;
   p.refuses(Errc::invalid_argument,
             "not enough memory for the VM: vm.memory_mib is 4097, this host has 4096 MiB");
+}
+
+TEST_CASE("plan_create: a container in another's network goes into its VM", "[runtime]") {
+  Planning p;
+  p.set_namespace("network", "/proc/77/ns/net");
+  p.facts.network =
+      NetworkFacts{.path = "/proc/77/ns/net", .is_the_hosts = false, .vm = "cafe0001", .tap = {}};
+  p.config.memory_mib = 9999;  // for a VM of its own there would not be enough
+  const CreatePlan plan = p.plan();
+  CHECK_FALSE(plan.sandbox);
+  CHECK(plan.record.vm_id == "cafe0001");
+  const auto& shim = std::get<NewShim>(plan.shim.place);
+  CHECK(shim.namespaces.network == "/proc/77/ns/net");
+  CHECK(shim.root.rootfs == VmPaths("cafe0001").rootfs("c1"));
+  p.facts.network->vm.clear();
+  p.refuses(Errc::unsupported, "network namespace /proc/77/ns/net: is another container's");
+}
+
+TEST_CASE("plan_create: the VM knows the namespace that the caller made", "[runtime]") {
+  Planning p;
+  CHECK_FALSE(p.plan().sandbox.value().network_namespace);
+  p.set_namespace("network", "/run/netns/x");
+  p.facts.network =
+      NetworkFacts{.path = "/run/netns/x", .is_the_hosts = false, .vm = {}, .tap = {}};
+  CHECK(p.plan().sandbox.value().network_namespace == "/run/netns/x");
 }
 
 TEST_CASE("plan_create: a pid file that cannot be written is refused", "[runtime]") {

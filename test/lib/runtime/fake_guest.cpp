@@ -63,7 +63,7 @@ class Guest {
   Guest(Fault fault, std::string secret, UniqueFd journal)
       : fault_(fault), secret_(std::move(secret)), journal_(std::move(journal)) {}
 
-  /// Until the container's owner goes: the last lease.
+  /// Until the last container's owner goes: the last lease.
   void serve(int listener) {
     while (!over_) {
       std::vector<pollfd> polled{{listener, POLLIN, 0}};
@@ -103,7 +103,9 @@ class Guest {
   void answer(int control) {
     const auto frame = guestcomm::read_frame(control);
     if (!frame) {
-      over_ = over_ || control == owner_;
+      over_ = over_ ||
+              (std::erase_if(owners_, [=](const auto& one) { return one.second == control; }) > 0 &&
+               owners_.empty());
       controls_.remove_if([&](const UniqueFd& fd) { return fd.get() == control; });
       return;
     }
@@ -115,10 +117,11 @@ class Guest {
     } catch (const Error& e) {
       response.outcome = e;
     }
-    if (fault_ == Fault::exits_before_its_owner && request.method == "own_process") exit_with(0);
+    if (fault_ == Fault::exits_before_its_owner && request.method == "own_process")
+      exit_with(last_, 0);
     guestcomm::write_frame(control, guestcomm::encode(response));
-    if (fault_ == Fault::exits_at_once && request.method == "own_process") exit_with(7);
-    if (ended_by_ != 0) exit_with(128 + ended_by_);
+    if (fault_ == Fault::exits_at_once && request.method == "own_process") exit_with(last_, 7);
+    if (ended_by_ != 0) exit_with(ended_, 128 + ended_by_);
     if (exec_ends_) end_exec();
   }
 
@@ -144,7 +147,8 @@ class Guest {
     } else if (request.method == "own_process") {
       note("own");
       if (fault_ == Fault::refuses_owner) throw Error(Errc::not_found, "owner refused");
-      owner_ = control;
+      last_ = request.params.get<guestcomm::ProcessRef>().container;
+      owners_[last_] = control;
     } else if (request.method == "start_process") {
       note("start");
       if (fault_ == Fault::refuses_start)
@@ -152,6 +156,8 @@ class Guest {
       is_stuck_ = fault_ == Fault::stuck_after_start;
     } else if (request.method == "signal_process") {
       take_signal(request.params.get<guestcomm::SignalProcess>());
+    } else if (request.method == "delete_container") {
+      note("delete " + request.params.get<guestcomm::ContainerId>().id);
     }
   }
 
@@ -159,7 +165,6 @@ class Guest {
     note("create");
     if (fault_ == Fault::refuses_create)
       throw Error(Errc::not_found, "no such program in the image");
-    id_ = request.id;
     auto stdio = request.stdio;
     guestcomm::for_each_end(stdio, [&](const char* name, const std::string& token) {
       if (streams_.count(token) == 0) throw Error(Errc::not_found, std::string("no such ") + name);
@@ -191,29 +196,31 @@ class Guest {
   void take_signal(const guestcomm::SignalProcess& request) {
     note("signal " + std::to_string(request.signal) + (request.all ? " all" : ""));
     if (fault_ == Fault::refuses_signals) throw Error(Errc::system, "signal refused");
+    ended_ = request.process.container;
     if (request.signal == SIGTERM) ended_by_ = SIGTERM;
     if (request.signal == SIGKILL && fault_ != Fault::ignores_kill) ended_by_ = SIGKILL;
   }
 
-  void exit_with(int status) {
+  void exit_with(const std::string& id, int status) {
     streams_.clear();
     ended_by_ = 0;
-    guestcomm::write_frame(
-        owner_, guestcomm::encode(Request{
-                    .id = {},
-                    .method = "process_exited",
-                    .params = guestcomm::ProcessExited{.process = {id_, {}}, .status = status}}));
+    guestcomm::write_frame(owners_.at(id),
+                           guestcomm::encode(Request{.id = {},
+                                                     .method = "process_exited",
+                                                     .params = guestcomm::ProcessExited{
+                                                         .process = {id, {}}, .status = status}}));
   }
 
   void note(const std::string& line) const { write_all(journal_.get(), line + "\n"); }
 
   Fault fault_;
-  std::string secret_, id_;
+  std::string secret_, last_, ended_;  ///< last_: the container owned last
   UniqueFd journal_;
   std::list<UniqueFd> controls_;
   std::map<std::string, UniqueFd> streams_;
   guestcomm::ProcessRef exec_name_;
-  int owner_ = -1, exec_owner_ = -1, ended_by_ = 0;
+  std::map<std::string, int> owners_;  ///< by container
+  int exec_owner_ = -1, ended_by_ = 0;
   bool over_ = false, is_stuck_ = false, exec_ends_ = false;
 };
 

@@ -39,7 +39,7 @@ enum class Fault {
 struct FakeMachine {
   Fault fault = Fault::none;
   /// One line for each thing that the agent is asked for: "create", "own", "start",
-  /// "signal <n> [all]", "exec <container> <arguments>", "own exec", "start exec".
+  /// "signal <n> [all]", "exec <container> <arguments>", "own exec", "start exec", "delete <container>".
   std::filesystem::path journal;
   std::vector<pid_t> vms = {};  ///< every VM's process; children of the caller of create
   std::vector<std::string> destroyed = {};  ///< names

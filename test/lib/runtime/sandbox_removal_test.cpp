@@ -132,17 +132,20 @@ TEST_CASE("delete: works where the VM's directory is gone already", "[runtime][r
   CHECK(bench.left() == Nothing{});
 }
 
-TEST_CASE("remove_from_sandbox: a VM with other members stays until the last is gone",
+TEST_CASE("remove_from_sandbox: members that ended leave the VM's folder to the last of them",
           "[runtime][root]") {
   HuskBench bench;
   bench.create();
   const std::string vm_id = bench.vm_id();
-  change_record(vm_id, [](json& record) { record["members"] = {"c1", "c2"}; });
+  change_record(vm_id, [](json& record) {
+    record["members"] = json::array({{{"id", "c1"}}, {{"id", "c2"}}});
+  });
   runtime::remove_from_sandbox(vm_id, "c1", "qemu:///system", connecting(bench));
-  CHECK(runtime::load_vm(vm_id).members == std::vector<std::string>{"c2"});
-  CHECK(is_alive(runtime::load_vm(vm_id).process.value()));
+  CHECK(runtime::load_vm(vm_id).members == std::vector<runtime::VmMember>{{"c2"}});
+  CHECK_FALSE(identify_process(bench.machine.vms.at(0)));  // nobody is left who would use it
+  CHECK_FALSE(fs::exists(runtime::VmPaths(vm_id).shared() / "c1"));
   runtime::remove_from_sandbox(vm_id, "c1", "qemu:///system", connecting(bench));  // repeated
-  CHECK(runtime::load_vm(vm_id).members == std::vector<std::string>{"c2"});
+  CHECK(runtime::load_vm(vm_id).members == std::vector<runtime::VmMember>{{"c2"}});
   runtime::remove_from_sandbox(vm_id, "c2", "qemu:///system", connecting(bench));
   CHECK_FALSE(fs::exists(runtime::VmPaths(vm_id).directory));
   CHECK_FALSE(identify_process(bench.machine.vms.at(0)));

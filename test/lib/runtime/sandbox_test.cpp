@@ -24,6 +24,7 @@ runtime::SandboxPlan make_plan(const HuskBench& bench) {
       .secret = std::string(32, '5'),
       .uri = "qemu:///system",
       .user = {},
+      .network_namespace = {},
       .assets = {bench.path("kernel"), bench.path("initrd"), bench.path("firmware")},
       .vm = {}};
   plan.vm.name = "husk-1234-c1";
@@ -41,7 +42,9 @@ TEST_CASE("Sandbox: is written down before libvirt is asked, and held by its loc
   CHECK(record.name == "husk-" + record.id + "-c1");
   CHECK(record.uri == "qemu:///system");
   CHECK(record.secret.size() == 32);
-  CHECK(record.members == std::vector<std::string>{"c1"});
+  REQUIRE(record.members.size() == 1);
+  CHECK(record.members[0].id == "c1");
+  CHECK(record.members[0].shim);  // the keeper may have to know
   CHECK_FALSE(record.process);
   CHECK(bench.machine.was_locked_at_start);
 }
@@ -53,7 +56,8 @@ TEST_CASE("Sandbox: a created container's VM is known by its process, and can be
   const runtime::VmRecord record = runtime::load_vm(bench.vm_id());
   REQUIRE(record.process);
   CHECK(record.process->pid == bench.machine.vms.at(0));
-  CHECK(record.members == std::vector<std::string>{"c1"});
+  REQUIRE(record.members.size() == 1);
+  CHECK(record.members[0].shim == identify_process(bench.runtime().state("c1").pid));
   const auto sandbox = runtime::Sandbox::open(record.id);
   CHECK(sandbox.guest().secret == record.secret);
   CHECK_NOTHROW(
@@ -76,9 +80,13 @@ TEST_CASE("Sandbox: goes with all it made unless kept", "[runtime][root]") {
   const runtime::SandboxPlan plan = make_plan(bench);
   {
     runtime::Sandbox sandbox(plan);
-    sandbox.add_container("c1", bench.path("bundle/rootfs"), {});
-    sandbox.add_container("c2", bench.path("bundle/rootfs"), {});
-    CHECK(runtime::load_vm("1234").members == std::vector<std::string>{"c1", "c2"});
+    for (const char* id : {"c1", "c2"}) {
+      sandbox.add_member(id);
+      sandbox.pin_files(id, bench.path("bundle/rootfs"), {});
+    }
+    CHECK(runtime::load_vm("1234").members == std::vector<runtime::VmMember>{{"c1"}, {"c2"}});
+    CHECK_THROWS_WITH(sandbox.add_member("c2"),
+                      "VM 1234: container with given ID already exists in it");
     CHECK(fs::exists(sandbox.paths().rootfs("c2") / "bin"));
     CHECK_THROWS_WITH(sandbox.guest(), "VM 1234: has not been started");
   }

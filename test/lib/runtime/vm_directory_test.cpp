@@ -99,6 +99,24 @@ TEST_CASE("VmDirectory: pins assets, rootfs and binds, and takes all of it away 
   CHECK(read_file(assets.path() / "rootfs/etc/new", 100) == "written");
 }
 
+TEST_CASE("VmDirectory: gives back what it pinned of one container, and keeps the others'",
+          "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Assets assets;
+  VmDirectory vm(random_hex(4), assets.boot(), 65534, 65534, secret);
+  const auto binds = with_binds({{.number = 0, .source = assets.path() / "hosts"},
+                                 {.number = 1, .source = assets.path() / "rootfs"}});
+  for (const char* id : {"c1", "c2"}) vm.add_container(id, assets.path() / "rootfs", binds);
+  vm.remove_container("c1");
+  CHECK_FALSE(is_mounted_below(vm.paths().shared() / "c1"));
+  CHECK_FALSE(fs::exists(vm.paths().shared() / "c1"));
+  CHECK(read_file(vm.paths().mount("c2", 0), 100) == "127.0.0.1");
+  CHECK(read_file(vm.paths().rootfs("c2") / "etc/file", 100) == "content");
+  CHECK_NOTHROW(vm.remove_container("c1"));
+  vm.add_container("c1", assets.path() / "rootfs", binds);
+  CHECK(read_file(vm.paths().mount("c1", 1) / "etc/file", 100) == "content");
+}
+
 TEST_CASE("VmDirectory: a failing pin names the source and leaves nothing", "[runtime][root]") {
   if (::geteuid() != 0) SKIP("needs root");
   const Assets assets;

@@ -27,7 +27,8 @@ VmRecord make_record(const std::string& id) {
           .name = "husk-" + id + "-c1",
           .uri = "qemu:///system",
           .secret = std::string(32, '5'),
-          .members = {"c1", "c2"},
+          .members = {{"c1", ProcessIdentity{11, 12}}, {"c2"}},
+          .network_namespace = "/run/netns/x",
           .process = ProcessIdentity{7, 8},
           .helpers = {{9, 10}, {11, 12}},
           .address = guestcomm::VsockAddress{5}};
@@ -59,6 +60,7 @@ TEST_CASE("VmRecord: comes back as it was, however much is known", "[runtime]") 
   }
   SECTION("before it was started") {
     record.process.reset();
+    record.network_namespace.reset();
     record.helpers.clear();
     record.address.reset();
     record.members.clear();
@@ -69,6 +71,7 @@ TEST_CASE("VmRecord: comes back as it was, however much is known", "[runtime]") 
   CHECK(back.uri == record.uri);
   CHECK(back.secret == record.secret);
   CHECK(back.members == record.members);
+  CHECK(back.network_namespace == record.network_namespace);
   CHECK(back.process == record.process);
   CHECK(back.helpers == record.helpers);
   CHECK(back.address == record.address);
@@ -127,11 +130,11 @@ TEST_CASE("VmRecord: is in the VM's directory, and for root alone", "[runtime][r
   struct stat status {};
   REQUIRE(::stat((directory.path / "vm.json").c_str(), &status) == 0);
   CHECK((status.st_mode & 07777) == 0600);
-  CHECK(load_vm(directory.id).members == std::vector<std::string>{"c1", "c2"});
+  CHECK(load_vm(directory.id).members == make_record(directory.id).members);
   VmRecord changed = make_record(directory.id);
-  changed.members = {"c2"};
+  changed.members = {{"c2"}};
   save_vm(changed);
-  CHECK(load_vm(directory.id).members == std::vector<std::string>{"c2"});
+  CHECK(load_vm(directory.id).members == std::vector<VmMember>{{"c2"}});
   CHECK(std::distance(fs::directory_iterator(directory.path), {}) == 1);  // no temporary file
 }
 

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 #include <chrono>
 #include <csignal>
@@ -242,6 +243,30 @@ TEST_CASE("VM keeper: the device without a guest answers nobody", "[guestcomm]")
   const DeviceDirectory directory;
   const VmKeeper vsock(directory.path, somebody, somebody);
   CHECK_THROWS_AS(connect_guest(HybridAddress{vsock.host_socket().string()}, 1024, 500ms), Error);
+}
+
+TEST_CASE("VM keeper: a VM stays for shims that came later, and is killed after them",
+          "[guestcomm]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Scratch scratch;
+  FakeProcess vm, first, second;
+  const ProcessIdentity later = second.identity();
+  const bool in_time = GENERATE(true, false);
+  const fs::path known = scratch.path() / "known";  // the keeper is another process
+  if (in_time) std::ofstream(known).put('y');
+  {
+    VmKeeper keeper({}, {.find_shims = [=]() -> std::vector<ProcessIdentity> {
+                      if (fs::exists(known)) return {later};
+                      throw Error(Errc::not_found, "no record");
+                    }});
+    keeper.hand_over({.vm = vm.identity(), .shims = {first.identity()}});
+  }
+  first.end();
+  std::this_thread::sleep_for(1s);
+  std::ofstream(known).put('y');  // the guest lives, so it has come to it
+  CHECK_FALSE(vm.ends_within(6s));
+  second.end();
+  CHECK(vm.ends_within(8s));
 }
 
 TEST_CASE("VM keeper: a VM that does not power off is killed after its last shim", "[guestcomm]") {

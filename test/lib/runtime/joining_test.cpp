@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// A container that is created in the network of another: in that one's VM.
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <csignal>
+
+#include "lib/base/error.hpp"
+#include "lib/runtime/host_cgroup.hpp"
+#include "lib/runtime/vm_directory.hpp"
+#include "lib/runtime/vm_record.hpp"
+#include "test/lib/runtime/husk_bench.hpp"
+
+using namespace husk;
+using namespace husk::test;
+using Catch::Matchers::ContainsSubstring;
+namespace fs = std::filesystem;
+
+namespace {
+
+using Nothing = std::vector<std::string>;
+using Ids = std::vector<std::string>;
+
+/// c1 runs in a VM of its own; what is created now is c2, in its network.
+struct Joining {
+  Joining() {
+    bench.create();
+    vm_id = bench.vm_id();
+    bench.id = "c2";
+    // Not below the same parent, which would stay: its maker finds the other's in it.
+    bench.spec.linux_.cgroups_path =
+        fs::path(bench.spec.linux_.cgroups_path).parent_path().string() + "-2";
+    for (oci::Namespace& ns : bench.spec.linux_.namespaces)
+      if (ns.type == "network") ns.path = "/proc/" + std::to_string(pid_of("c1")) + "/ns/net";
+  }
+  ~Joining() {
+    for (const char* id : {"c1", "c2"}) remove(id);
+  }
+  void remove(const std::string& id) { bench.runtime().remove(id, true); }
+  pid_t pid_of(const std::string& id) { return bench.runtime().state(id).pid; }
+  Ids members() const {
+    Ids ids;
+    for (const runtime::VmMember& member : runtime::load_vm(vm_id).members)
+      ids.push_back(member.id);
+    return ids;
+  }
+  bool has_files_of(const std::string& id) const {
+    return fs::exists(runtime::VmPaths(vm_id).shared() / id);
+  }
+  bool vm_runs() const { return identify_process(bench.machine.vms.at(0)).has_value(); }
+  /// c2 could not be created: all is as it was.
+  void check_only_the_first() {
+    CHECK(members() == Ids{"c1"});
+    CHECK_FALSE(has_files_of("c2"));
+    CHECK_THROWS_WITH(bench.runtime().state("c2"), "container does not exist");
+    CHECK(bench.runtime().state("c1").status == "created");
+    CHECK(vm_runs());
+    CHECK(bench.machine.vms.size() == 1);
+  }
+
+  HuskBench bench;
+  std::string vm_id;
+};
+
+}  // namespace
+
+TEST_CASE("join: the VM is shared, and ends with the last of its containers", "[runtime][root]") {
+  Joining j;
+  j.bench.create();
+  CHECK(j.bench.machine.vms.size() == 1);
+  CHECK(j.bench.vm_id() == j.vm_id);
+  CHECK(j.members() == Ids{"c1", "c2"});
+  CHECK(runtime::live_shims(runtime::load_vm(j.vm_id)).size() == 2);
+  const auto cgroups = runtime::StateStore(j.bench.path("root")).load("c2").cgroups;
+  REQUIRE_FALSE(cgroups.empty());
+  std::string first = "c1", last = "c2";
+  SECTION("the first goes first") {}
+  SECTION("the second goes first") { std::swap(first, last); }
+  j.remove(first);
+  CHECK(j.bench.await_journal("delete " + first));
+  CHECK(j.members() == Ids{last});
+  CHECK_FALSE(j.has_files_of(first));
+  CHECK(j.has_files_of(last));
+  CHECK(j.bench.runtime().state(last).status == "created");
+  CHECK(j.vm_runs());
+  const std::vector<pid_t> there = runtime::HostCgroup(j.pid_of(last)).processes();
+  CHECK(std::ranges::find(there, j.bench.machine.vms.at(0)) != there.end());
+  j.bench.id = last;
+  j.remove(last);
+  CHECK(j.bench.left() == Nothing{});
+  for (const fs::path& cgroup : cgroups) CHECK_FALSE(fs::exists(cgroup));
+}
+
+TEST_CASE("join: what fails on the way is undone, and the other container is none the worse",
+          "[runtime][root]") {
+  Joining j;
+  SECTION("a hook") {
+    j.bench.spec.hooks.create_runtime = {script_hook(j.bench, "exit 7")};
+    CHECK_THAT(failure_text([&] { j.bench.create(); }), ContainsSubstring("createRuntime"));
+  }
+  SECTION("a mount's source") {
+    oci::Mount mount;
+    mount.destination = "/data";
+    mount.source = "/none";
+    mount.options = {"bind"};
+    j.bench.spec.mounts.push_back(mount);
+    CHECK_THAT(failure_text([&] { j.bench.create(); }), ContainsSubstring("/none"));
+  }
+  j.check_only_the_first();
+  j.bench.spec.hooks = {};
+  std::erase_if(j.bench.spec.mounts, [](const auto& mount) { return mount.source == "/none"; });
+  j.bench.create();
+  CHECK(j.members() == Ids{"c1", "c2"});
+}
+
+TEST_CASE("join: a container of the same name, of another root, is not taken for the first",
+          "[runtime][root]") {
+  Joining j;
+  j.bench.id = "c1";
+  runtime::Runtime other(j.bench.path("other"), j.bench.config, j.bench.paths, [&](const auto&) {
+    return std::make_unique<FakeHypervisor>(j.bench.machine);
+  });
+  CHECK_THAT(failure_text([&] { other.create(j.bench.request()); }),
+             ContainsSubstring("container with given ID already exists in it"));
+  CHECK(j.has_files_of("c1"));
+  j.check_only_the_first();
+}
+
+TEST_CASE("join: not the network of one that has ended", "[runtime][root]") {
+  Joining j;
+  const pid_t shim = j.pid_of("c1");
+  ::kill(shim, SIGKILL);
+  CHECK_THAT(failure_text([&] { j.bench.create(); }),
+             ContainsSubstring("/proc/" + std::to_string(shim) + "/ns/net"));
+  CHECK(j.members() == Ids{"c1"});
+}
