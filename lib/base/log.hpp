@@ -3,8 +3,10 @@
 // go nowhere. Never log environments, whole specs or secrets.
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <string_view>
+#include <utility>
 
 namespace husk {
 
@@ -19,5 +21,15 @@ void set_log_sink(LogSink sink);
 /// A log that cannot be written never changes what a command does: what the sink throws is
 /// swallowed.
 void log(LogLevel level, std::string_view message) noexcept;
+
+/// For where an error is on its way already, or nobody is there to take one.
+template <typename F>
+void warn_on_failure(F&& action) noexcept {
+  try {
+    std::forward<F>(action)();
+  } catch (const std::exception& e) {
+    log(LogLevel::warning, e.what());
+  }
+}
 
 }  // namespace husk

@@ -9,16 +9,6 @@
 namespace husk::hypervisor {
 namespace {
 
-/// For where an error is on its way already, or nobody is there to take one.
-template <typename F>
-void warn_on_failure(F&& action) noexcept {
-  try {
-    action();
-  } catch (const std::exception& e) {
-    log(LogLevel::warning, e.what());
-  }
-}
-
 /// libvirt may go on with what it was asked for when nobody waits for the answer any more.
 StartedVm start(const Driver& driver, Hypervisor& hypervisor, const VmConfig& config) {
   try {

@@ -26,11 +26,7 @@ int Runtime::run(const CreateRequest& request, bool keep) {
     return status;
   } catch (...) {
     cancellation.reset();
-    try {
-      remove(request.id, true);
-    } catch (const std::exception& e) {
-      log(LogLevel::warning, e.what());
-    }
+    warn_on_failure([&] { remove(request.id, true); });
     throw;
   }
 }

@@ -88,15 +88,6 @@ void move_vm(const VmRecord& vm, pid_t heir) {
   for (const ProcessIdentity& helper : vm.helpers) cgroup.add(helper.pid);
 }
 
-template <typename F>
-void warn_on_failure(F&& action) noexcept {
-  try {
-    action();
-  } catch (const std::exception& e) {
-    log(LogLevel::warning, e.what());
-  }
-}
-
 /// Where none of the others runs, the VM ends, and their own removal finds it gone.
 void leave(const VmRecord& vm, const std::string& container,
            const hypervisor::ConnectHypervisor& connect) {

@@ -169,12 +169,7 @@ VmDirectory::VmDirectory(const std::string& vm_id, const BootAssets& assets, uns
 }
 
 VmDirectory::~VmDirectory() {
-  if (keep_) return;
-  try {
-    remove_vm_directory(paths_.directory.filename());
-  } catch (const std::exception& e) {
-    log(LogLevel::warning, e.what());
-  }
+  if (!keep_) warn_on_failure([&] { remove_vm_directory(paths_.directory.filename()); });
 }
 
 void VmDirectory::bind_asset(const fs::path& source, const fs::path& target, const char* what) {

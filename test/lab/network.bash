@@ -24,30 +24,30 @@ start_engines() {
   rootfs_archive | podman import - box >/dev/null || exit 1
 }
 
-docker_husk() { docker run --runtime husk "$@"; }
+docker_husk() { docker "$1" --runtime husk "${@:2}"; }
 podman_husk() { podman --runtime "$HUSK" "$@"; }
 
 # Answers each line on TCP port 7 with itself.
 echo_server='while true; do nc -l -p 7 -e cat; done'
 
 docker_default() {
-  expect_ok docker_husk --rm box ip -4 addr show dev eth0
+  expect_ok docker_husk run --rm box ip -4 addr show dev eth0
   expect_contains "inet 172.17.0." "$out" "the address"
-  docker_husk -d --name published -p 8080:80 box sh -c 'while true; do echo hello | nc -l -p 80; done' >/dev/null
+  docker_husk run -d --name published -p 8080:80 box sh -c 'while true; do echo hello | nc -l -p 80; done' >/dev/null
   eventually 20 eval '[[ $(timeout 5 busybox nc 127.0.0.1 8080 </dev/null) == hello ]]'
   expect_ok docker exec published ping -c 1 172.17.0.1
   # As kubectl port-forward ends up doing.
   expect_equal hello "$(nsenter -t "$(docker inspect -f '{{.State.Pid}}' published)" -n timeout 20 busybox nc 127.0.0.1 80 </dev/null)" "localhost, from the host"
   docker rm -f published >/dev/null
-  expect_ok docker_husk --rm --network none box ls /sys/class/net
+  expect_ok docker_husk run --rm --network none box ls /sys/class/net
   expect_equal lo "$out" "the devices without a network"
 }
 
 docker_names() {
   docker network create both >/dev/null
-  docker_husk -d --network both --name one box sh -c "$echo_server" >/dev/null
+  docker_husk run -d --network both --name one box sh -c "$echo_server" >/dev/null
   docker run -d --network both --name plain box sh -c "$echo_server" >/dev/null
-  expect_ok docker_husk --rm --network both box sh -c 'echo to-one | nc one 7; echo to-plain | nc plain 7'
+  expect_ok docker_husk run --rm --network both box sh -c 'echo to-one | nc one 7; echo to-plain | nc plain 7'
   expect_equal $'to-one\nto-plain' "$out" "what the others answer"
   expect_ok docker exec plain sh -c 'echo back | nc one 7'
   expect_equal back "$out" "what husk's answers"
@@ -56,6 +56,34 @@ docker_names() {
   docker network disconnect bridge one
   eventually 20 eval '! docker exec one ls /sys/class/net/eth1'
   docker rm -f one plain >/dev/null
+}
+
+# In one VM, whoever of them stays. virtiofsd has to see files that came when it ran already.
+joined() {  # ENGINE
+  local engine=$1
+  "${engine}_husk" run -d --name one box sh -c "$echo_server" >/dev/null
+  "${engine}_husk" run -d --name joined --network container:one box sleep 1000 >/dev/null
+  expect_equal "$("$engine" exec one cat /proc/sys/kernel/random/boot_id)" "$("$engine" exec joined cat /proc/sys/kernel/random/boot_id)" "the kernel"
+  expect_ok "$engine" exec joined sh -c 'echo to-one | nc 127.0.0.1 7; echo written >/file'
+  expect_equal to-one "$out" "what the other answers on localhost"
+  "$engine" restart -t 0 joined >/dev/null
+  expect_ok "$engine" exec joined sh -c 'cat /file; echo again | nc 127.0.0.1 7'
+  expect_equal $'written\nagain' "$out" "after a restart"
+}
+
+docker_joined() {
+  local pid
+  joined docker
+  docker rm -f one >/dev/null
+  expect_ok docker exec joined cat /file
+  pid=$(pgrep -f '^[^ ]*qemu-system-x86_64 .*guest=husk-')
+  expect_contains "docker-$(docker inspect -f '{{.Id}}' joined).scope" "$(cat "/proc/$pid/cgroup")" "cgroup of QEMU"
+  docker rm -f joined >/dev/null
+}
+
+podman_joined() {
+  joined podman
+  podman rm -f --time 0 joined one >/dev/null
 }
 
 podman_default() {
@@ -75,7 +103,7 @@ podman_names() {
 }
 
 vhost_net() {
-  docker_husk -d --name fast box sleep 1000 >/dev/null
+  docker_husk run -d --name fast box sleep 1000 >/dev/null
   expect_contains vhost-net "$(ps -e -o comm=; lsof /dev/vhost-net 2>/dev/null; for q in /proc/[0-9]*/fd/*; do readlink "$q"; done)" "what the machine has open"
   docker rm -f fast >/dev/null
   expect_equal "" "$(journalctl -b -k --no-pager | grep 'apparmor="DENIED"' | grep libvirt-)" "what AppArmor denied"
@@ -84,6 +112,8 @@ vhost_net() {
 start_engines
 it "docker: the default bridge, a published port, none" docker_default 120
 it "docker: names in a network of the user's, connect and disconnect" docker_names 180
+it "docker: --network container:X" docker_joined 180
 it "podman: the default network, a published port" podman_default 120
 it "podman: names in a network of the user's" podman_names 120
+it "podman: --network container:X" podman_joined 180
 it "vhost-net is used, and nothing denied" vhost_net 60
