@@ -87,6 +87,10 @@ void ContainerTable::remove(const std::string& id, Reply reply) {
     case Process::State::creating:
     case Process::State::starting:
     case Process::State::running:
+      if (!entry.container->first().owner()) {  // then it was killed, and ends in a moment
+        entry.removed.push_back(std::move(reply));
+        return;
+      }
       throw Error(Errc::wrong_state,
                   "cannot delete container " + id + " that is not stopped: running");
   }

@@ -29,6 +29,9 @@ bool is_unicast_mac(const std::string& mac) {
   return std::string_view("02468ace").find(mac[1]) != std::string_view::npos;
 }
 
+/// Of all taps of the VM.
+std::string tap_prefix(const std::string& vm_id) { return "husk" + vm_id + "-"; }
+
 std::string two_hex_digits(unsigned number) {
   constexpr std::string_view digits = "0123456789abcdef";
   return {digits[number >> 4 & 15], digits[number & 15]};
@@ -45,7 +48,11 @@ NetworkCard network_card(const std::string& vm_id, unsigned number) {
   std::string mac = "06";
   for (std::size_t i = 0; i < id_digits; i += 2) mac += ":" + vm_id.substr(i, 2);
   return {.mac = mac + ":" + two_hex_digits(number),
-          .tap = "husk" + vm_id + "-" + std::to_string(number)};
+          .tap = tap_prefix(vm_id) + std::to_string(number)};
+}
+
+bool is_tap_of(const std::string& vm_id, const std::string& tap) {
+  return tap.starts_with(tap_prefix(vm_id));
 }
 
 void check_network_card(const NetworkCard& card) {

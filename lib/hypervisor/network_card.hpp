@@ -25,6 +25,9 @@ struct NetworkCard {
 /// from number 100 on.
 NetworkCard network_card(const std::string& vm_id, unsigned number);
 
+/// Whether a tap of that name is one of that VM's.
+bool is_tap_of(const std::string& vm_id, const std::string& tap);
+
 /// Throws invalid_argument, naming the field, for what libvirt or the kernel would refuse, or take
 /// for something else: a MAC that is not six pairs of (lower-case) hex digits, or not unicast; a tap's name that
 /// is empty, too long, or not of letters, digits, '-' and '_' ("vnet%d" would be a pattern).

@@ -55,16 +55,28 @@ void move_to(const hypervisor::NetworkCard& card, const NetworkNamespace& ns) {
   step("network card " + card.tap, [&] { network::move_tap(card.tap, ns, card.tap); });
 }
 
-/// Whose containers are in it. A record that cannot be read is no VM that could be joined.
-std::string find_vm_in(const NetworkNamespace& ns) {
-  for (const std::string& id : vm_ids()) {
-    try {
-      for (const ProcessIdentity& shim : live_shims(load_vm(id)))
-        if (NetworkNamespace::of_process(shim.pid) == ns) return id;
-    } catch (const Error&) {
-      continue;
-    }
+/// A record that cannot be read is no VM that could be joined.
+std::vector<ProcessIdentity> shims_of(const std::string& vm_id) {
+  try {
+    return live_shims(load_vm(vm_id));
+  } catch (const Error&) {
+    return {};
   }
+}
+
+bool is_in(const NetworkNamespace& ns, const ProcessIdentity& process) {
+  try {
+    return NetworkNamespace::of_process(process.pid) == ns;
+  } catch (const Error&) {
+    return false;  // it has just ended
+  }
+}
+
+/// The VM whose containers are in it; empty: none.
+std::string find_vm_in(const NetworkNamespace& ns) {
+  for (const std::string& id : vm_ids())
+    if (std::ranges::any_of(shims_of(id), [&](const auto& shim) { return is_in(ns, shim); }))
+      return id;
   return {};
 }
 
@@ -155,11 +167,18 @@ void follow_network(const std::string& vm_id, const hypervisor::ConnectHyperviso
   network.keep();
 }
 
-void unplug_all(const std::filesystem::path& network_namespace) {
+void unplug_all(const std::filesystem::path& network_namespace, const std::string& vm_id) {
   try {
     const auto ns = NetworkNamespace::of_path(network_namespace);
+    const Plugs plugs = network::find_plugs(ns);
+    const auto is_of_another = [&](const network::Interface& interface) {
+      const auto plug =
+          std::ranges::find(plugs, interface.name, &network::PluggedInterface::interface);
+      return plug != plugs.end() && !hypervisor::is_tap_of(vm_id, plug->tap);
+    };
     for (const network::Interface& interface : network::read_namespace(ns).interfaces)
-      if (!network::is_loopback(interface) && !network::is_own_tap(interface))
+      if (!network::is_loopback(interface) && !network::is_own_tap(interface) &&
+          !is_of_another(interface))
         network::unplug(ns, interface.name);
   } catch (const Error& e) {
     if (e.sys_errno() == ENOENT) return;

@@ -63,8 +63,8 @@ class ContainerNetwork {
 /// its start will see it. Throws as ContainerNetwork.
 void follow_network(const std::string& vm_id, const hypervisor::ConnectHypervisor& connect);
 
-/// Takes what husk added away from the interfaces of a namespace that the caller has made, and may
-/// go on with. Fine if it is gone.
-void unplug_all(const std::filesystem::path& network_namespace);
+/// Takes what husk added for an ended VM away from the interfaces of a namespace that the caller has
+/// made, and may go on with, by now perhaps with another VM. Fine if it is gone.
+void unplug_all(const std::filesystem::path& network_namespace, const std::string& vm_id);
 
 }  // namespace husk::runtime

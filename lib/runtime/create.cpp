@@ -70,15 +70,15 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   ContainerRecord record = plan.record;
   StateDir state = store_.reserve(record.id);
   state.save(record);
-  Sandbox sandbox = plan.sandbox ? Sandbox(*plan.sandbox) : Sandbox::open(record.vm_id);
-  sandbox.add_member(record.id);
-  std::optional<JoinedVm> joined;
-  if (!plan.sandbox) joined.emplace(record.vm_id, record.id, connect_);
-  sandbox.pin_files(record.id, record.rootfs, plan.guest);
   HostCgroup cgroup(plan.cgroup);
   record.cgroups = cgroup.made();
   record.unit = cgroup.unit();
   state.save(record);
+  Sandbox sandbox = plan.sandbox ? Sandbox(*plan.sandbox) : Sandbox::open(record.vm_id);
+  sandbox.add_member(record.id);
+  std::optional<JoinedVm> joined;
+  if (!plan.sandbox) joined.emplace(record.vm_id, record.id, connect_, state);
+  sandbox.pin_files(record.id, record.rootfs, plan.guest);
 
   // Before libvirt is asked: a namespace or root that cannot be had costs no VM; systemd makes a
   // scope with its first process, and the VM's go into it; the keeper has to know after whom the VM

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::chrono::seconds lock_patience{10};
 /// libvirt and the guest both take their time with a new card.
-constexpr std::chrono::seconds network_lock_patience{60};
+constexpr std::chrono::seconds network_lock_patience{120};
 
 Error gone(const std::string& vm_id) { return {Errc::not_found, "VM " + vm_id + ": is gone"}; }
 

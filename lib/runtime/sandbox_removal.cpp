@@ -53,22 +53,29 @@ void end_vm(const std::string& vm_id, const VmLeftOvers& vm,
   }
 }
 
-/// The VM without the container, if others are in it.
-std::optional<VmRecord> leave_to_others(const std::string& vm_id, const std::string& container) {
+/// Empty: nobody could talk to this VM any more. Throws system: it may be there all the same.
+std::optional<VmRecord> load_if_usable(const std::string& vm_id) {
   try {
-    VmRecord record = load_vm(vm_id);
-    std::erase_if(record.members, [&](const VmMember& member) { return member.id == container; });
-    if (record.members.empty()) return std::nullopt;
-    save_vm(record);
-    return record;
-  } catch (const Error&) {
-    return std::nullopt;  // nobody could talk to this VM any more
+    return load_vm(vm_id);
+  } catch (const Error& e) {
+    if (e.code() == Errc::system) throw;
+    return std::nullopt;
   }
 }
 
+/// The VM without the container, if others are in it.
+std::optional<VmRecord> leave_to_others(const std::string& vm_id, const std::string& container) {
+  std::optional<VmRecord> record = load_if_usable(vm_id);
+  if (!record) return std::nullopt;
+  std::erase_if(record->members, [&](const VmMember& member) { return member.id == container; });
+  if (record->members.empty()) return std::nullopt;
+  save_vm(*record);
+  return record;
+}
+
 /// So that the guest lets go of its files. It learns of the shim's end at about the same time.
-void remove_in_guest(const Sandbox& sandbox, const std::string& container) {
-  guestcomm::AgentClient agent = sandbox.connect(guest_patience);
+void remove_in_guest(const std::string& vm_id, const std::string& container) {
+  guestcomm::AgentClient agent = Sandbox::open(vm_id).connect(guest_patience);
   const Deadline deadline(guest_patience);
   for (;;) {
     try {
@@ -81,25 +88,41 @@ void remove_in_guest(const Sandbox& sandbox, const std::string& container) {
   }
 }
 
-/// The leaving container's cgroup goes, and engines look for nothing else in it.
-void move_vm(const VmRecord& vm, pid_t heir) {
-  HostCgroup cgroup(heir);
-  if (vm.process) cgroup.add(vm.process->pid);
-  for (const ProcessIdentity& helper : vm.helpers) cgroup.add(helper.pid);
+/// Of a VM that goes on. Before its lock is taken: a guest may take its time.
+void remove_in_living_guest(const std::string& vm_id, const std::string& container) noexcept {
+  warn_on_failure([&] {
+    const std::optional<VmRecord> vm = load_if_usable(vm_id);
+    if (vm && !live_shims(*vm).empty()) remove_in_guest(vm_id, container);
+  });
+}
+
+/// The leaving container's cgroup goes, and with it whatever is in it. Throws when nobody's would
+/// take the VM though somebody runs.
+void move_vm(const VmRecord& vm) {
+  std::optional<Error> failure;
+  for (const ProcessIdentity& heir : live_shims(vm)) {
+    try {
+      HostCgroup cgroup(heir.pid);
+      for (const ProcessIdentity& helper : vm.helpers)
+        if (is_alive(helper)) cgroup.add(helper.pid);
+      if (vm.process && is_alive(*vm.process)) cgroup.add(vm.process->pid);
+      return;
+    } catch (const Error& e) {
+      failure = e;
+    }
+  }
+  if (failure && !live_shims(vm).empty()) throw *failure;
 }
 
 /// Where none of the others runs, the VM ends, and their own removal finds it gone.
 void leave(const VmRecord& vm, const std::string& container,
            const hypervisor::ConnectHypervisor& connect) {
-  const Sandbox sandbox = Sandbox::open(vm.id);
-  const std::vector<ProcessIdentity> shims = live_shims(vm);
-  if (shims.empty()) {
+  if (live_shims(vm).empty()) {
     end_vm(vm.id, load_vm_left_overs(vm.id), connect);
   } else {
-    warn_on_failure([&] { remove_in_guest(sandbox, container); });
-    warn_on_failure([&] { move_vm(vm, shims.front().pid); });
+    move_vm(vm);
   }
-  sandbox.unpin_files(container);
+  Sandbox::open(vm.id).unpin_files(container);
 }
 
 /// What the record does not say, its id and its container tell.
@@ -116,18 +139,25 @@ VmLeftOvers find_left_overs(const std::string& vm_id, const std::string& contain
 void remove_from_sandbox(const std::string& vm_id, const std::string& container,
                          const std::string& uri, const hypervisor::ConnectHypervisor& connect) {
   if (vm_id.empty()) return;
+  remove_in_living_guest(vm_id, container);
   const std::optional<DirectoryLock> lock = lock_vm(vm_id);
   if (const auto others = leave_to_others(vm_id, container))
     return leave(*others, container, connect);
   const VmLeftOvers vm = find_left_overs(vm_id, container, uri);
   end_vm(vm_id, vm, connect);
   hypervisor::remove_vm_traces(hypervisor::driver_for(vm.uri), vm.name);
-  if (vm.network_namespace) unplug_all(*vm.network_namespace);
+  if (vm.network_namespace) unplug_all(*vm.network_namespace, vm_id);
   remove_vm_directory(vm_id);
 }
 
 JoinedVm::~JoinedVm() {
-  if (!keep_) warn_on_failure([&] { remove_from_sandbox(vm_id_, container_, {}, connect_); });
+  if (keep_) return;
+  // Where that fails, `delete --force` can do it again.
+  warn_on_failure([&] {
+    state_.keep();
+    remove_from_sandbox(vm_id_, container_, {}, connect_);
+    state_.keep(false);
+  });
 }
 
 }  // namespace husk::runtime

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "lib/hypervisor/vm.hpp"
+#include "lib/runtime/state_store.hpp"
 
 namespace husk::runtime {
 
@@ -16,12 +17,16 @@ namespace husk::runtime {
 void remove_from_sandbox(const std::string& vm_id, const std::string& container,
                          const std::string& uri, const hypervisor::ConnectHypervisor& connect);
 
-/// A container that became member of a VM which runs: leaves it on destruction unless kept, as far as
-/// that can be done.
+/// A container that became member of a VM which runs: leaves it on destruction unless kept. Where that
+/// fails its state stays, so that it can be tried again.
 class JoinedVm {
  public:
-  JoinedVm(std::string vm_id, std::string container, hypervisor::ConnectHypervisor connect)
-      : vm_id_(std::move(vm_id)), container_(std::move(container)), connect_(std::move(connect)) {}
+  JoinedVm(std::string vm_id, std::string container, hypervisor::ConnectHypervisor connect,
+           StateDir& state)
+      : vm_id_(std::move(vm_id)),
+        container_(std::move(container)),
+        connect_(std::move(connect)),
+        state_(state) {}
   JoinedVm(const JoinedVm&) = delete;
   JoinedVm& operator=(const JoinedVm&) = delete;
   ~JoinedVm();
@@ -30,6 +35,7 @@ class JoinedVm {
  private:
   std::string vm_id_, container_;
   hypervisor::ConnectHypervisor connect_;
+  StateDir& state_;
   bool keep_ = false;
 };
 

@@ -23,7 +23,7 @@ class StateDir {
   ~StateDir();
   /// Atomically. Throws invalid_argument for a record too large to be loaded again.
   void save(const ContainerRecord& record) const;
-  void keep() noexcept { keep_ = true; }
+  void keep(bool keep = true) noexcept { keep_ = keep; }
 
  private:
   std::filesystem::path path_;

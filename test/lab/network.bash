@@ -83,7 +83,9 @@ docker_joined() {
 
 podman_joined() {
   joined podman
-  podman rm -f --time 0 joined one >/dev/null
+  # One after the other: Podman removes none that others depend on.
+  podman rm -f --time 0 joined >/dev/null
+  podman rm -f --time 0 one >/dev/null
 }
 
 podman_default() {

@@ -77,7 +77,8 @@ class VmKeeper {
   std::filesystem::path host_socket() const;    ///< for HybridAddress
 
   /// From now on the keeper lives exactly as long as the VM. When the last shim has ended, and
-  /// no other came, the guest has 5 s to power off; then QEMU is killed. Throws peer_lost if one of them ended.
+  /// no other came, the guest has 5 s to power off; then QEMU is killed. Throws peer_lost if one of
+  /// them ended.
   void hand_over(const KeptVm& kept);
 
  private:

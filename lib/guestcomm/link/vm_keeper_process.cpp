@@ -18,6 +18,7 @@
 #include "lib/base/descriptors.hpp"
 #include "lib/base/detach.hpp"
 #include "lib/base/error.hpp"
+#include "lib/base/log.hpp"
 #include "lib/guestcomm/link/change_follower.hpp"
 #include "lib/guestcomm/link/connection_server.hpp"
 
@@ -85,12 +86,10 @@ void end_after(int pidfd, milliseconds grace) {
 /// Those of containers that came into the VM later. False: there are none.
 bool find_later_shims(KeptProcesses& kept, const FindShims& find) {
   if (!find) return false;
-  try {
+  warn_on_failure([&] {
     for (const ProcessIdentity& shim : find())
       if (UniqueFd pidfd = open_process(shim)) kept.shims.push_back(std::move(pidfd));
-  } catch (const std::exception&) {
-    return false;
-  }
+  });
   return !kept.shims.empty();
 }
 
