@@ -3,14 +3,17 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <exception>
 
 #include "lib/base/cancellation.hpp"
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/log.hpp"
 #include "lib/base/mountinfo.hpp"
 
 namespace husk {
@@ -37,9 +40,33 @@ void reset_oom_score() {
   }
 }
 
+[[noreturn]] void run_to_the_end(const std::function<void()>& body) noexcept {
+  try {
+    body();
+  } catch (const std::exception&) {
+    ::_exit(1);
+  }
+  ::_exit(0);
+}
+
 }  // namespace
 
+void fork_orphan(const std::function<void()>& body) {
+  const pid_t child = check_sys(::fork(), "fork");
+  if (child == 0) {
+    const pid_t grandchild = ::fork();
+    if (grandchild == 0) run_to_the_end(body);
+    ::_exit(grandchild < 0 ? 1 : 0);
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) throw_errno("wait for a forked process");
+  }
+  if (status != 0) throw Error(Errc::system, "fork: failed in the child");
+}
+
 void detach_process(const std::vector<int>& keep) {
+  set_log_sink({});  // its descriptor goes, and another file may get the number
   ::setsid();
   check_sys(::chdir("/"), "chdir /");
   ::umask(022);

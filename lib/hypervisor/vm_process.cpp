@@ -59,10 +59,13 @@ bool end_vm_process(const Driver& driver, const ProcessIdentity& process) {
   return wait_for_end(process, driver.end_patience) || kill_process(process, kill_patience);
 }
 
+bool is_forgotten(const Driver& driver, const std::string& vm) {
+  return !fs::exists(driver.domain_file(vm));
+}
+
 bool await_forgotten(const Driver& driver, const std::string& vm) {
-  const fs::path domain = driver.domain_file(vm);
   for (int attempt = 0; attempt < 300; ++attempt) {
-    if (!fs::exists(domain)) return true;
+    if (is_forgotten(driver, vm)) return true;
     std::this_thread::sleep_for(10ms);
   }
   return false;

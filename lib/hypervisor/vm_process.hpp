@@ -17,7 +17,9 @@ std::optional<ProcessIdentity> find_vm_process(const Driver& driver, const std::
 /// The driver's signal and patience, then SIGKILL and 5 s. False if it survives both.
 bool end_vm_process(const Driver& driver, const ProcessIdentity& process);
 
-/// Waits up to 3 s until libvirt has noticed the end of the VM. False if it has not.
+/// Whether libvirt has noticed the end of the VM.
+bool is_forgotten(const Driver& driver, const std::string& vm);
+/// Waits up to 3 s for that. False if it has not.
 bool await_forgotten(const Driver& driver, const std::string& vm);
 
 /// Removes what libvirt leaves of an ended VM: logs that it keeps for ever, and cgroups, which it

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "lib/base/deadline.hpp"
+#include "lib/base/detach.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
 #include "lib/hypervisor/driver.hpp"
@@ -37,19 +38,25 @@ bool end_processes(const VmLeftOvers& vm, const hypervisor::Driver& driver) {
   return process && hypervisor::end_vm_process(driver, *process);
 }
 
-/// libvirt is asked only where it is needed: it costs more than all the rest.
+/// In a process of its own, since nobody needs to wait for it: after the end of a VM's process libvirt
+/// sleeps for 0.2 s before it lets go of it. It is told if it does not notice at all.
+void see_off(const hypervisor::Driver& driver, const VmLeftOvers& vm,
+             const hypervisor::ConnectHypervisor& connect) {
+  detach_process({});
+  if (!hypervisor::await_forgotten(driver, vm.name)) connect({.uri = vm.uri})->destroy(vm.name);
+  hypervisor::remove_vm_traces(driver, vm.name);
+}
+
+/// Its processes at once; what libvirt keeps of it, soon.
 void end_vm(const std::string& vm_id, const VmLeftOvers& vm,
             const hypervisor::ConnectHypervisor& connect) {
   const hypervisor::Driver& driver = hypervisor::driver_for(vm.uri);
-  const bool gone = end_processes(vm, driver);
-  if (gone && hypervisor::await_forgotten(driver, vm.name)) return;
-  if (!std::filesystem::exists(VmPaths(vm_id).directory)) return;  // create had not come this far
-  try {
-    connect({.uri = vm.uri})->destroy(vm.name);
-  } catch (const Error& e) {
-    if (!gone) throw;
-    // The VM is gone all the same; libvirt finds that out when it goes on.
-    log(LogLevel::warning, e.what());
+  const bool has_begun = std::filesystem::exists(VmPaths(vm_id).directory);
+  if (!end_processes(vm, driver) && has_begun) connect({.uri = vm.uri})->destroy(vm.name);
+  if (hypervisor::is_forgotten(driver, vm.name)) {
+    hypervisor::remove_vm_traces(driver, vm.name);
+  } else {
+    fork_orphan([&] { see_off(driver, vm, connect); });
   }
 }
 
@@ -145,7 +152,6 @@ void remove_from_sandbox(const std::string& vm_id, const std::string& container,
     return leave(*others, container, connect);
   const VmLeftOvers vm = find_left_overs(vm_id, container, uri);
   end_vm(vm_id, vm, connect);
-  hypervisor::remove_vm_traces(hypervisor::driver_for(vm.uri), vm.name);
   if (vm.network_namespace) unplug_all(*vm.network_namespace, vm_id);
   remove_vm_directory(vm_id);
 }

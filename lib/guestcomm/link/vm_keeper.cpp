@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -14,6 +13,7 @@
 #include "lib/base/cancellation.hpp"
 #include "lib/base/deadline.hpp"
 #include "lib/base/descriptors.hpp"
+#include "lib/base/detach.hpp"
 #include "lib/base/error.hpp"
 #include "lib/guestcomm/link/vm_keeper_process.hpp"
 
@@ -33,22 +33,6 @@ bool is_own_socket(const std::filesystem::path& path) {
 bool keeper_ended(int keeper, int timeout_ms) {
   pollfd polled{keeper, POLLIN, 0};
   return ::poll(&polled, 1, timeout_ms) > 0;
-}
-
-/// Forks twice, so that the keeper is nobody's zombie.
-void start_keeper(int socket, const std::optional<VhostDeviceSetup>& device,
-                  const KeeperDuties& duties) {
-  const pid_t child = check_sys(::fork(), "fork the VM's keeper");
-  if (child == 0) {
-    const pid_t grandchild = ::fork();
-    if (grandchild == 0) run_vm_keeper(socket, device, duties);
-    ::_exit(grandchild < 0 ? 1 : 0);
-  }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR) throw_errno("wait for a forked process");
-  }
-  if (status != 0) throw Error(Errc::system, "fork the VM's keeper: failed");
 }
 
 UniqueFd open_kept(const ProcessIdentity& process, const std::string& what) {
@@ -85,7 +69,8 @@ VmKeeper::VmKeeper(const std::filesystem::path& directory, unsigned uid, unsigne
 void VmKeeper::start(const std::optional<VhostDeviceSetup>& device, const KeeperDuties& duties) {
   SocketPair ends = make_socket_pair();
   keeper_ = std::move(ends.own);
-  start_keeper(ends.other.get(), device, duties);
+  step("the VM's keeper",
+       [&] { fork_orphan([&] { run_vm_keeper(ends.other.get(), device, duties); }); });
 }
 
 void VmKeeper::await_sockets() {

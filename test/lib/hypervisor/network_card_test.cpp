@@ -17,6 +17,8 @@ TEST_CASE("network card: named by VM and number, the same each time", "[hypervis
   CHECK(network_card("0a1b2c3d", 0).tap == "husk0a1b2c3d-0");
   CHECK(network_card("0a1b2c3d", 99).mac == "06:0a:1b:2c:3d:63");
   CHECK(network_card("0a1b2c3d", 99).tap == "husk0a1b2c3d-99");
+  CHECK(is_tap_of("0a1b2c3d", network_card("0a1b2c3d", 99).tap));
+  CHECK_FALSE(is_tap_of("0a1b2c3d", network_card("0a1b2c3e", 0).tap));
 }
 
 TEST_CASE("network card: no two are alike, and each passes the check", "[hypervisor]") {

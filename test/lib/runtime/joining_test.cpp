@@ -112,6 +112,19 @@ TEST_CASE("join: what fails on the way is undone, and the other container is non
   CHECK(j.members() == Ids{"c1", "c2"});
 }
 
+TEST_CASE("join: what cannot be undone just then is undone by delete --force", "[runtime][root]") {
+  Joining j;
+  // Beside the hook, since that must end; longer than anybody waits for the VM's lock.
+  const std::string folder = runtime::VmPaths(j.vm_id).directory;
+  j.bench.spec.hooks.create_runtime = {script_hook(
+      j.bench, "flock " + folder + " sleep 12 <&- >&- 2>&- & sleep 0.5; exit 7")};
+  CHECK_THAT(failure_text([&] { j.bench.create(); }), ContainsSubstring("createRuntime"));
+  CHECK(j.bench.runtime().state("c2").status == "stopped");
+  CHECK(j.members() == Ids{"c1", "c2"});
+  j.remove("c2");
+  j.check_only_the_first();
+}
+
 TEST_CASE("join: a container of the same name, of another root, is not taken for the first",
           "[runtime][root]") {
   Joining j;
