@@ -116,8 +116,8 @@ TEST_CASE("join: what cannot be undone just then is undone by delete --force", "
   Joining j;
   // Beside the hook, since that must end; longer than anybody waits for the VM's lock.
   const std::string folder = runtime::VmPaths(j.vm_id).directory;
-  j.bench.spec.hooks.create_runtime = {script_hook(
-      j.bench, "flock " + folder + " sleep 12 <&- >&- 2>&- & sleep 0.5; exit 7")};
+  j.bench.spec.hooks.create_runtime = {
+      script_hook(j.bench, "flock " + folder + " sleep 12 <&- >&- 2>&- & sleep 0.5; exit 7")};
   CHECK_THAT(failure_text([&] { j.bench.create(); }), ContainsSubstring("createRuntime"));
   CHECK(j.bench.runtime().state("c2").status == "stopped");
   CHECK(j.members() == Ids{"c1", "c2"});
