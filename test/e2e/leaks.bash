@@ -147,7 +147,7 @@ lost_vm_record() {
     vm=$(vm_of_new_container "$before")
     state=$work/root/$id/state.json
     record=/run/husk-vm/$(jq -r .vmId "$state")/vm.json
-    expect_equal "600 root $id" "$(stat -c '%a %U' "$record") $(jq -r '.members[]' "$record")" "the VM's record"
+    expect_equal "600 root $id" "$(stat -c '%a %U' "$record") $(jq -r '.members[].id' "$record")" "the VM's record"
     expect_equal null "$(jq -c .vm "$state")" "the VM in the container's record"
     rm "$record"
     [[ -z $text ]] || echo "$text" >"$record"

@@ -74,6 +74,7 @@ start_libvirt() {
     at_end "kill $! ; wait_gone $!"
     disown
   done
+  at_end await_libvirt
   local i
   for ((i = 0; i < 100; i++)); do
     libvirt_listens && return
@@ -82,6 +83,15 @@ start_libvirt() {
   cat "$work"/{virtlogd,libvirtd}.log >&2
   echo "libvirtd does not answer" >&2
   exit 1
+}
+
+# What was deleted last, husk does not wait for libvirt to notice.
+await_libvirt() {
+  local i
+  for ((i = 0; i < 50; i++)); do
+    compgen -G '/run/libvirt/qemu/husk-*.xml' >/dev/null || return 0
+    sleep 0.1
+  done
 }
 
 # PID: ended, be it that whoever adopted it has not reaped it yet.
