@@ -9,29 +9,57 @@ using namespace husk::agent;
 using husk::test::Bench;
 using namespace std::chrono_literals;
 
-TEST_CASE("container table: whoever asks to delete a container is answered", "[root]") {
-  SKIP_UNLESS_POSSIBLE();
-  Bench bench;  // for its root, loop and cgroup
-  ContainerTable table(bench.loop, bench.cgroups, [](ConnectionId, const auto&) {});
-  std::vector<std::string> answers;
-  const auto answer = [&](const char* to) {
-    return [&answers, to](const Outcome& outcome) {
+namespace {
+
+/// A table, and what it answered.
+struct TableBench {
+  Reply answer(const std::string& to) {
+    return [this, to](const Outcome& outcome) {
       const auto* error = std::get_if<husk::Error>(&outcome);
       answers.push_back(to + std::string(error != nullptr ? error->what() : ""));
     };
-  };
-  const auto run_until = [&](std::size_t count) {
+  }
+  void run_until(std::size_t count) {
     for (int i = 0; i < 500 && answers.size() < count; ++i) {
       bench.loop.run_once(10ms);
       table.reap();
     }
-  };
-  table.create({"one", bench.spec("true"), {}, {}}, answer("created"));
-  run_until(1);
-  REQUIRE(answers == std::vector<std::string>{"created"});
-  table.remove("one", answer("first"));
-  table.remove("one", answer("second"));
-  run_until(3);
-  CHECK(answers == std::vector<std::string>{"created", "first", "second"});
-  CHECK_THROWS_AS(table.remove("one", answer("third")), husk::Error);
+  }
+
+  Bench bench;  // for its root, loop and cgroup
+  std::vector<std::string> answers;
+  ContainerTable table{bench.loop, bench.cgroups, [](ConnectionId, const auto&) {}};
+};
+
+}  // namespace
+
+TEST_CASE("container table: whoever asks to delete a container is answered", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  TableBench t;
+  t.table.create({"one", t.bench.spec("true"), {}, {}}, t.answer("created"));
+  t.run_until(1);
+  REQUIRE(t.answers == std::vector<std::string>{"created"});
+  t.table.remove("one", t.answer("first"));
+  t.table.remove("one", t.answer("second"));
+  t.run_until(3);
+  CHECK(t.answers == std::vector<std::string>{"created", "first", "second"});
+  CHECK_THROWS_AS(t.table.remove("one", t.answer("third")), husk::Error);
+}
+
+TEST_CASE("container table: one that runs is deleted once its owner has gone", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  constexpr ConnectionId owner{7};
+  TableBench t;
+  t.table.create({"one", t.bench.spec("sleep 1000"), {}, {}}, t.answer("created"));
+  t.table.lend({"one", {}}, owner);
+  t.run_until(1);
+  t.table.own({"one", {}}, owner);
+  t.table.start({"one", {}}, t.answer("started"));
+  t.run_until(2);
+  REQUIRE(t.answers == std::vector<std::string>{"created", "started"});
+  CHECK_THROWS_AS(t.table.remove("one", t.answer("too early")), husk::Error);
+  t.table.connection_closed(owner);
+  t.table.remove("one", t.answer("deleted"));  // it may not have ended yet
+  t.run_until(3);
+  CHECK(t.answers == std::vector<std::string>{"created", "started", "deleted"});
 }
