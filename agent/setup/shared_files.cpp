@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <ranges>
 #include <string>
 
 #include "lib/base/error.hpp"
@@ -71,9 +72,9 @@ void let_go_of_files(const std::string& container) noexcept {
   try {
     const std::string folder = std::string(guestcomm::share_mount_point) + "/" + container + "/";
     const std::vector<MountEntry> table = load_mount_table("/proc/self/mountinfo");
-    for (auto mount = table.rbegin(); mount != table.rend(); ++mount)
-      if (mount->mount_point.string().starts_with(folder))
-        ::umount2(mount->mount_point.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+    for (const MountEntry& mount : table | std::views::reverse)
+      if (mount.mount_point.string().starts_with(folder))
+        ::umount2(mount.mount_point.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
   } catch (const std::exception& error) {
     log(LogLevel::warning, std::string("mounts of a removed container: ") + error.what());
   }

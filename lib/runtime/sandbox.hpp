@@ -28,6 +28,7 @@ class Sandbox {
   static Sandbox open(const std::string& vm_id) { return Sandbox(load_vm(vm_id)); }
   Sandbox(const Sandbox&) = delete;
   Sandbox& operator=(const Sandbox&) = delete;
+  ~Sandbox() = default;
 
   const VmPaths& paths() const noexcept { return directory_.paths(); }
   /// Writes it down as a member: from then on the VM is not only the others'. Throws already_exists,

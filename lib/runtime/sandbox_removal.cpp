@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/runtime/sandbox_removal.hpp"
 
+#include <exception>
 #include <thread>
 
 #include "lib/base/deadline.hpp"
@@ -43,7 +44,10 @@ bool end_processes(const VmLeftOvers& vm, const hypervisor::Driver& driver) {
 void see_off(const hypervisor::Driver& driver, const VmLeftOvers& vm,
              const hypervisor::ConnectHypervisor& connect) {
   detach_process({});
-  if (!hypervisor::await_forgotten(driver, vm.name)) connect({.uri = vm.uri})->destroy(vm.name);
+  // A libvirt that does not answer finds it out when it goes on.
+  warn_on_failure([&] {
+    if (!hypervisor::await_forgotten(driver, vm.name)) connect({.uri = vm.uri})->destroy(vm.name);
+  });
   hypervisor::remove_vm_traces(driver, vm.name);
 }
 
@@ -106,7 +110,7 @@ void remove_in_living_guest(const std::string& vm_id, const std::string& contain
 /// The leaving container's cgroup goes, and with it whatever is in it. Throws when nobody's would
 /// take the VM though somebody runs.
 void move_vm(const VmRecord& vm) {
-  std::optional<Error> failure;
+  std::exception_ptr failure;
   for (const ProcessIdentity& heir : live_shims(vm)) {
     try {
       HostCgroup cgroup(heir.pid);
@@ -114,11 +118,11 @@ void move_vm(const VmRecord& vm) {
         if (is_alive(helper)) cgroup.add(helper.pid);
       if (vm.process && is_alive(*vm.process)) cgroup.add(vm.process->pid);
       return;
-    } catch (const Error& e) {
-      failure = e;
+    } catch (const Error&) {
+      failure = std::current_exception();
     }
   }
-  if (failure && !live_shims(vm).empty()) throw *failure;
+  if (failure && !live_shims(vm).empty()) std::rethrow_exception(failure);
 }
 
 /// Where none of the others runs, the VM ends, and their own removal finds it gone.

@@ -73,10 +73,10 @@ stopped_libvirtd() {
   qemu=$(qemu_of cut) helpers=$(virtiofsd_of cut)
   kill -STOP "$daemon"
   trap 'kill -CONT $daemon' EXIT
-  expect_within 30 --log "$work/cut.log" delete --force cut
+  # delete does not need libvirt, and does not wait for it: a process of its own goes on asking.
+  expect_within 10 delete --force cut
   is_gone "$qemu" || fail "QEMU is still there"
   for pid in $helpers; do is_gone "$pid" || fail "virtiofsd is still there"; done
-  expect_contains "libvirt did not answer within 10 s" "$(cat "$work/cut.log")" "the log"
   expect_failure 1 "container does not exist" husk state cut
   make_bundle "$work/uncut" true
   expect_failure 1 "libvirt did not answer within 60 s" timeout 120 "$HUSK" --root "$work/root" create --bundle "$work/uncut" uncut
