@@ -33,9 +33,9 @@ class BootingVm {
  public:
   /// Starts the keeper with the vsock device, then the VM, and puts its processes into `cgroup`,
   /// the taps of its network cards into the network namespace of `shim`.
-  /// The keeper ends the VM after `shim`, which must run, and calls back after changes in that
-  /// namespace, and for connections that are made to "localhost" in it. Throws what the hypervisor
-  /// throws, or peer_lost when VM or shim ended.
+  /// The keeper ends the VM after `shim`, which must run, and those that it finds by then; it calls
+  /// back after changes in that namespace, and for connections that are made to "localhost" in it.
+  /// Throws what the hypervisor throws, or peer_lost when VM or shim ended.
   BootingVm(const SandboxPlan& plan, const hypervisor::ConnectHypervisor& connect,
             HostCgroup& cgroup, pid_t shim, const guestcomm::KeeperCallbacks& callbacks);
 
