@@ -11,6 +11,7 @@
 #include "agent/modules.hpp"
 #include "agent/vsock.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/trace.hpp"
 
 namespace husk::agent {
 namespace {
@@ -105,6 +106,7 @@ void serve(const BootOptions& options, const Secret& secret) {
   Agent agent(options, secret);
   if (options.announce_port) {
     try {
+      const Span span("announce");
       announce(*options.announce_port, announce_patience);
     } catch (const Error& error) {
       log(LogLevel::error, error.what());  // the host may come all the same

@@ -23,6 +23,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/trace.hpp"
 #include "lib/base/unique_fd.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
 
@@ -140,18 +141,25 @@ BootOptions parse_command_line(const std::string& command_line) {
 }
 
 BootOptions boot() {
+  start_trace(guestcomm::GuestTrace::max_spans);
+  record_span("kernel", {});
+  Laps laps;
   ::prctl(PR_SET_NAME, "husk-agent", 0, 0, 0);
   ::umask(022);
   leave_initial_root();
   for (const BootMount& mount : boot_mounts) make_mount(mount);
   open_standard_streams();
+  laps.end("mounts");
   const BootOptions options = parse_command_line(read_file("/proc/cmdline", 64u << 10));
   log_to_kernel(options.debug);
   load_first_modules();
+  laps.end("first modules");
   try_step("loopback", bring_loopback_up);
   try_step("share", mount_share);
+  laps.end("share");
   try_step("cgroups", [] { prepare_cgroup_parent(cgroup_parent); });
   raise_limits();
+  laps.end("cgroups");
   return options;
 }
 

@@ -6,6 +6,7 @@
 
 #include "agent/process_list.hpp"
 #include "agent/request_check.hpp"
+#include "lib/base/trace.hpp"
 #include "lib/guestcomm/protocol/network.hpp"
 
 namespace husk::agent {
@@ -99,6 +100,18 @@ void connect_port(const Call& call, const Reply& reply) {
   call.ports.connect(request.port, {std::move(*streams.in), std::move(*streams.out)}, reply);
 }
 
+std::int64_t microseconds(TraceClock::time_point time) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
+}
+
+void give_trace(const Call&, const Reply& reply) {
+  guestcomm::GuestTrace given;
+  for (const TraceSpan& span : take_trace())
+    given.spans.push_back({span.name, microseconds(span.begin), microseconds(span.end)});
+  given.now_us = microseconds(TraceClock::now());
+  reply(nlohmann::json(given));
+}
+
 using Handler = void (*)(const Call&, const Reply&);
 
 const std::map<std::string_view, Handler> handlers = {
@@ -107,7 +120,7 @@ const std::map<std::string_view, Handler> handlers = {
     {"start_process", start_process},         {"resize_terminal", resize_terminal},
     {"signal_process", signal_process},       {"own_process", own_process},
     {"list_processes", list_processes},       {"delete_container", delete_container},
-    {"connect_port", connect_port},
+    {"connect_port", connect_port},           {"trace", give_trace},
 };
 
 }  // namespace
@@ -117,7 +130,12 @@ void dispatch(const Parts& parts, ConnectionId connection, const guestcomm::Requ
   const auto handler = handlers.find(request.method);
   if (handler == handlers.end())
     throw Error(Errc::invalid_argument, "unknown method " + request.method.substr(0, 64));
-  handler->second({parts, connection, request.params}, reply);
+  const Reply traced = [&name = handler->first, begin = TraceClock::now(),
+                        reply](const Outcome& outcome) {
+    record_span(name, begin);
+    reply(outcome);
+  };
+  handler->second({parts, connection, request.params}, traced);
 }
 
 }  // namespace husk::agent

@@ -13,6 +13,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/trace.hpp"
 #include "lib/base/unique_fd.hpp"
 
 namespace husk::agent {
@@ -38,6 +39,7 @@ Paths read_list(const char* file) {
 }
 
 void load(const std::string& path) {
+  const Span span(std::string_view(path).substr(path.rfind('/') + 1));
   const UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (!file) {
     log(LogLevel::error, "module " + path + ": cannot be opened");

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/options.hpp"
+#include "cli/trace_file.hpp"
 
 namespace husk::cli {
 
@@ -16,7 +17,11 @@ void add_delete(CLI::App& app, const GlobalOptions& options) {
   command->add_option("container-id", flags->id, "the container")->required();
   command->add_flag("-f,--force", flags->force,
                     "kill it first if it runs; fine if it does not exist");
-  command->callback([flags, &options] { make_runtime(options).remove(flags->id, flags->force); });
+  const auto trace = add_trace_option(*command);
+  command->callback([flags, trace, &options] {
+    const TraceFile file(*trace);
+    make_runtime(options).remove(flags->id, flags->force);
+  });
 }
 
 }  // namespace husk::cli

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/options.hpp"
+#include "cli/trace_file.hpp"
 
 namespace husk::cli {
 
@@ -15,7 +16,9 @@ void add_run(CLI::App& app, const GlobalOptions& options, int& status) {
   command->add_flag("-d,--detach", flags->detach, "leave the container running in the background");
   command->add_flag("--keep", flags->keep, "do not delete the container after it ended");
   command->add_flag("--no-subreaper", flags->no_subreaper, "accepted for callers; husk is none");
-  command->callback([flags, &options, &status] {
+  const auto trace = add_trace_option(*command);
+  command->callback([flags, trace, &options, &status] {
+    const TraceFile file(*trace);
     runtime::CreateRequest request = make_request(*flags);
     request.streams.detached = flags->detach;
     status = make_runtime(options).run(request, flags->keep);

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/options.hpp"
+#include "cli/trace_file.hpp"
 
 namespace husk::cli {
 
@@ -9,7 +10,11 @@ void add_start(CLI::App& app, const GlobalOptions& options) {
   CLI::App* command = app.add_subcommand("start", "start the process of a created container");
   auto id = std::make_shared<std::string>();
   command->add_option("container-id", *id, "the container")->required();
-  command->callback([id, &options] { make_runtime(options).start(*id); });
+  const auto trace = add_trace_option(*command);
+  command->callback([id, trace, &options] {
+    const TraceFile file(*trace);
+    make_runtime(options).start(*id);
+  });
 }
 
 }  // namespace husk::cli

@@ -3,10 +3,12 @@
 // goes first.
 #include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
+#include "lib/base/trace.hpp"
 #include "lib/oci/check.hpp"
 #include "lib/runtime/container_network.hpp"
 #include "lib/runtime/create_plan.hpp"
 #include "lib/runtime/forwarded_connection.hpp"
+#include "lib/runtime/guest_trace.hpp"
 #include "lib/runtime/hooks.hpp"
 #include "lib/runtime/process_streams.hpp"
 #include "lib/runtime/runtime.hpp"
@@ -34,12 +36,18 @@ void run_create_hooks(const oci::Hooks& hooks, const ContainerRecord& record, pi
 /// until then.
 void create_in_guest(const Sandbox& sandbox, const CreatePlan& plan, const ShimProcess& shim) {
   const std::string& id = plan.record.id;
+  Laps laps;
   guestcomm::AgentClient agent = sandbox.connect(connect_patience);
+  laps.end("connect to the agent");
   ProcessStreams streams = open_streams(sandbox.guest(), plan.window);
+  laps.end("open streams");
   agent.create_container({.id = id, .spec = plan.guest.spec, .stdio = streams.tokens},
                          create_patience);
+  laps.end("agent: create_container");
   const UniqueFd control = sandbox.connect(connect_patience).release();
   shim.hand_over({id, {}}, control.get(), streams.descriptors());
+  laps.end("hand over to the shim");
+  trace_guest(agent);
 }
 
 /// What the VM's keeper does with its network, and for whom it keeps it.
@@ -59,11 +67,14 @@ ProcessIdentity identify_shim(const ShimProcess& shim) {
 
 CreatedContainer Runtime::create(const CreateRequest& request) {
   const Cancellation cancellation;
+  const Span all("create");
+  Laps laps;
   oci::check_container_id(request.id);
   const oci::Bundle bundle = oci::load_bundle(request.bundle);
   const HostFacts facts =
       find_host_facts(config_, request.pid_file, plan_host_namespaces(bundle.spec).network);
   const CreatePlan plan = plan_create(request, bundle, config_, paths_, facts);
+  laps.end("read and plan");
 
   // From here on things are made. The record is written first, so that `delete --force` can clean
   // up after a husk that was killed half-way.
@@ -74,11 +85,13 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   record.cgroups = cgroup.made();
   record.unit = cgroup.unit();
   state.save(record);
+  laps.end("record and cgroup");
   Sandbox sandbox = plan.sandbox ? Sandbox(*plan.sandbox) : Sandbox::open(record.vm_id);
   sandbox.add_member(record.id);
   std::optional<JoinedVm> joined;
   if (!plan.sandbox) joined.emplace(record.vm_id, record.id, connect_, state);
   sandbox.pin_files(record.id, record.rootfs, plan.guest);
+  laps.end("files for the VM");
 
   // Before libvirt is asked: a namespace or root that cannot be had costs no VM; systemd makes a
   // scope with its first process, and the VM's go into it; the keeper has to know after whom the VM
@@ -88,14 +101,19 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   ShimProcess shim(plan.shim_program, plan.shim, cgroup, slave_of(terminal));
   const ProcessIdentity identity = identify_shim(shim);
   sandbox.note_shim(record.id, identity);
+  laps.end("shim");
   std::unique_ptr<BootingVm> vm;
   if (plan.sandbox) {
     vm = sandbox.boot(*plan.sandbox, connect_, cgroup, shim.pid(),
                       plan_callbacks(record.vm_id, connect_));
   }
+  laps.end("start the VM");
   run_create_hooks(plan.hooks, record, shim.pid());
+  laps.end("hooks");
   if (vm) vm->await_agent(plan.boot_timeout);
+  laps.end("wait for the agent");
   create_in_guest(sandbox, plan, shim);
+  laps.end("create in the guest");
 
   record.shim = identity;
   state.save(record);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // husk delete: undoes what create did, in reverse. Safe to repeat, whatever is gone already.
 #include "lib/base/error.hpp"
+#include "lib/base/trace.hpp"
 #include "lib/runtime/hooks.hpp"
 #include "lib/runtime/host_cgroup.hpp"
 #include "lib/runtime/runtime.hpp"
@@ -26,6 +27,7 @@ DirectoryLock lock_for_delete(const StateStore& store, const std::string& id, bo
 }  // namespace
 
 void Runtime::remove(const std::string& id, bool force) {
+  const Span all("delete");
   if (force && !store_.exists(id)) return;
   try {
     remove_existing(id, force);
@@ -37,9 +39,13 @@ void Runtime::remove(const std::string& id, bool force) {
 
 /// Everything on the host but the state folder.
 void Runtime::clean_up(const std::string& id, const LeftOvers& left) {
+  Laps laps;
   end_shim(left);
+  laps.end("end the shim");
   remove_from_sandbox(left.vm_id, id, config_.uri, connect_);
+  laps.end("remove from the VM, or the VM");
   remove_host_cgroup(left.unit, left.cgroups);
+  laps.end("remove the cgroup");
 }
 
 /// A stray directory, or a record that this husk cannot read as a whole: what runs must not outlive

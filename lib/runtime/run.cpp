@@ -4,6 +4,7 @@
 #include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/trace.hpp"
 #include "lib/runtime/foreground.hpp"
 #include "lib/runtime/runtime.hpp"
 #include "lib/runtime/terminal.hpp"
@@ -21,7 +22,8 @@ int Runtime::run(const CreateRequest& request, bool keep) {
     start(request.id);
     cancellation.reset();  // from here on, signals are the container's
     if (is_detached) return 0;
-    const int status = wait_for_shim(container.shim_pid, signals.get());
+    const int status = traced("the container runs",
+                              [&] { return wait_for_shim(container.shim_pid, signals.get()); });
     if (!keep) remove(request.id, true);
     return status;
   } catch (...) {

@@ -8,6 +8,7 @@
 #include "lib/base/detach.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/trace.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/hypervisor/vm_process.hpp"
 #include "lib/runtime/container_network.hpp"
@@ -56,7 +57,8 @@ void end_vm(const std::string& vm_id, const VmLeftOvers& vm,
             const hypervisor::ConnectHypervisor& connect) {
   const hypervisor::Driver& driver = hypervisor::driver_for(vm.uri);
   const bool has_begun = std::filesystem::exists(VmPaths(vm_id).directory);
-  if (!end_processes(vm, driver) && has_begun) connect({.uri = vm.uri})->destroy(vm.name);
+  const bool ended = traced("end the VM's processes", [&] { return end_processes(vm, driver); });
+  if (!ended && has_begun) connect({.uri = vm.uri})->destroy(vm.name);
   if (hypervisor::is_forgotten(driver, vm.name)) {
     hypervisor::remove_vm_traces(driver, vm.name);
   } else {

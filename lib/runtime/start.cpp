@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/base/error.hpp"
 #include "lib/base/process.hpp"
+#include "lib/base/trace.hpp"
 #include "lib/runtime/container_network.hpp"
+#include "lib/runtime/guest_trace.hpp"
 #include "lib/runtime/hooks.hpp"
 #include "lib/runtime/runtime.hpp"
 #include "lib/runtime/sandbox.hpp"
@@ -17,10 +19,15 @@ constexpr auto shim_patience = 10s;
 /// Only now all callers have wired its network.
 void start_in_guest(const ContainerRecord& record, Sandbox& sandbox,
                     const hypervisor::ConnectHypervisor& connect) {
+  Laps laps;
   guestcomm::AgentClient agent = sandbox.connect(start_patience);
+  laps.end("connect to the agent");
   ContainerNetwork network(sandbox.lock_network(), record.shim->pid, sandbox, connect, agent);
+  laps.end("network");
   agent.start_process({record.id, {}});
   network.keep();
+  laps.end("agent: start_process");
+  trace_guest(agent);
 }
 
 /// A container that could not be started has ended: callers expect it (runc's process is gone then),
@@ -40,6 +47,7 @@ void start_or_end(const ContainerRecord& record, const hypervisor::ConnectHyperv
 }  // namespace
 
 void Runtime::start(const std::string& id) {
+  const Span all("start");
   const auto lock = store_.lock(id);
   if (!lock) throw Error(Errc::timed_out, "another command is at work on the container");
   ContainerRecord record = store_.load(id);

@@ -6,6 +6,7 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/trace.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
 #include "lib/hypervisor/vm_process.hpp"
 #include "lib/network/changes.hpp"
@@ -92,10 +93,12 @@ BootingVm::BootingVm(const SandboxPlan& plan, const hypervisor::ConnectHyperviso
       keeper_(make_keeper(plan, paths_, callbacks)),
       announcement_(listen(keeper_, plan.user)),
       hypervisor_(connect({.uri = plan.uri})) {
+  Laps laps;
   step("start the VM", [&] {
     vm_.emplace(hypervisor::driver_for(plan.uri), *hypervisor_,
                 whole_config(plan, paths_, keeper_, *announcement_));
   });
+  laps.end("libvirt");
   cgroup.add(get().process.pid);
   for (const ProcessIdentity& helper : get().helpers) cgroup.add(helper.pid);
   const std::optional<ProcessIdentity> owner = identify_process(shim);
@@ -110,6 +113,7 @@ BootingVm::BootingVm(const SandboxPlan& plan, const hypervisor::ConnectHyperviso
                      .listener = loopback.socket.get(),
                      .held = loopback.steering.get()});
   place_taps(plan.vm.network_cards, shim);
+  laps.end("VM's cgroup, keeper and taps");
 }
 
 guestcomm::GuestAddress BootingVm::address() const {

@@ -310,6 +310,37 @@ between_create_and_start() {
   expect_ok husk delete between
 }
 
+# Each span that must be there, of husk (1) or the guest (2), lies within the whole of the command.
+expect_trace() {  # FILE COMMAND NAMES_IN_HUSK NAMES_IN_GUEST
+  local missing
+  missing=$(jq -r --arg whole "$2" --argjson husk "$3" --argjson guest "$4" '
+    [.traceEvents[] | select(.ph == "X")] as $spans
+    | ($spans[] | select(.name == $whole and .pid == 1)) as $all
+    | ([$husk[] | {pid: 1, name: .}] + [$guest[] | {pid: 2, name: .}])[] as $wanted
+    | select([$spans[] | select(.pid == $wanted.pid and .name == $wanted.name and .dur >= 0
+        and .ts >= $all.ts and .ts + .dur <= $all.ts + $all.dur)] == [])
+    | $wanted | tostring' "$1") || fail "$1 is no trace"
+  expect_equal "" "$missing" "missing or outside of $2"
+}
+
+traces() {
+  make_bundle "$work/traced" true
+  create traced "$work/traced" --trace "$work/create.json"
+  expect_trace "$work/create.json" create '["libvirt", "wait for the agent"]' '["kernel", "share", "create_container"]'
+  expect_ok husk start --trace "$work/start.json" traced
+  expect_trace "$work/start.json" start '["network", "agent: start_process"]' '["start_process"]'
+  eventually 20 is_state traced stopped
+  expect_ok husk delete --trace "$work/delete.json" traced
+  expect_trace "$work/delete.json" delete '["end the VM'"'"'s processes"]' '[]'
+  make_bundle "$work/failed" no-such-command
+  run husk run --trace "$work/failed.json" --bundle "$work/failed" failed
+  expect_status 1
+  expect_trace "$work/failed.json" create '["libvirt"]' '[]'
+  run husk run --trace "$work/missing/file" --bundle "$work/failed" failed
+  expect_status 1
+  expect_contains "--trace: open $work/missing/file: no such file or directory" "$err" "the reason"
+}
+
 at_end delete_all
 
 if is_husk; then
@@ -331,5 +362,6 @@ it "killing the shim ends the container" killed_shim
 it "a signal sent to the pid reaches the container" forwarded_by_shim
 it "a narrow seccomp profile, as root and not, with and without new privileges" narrow_seccomp 180
 it "closed standard streams" closed_streams
+is_husk && it "--trace tells where the time goes, in the guest too" traces 120
 it "spec, --version and features" spec_and_version
 it "short commands do not load libvirt" no_libvirt_in_short_commands

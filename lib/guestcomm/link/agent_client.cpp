@@ -76,6 +76,10 @@ void AgentClient::delete_container(const std::string& id) {
 void AgentClient::connect_port(const ConnectPort& request) {
   call("connect_port", request, patience_);
 }
+GuestTrace AgentClient::trace() {
+  const nlohmann::json answer = call("trace", nlohmann::json::object(), patience_);
+  return step("guest agent: trace", [&] { return answer.get<GuestTrace>(); });
+}
 
 UniqueFd open_stream(const GuestAccess& guest, const std::string& token, milliseconds patience) {
   UniqueFd socket = connect_guest(guest.address, stream_port, patience);

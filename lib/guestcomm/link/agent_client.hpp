@@ -30,6 +30,7 @@ class AgentClient {
   ProcessList list_processes(const std::string& id);
   void delete_container(const std::string& id);
   void connect_port(const ConnectPort& request);
+  GuestTrace trace();
 
   /// Gives the connection away (for the shim), after hello, with nothing under way.
   UniqueFd release() { return std::move(socket_); }

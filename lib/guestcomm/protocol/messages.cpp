@@ -37,6 +37,15 @@ std::uint16_t get_uint16(const json& object, const char* key) {
   return static_cast<std::uint16_t>(number);
 }
 
+/// Not so many that sums with them could overflow.
+std::int64_t get_microseconds(const json& object, const char* key) {
+  const json& value = member(object, key);
+  if (!value.is_number_integer()) refuse(std::string(key) + " is not an integer");
+  const auto number = value.get<std::int64_t>();
+  if (number < 0 || number > (std::int64_t{1} << 50)) refuse(std::string(key) + " is out of range");
+  return number;
+}
+
 std::optional<std::string> get_optional_string(const json& object, const char* key) {
   if (!object.is_object() || !object.contains(key)) return std::nullopt;
   return get_string(object, key);
@@ -200,6 +209,26 @@ void from_json(const json& j, ConnectPort& v) {
   v.port = get_uint16(j, "port");
   v.to_container = get_string(j, "to_container");
   v.from_container = get_string(j, "from_container");
+}
+
+void to_json(json& j, const GuestTrace& v) {
+  json spans = json::array();
+  for (const GuestSpan& span : v.spans)
+    spans.push_back({{"name", span.name}, {"begin_us", span.begin_us}, {"end_us", span.end_us}});
+  j = json{{"now_us", v.now_us}, {"spans", std::move(spans)}};
+}
+void from_json(const json& j, GuestTrace& v) {
+  v.now_us = get_microseconds(j, "now_us");
+  const json& spans = member(j, "spans");
+  if (!spans.is_array() || spans.size() > GuestTrace::max_spans) refuse("no list of spans");
+  v.spans.clear();
+  for (const json& span : spans) {
+    v.spans.push_back({.name = harmless(get_string(span, "name")),
+                       .begin_us = get_microseconds(span, "begin_us"),
+                       .end_us = get_microseconds(span, "end_us")});
+    if (v.spans.back().begin_us > v.spans.back().end_us)
+      refuse("a span that ends before it begins");
+  }
 }
 
 std::string encode(const Request& request) {

@@ -17,6 +17,7 @@
 //   answer_dns        DnsAnswer        {}      husk-shim, to a dns_query
 //   connect_port      ConnectPort      {}      the VM's keeper, for who connects to "localhost" in
 //                                              the container's namespace on the host
+//   trace             {}               GuestTrace    husk --trace: what it has not told yet
 //
 //   notification      params           sent by
 //   process_exited    ProcessExited    the agent, once, to the connection that owns the process,
@@ -141,6 +142,17 @@ struct ConnectPort {
   std::string to_container, from_container;  ///< tokens
 };
 
+/// Where the guest's time went, most recently; by its own clock, microseconds since its kernel began.
+struct GuestSpan {
+  std::string name;  ///< without control characters once it is received
+  std::int64_t begin_us = 0, end_us = 0;
+};
+struct GuestTrace {
+  static constexpr std::size_t max_spans = 256;
+  std::int64_t now_us = 0;  ///< when it answered
+  std::vector<GuestSpan> spans;
+};
+
 void to_json(nlohmann::json& json, const Hello& v);
 void from_json(const nlohmann::json& json, Hello& v);
 void to_json(nlohmann::json& json, const ProcessRef& v);
@@ -161,6 +173,8 @@ void to_json(nlohmann::json& json, const ContainerId& v);
 void from_json(const nlohmann::json& json, ContainerId& v);
 void to_json(nlohmann::json& json, const ConnectPort& v);
 void from_json(const nlohmann::json& json, ConnectPort& v);
+void to_json(nlohmann::json& json, const GuestTrace& v);
+void from_json(const nlohmann::json& json, GuestTrace& v);
 
 /// What a request came to.
 using Outcome = std::variant<nlohmann::json, Error>;

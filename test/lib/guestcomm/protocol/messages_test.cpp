@@ -148,6 +148,27 @@ TEST_CASE("messages: a list of processes comes without what steers a terminal", 
   }
 }
 
+TEST_CASE("messages: the guest's trace is carried and checked", "[guestcomm]") {
+  const GuestTrace trace{1000, {{"kernel", 0, 700}, {"a\x1b[2J", 700, 900}}};
+  const auto back = json(trace).get<GuestTrace>();
+  CHECK(back.now_us == 1000);
+  REQUIRE(back.spans.size() == 2);
+  CHECK(back.spans[0].name == "kernel");
+  CHECK(back.spans[1].name == "a?[2J");
+  CHECK(back.spans[1].begin_us == 700);
+  CHECK(back.spans[1].end_us == 900);
+  for (const char* bad :
+       {R"({"now_us":1})", R"({"now_us":-1,"spans":[]})", R"({"now_us":1,"spans":{}})",
+        R"({"now_us":1,"spans":[{}]})", R"({"now_us":1e99,"spans":[]})",
+        R"({"now_us":9223372036854775807,"spans":[]})",
+        R"({"now_us":1,"spans":[{"name":"a","begin_us":2,"end_us":1}]})"}) {
+    CAPTURE(bad);
+    CHECK_THROWS_AS(json::parse(bad).get<GuestTrace>(), Error);
+  }
+  const GuestTrace flood{1, std::vector<GuestSpan>(GuestTrace::max_spans + 1)};
+  CHECK_THROWS_AS(json(flood).get<GuestTrace>(), Error);
+}
+
 TEST_CASE("messages: a port to connect to is carried and checked", "[guestcomm]") {
   const auto back = json(ConnectPort{65535, "in", "out"}).get<ConnectPort>();
   CHECK(back.port == 65535);

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the guest recorded, among what the host did.
+#pragma once
+
+#include "lib/guestcomm/link/agent_client.hpp"
+
+namespace husk::runtime {
+
+/// Where a trace is made: adds the guest's spans that belong to it, with the host's times. What does not work is a
+/// warning.
+void trace_guest(guestcomm::AgentClient& agent) noexcept;
+
+}  // namespace husk::runtime

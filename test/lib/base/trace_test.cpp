@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/base/trace.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <vector>
+
+using namespace husk;
+
+namespace {
+
+std::vector<std::string> names() {
+  std::vector<std::string> found;
+  for (const TraceSpan& span : take_trace()) found.push_back(span.name);
+  return found;
+}
+
+struct Tracing {
+  explicit Tracing(std::size_t max_spans) { start_trace(max_spans); }
+  Tracing(const Tracing&) = delete;
+  Tracing& operator=(const Tracing&) = delete;
+  ~Tracing() { start_trace(0); }
+};
+
+}  // namespace
+
+TEST_CASE("trace: nothing is recorded before it is started", "[base]") {
+  traced("too early", [] {});
+  CHECK_FALSE(is_tracing());
+  CHECK(names().empty());
+}
+
+TEST_CASE("trace: spans lie inside each other, in the order of their ends", "[base]") {
+  const Tracing tracing(10);
+  CHECK(traced("outer", [] { return traced("inner", [] { return 42; }); }) == 42);
+  const std::deque<TraceSpan> spans = take_trace();
+  REQUIRE(spans.size() == 2);
+  const TraceSpan &inner = spans[0], &outer = spans[1];
+  CHECK(inner.name == "inner");
+  CHECK(outer.name == "outer");
+  CHECK(trace_begin() <= outer.begin);
+  CHECK(outer.begin <= inner.begin);
+  CHECK(inner.begin <= inner.end);
+  CHECK(inner.end <= outer.end);
+  CHECK_FALSE(inner.in_guest);
+  CHECK(names().empty());
+}
+
+TEST_CASE("trace: a lap begins where the one before ended", "[base]") {
+  const Tracing tracing(10);
+  Laps laps;
+  laps.end("one");
+  laps.end("two");
+  const std::deque<TraceSpan> spans = take_trace();
+  REQUIRE(spans.size() == 2);
+  CHECK(spans[0].name == "one");
+  CHECK(spans[1].name == "two");
+  CHECK(spans[0].end <= spans[1].begin);
+}
+
+TEST_CASE("trace: the newest spans are kept", "[base]") {
+  const Tracing tracing(2);
+  for (const char* name : {"one", "two", "three"}) traced(name, [] {});
+  CHECK(names() == std::vector<std::string>{"two", "three"});
+}
