@@ -16,8 +16,7 @@ StartedVm start(const Driver& driver, Hypervisor& hypervisor, const VmConfig& co
   } catch (const Error& e) {
     if (e.code() != Errc::timed_out && !cancelled_by()) throw;
     warn_on_failure([&] {
-      if (const auto process = find_vm_process(driver, config.name))
-        end_vm_process(driver, *process);
+      if (const auto process = find_vm_process(driver, config.name)) end_vm_process(*process);
       hypervisor.destroy(config.name);
     });
     throw;
@@ -27,12 +26,12 @@ StartedVm start(const Driver& driver, Hypervisor& hypervisor, const VmConfig& co
 }  // namespace
 
 BootedVm::BootedVm(const Driver& driver, Hypervisor& hypervisor, const VmConfig& config)
-    : driver_(driver), hypervisor_(hypervisor), vm_(start(driver, hypervisor, config)) {}
+    : hypervisor_(hypervisor), vm_(start(driver, hypervisor, config)) {}
 
 BootedVm::~BootedVm() {
   if (keep_) return;
   warn_on_failure([&] {
-    end_vm_process(driver_, vm_.process);
+    end_vm_process(vm_.process);
     hypervisor_.destroy(vm_.name);
   });
 }

@@ -21,7 +21,6 @@ class BootedVm {
   void keep() noexcept { keep_ = true; }
 
  private:
-  const Driver& driver_;
   Hypervisor& hypervisor_;
   StartedVm vm_;
   bool keep_ = false;

@@ -2,7 +2,6 @@
 #include "lib/hypervisor/driver.hpp"
 
 #include <algorithm>
-#include <csignal>
 
 #include "lib/hypervisor/domain_xml.hpp"
 #include "lib/hypervisor/network_xml.hpp"
@@ -11,8 +10,6 @@
 
 namespace husk::hypervisor {
 namespace {
-
-using namespace std::chrono_literals;
 
 std::string qemu_kernel_arguments(Accelerator accelerator, unsigned vcpus) {
   // For the start's sake: no device is looked for that q35 as in domain_xml.cpp does not have. A
@@ -38,9 +35,7 @@ constexpr Driver drivers[] = {{.name = "qemu",
                                .find_user = find_qemu_user,
                                .process_mark = qemu_process_mark,
                                .is_helper_pid_file = is_helper_pid_file,
-                               .is_log_file = is_log_file,
-                               .end_signal = SIGTERM,  // within milliseconds
-                               .end_patience = 3s}};
+                               .is_log_file = is_log_file}};
 
 }  // namespace
 

@@ -3,7 +3,6 @@
 // Pure: names files, and touches none.
 #pragma once
 
-#include <chrono>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -35,8 +34,6 @@ struct Driver {
   bool (*is_helper_pid_file)(const std::string& file, const std::string& vm);
   /// Whether that file of log_directory() is a log of `vm`.
   bool (*is_log_file)(const std::string& file, const std::string& vm);
-  int end_signal;                          ///< on which its process ends in good order
-  std::chrono::milliseconds end_patience;  ///< before SIGKILL
 
   std::string uri() const;     ///< of the host's own libvirt: "qemu:///system"
   std::string daemon() const;  ///< that has this driver alone: "virtqemud"

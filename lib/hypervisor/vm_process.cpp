@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/hypervisor/vm_process.hpp"
 
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <charconv>
-#include <csignal>
 #include <thread>
 #include <vector>
 
@@ -52,12 +48,7 @@ std::optional<ProcessIdentity> find_vm_process(const Driver& driver, const std::
   return std::nullopt;
 }
 
-bool end_vm_process(const Driver& driver, const ProcessIdentity& process) {
-  const UniqueFd fd = open_process(process);
-  if (!fd) return true;
-  ::syscall(SYS_pidfd_send_signal, fd.get(), driver.end_signal, nullptr, 0);
-  return wait_for_end(process, driver.end_patience) || kill_process(process, kill_patience);
-}
+bool end_vm_process(const ProcessIdentity& process) { return kill_process(process, kill_patience); }
 
 bool is_forgotten(const Driver& driver, const std::string& vm) {
   return !fs::exists(driver.domain_file(vm));

@@ -14,8 +14,9 @@ namespace husk::hypervisor {
 /// The process that libvirt started under that name, by libvirt's pid file; empty if there is none.
 std::optional<ProcessIdentity> find_vm_process(const Driver& driver, const std::string& vm);
 
-/// The driver's signal and patience, then SIGKILL and 5 s. False if it survives both.
-bool end_vm_process(const Driver& driver, const ProcessIdentity& process);
+/// By SIGKILL: a hypervisor that takes leave of its VM in good order does nothing that anybody needs, and takes its
+/// time for it. False if it is still there after 5 s.
+bool end_vm_process(const ProcessIdentity& process);
 
 /// Whether libvirt has noticed the end of the VM.
 bool is_forgotten(const Driver& driver, const std::string& vm);

@@ -26,6 +26,7 @@ constexpr auto look_again = 20ms;
 
 /// They end with the VM; until then they hold the containers' mounts.
 bool end_helpers(const VmLeftOvers& vm) {
+  const Span span("end its helpers");
   bool gone = true;
   for (const ProcessIdentity& helper : vm.helpers)
     gone = (wait_for_end(helper, 5s) || kill_process(helper, 5s)) && gone;
@@ -34,10 +35,10 @@ bool end_helpers(const VmLeftOvers& vm) {
 
 /// By pid first: that works whatever state libvirt is in.
 bool end_processes(const VmLeftOvers& vm, const hypervisor::Driver& driver) {
-  if (vm.process) return hypervisor::end_vm_process(driver, *vm.process) && end_helpers(vm);
+  if (vm.process) return hypervisor::end_vm_process(*vm.process) && end_helpers(vm);
   // A create that was killed half-way has not written it down.
   const auto process = hypervisor::find_vm_process(driver, vm.name);
-  return process && hypervisor::end_vm_process(driver, *process);
+  return process && hypervisor::end_vm_process(*process);
 }
 
 /// In a process of its own, since nobody needs to wait for it: after the end of a VM's process libvirt
