@@ -42,9 +42,9 @@ take_command_line() {  # PID INITRD TAP
         i=$((i + 1))
         case $value in
           *charmonitor*) ;;
-          *vu-fs*) bare+=(-chardev "$(sed -E "s#,(path|fd)=[^,]*#,path=$work/fs.sock#" <<<"$value")") ;;
-          *husk-vsock*) bare+=(-chardev "$(sed -E "s#,path=[^,]*#,path=$work/vhost.sock#" <<<"$value")") ;;
-          *charserial*) bare+=(-chardev "file,id=charserial0,path=$work/console") ;;
+          *vu-fs*) bare+=(-chardev "$(sed -E "s#,(path|fd)=[^,]*#,path=$work/bare-1/fs.sock#" <<<"$value")") ;;
+          *husk-vsock*) bare+=(-chardev "$(sed -E "s#,path=[^,]*#,path=$work/bare-1/vhost.sock#" <<<"$value")") ;;
+          *charserial*) bare+=(-chardev "file,id=charserial0,path=$work/bare-1/console") ;;
           *) die "unknown in QEMU's command line: -chardev $value" ;;
         esac
         ;;
@@ -55,25 +55,40 @@ take_command_line() {  # PID INITRD TAP
 }
 
 # What answers QEMU's vhost-user devices. Started before any clock: the comparison is with the VM alone.
-start_devices() {
-  local virtiofsd
-  mkdir -p "$work/share"
-  rm -f "$work"/*.sock
+start_devices() {  # N: for so many VMs (default 1), the last one's folder being $work/bare-N
+  local virtiofsd i
   for virtiofsd in /usr/libexec/virtiofsd /usr/lib/qemu/virtiofsd; do
     [[ ! -x $virtiofsd ]] || break
   done
-  "$virtiofsd" --socket-path="$work/fs.sock" -o source="$work/share" >"$work/virtiofsd.log" 2>&1 </dev/null &
-  devices=($!)
-  if [[ " ${bare[*]} " == *vhost-user-vsock* ]]; then
-    vhost-device-vsock --vm "guest-cid=3,socket=$work/vhost.sock,uds-path=$work/vsock.sock" >"$work/vsock.log" 2>&1 </dev/null &
+  for ((i = 1; i <= ${1:-1}; i++)); do
+    local of=$work/bare-$i
+    mkdir -p "$of/share"
+    rm -f "$of"/*.sock
+    "$virtiofsd" --socket-path="$of/fs.sock" -o source="$of/share" >"$of/virtiofsd.log" 2>&1 </dev/null &
     devices+=($!)
-  fi
+    [[ " ${bare[*]} " == *vhost-user-vsock* ]] || continue
+    vhost-device-vsock --vm "guest-cid=3,socket=$of/vhost.sock,uds-path=$of/vsock.sock" >"$of/vsock.log" 2>&1 </dev/null &
+    devices+=($!)
+  done
+  for ((i = 1; i <= ${1:-1}; i++)); do await_devices "$work/bare-$i"; done
+}
+
+await_devices() {  # FOLDER
   local i
-  for ((i = 0; i < 100; i++)); do
-    [[ -S $work/fs.sock && ( ${#devices[@]} == 1 || -S $work/vhost.sock ) ]] && return
+  for ((i = 0; i < 200; i++)); do
+    [[ -S $1/fs.sock ]] && { [[ " ${bare[*]} " != *vhost-user-vsock* ]] || [[ -S $1/vhost.sock ]]; } && return
     sleep 0.05
   done
-  die "virtiofsd or vhost-device-vsock did not start: $(tail -n 2 "$work"/{virtiofsd,vsock}.log 2>/dev/null)"
+  die "virtiofsd or vhost-device-vsock did not start: $(tail -n 2 "$1"/{virtiofsd,vsock}.log 2>/dev/null)"
+}
+
+# The VM with the devices I, in $command. Where the host's kernel is the vsock device each needs a CID of its own.
+bare_command() {  # I
+  command=("${bare[@]//$work\/bare-1\//$work/bare-$1/}")
+  local i
+  for ((i = 0; i < ${#command[@]}; i++)); do
+    [[ ${command[i]} != *guest-cid* ]] || command[i]=$(sed -E "s/(guest-cid\"?[=:])[0-9]+/\1$((1000 + $1))/" <<<"${command[i]}")
+  done
 }
 
 stop_devices() {
@@ -88,4 +103,4 @@ accelerator() {
     *) echo "QEMU without KVM (TCG)" ;;
   esac
 }
-devices=() bare=()
+devices=() bare=() command=()

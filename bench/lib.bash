@@ -3,6 +3,7 @@
 # What the benchmarks share. Sourced after scripts/lib.bash, with $work a folder of theirs; sets rounds, husk, build.
 # shellcheck disable=SC2034,SC2154  # shared with those who source it
 rounds=${ROUNDS:-10}
+rounds_together=${ROUNDS_TOGETHER:-5}
 husk=${HUSK:-$top/build/bin/husk}
 build=$(dirname "$(dirname "$husk")")
 
