@@ -3,12 +3,15 @@
 # The network with the host's own engines: dockerd as systemd runs it, with its packet filter rules; Podman with
 # netavark and aardvark-dns.
 
-rootfs_archive() {
-  local root=$work/image applet
-  mkdir -p "$root"/{bin,proc,sys,dev,tmp,etc}
-  cp /bin/busybox "$root/bin/"
-  for applet in sh ip ping nc cat sleep nslookup md5sum ls echo wget head; do ln -sf busybox "$root/bin/$applet"; done
-  tar -C "$root" -c .
+# shellcheck source=test/e2e/net.bash
+source "$here/net.bash"
+
+make_image_root() {
+  local applet
+  mkdir -p "$1"/{bin,proc,sys,dev,tmp,etc}
+  cp /bin/busybox "$1/bin/"
+  for applet in sh ip ping nc cat sleep nslookup md5sum ls echo wget head; do ln -sf busybox "$1/bin/$applet"; done
+  copy_net_tool "$1"
 }
 
 # Had Docker to switch forwarding on itself, it would drop all that is forwarded and not its own: containers of a
@@ -20,8 +23,9 @@ start_engines() {
   systemctl start docker || exit 1
   at_end 'docker ps -aq | xargs -r docker rm -f; docker network rm -f both; systemctl stop docker docker.socket; ip link del docker0'
   at_end 'podman rm --all --force --time 0; podman network rm -f named; podman rmi --all --force'
-  rootfs_archive | docker import - box >/dev/null || exit 1
-  rootfs_archive | podman import - box >/dev/null || exit 1
+  make_image_root "$work/image" || exit 1
+  tar -C "$work/image" -c . | docker import - box >/dev/null || exit 1
+  tar -C "$work/image" -c . | podman import - box >/dev/null || exit 1
 }
 
 docker_husk() { docker "$1" --runtime husk "${@:2}"; }
@@ -96,12 +100,32 @@ podman_default() {
   podman rm -f --time 0 published >/dev/null
 }
 
+podman_reaches() {  # FROM TO
+  local v4 v6
+  v4=$(podman inspect -f '{{.NetworkSettings.Networks.named.IPAddress}}' "$2")
+  v6=$(podman inspect -f '{{.NetworkSettings.Networks.named.GlobalIPv6Address}}' "$2")
+  expect_ok podman exec "$1" /net_tool get "$2" 7000 + udp "$2" 7000 1000 + get "$v4" 7000 + udp "$v4" 7000 1000 + \
+    get "$v6" 7000 + udp "$v6" 7000 1000
+  expect_match "^$served"$'\n''1000 bytes from [0-9a-f.:]+'$'\n'"$served"$'\n''1000 bytes from 10\.97\.0\.[0-9]+'$'\n'"$served"$'\n''1000 bytes from fd97::[0-9a-f]+$' \
+    "$out" "TCP and UDP, by the name, over IPv4 and over IPv6, from $1 to $2"
+}
+
 podman_names() {
-  podman network create named >/dev/null
-  podman_husk run -d --network named --name one box sh -c "$echo_server" >/dev/null
-  expect_ok podman_husk run --rm --network named box sh -c 'echo to-one | nc one 7'
-  expect_equal to-one "$out" "what the other answers"
-  podman rm -f --time 0 one >/dev/null
+  local serve=(--network named box /net_tool serve 7000 /bin/busybox) served
+  served=$("$here/net_tool" sum /bin/busybox)
+  podman network create --ipv6 --subnet 10.97.0.0/24 --subnet fd97::/64 named >/dev/null
+  podman_husk run -d --name one -p 8082:7000/tcp -p 8082:7000/udp "${serve[@]}" >/dev/null
+  podman_husk run -d --name two --cap-add NET_RAW "${serve[@]}" >/dev/null  # for its ping
+  podman run -d --name plain "${serve[@]}" >/dev/null
+  podman_reaches one two
+  podman_reaches two one
+  podman_reaches one plain
+  podman_reaches plain one
+  expect_ok podman exec two ping -c 1 10.97.0.1
+  expect_ok podman exec two ping -c 1 fd97::1
+  expect_ok "$here/net_tool" get 127.0.0.1 8082 + udp 127.0.0.1 8082 1000
+  expect_match "^$served"$'\n''1000 bytes from [0-9.]+$' "$out" "the published port"
+  podman rm -f --time 0 one two plain >/dev/null
 }
 
 vhost_net() {
@@ -116,6 +140,6 @@ it "docker: the default bridge, a published port, none" docker_default 120
 it "docker: names in a network of the user's, connect and disconnect" docker_names 180
 it "docker: --network container:X" docker_joined 180
 it "podman: the default network, a published port" podman_default 120
-it "podman: names in a network of the user's" podman_names 120
+it "podman: names in a network of the user's" podman_names 240
 it "podman: --network container:X" podman_joined 180
 it "vhost-net is used, and nothing denied" vhost_net 60
