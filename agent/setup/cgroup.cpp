@@ -26,14 +26,25 @@ void make_directory(const fs::path& path) {
     throw_errno("make cgroup " + path.string());
 }
 
-/// One by one: a controller that cannot be passed on must not hold back the others.
+/// Together, since each change makes the kernel wait; one by one where one that cannot be passed on would hold back
+/// the others.
 void enable_controllers(const fs::path& path) {
-  std::istringstream controllers(read_file(path / "cgroup.controllers", max_file_bytes));
-  for (std::string name; controllers >> name;) {
+  std::istringstream words(read_file(path / "cgroup.controllers", max_file_bytes));
+  std::vector<std::string> controllers;
+  for (std::string name; words >> name;) controllers.push_back("+" + name);
+  const fs::path control = path / "cgroup.subtree_control";
+  std::string all;
+  for (const std::string& one : controllers) all += one + " ";
+  try {
+    return write_existing(control, all);
+  } catch (const Error&) {
+    // The next loop says which.
+  }
+  for (const std::string& one : controllers) {
     try {
-      write_existing(path / "cgroup.subtree_control", "+" + name);
+      write_existing(control, one);
     } catch (const Error& error) {
-      log(LogLevel::warning, std::string("cgroup controller ") + name + ": " + error.what());
+      log(LogLevel::warning, "cgroup controller " + one + ": " + error.what());
     }
   }
 }
