@@ -36,8 +36,12 @@ GuestStreams connect_in_guest(const std::string& vm_id, std::uint16_t port) {
   const guestcomm::ConnectPort request{.port = port,
                                        .to_container = random_hex(token_bytes),
                                        .from_container = random_hex(token_bytes)};
-  GuestStreams streams{guestcomm::open_stream(sandbox.guest(), request.to_container, patience),
-                       guestcomm::open_stream(sandbox.guest(), request.from_container, patience)};
+  const guestcomm::Pipes<std::string> tokens{request.to_container, request.from_container, {}};
+  auto opened = guestcomm::open_streams(sandbox.guest(), tokens, patience);
+  GuestStreams streams;
+  guestcomm::for_each_end(opened, [&](std::string_view name, UniqueFd& end) {
+    (name == "stdin" ? streams.to_guest : streams.from_guest) = std::move(end);
+  });
   sandbox.connect(patience).connect_port(request);
   return streams;
 }

@@ -26,9 +26,7 @@ guestcomm::Stdio<int> ProcessStreams::descriptors() {
 ProcessStreams open_streams(const guestcomm::GuestAccess& guest,
                             const std::optional<guestcomm::WindowSize>& terminal) {
   ProcessStreams streams{make_tokens(terminal), {}};
-  streams.sockets = guestcomm::with_each_end(streams.tokens, [&](const std::string& token) {
-    return guestcomm::open_stream(guest, token, connect_patience);
-  });
+  streams.sockets = guestcomm::open_streams(guest, streams.tokens, connect_patience);
   return streams;
 }
 

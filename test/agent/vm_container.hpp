@@ -76,8 +76,7 @@ class Running {
  public:
   Running(const std::string& id, oci::Spec spec) : id_(id), control_(guest().access(), 20s) {
     StreamTokens tokens = Pipes<std::string>{random_hex(16), random_hex(16), random_hex(16)};
-    auto sockets = with_each_end(
-        tokens, [](const std::string& token) { return open_stream(guest().access(), token, 20s); });
+    auto sockets = open_streams(guest().access(), tokens, 20s);
     auto& pipes = std::get<Pipes<UniqueFd>>(sockets);
     in_ = std::move(*pipes.in);
     out_ = std::move(*pipes.out);

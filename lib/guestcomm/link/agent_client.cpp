@@ -10,8 +10,23 @@
 
 namespace husk::guestcomm {
 namespace {
+
 constexpr std::string_view stream_answer = "OK\n";
+
+struct Opening {
+  std::string token;
+  GuestConnection connection;
+  UniqueFd socket;
+};
+
+void await_stream(int socket, const Deadline& deadline) {
+  // Exactly these bytes: what follows already belongs to the stream.
+  const std::string answer = receive_before(socket, stream_answer.size(), deadline);
+  if (answer.empty()) throw Error(Errc::peer_lost, "the guest agent did not take the connection");
+  if (answer != stream_answer) throw Error(Errc::invalid_argument, "answered " + quote(answer));
 }
+
+}  // namespace
 
 using std::chrono::milliseconds;
 
@@ -81,17 +96,22 @@ GuestTrace AgentClient::trace() {
   return step("guest agent: trace", [&] { return answer.get<GuestTrace>(); });
 }
 
-UniqueFd open_stream(const GuestAccess& guest, const std::string& token, milliseconds patience) {
-  UniqueFd socket = connect_guest(guest.address, stream_port, patience);
+Stdio<UniqueFd> open_streams(const GuestAccess& guest, StreamTokens tokens, milliseconds patience) {
   const Deadline deadline(patience);
-  step("open a stream of the guest", [&] {
-    send_before(socket.get(), "HUSK-STREAM " + guest.secret + " " + token + "\n", deadline);
-    // Exactly these bytes: what follows already belongs to the stream.
-    const std::string answer = receive_before(socket.get(), stream_answer.size(), deadline);
-    if (answer.empty()) throw Error(Errc::peer_lost, "the guest agent did not take the connection");
-    if (answer != stream_answer) throw Error(Errc::invalid_argument, "answered " + quote(answer));
+  Stdio<Opening> openings = with_each_end(tokens, [&](const std::string& token) {
+    return Opening{token, GuestConnection(guest.address, stream_port, deadline), {}};
   });
-  return socket;
+  step("open a stream of the guest", [&] {
+    for_each_end(openings, [&](const char*, Opening& opening) {
+      opening.socket = opening.connection.finish();
+      const std::string header = "HUSK-STREAM " + guest.secret + " " + opening.token + "\n";
+      send_before(opening.socket.get(), header, deadline);
+    });
+    for_each_end(openings, [&](const char*, const Opening& opening) {
+      await_stream(opening.socket.get(), deadline);
+    });
+  });
+  return with_each_end(openings, [](Opening& opening) { return std::move(opening.socket); });
 }
 
 }  // namespace husk::guestcomm

@@ -44,8 +44,8 @@ class AgentClient {
   std::int64_t next_id_ = 1;
 };
 
-/// Opens a stream connection and registers it under `token` (see messages.hpp).
-UniqueFd open_stream(const GuestAccess& guest, const std::string& token,
-                     std::chrono::milliseconds patience);
+/// Opens a stream connection for each token and registers it under that (see messages.hpp); all at once.
+Stdio<UniqueFd> open_streams(const GuestAccess& guest, StreamTokens tokens,
+                             std::chrono::milliseconds patience);
 
 }  // namespace husk::guestcomm

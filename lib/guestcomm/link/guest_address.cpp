@@ -24,8 +24,6 @@ namespace {
 constexpr std::size_t max_ok_line = 64;
 constexpr int backlog_pause_ms = 5;
 
-std::string describe(std::uint32_t port) { return "guest port " + std::to_string(port); }
-
 [[noreturn]] void throw_lost(const std::string& doing, int error) {
   throw Error(Errc::peer_lost, doing + ": " + std::generic_category().message(error), error);
 }
@@ -44,15 +42,14 @@ void await_connected(int socket, const Deadline& deadline, const std::string& do
   if (error != 0) throw_lost(doing, error);
 }
 
-/// Connects, waiting while the answer or (for Unix sockets) room in the listener's queue is
-/// outstanding.
+/// Begins to connect, waiting for room in the listener's queue (Unix sockets) but not for the answer.
 template <typename Address>
-void connect_before(int socket, const Address& address, const Deadline& deadline,
-                    const std::string& doing) {
+void begin_to_connect(int socket, const Address& address, const Deadline& deadline,
+                      const std::string& doing) {
   for (;;) {
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): how the sockets API is
     if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return;
-    if (errno == EINPROGRESS || errno == EINTR) return await_connected(socket, deadline, doing);
+    if (errno == EINPROGRESS || errno == EINTR) return;
     if (errno != EAGAIN) throw_lost(doing, errno);
     if (deadline.passed()) throw Error(Errc::timed_out, doing + ": its queue stays full");
     ::poll(nullptr, 0, backlog_pause_ms);
@@ -74,15 +71,15 @@ void bind_privileged_port(int socket) {
   });
 }
 
-UniqueFd connect_vsock(const VsockAddress& address, std::uint32_t port, const Deadline& deadline) {
+UniqueFd begin_vsock(const VsockAddress& address, std::uint32_t port, const Deadline& deadline,
+                     const std::string& doing) {
   UniqueFd socket = new_socket(AF_VSOCK);
   bind_privileged_port(socket.get());
   sockaddr_vm name{};
   name.svm_family = AF_VSOCK;
   name.svm_cid = address.cid;
   name.svm_port = port;
-  connect_before(socket.get(), name, deadline,
-                 "connect to " + describe(port) + " of CID " + std::to_string(address.cid));
+  begin_to_connect(socket.get(), name, deadline, doing);
   return socket;
 }
 
@@ -105,24 +102,31 @@ UniqueFd connect_unix(const std::string& path, const Deadline& deadline) {
   name.sun_family = AF_UNIX;
   // Through /proc the path is short, whatever sun_path's 107 bytes would have made of it.
   std::strncpy(name.sun_path, fd_path(inode.get()).c_str(), sizeof name.sun_path - 1);
-  connect_before(socket.get(), name, deadline, "connect to vsock socket " + path);
+  begin_to_connect(socket.get(), name, deadline, "connect to vsock socket " + path);
   return socket;
 }
 
-UniqueFd connect_hybrid(const HybridAddress& address, std::uint32_t port,
-                        const Deadline& deadline) {
+UniqueFd begin_hybrid(const HybridAddress& address, std::uint32_t port, const Deadline& deadline,
+                      const std::string& doing) {
   UniqueFd socket = connect_unix(address.socket_path, deadline);
   const std::string request = "CONNECT " + std::to_string(port) + "\n";
   // Fits into any fresh socket's buffer; MSG_NOSIGNAL, as the peer may be gone already.
   if (::send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL) !=
       static_cast<ssize_t>(request.size()))
-    throw_lost("connect to " + describe(port), errno);
-  const std::string answer =
-      read_line(socket.get(), max_ok_line, -1, deadline, "connect to " + describe(port));
-  if (!answer.starts_with("OK "))
-    throw Error(Errc::peer_lost,
-                "connect to " + describe(port) + ": the vsock device answered " + quote(answer));
+    throw_lost(doing, errno);
   return socket;
+}
+
+void await_hybrid_answer(int socket, const Deadline& deadline, const std::string& doing) {
+  const std::string answer = read_line(socket, max_ok_line, -1, deadline, doing);
+  if (!answer.starts_with("OK "))
+    throw Error(Errc::peer_lost, doing + ": the vsock device answered " + quote(answer));
+}
+
+std::string describe(const GuestAddress& address, std::uint32_t port) {
+  const std::string doing = "connect to guest port " + std::to_string(port);
+  const auto* vsock = std::get_if<VsockAddress>(&address);
+  return vsock == nullptr ? doing : doing + " of CID " + std::to_string(vsock->cid);
 }
 
 void make_blocking(int socket) {
@@ -150,15 +154,28 @@ void from_json(const nlohmann::json& json, GuestAddress& address) {
     throw Error(Errc::invalid_argument, "guest address: neither vsockCid nor hybridSocket");
 }
 
+GuestConnection::GuestConnection(const GuestAddress& address, std::uint32_t port,
+                                 const Deadline& deadline)
+    : doing_(describe(address, port)),
+      deadline_(deadline),
+      is_hybrid_(std::holds_alternative<HybridAddress>(address)) {
+  socket_ = is_hybrid_ ? begin_hybrid(std::get<HybridAddress>(address), port, deadline_, doing_)
+                       : begin_vsock(std::get<VsockAddress>(address), port, deadline_, doing_);
+}
+
+UniqueFd GuestConnection::finish() {
+  if (is_hybrid_) {
+    await_hybrid_answer(socket_.get(), deadline_, doing_);
+  } else {
+    await_connected(socket_.get(), deadline_, doing_);
+  }
+  make_blocking(socket_.get());
+  return std::move(socket_);
+}
+
 UniqueFd connect_guest(const GuestAddress& address, std::uint32_t port,
                        std::chrono::milliseconds patience) {
-  const Deadline deadline(patience);
-  const auto* vsock = std::get_if<VsockAddress>(&address);
-  UniqueFd socket = vsock != nullptr
-                        ? connect_vsock(*vsock, port, deadline)
-                        : connect_hybrid(std::get<HybridAddress>(address), port, deadline);
-  make_blocking(socket.get());
-  return socket;
+  return GuestConnection(address, port, Deadline(patience)).finish();
 }
 
 bool has_vhost_vsock() {

@@ -9,6 +9,7 @@
 #include <string>
 #include <variant>
 
+#include "lib/base/deadline.hpp"
 #include "lib/base/unique_fd.hpp"
 
 namespace husk::guestcomm {
@@ -32,8 +33,23 @@ struct GuestAccess {
 void to_json(nlohmann::json& json, const GuestAddress& address);  // kept in vm.json
 void from_json(const nlohmann::json& json, GuestAddress& address);
 
-/// Connects to `port` in the guest; the socket is blocking and close-on-exec. One attempt, bounded
-/// by `patience`. Throws peer_lost when nobody answers (VM gone, agent not listening), timed_out.
+/// A connection to `port` in the guest that is on its way, so that several can be at once: each of their round trips
+/// takes the time of one. One attempt, bounded by the deadline. Making and finishing it throw peer_lost when nobody
+/// answers (VM gone, agent not listening), timed_out.
+class GuestConnection {
+ public:
+  GuestConnection(const GuestAddress& address, std::uint32_t port, const Deadline& deadline);
+  /// Waits for it. The socket is blocking and close-on-exec.
+  UniqueFd finish();
+
+ private:
+  std::string doing_;  ///< for errors
+  Deadline deadline_;
+  UniqueFd socket_;
+  bool is_hybrid_;
+};
+
+/// The same, begun and finished.
 UniqueFd connect_guest(const GuestAddress& address, std::uint32_t port,
                        std::chrono::milliseconds patience);
 
