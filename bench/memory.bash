@@ -15,14 +15,18 @@ sum_kib() {  # FUNCTION PID...
 }
 
 bench_memory() {
-  local record devices_of_vm
+  local record helpers device
   start_sleep husk
   record=$(vm_record)
-  mapfile -t devices_of_vm < <(jq -r '.helpers[].pid' "$record")
+  # Of virtiofsd libvirt knows the first process only; the one that serves the files is its child.
+  mapfile -t helpers < <(jq -r '.helpers[].pid' "$record" | while read -r pid; do echo "$pid"; pgrep -P "$pid"; done)
   sum_kib proportional_kib "$(jq .process.pid "$record")" >"$work/memory.qemu"
-  sum_kib proportional_kib "${devices_of_vm[@]}" >"$work/memory.virtiofsd"
+  sum_kib proportional_kib "${helpers[@]}" >"$work/memory.virtiofsd"
   sum_kib private_kib "$(cat "$work/sleep-husk.pid")" >"$work/memory.shim"
   sum_kib private_kib "$(pgrep -x -n husk-keeper)" >"$work/memory.keeper"
+  # Where the host's kernel is the vsock device there is none.
+  device=$(pgrep -n -f '^[^ ]*vhost-device-vsock ' || true)
+  [[ -z $device ]] || sum_kib private_kib "$device" >"$work/memory.vsock"
   runtime husk delete --force bench-sleep
   # The agent's, seen by a container in the guest's own pid namespace.
   make_bundle "$work/agent" "$husk" '.process.args = ["grep", "VmRSS", "/proc/1/status"] | .linux.namespaces |= map(select(.type != "pid"))'
@@ -31,5 +35,6 @@ bench_memory() {
   row 'virtiofsd' KiB "$work/memory.virtiofsd"
   row 'husk-shim, private' KiB "$work/memory.shim"
   row "the VM's keeper, private" KiB "$work/memory.keeper"
+  [[ -z $device ]] || row 'vhost-device-vsock, private' KiB "$work/memory.vsock"
   row 'husk-agent, resident in the guest' KiB "$work/memory.agent"
 }

@@ -21,7 +21,7 @@ statistics='def median: sort | if length % 2 == 1 then .[length / 2 | floor] els
   def hundredths: "\(. * 100 | round / 100)" | if test("\\.") then . else . + ".0" end | if test("\\.[0-9]$") then . + "0" else . end;'
 
 report_table() {
-  echo "Medians of $rounds (least to most), $(machine), $(accelerator), guest kernel $(cat "$build/guest/version"):"
+  echo "Medians of $rounds, of several at once $rounds_together (least to most), $(machine), $(accelerator), guest kernel $(cat "$build/guest/version"):"
   [[ ${#left_out[@]} -eq 0 ]] || printf '%s\n' "${left_out[@]}"
   echo
   echo '| | husk | beside it | ratio |'

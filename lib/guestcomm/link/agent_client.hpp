@@ -44,7 +44,8 @@ class AgentClient {
   std::int64_t next_id_ = 1;
 };
 
-/// Opens a stream connection for each token and registers it under that (see messages.hpp); all at once.
+/// Opens a stream connection for each token and registers it under that (see messages.hpp); all at once,
+/// and in `patience` together. Throws peer_lost, timed_out; leaves none open then.
 Stdio<UniqueFd> open_streams(const GuestAccess& guest, StreamTokens tokens,
                              std::chrono::milliseconds patience);
 
