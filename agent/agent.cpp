@@ -62,7 +62,7 @@ class Agent {
   }
 
   /// The host need not wait for them.
-  void load_modules() { load_later_modules(loop_); }
+  void load_modules() { load_other_modules(loop_); }
 
   void run() {
     while (!finished_) loop_.run_once();

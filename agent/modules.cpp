@@ -9,7 +9,6 @@
 #include <deque>
 #include <memory>
 #include <string>
-#include <utility>
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
@@ -22,7 +21,7 @@ namespace {
 
 using Paths = std::deque<std::string>;
 
-constexpr const char *first = "/etc/husk/modules.first", *network = "/etc/husk/modules.network",
+constexpr const char *first = "/etc/husk/modules.first", *next = "/etc/husk/modules.next",
                      *later = "/etc/husk/modules.later";
 constexpr std::chrono::seconds later_delay{1};
 
@@ -65,13 +64,8 @@ void load_first_modules() {
   for (const std::string& path : read_list(first)) load(path);
 }
 
-void load_network_modules() {
-  static bool loaded = false;
-  if (std::exchange(loaded, true)) return;
-  for (const std::string& path : read_list(network)) load(path);
-}
-
-void load_later_modules(EventLoop& loop) {
+void load_other_modules(EventLoop& loop) {
+  load_in_turns(loop, std::make_shared<Paths>(read_list(next)), std::chrono::milliseconds{0});
   load_in_turns(loop, std::make_shared<Paths>(read_list(later)), later_delay);
 }
 

@@ -10,11 +10,8 @@ namespace husk::agent {
 /// What the guest needs to reach its host and its files. What fails is logged.
 void load_first_modules();
 
-/// Those of network cards, when the first one is wanted: a guest without a network needs no driver, and none that a
-/// container could attack. Nothing after the first time.
-void load_network_modules();
-
-/// After a second, one in a turn of the loop, so that requests get in between: those that no start needs.
-void load_later_modules(EventLoop& loop);
+/// The others, one in a turn of the loop, so that requests get in between: first those of network
+/// cards, for which configure_network waits; after a second those that no start needs.
+void load_other_modules(EventLoop& loop);
 
 }  // namespace husk::agent

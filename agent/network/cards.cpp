@@ -3,7 +3,6 @@
 
 #include <filesystem>
 
-#include "agent/modules.hpp"
 #include "agent/network/links.hpp"
 #include "agent/network/netlink.hpp"
 #include "lib/base/files.hpp"
@@ -33,8 +32,6 @@ std::vector<Card> PciCards::list() {
 }
 
 void PciCards::remove(const Card& card) { write_existing(pci_device(card.name) / "remove", "1"); }
-
-void PciCards::load_driver() { load_network_modules(); }
 
 void PciCards::rescan() { write_existing("/sys/bus/pci/rescan", "1"); }
 

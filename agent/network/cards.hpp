@@ -23,7 +23,6 @@ class Cards {
 
   virtual std::vector<Card> list() = 0;
   virtual void remove(const Card& card) = 0;  ///< no container shall see it
-  virtual void load_driver() = 0;             ///< without it there are none; may be repeated
   virtual void rescan() = 0;                  ///< one that was removed may be wanted again
 };
 
@@ -32,7 +31,6 @@ class PciCards : public Cards {
  public:
   std::vector<Card> list() override;
   void remove(const Card& card) override;
-  void load_driver() override;
   void rescan() override;
 };
 

@@ -34,13 +34,6 @@ void NetworkConfigurator::apply(const guestcomm::Network& picture,
   log(LogLevel::debug, "network configured in " + std::to_string(taken.count()) + " ms");
 }
 
-/// All that it wants.
-bool NetworkConfigurator::has_cards(const guestcomm::Network& picture) {
-  if (missing_cards(picture, *cards_).empty()) return true;
-  cards_->load_driver();
-  return missing_cards(picture, *cards_).empty();
-}
-
 void NetworkConfigurator::answer_dns(const guestcomm::DnsAnswer& answer) {
   if (dns_) dns_->answer(answer);
 }
@@ -48,7 +41,7 @@ void NetworkConfigurator::answer_dns(const guestcomm::DnsAnswer& answer) {
 void NetworkConfigurator::configure(guestcomm::Network picture, std::set<std::string> kept,
                                     Reply reply) {
   if (waiting_) throw Error(Errc::wrong_state, "network: it is being configured");
-  if (has_cards(picture)) {
+  if (missing_cards(picture, *cards_).empty()) {
     apply(picture, kept);
     reply(done());
     return;

@@ -41,7 +41,6 @@ class NetworkConfigurator {
     EventLoop::Clock::time_point deadline;
     EventLoop::TimerId timer;
   };
-  bool has_cards(const guestcomm::Network& picture);
   void apply(const guestcomm::Network& picture, const std::set<std::string>& kept);
   void wait();
   void look_again();

@@ -344,12 +344,11 @@ by_a_hook() {
 }
 
 nothing_wired() {
-  make_bundle "$work/alone" sh -c 'ls /sys/class/net | xargs; grep -c "^virtio_net " /proc/modules; /usr/sbin/ip -j addr show lo; /usr/sbin/ip route; /net_tool serve 7000 /etc/passwd & /net_tool udp 127.0.0.1 7000 10 + udp ::1 7000 10'
+  make_bundle "$work/alone" sh -c 'ls /sys/class/net | xargs; /usr/sbin/ip -j addr show lo; /usr/sbin/ip route; /net_tool serve 7000 /etc/passwd & /net_tool udp 127.0.0.1 7000 10 + udp ::1 7000 10'
   expect_ok husk run --bundle "$work/alone" alone
   expect_equal lo "$(sed -n 1p <<<"$out")" "the container's links"
-  ! is_husk || expect_equal 0 "$(sed -n 2p <<<"$out")" "drivers of network cards"
-  expect_equal "true 127.0.0.1 ::1" "$(sed -n 3p <<<"$out" | jq -r '.[] | [(.flags | contains(["UP", "LOOPBACK"])), .addr_info[].local] | join(" ")')" "loopback"
-  expect_equal $'10 bytes from 127.0.0.1\n10 bytes from ::1' "$(sed -n '4,$p' <<<"$out")" "no routes, and datagrams over loopback"
+  expect_equal "true 127.0.0.1 ::1" "$(sed -n 2p <<<"$out" | jq -r '.[] | [(.flags | contains(["UP", "LOOPBACK"])), .addr_info[].local] | join(" ")')" "loopback"
+  expect_equal $'10 bytes from 127.0.0.1\n10 bytes from ::1' "$(sed -n '3,$p' <<<"$out")" "no routes, and datagrams over loopback"
 }
 
 # Another's qdisc on the second link: what was done at the first is undone. As after every start that fails, the

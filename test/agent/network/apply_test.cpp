@@ -69,7 +69,6 @@ class VethCards : public Cards {
     return cards;
   }
   void remove(const Card& card) override { ip("link del " + card.name); }
-  void load_driver() override {}
   void rescan() override {}
 
  private:
