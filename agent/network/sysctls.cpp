@@ -41,14 +41,8 @@ void check_name(const std::string& name) {
 }
 
 bool has_link(int directory, const std::string& link) {
-  for (const char* family : {"ipv4/conf/", "ipv6/conf/"}) {
-    try {
-      open_in_root(directory, family + link, O_PATH);
-      return true;
-    } catch (const Error& error) {
-      if (error.sys_errno() != ENOENT) throw;
-    }
-  }
+  for (const char* family : {"ipv4/conf/", "ipv6/conf/"})
+    if (find_in_root(directory, family + link, O_PATH)) return true;
   return false;
 }
 

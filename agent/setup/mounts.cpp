@@ -12,6 +12,7 @@
 #include "agent/setup/mount_calls.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/trace.hpp"
 
 namespace husk::agent {
 namespace {
@@ -20,16 +21,6 @@ bool is_directory(int fd) {
   struct stat status {};
   check_sys(::fstat(fd, &status), "stat");
   return S_ISDIR(status.st_mode);
-}
-
-/// Holds nothing if there is no such path.
-UniqueFd find_in_root(int root_fd, const std::string& path, int flags) {
-  try {
-    return open_in_root(root_fd, path, flags);
-  } catch (const Error& error) {
-    if (error.sys_errno() == ENOENT) return {};
-    throw;
-  }
 }
 
 UniqueFd directory_target(int root_fd, const std::string& path) {
@@ -147,6 +138,8 @@ UniqueFd apply_mount(int root_fd, const oci::Mount& mount) {
 std::vector<UniqueFd> apply_mounts(int root_fd, const oci::Spec& spec) {
   std::vector<UniqueFd> to_seal;
   for (const oci::Mount& mount : spec.mounts) {
+    const std::string what = "mount " + mount.destination;
+    const Span span(what);
     UniqueFd sealable =
         step("mount " + mount.source.value_or(mount.type.value_or("")) + " at " + mount.destination,
              [&] { return apply_mount(root_fd, mount); });

@@ -15,11 +15,11 @@ namespace husk::agent {
 namespace {
 
 /// Empty if there is no such path: what does not exist needs no hiding.
-UniqueFd find_in_root(int root_fd, const std::string& path) {
+UniqueFd find_path(int root_fd, const std::string& path) {
   try {
-    return open_in_root(root_fd, path, O_PATH);
+    return find_in_root(root_fd, path, O_PATH);
   } catch (const Error& error) {
-    if (error.sys_errno() == ENOENT || error.sys_errno() == ENOTDIR) return {};
+    if (error.sys_errno() == ENOTDIR) return {};
     throw;
   }
 }
@@ -79,7 +79,7 @@ void apply_masked_paths(int root_fd, int null_fd, const std::vector<std::string>
   UniqueFd empty;
   for (const std::string& path : paths) {
     step("mask " + path, [&] {
-      const UniqueFd target = find_in_root(root_fd, path);
+      const UniqueFd target = find_path(root_fd, path);
       if (!target) return;
       UniqueFd cover;
       if (is_directory(target.get())) {
@@ -99,7 +99,7 @@ void apply_masked_paths(int root_fd, int null_fd, const std::vector<std::string>
 void apply_readonly_paths(int root_fd, const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
     step("make " + path + " read-only", [&] {
-      const UniqueFd target = find_in_root(root_fd, path);
+      const UniqueFd target = find_path(root_fd, path);
       if (!target) return;
       const UniqueFd copy = clone_mount(target.get(), "", true);
       set_attributes(copy.get(), {MOUNT_ATTR_RDONLY, 0}, false);

@@ -22,13 +22,14 @@ constexpr std::size_t max_passwd_bytes = 4u << 20;
 /// The image's file: it may be a pipe, a device, or endless.
 std::string read_passwd(int root_fd) {
   try {
-    const UniqueFd file = open_in_root(root_fd, "/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    const UniqueFd file = find_in_root(root_fd, "/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (!file) return {};
     struct stat status {};
     check_sys(::fstat(file.get(), &status), "stat /etc/passwd");
     if (!S_ISREG(status.st_mode)) return {};
     return read_all(file.get(), max_passwd_bytes, "/etc/passwd");
   } catch (const Error& error) {
-    if (error.sys_errno() != ENOENT) log(LogLevel::debug, error.what());
+    log(LogLevel::debug, error.what());
     return {};
   }
 }

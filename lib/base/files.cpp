@@ -14,6 +14,24 @@
 #include "lib/base/random_id.hpp"
 
 namespace husk {
+namespace {
+
+/// Empty if it fails, with errno.
+UniqueFd try_open_in_root(int root_fd, const std::string& path, int flags, mode_t mode) {
+  struct open_how how {};
+  how.flags = static_cast<unsigned>(flags) | O_CLOEXEC;
+  how.mode = mode;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  for (int attempt = 0;; ++attempt) {
+    const long fd = ::syscall(SYS_openat2, root_fd, path.c_str(), &how, sizeof how);
+    if (fd >= 0) return UniqueFd{static_cast<int>(fd)};
+    // The kernel answers EAGAIN when a rename raced with a ".." of the path; a container could keep
+    // it busy.
+    if (errno != EAGAIN || attempt >= 64) return {};
+  }
+}
+
+}  // namespace
 
 std::string read_all(int fd, std::size_t max_bytes, const std::string& what) {
   std::string content;
@@ -72,18 +90,15 @@ void write_existing(const std::filesystem::path& path, std::string_view content)
 }
 
 UniqueFd open_in_root(int root_fd, const std::string& path, int flags, mode_t mode) {
-  struct open_how how {};
-  how.flags = static_cast<unsigned>(flags) | O_CLOEXEC;
-  how.mode = mode;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  for (int attempt = 0;; ++attempt) {
-    const long fd = ::syscall(SYS_openat2, root_fd, path.c_str(), &how, sizeof how);
-    if (fd >= 0) return UniqueFd{static_cast<int>(fd)};
-    // The kernel answers EAGAIN when a rename raced with a ".." of the path; a container could keep
-    // it busy.
-    if (errno == EAGAIN && attempt < 64) continue;
-    throw_errno("open " + path);
-  }
+  UniqueFd opened = try_open_in_root(root_fd, path, flags, mode);
+  if (!opened) throw_errno("open " + path);
+  return opened;
+}
+
+UniqueFd find_in_root(int root_fd, const std::string& path, int flags) {
+  UniqueFd found = try_open_in_root(root_fd, path, flags, 0);
+  if (!found && errno != ENOENT) throw_errno("open " + path);
+  return found;
 }
 
 UniqueFd make_directories_in_root(int root_fd, const std::string& path, mode_t mode) {
@@ -94,15 +109,14 @@ UniqueFd make_directories_in_root(int root_fd, const std::string& path, mode_t m
     const std::string next = walked + "/" + part.string();
     // Resolved from the root each time: an existing component may be a symbolic link, which must be
     // followed inside the root; only a missing one is made, in the directory reached so far.
-    try {
-      current = open_in_root(root_fd, next, O_PATH | O_DIRECTORY);
-    } catch (const Error& error) {
-      if (error.sys_errno() != ENOENT) throw;
+    UniqueFd there = find_in_root(root_fd, next, O_PATH | O_DIRECTORY);
+    if (!there) {
       if (::mkdirat(current.get(), part.c_str(), mode) != 0 && errno != EEXIST) {
         throw_errno("make directory " + next);
       }
-      current = open_in_root(root_fd, next, O_PATH | O_DIRECTORY);
+      there = open_in_root(root_fd, next, O_PATH | O_DIRECTORY);
     }
+    current = std::move(there);
     walked = next;
   }
   return current;

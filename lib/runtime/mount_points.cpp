@@ -33,13 +33,9 @@ UniqueFd open_mount_point(int root, const std::string& destination, bool directo
   if (directory) return make_directories_in_root(root, destination, 0755);
   const fs::path path = normal(destination);
   make_directories_in_root(root, path.parent_path().string(), 0755);
-  try {
-    return open_in_root(root, path.string(), O_PATH);
-  } catch (const Error& e) {
-    if (e.sys_errno() != ENOENT) throw;
-    open_in_root(root, path.string(), O_WRONLY | O_CREAT, 0755);
-    return open_in_root(root, path.string(), O_PATH);
-  }
+  if (UniqueFd there = find_in_root(root, path.string(), O_PATH)) return there;
+  open_in_root(root, path.string(), O_WRONLY | O_CREAT, 0755);
+  return open_in_root(root, path.string(), O_PATH);
 }
 
 void make_mount_points(int root, const oci::Spec& spec,
