@@ -142,6 +142,7 @@ BootOptions parse_command_line(const std::string& command_line) {
 
 BootOptions boot() {
   start_trace(guestcomm::GuestTrace::max_spans);
+  try_step("trace", share_trace_with_children);
   record_span("kernel", {});
   Laps laps;
   ::prctl(PR_SET_NAME, "husk-agent", 0, 0, 0);

@@ -11,6 +11,7 @@
 #include "agent/setup/shared_files.hpp"
 #include "agent/setup/sysctl.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/trace.hpp"
 
 namespace husk::agent {
 namespace {
@@ -55,8 +56,10 @@ void Container::make_first(guestcomm::Stdio<UniqueFd> stdio, Reply created) {
       -1,
       false,
       [this](const ChildDescriptors& descriptors) { run_container_init(spec_, descriptors); }};
+  Laps laps;
   auto first = std::make_unique<Process>(loop_, std::move(setup),
                                          events_for({}, keep_shared_files(std::move(created))));
+  laps.end("clone");
   // From here, since the child may not write them itself.
   apply_id_mappings(first->pid(), spec_);
   if (process.oom_score_adj) apply_oom_score_adj(first->pid(), *process.oom_score_adj);
@@ -67,6 +70,7 @@ void Container::make_first(guestcomm::Stdio<UniqueFd> stdio, Reply created) {
 /// Before anything of the container has run, and while nothing of it can.
 Reply Container::keep_shared_files(Reply created) {
   return [this, created = std::move(created)](const guestcomm::Outcome& outcome) {
+    const Span span("shared files");
     if (!std::holds_alternative<Error>(outcome)) shared_files_.emplace(first().pid());
     created(outcome);
   };

@@ -14,6 +14,7 @@
 #include "agent/setup/sysctl.hpp"
 #include "agent/setup/terminal.hpp"
 #include "lib/base/error.hpp"
+#include "lib/base/trace.hpp"
 #include "lib/base/unique_fd.hpp"
 
 namespace husk::agent {
@@ -22,29 +23,38 @@ namespace {
 /// Everything about files and mounts: from the agent's view to the container's.
 void enter_rootfs(const oci::Spec& spec, const ChildDescriptors& fds) {
   const oci::Linux& config = spec.linux_;
+  Laps laps;
   const UniqueFd null{check_sys(::open("/dev/null", O_PATH | O_CLOEXEC), "open /dev/null")};
   apply_cgroup_namespace();  // first, so that a cgroup mount shows the container's own part only
   const UniqueFd root = apply_rootfs(spec);
+  laps.end("rootfs");
   const std::vector<UniqueFd> to_seal = apply_mounts(root.get(), spec);
+  laps.end("mounts of the container");
   apply_devices(root.get(), spec, has_namespace(spec, "user"));  // after /dev is mounted
   if (take_terminal(root.get(), *spec.process, fds)) apply_console(root.get());
+  laps.end("devices");
   apply_working_directory(root.get(), spec.process->cwd);  // while the root can be written
+  laps.end("working directory");
   apply_masked_paths(root.get(), null.get(), config.masked_paths);
   apply_readonly_paths(root.get(), config.readonly_paths);
+  laps.end("masked and read-only paths");
   seal_mounts(to_seal);  // a read-only /dev is filled by now
   apply_pivot(root.get());
   apply_rootfs_propagation(root.get(),
                            config.rootfs_propagation);       // pivot_root wants no shared root
   if (spec.root->readonly) apply_readonly_root(root.get());  // last: all above writes to it
+  laps.end("pivot");
 }
 
 void make_container(const oci::Spec& spec, const ChildDescriptors& fds) {
+  Laps laps;
   become_namespace_root(spec);
   // A keyring of its own, or all containers would share root's; a kernel without keys is fine.
   ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
   apply_time_namespace(spec);  // through the agent's /proc, like the sysctls
   apply_host_name(spec);
   apply_sysctls(spec);
+  laps.end("namespaces");
   enter_rootfs(spec, fds);
 }
 

@@ -32,8 +32,10 @@ guestcomm::Stdio<UniqueFd> claim(PendingStreams& streams, guestcomm::StreamToken
 }
 
 void create_container(const Call& call, const Reply& reply) {
+  Laps laps;
   auto request = call.params.get<guestcomm::CreateContainer>();
   check_create_request(request);
+  laps.end("request");
   const ProcessRef first{request.id, {}};
   call.containers.create(
       {request.id, std::move(request.spec), claim(call.streams, std::move(request.stdio)), {}},

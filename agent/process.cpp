@@ -16,6 +16,7 @@
 #include "lib/base/descriptors.hpp"
 #include "lib/base/exit_status.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/trace.hpp"
 
 namespace husk::agent {
 namespace {
@@ -155,6 +156,7 @@ void Process::spawn(const ProcessSetup& setup, const ChildDescriptors& descripto
   };
   const long pid = setup.joins_pid_namespace ? in_pid_namespace_of(setup.first, clone) : clone();
   if (pid == 0) {
+    trace_as_child();
     setup.child(descriptors);
     ::_exit(127);
   }

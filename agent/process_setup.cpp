@@ -26,6 +26,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/trace.hpp"
 
 namespace husk::agent {
 namespace {
@@ -159,15 +160,19 @@ void apply_limits(const oci::Process& process, const oci::Linux& config) {
 /// CAP_SYS_ADMIN.
 void set_up(const oci::Process& process, const oci::Linux& config, const ChildDescriptors& fds,
             const std::function<void()>& enter, Program& program) {
+  Laps laps;
   reset_signals();
   ::umask(0);  // modes of what is made below are exactly those asked for
   connect_streams(fds.stdio);
   close_what_is_the_agents(fds);
   wait_for_order(fds.orders, order_set_up);
+  laps.end("child");
   check_sys(::setsid(), "setsid");
   enter();
+  Laps after;
   reopen_null_streams(fds.stdio);
   program.prepare(process, config.seccomp);
+  after.end("users and seccomp filter");
   apply_limits(process, config);
   close_everything_on_exec();
   ::umask(process.user.umask.value_or(0022));
@@ -177,6 +182,7 @@ void set_up(const oci::Process& process, const oci::Linux& config, const ChildDe
     program.load_filter();
   }
   drop_rights(process);
+  after.end("limits and rights");
 }
 
 Error exec_error(const std::string& path, int error) {
@@ -190,6 +196,7 @@ void run(const oci::Process& process, const oci::Linux& config, const ChildDescr
   Program program;
   step("unable to start container process", [&] {
     step("error during container init", [&] { set_up(process, config, fds, enter, program); });
+    const Span finding("command");
     program.find();
     if (process.no_new_privileges) program.load_filter();
   });

@@ -10,6 +10,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/trace.hpp"
 
 namespace husk::agent {
 namespace {
@@ -138,12 +139,17 @@ std::vector<std::string> missing_cards(const Network& picture, Cards& cards) {
 
 void apply_network(const Network& picture, Cards& cards, const std::set<std::string>& kept) {
   step("network", [&] {
+    Laps laps;
     const NetlinkSocket socket;
     remove_unwanted(picture, cards);
     const PlacedLinks links = place_links(socket, picture.links, cards.list());
+    laps.end("find cards");
     reserve_host_ports(wanted_ports(picture, kept));
+    laps.end("reserved ports");
     apply_links(socket, links, wanted_sysctls(picture, kept));
+    laps.end("links and sysctls");
     apply_contents(socket, picture, links);
+    laps.end("addresses, routes and rules");
     apply_address_modes(socket, links, address_modes(links, picture));
   });
 }

@@ -1,15 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/base/trace.hpp"
 
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
 #include <exception>
+
+#include "lib/base/error.hpp"
 
 namespace husk {
 namespace {
+
+/// In memory that a process and its children have in common.
+struct ChildSpan {
+  std::array<char, max_child_name> name;  ///< filled up with zeros
+  TraceClock::time_point begin, end;
+};
+struct ChildSpans {
+  std::atomic<std::size_t> taken;  ///< places given out, which may be more than there are
+  std::array<ChildSpan, max_child_spans> spans;
+};
+static_assert(std::atomic<std::size_t>::is_always_lock_free);
 
 struct Recorder {
   std::size_t max_spans = 0;
   TraceClock::time_point begin;
   std::deque<TraceSpan> spans;
+  ChildSpans* of_children = nullptr;
+  bool is_child = false;
 };
 
 Recorder& recorder() {
@@ -17,15 +37,56 @@ Recorder& recorder() {
   return instance;
 }
 
+void record_for_parent(std::string_view name, TraceClock::time_point begin) noexcept {
+  ChildSpans& to = *recorder().of_children;
+  const std::size_t place = to.taken.fetch_add(1);
+  if (place >= to.spans.size()) return;
+  ChildSpan& span = to.spans.at(place);
+  name.substr(0, span.name.size()).copy(span.name.data(), span.name.size());
+  span.begin = begin;
+  span.end = TraceClock::now();
+}
+
+void take_from_children(ChildSpans& from) {
+  const std::size_t count = std::min(from.taken.load(), from.spans.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    const ChildSpan& span = from.spans.at(i);
+    const auto end = std::find(span.name.begin(), span.name.end(), '\0');
+    add_to_trace({.name = {span.name.begin(), end}, .begin = span.begin, .end = span.end});
+  }
+  from.spans = {};
+  from.taken = 0;
+}
+
 }  // namespace
 
 void start_trace(std::size_t max_spans) {
-  recorder() = {.max_spans = max_spans, .begin = TraceClock::now(), .spans = {}};
+  Recorder& to = recorder();
+  to.max_spans = max_spans;
+  to.begin = TraceClock::now();
+  to.spans.clear();
 }
+
+void share_trace_with_children() {
+  void* const memory = ::mmap(nullptr, sizeof(ChildSpans), PROT_READ | PROT_WRITE,
+                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw_errno("memory for spans of children");
+  recorder().of_children = new (memory) ChildSpans{};
+}
+
+void trace_as_child() noexcept { recorder().is_child = recorder().of_children != nullptr; }
 
 bool is_tracing() noexcept { return recorder().max_spans > 0; }
 TraceClock::time_point trace_begin() noexcept { return recorder().begin; }
-std::deque<TraceSpan> take_trace() noexcept { return std::exchange(recorder().spans, {}); }
+
+std::deque<TraceSpan> take_trace() noexcept {
+  try {
+    if (recorder().of_children != nullptr) take_from_children(*recorder().of_children);
+  } catch (const std::exception&) {
+    // As in record_span.
+  }
+  return std::exchange(recorder().spans, {});
+}
 
 void add_to_trace(TraceSpan span) {
   Recorder& to = recorder();
@@ -36,6 +97,7 @@ void add_to_trace(TraceSpan span) {
 
 void record_span(std::string_view name, TraceClock::time_point begin) noexcept {
   if (!is_tracing()) return;
+  if (recorder().is_child) return record_for_parent(name, begin);
   try {
     add_to_trace({.name = std::string(name), .begin = begin, .end = TraceClock::now()});
   } catch (const std::exception&) {

@@ -30,6 +30,14 @@ void add_to_trace(TraceSpan span);
 /// What was recorded and not taken yet, in the order in which it ended.
 std::deque<TraceSpan> take_trace() noexcept;
 
+/// From now on a child of fork can record for this process.
+/// Throws Error.
+void share_trace_with_children();
+/// In such a child: what is recorded goes to its parent, whose take_trace() gives it, as long as there is room for it:
+/// max_child_spans between two calls, names of at most max_child_name bytes.
+void trace_as_child() noexcept;
+inline constexpr std::size_t max_child_spans = 64, max_child_name = 40;
+
 /// From `begin` until now.
 void record_span(std::string_view name, TraceClock::time_point begin) noexcept;
 

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/base/trace.hpp"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <catch2/catch_test_macros.hpp>
+#include <functional>
 #include <vector>
 
 using namespace husk;
@@ -20,6 +24,18 @@ struct Tracing {
   Tracing& operator=(const Tracing&) = delete;
   ~Tracing() { start_trace(0); }
 };
+
+void in_child(const std::function<void()>& record) {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    trace_as_child();
+    record();
+    ::_exit(0);
+  }
+  int status = -1;
+  REQUIRE(::waitpid(pid, &status, 0) == pid);
+  REQUIRE(status == 0);
+}
 
 }  // namespace
 
@@ -61,4 +77,42 @@ TEST_CASE("trace: the newest spans are kept", "[base]") {
   const Tracing tracing(2);
   for (const char* name : {"one", "two", "three"}) traced(name, [] {});
   CHECK(names() == std::vector<std::string>{"two", "three"});
+}
+
+TEST_CASE("trace: what a child records is its parent's", "[base]") {
+  const Tracing tracing(2 * max_child_spans);
+  share_trace_with_children();
+  const std::string long_name(2 * max_child_name, 'n');
+  in_child([&] {
+    traced("in the child", [] {});
+    traced(long_name, [] {});
+  });
+  traced("here", [] {});
+  const std::deque<TraceSpan> spans = take_trace();
+  REQUIRE(spans.size() == 3);
+  CHECK(spans[0].name == "here");
+  CHECK(spans[1].name == "in the child");
+  CHECK(trace_begin() <= spans[1].begin);
+  CHECK(spans[1].end <= spans[0].begin);
+  CHECK(spans[2].name == long_name.substr(0, max_child_name));
+  CHECK(names().empty());
+  SECTION("no more than there is room for, and again afterwards") {
+    in_child([] {
+      for (std::size_t i = 0; i < 2 * max_child_spans; ++i) traced("many", [] {});
+    });
+    CHECK(names().size() == max_child_spans);
+    in_child([] { traced("few", [] {}); });
+    CHECK(names() == std::vector<std::string>{"few"});
+  }
+  SECTION("a child that does not say so records for itself") {
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      traced("own", [] {});
+      ::_exit(names() == std::vector<std::string>{"own"} ? 0 : 1);
+    }
+    int status = -1;
+    REQUIRE(::waitpid(pid, &status, 0) == pid);
+    CHECK(status == 0);
+    CHECK(names().empty());
+  }
 }
