@@ -13,7 +13,7 @@ engine_command() { command=("$docker" --host "unix://$work/docker.sock" "$@"); }
 
 start_dockerd() {
   # A bridge of our own and no packet filter rules: nothing of the machine's, or of another dockerd's, is touched.
-  bridge=huske2e$((BASHPID % 100000))
+  bridge=huske2e$run_id
   ip link add "$bridge" type bridge && ip addr add "172.29.$((RANDOM % 250)).1/24" dev "$bridge" && ip link set "$bridge" up
   at_end "ip link del $bridge"
   /usr/sbin/dockerd --host "unix://$work/docker.sock" --data-root "$work/data" --exec-root "$work/exec" \

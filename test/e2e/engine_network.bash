@@ -24,7 +24,7 @@ make_networks() {
     --opt com.docker.network.bridge.name="$bridges-1" first
   expect_ok engine network create --subnet 172.30.72.0/24 --ipv6 --subnet fd00:72::/64 --opt com.docker.network.bridge.name="$bridges-2" second
 }
-bridges=husknet$((BASHPID % 10000))
+bridges=husknet$run_id
 allow_forwarding() {  # -I or -D
   local program
   for program in iptables ip6tables; do

@@ -11,13 +11,18 @@ here=$top/test/e2e
 time_factor=${HUSK_TEST_TIME_FACTOR:-1}
 # shellcheck source=test/e2e/machine.bash
 source "$here/machine.bash"
+# shellcheck source=test/e2e/sweep.bash
+source "$here/sweep.bash"
 
 is_husk() { [[ ${HUSK##*/} == husk ]]; }
 
 begin_topic() {  # NAME
   topic=$1 passed=0 failed=0 skipped=0 cleanup=()
   [[ -x $HUSK ]] || { echo "$HUSK is not there: build first (scripts/build)" >&2; exit 1; }
+  run_id=$((BASHPID % 100000))  # in the names of what the tests make outside of $work
+  sweep_killed_runs
   work=$(mktemp -d "/tmp/husk-e2e.XXXXXX")
+  echo "$BASHPID $(started_at "$BASHPID")" >"$work/runner"
   chmod 0755 "$work"  # QEMU and virtiofsd run as other users
   trap 'exit 130' INT TERM
   trap tear_down EXIT

@@ -24,7 +24,7 @@ add_link() {  # NAMESPACE NAME MTU PEER_NAMESPACE PEER_NAME
 }
 
 # Namespaces of tests begin with "$namespaces"; the topic has them taken away at its end, with the links in them.
-namespaces=huske2e-$$
+namespaces=huske2e-$run_id
 new_namespace() { ip netns add "$1" && ip -n "$1" link set lo up; }  # NAME
 drop_namespaces() {
   local file

@@ -65,6 +65,15 @@ TEST_CASE("open_in_root: no link and no dots lead out of the root", "[base]") {
   CHECK_THROWS_AS(open_in_root(root.get(), "magic/etc/passwd", O_RDONLY), Error);
 }
 
+TEST_CASE("find_in_root: what is missing is no error, all else is", "[base]") {
+  const Scratch dir;
+  std::ofstream(dir.path() / "file") << "x";
+  const UniqueFd root{::open(dir.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  CHECK(find_in_root(root.get(), "/file", O_RDONLY));
+  CHECK_FALSE(find_in_root(root.get(), "/missing/below", O_RDONLY));
+  CHECK_THROWS_AS(find_in_root(root.get(), "/file/below", O_RDONLY), Error);
+}
+
 TEST_CASE("make_directories_in_root: follows links inside the root and makes what is missing there",
           "[base]") {
   const Scratch dir;

@@ -1,0 +1,67 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# What a run left whose shell was ended by SIGKILL, or with the machine it ran on: it cannot tear down, and its
+# bridges and VMs would be in the way of the next run.
+
+started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }  # PID
+
+# Each run's directory names the shell it belongs to: "PID START_TIME".
+sweep_killed_runs() {
+  local runner pid started
+  for runner in /tmp/husk-e2e.*/runner; do
+    [[ -s $runner ]] || continue
+    read -r pid started <"$runner"
+    [[ $started != "$(started_at "$pid")" ]] || continue
+    echo "sweeping what was left by a run that was killed: ${runner%/*}"
+    sweep_run "${runner%/*}" $((pid % 100000))
+  done >&2
+}
+
+sweep_run() {  # DIRECTORY RUN_ID
+  local directory=$1 vm link file
+  local -a vms cgroups=(-false)
+  mapfile -t vms < <(vms_of "$directory")
+  # Engines before what they would start anew or tear down.
+  pgrep -f -- "$directory/" | xargs -r kill -KILL
+  for vm in "${vms[@]}"; do
+    end_vm "/run/husk-vm/$vm"
+  done
+  awk -v w="$directory/" 'index($5, w) == 1 { print $5 }' /proc/self/mountinfo | sort -r | xargs -r -n 1 umount -l
+  for link in "huske2e$2" "husknet$2-1" "husknet$2-2"; do
+    [[ ! -e /sys/class/net/$link ]] || ip link del "$link"
+  done
+  for file in "/run/netns/huske2e-$2"*; do
+    [[ ! -e $file ]] || ip netns del "${file##*/}"
+  done
+  for file in iptables ip6tables; do
+    "$file" --wait -D FORWARD -i "husknet$2+" -o "husknet$2+" -j ACCEPT 2>/dev/null
+  done
+  for file in /run/husk/*/state.json; do
+    [[ ! -e $file || $(jq -r .bundle "$file") != "$directory"/* ]] || rm -rf "${file%/*}"
+  done
+  rm -rf --one-file-system "$directory"
+  sleep 2  # what was killed is in its cgroup for a moment, and libvirt's helpers write why they ended
+  find /sys/fs/cgroup -depth -type d \( "${cgroups[@]}" \) -exec rmdir {} + 2>/dev/null
+  for vm in "${vms[@]}"; do
+    rm -f /var/log/libvirt/qemu/husk-"$vm"*
+  done
+}
+
+# Those whose containers' root file systems are in DIRECTORY, as bind mounts or as an overlay's layers.
+vms_of() {  # DIRECTORY
+  grep -F "$1/" /proc/self/mountinfo | grep -oE ' /run/husk-vm/[^/ ]+' | cut -d/ -f4 | sort -u
+}
+
+# Adds its cgroups, and those of its containers, to $cgroups.
+end_vm() {  # ITS_DIRECTORY
+  local pid started container
+  cgroups+=(-o -path "*/qemu-*-husk-${1##*/}-*")
+  for container in "$1"/shared/*/rootfs; do
+    container=${container%/rootfs}
+    cgroups+=(-o -path "*/*${container##*/}*")
+  done
+  read -r pid started < <(jq -r '.process | "\(.pid) \(.startTime)"' "$1/vm.json" 2>/dev/null)
+  [[ -z $started || $started != "$(started_at "$pid")" ]] || kill -KILL "$pid"
+  awk -v w="$1/" 'index($5, w) == 1 { print $5 }' /proc/self/mountinfo | sort -r | xargs -r -n 1 umount -l
+  rm -rf --one-file-system "$1"
+}
