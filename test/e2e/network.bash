@@ -232,7 +232,7 @@ stays_behind() {
   if is_husk; then
     local cgroup pid
     cgroup=$(cut -d: -f3 "/proc/$(husk state second | jq .pid)/cgroup" | tail -1)
-    pid=$(jq .process.pid "/run/husk-vm/$(jq -r .vmId /run/husk/second/state.json)/vm.json")
+    pid=$(jq .process.pid "/run/husk-vm/$(jq -r .vmId "$work/root/second/state.json")/vm.json")
     expect_equal "$cgroup" "$(cut -d: -f3 "/proc/$pid/cgroup" | tail -1)" "cgroup of the VM"
   fi
   expect_ok husk delete --force fourth
