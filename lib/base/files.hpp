@@ -30,7 +30,8 @@ void write_all(int fd, std::string_view data);
 /// Opens `path` as if `root_fd` were "/" (openat2 RESOLVE_IN_ROOT): no symbolic link, "..", or
 /// magic link in it can lead outside. For every path that a container can shape.
 UniqueFd open_in_root(int root_fd, const std::string& path, int flags, mode_t mode = 0);
-/// The same without an Error, and so without its cost, where there is no such path (ENOENT): empty then.
+/// The same without an Error, and so without its cost, where there is no such path (ENOENT): empty then. Throws system
+/// for whatever else goes wrong.
 UniqueFd find_in_root(int root_fd, const std::string& path, int flags);
 
 /// Makes `path` and its missing parents below root_fd, never leaving it; returns an O_PATH

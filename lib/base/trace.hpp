@@ -27,11 +27,11 @@ bool is_tracing() noexcept;
 /// When start_trace() was called.
 TraceClock::time_point trace_begin() noexcept;
 void add_to_trace(TraceSpan span);
-/// What was recorded and not taken yet, in the order in which it ended.
+/// What was recorded and not taken yet, in the order in which it ended; that of children last.
 std::deque<TraceSpan> take_trace() noexcept;
 
-/// From now on a child of fork can record for this process.
-/// Throws Error.
+/// From now on a child of fork can record for this process, in memory that both keep to their ends. Once; throws
+/// system.
 void share_trace_with_children();
 /// In such a child: what is recorded goes to its parent, whose take_trace() gives it, as long as there is room for it:
 /// max_child_spans between two calls, names of at most max_child_name bytes.

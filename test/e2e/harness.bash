@@ -19,10 +19,11 @@ is_husk() { [[ ${HUSK##*/} == husk ]]; }
 begin_topic() {  # NAME
   topic=$1 passed=0 failed=0 skipped=0 cleanup=()
   [[ -x $HUSK ]] || { echo "$HUSK is not there: build first (scripts/build)" >&2; exit 1; }
-  run_id=$((BASHPID % 100000))  # in the names of what the tests make outside of $work
+  local self=$BASHPID  # which in $( ) is another
+  run_id=$((self % 100000))  # in the names of what the tests make outside of $work
   sweep_killed_runs
   work=$(mktemp -d "/tmp/husk-e2e.XXXXXX")
-  echo "$BASHPID $(started_at "$BASHPID")" >"$work/runner"
+  echo "$self $(started_at "$self")" >"$work/runner"
   chmod 0755 "$work"  # QEMU and virtiofsd run as other users
   trap 'exit 130' INT TERM
   trap tear_down EXIT

@@ -5,15 +5,17 @@
 
 started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }  # PID
 
-# Each run's directory names the shell it belongs to: "PID START_TIME".
+# Each run's directory names the shell it belongs to: "PID START_TIME". Only our own are believed, as everybody can
+# make such a name in /tmp.
 sweep_killed_runs() {
-  local runner pid started
-  for runner in /tmp/husk-e2e.*/runner; do
-    [[ -s $runner ]] || continue
-    read -r pid started <"$runner"
-    [[ $started != "$(started_at "$pid")" ]] || continue
-    echo "sweeping what was left by a run that was killed: ${runner%/*}"
-    sweep_run "${runner%/*}" $((pid % 100000))
+  local directory pid started
+  for directory in /tmp/husk-e2e.*; do
+    [[ ! -L $directory && -O $directory && -s $directory/runner ]] || continue
+    read -r pid started <"$directory/runner"
+    [[ $pid =~ ^[1-9][0-9]*$ ]] || continue
+    is_gone "$pid" || [[ $started != "$(started_at "$pid")" ]] || continue
+    echo "sweeping what was left by a run that was killed: $directory"
+    sweep_run "$directory" $((pid % 100000))
   done >&2
 }
 
@@ -21,8 +23,11 @@ sweep_run() {  # DIRECTORY RUN_ID
   local directory=$1 vm link file
   local -a vms cgroups=(-false)
   mapfile -t vms < <(vms_of "$directory")
-  # Engines before what they would start anew or tear down.
+  # Engines before what they would start anew or tear down; and what the tests' shells had in the background.
   pgrep -f -- "$directory/" | xargs -r kill -KILL
+  for file in /proc/[0-9]*/fd/1; do
+    [[ $(readlink "$file") != "$directory"/* ]] || kill -KILL "$(cut -d/ -f3 <<<"$file")"
+  done
   for vm in "${vms[@]}"; do
     end_vm "/run/husk-vm/$vm"
   done
@@ -30,7 +35,7 @@ sweep_run() {  # DIRECTORY RUN_ID
   for link in "huske2e$2" "husknet$2-1" "husknet$2-2"; do
     [[ ! -e /sys/class/net/$link ]] || ip link del "$link"
   done
-  for file in "/run/netns/huske2e-$2"*; do
+  for file in "/run/netns/huske2e-$2-"*; do
     [[ ! -e $file ]] || ip netns del "${file##*/}"
   done
   for file in iptables ip6tables; do
@@ -52,13 +57,13 @@ vms_of() {  # DIRECTORY
   grep -F "$1/" /proc/self/mountinfo | grep -oE ' /run/husk-vm/[^/ ]+' | cut -d/ -f4 | sort -u
 }
 
-# Adds its cgroups, and those of its containers, to $cgroups.
+# Adds its cgroups, and those of an engine's containers, whose ids no other cgroup has in its name, to $cgroups.
 end_vm() {  # ITS_DIRECTORY
   local pid started container
   cgroups+=(-o -path "*/qemu-*-husk-${1##*/}-*")
   for container in "$1"/shared/*/rootfs; do
     container=${container%/rootfs}
-    cgroups+=(-o -path "*/*${container##*/}*")
+    [[ ! ${container##*/} =~ ^[0-9a-f]{64}$ ]] || cgroups+=(-o -path "*/*${container##*/}*")
   done
   read -r pid started < <(jq -r '.process | "\(.pid) \(.startTime)"' "$1/vm.json" 2>/dev/null)
   [[ -z $started || $started != "$(started_at "$pid")" ]] || kill -KILL "$pid"
