@@ -19,6 +19,7 @@ namespace {
 constexpr int last_signal = 64;
 constexpr std::chrono::milliseconds cgroup_retry{2};
 constexpr int cgroup_attempts = 2500;  ///< 5 s: something is stuck in the kernel after that
+constexpr int freeze_attempts = 2500;  ///< 5 s: a process does not come back from a system call
 
 void check_supported(const oci::Spec& spec) {
   if (!spec.process) throw Error(Errc::invalid_argument, "process is missing");
@@ -42,6 +43,7 @@ Container::Container(EventLoop& loop, ContainerSetup setup, Reply created, Notif
 
 Container::~Container() {
   if (retry_) loop_.cancel(*retry_);
+  if (freezing_) loop_.cancel(*freezing_);
   for (const auto& [name, timer] : forgetting_) loop_.cancel(timer);
 }
 
@@ -147,6 +149,46 @@ Process& Container::process(const std::string& name) {
   const auto found = processes_.find(name);
   if (found == processes_.end()) throw Error(Errc::not_found, "process does not exist");
   return *found->second;
+}
+
+void Container::check_running() const {
+  switch (first().state()) {
+    case Process::State::created:
+    case Process::State::starting:
+    case Process::State::running:
+      return;
+    case Process::State::creating:
+    case Process::State::exited:
+    case Process::State::stopped:
+      throw Error(Errc::wrong_state, "container not running");
+  }
+}
+
+void Container::pause(Reply paused) {
+  check_running();
+  if (freezing_) throw Error(Errc::wrong_state, "the container is being paused");
+  cgroup_.set_frozen(true);
+  await_frozen(paused, freeze_attempts);
+}
+
+void Container::await_frozen(const Reply& paused, int attempts_left) {
+  freezing_.reset();
+  try {
+    if (cgroup_.is_frozen()) return paused(done());
+    if (attempts_left == 0) {
+      cgroup_.set_frozen(false);
+      return paused(Error(Errc::timed_out, "the container's processes do not stand still"));
+    }
+  } catch (const Error& error) {  // it has ended meanwhile
+    return paused(error);
+  }
+  freezing_ = loop_.after(
+      cgroup_retry, [this, paused, attempts_left] { await_frozen(paused, attempts_left - 1); });
+}
+
+void Container::resume() {
+  check_running();
+  cgroup_.set_frozen(false);
 }
 
 void Container::signal(const guestcomm::SignalProcess& request) {

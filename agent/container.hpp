@@ -67,6 +67,12 @@ class Container {
   /// "cannot exec in a stopped container", already_exists, unsupported.
   void add_process(const std::string& name, ExecSetup setup, Reply created);
 
+  /// Answers when nothing of it runs any more; signals but SIGKILL wait until it is resumed. When
+  /// that takes too long it runs on, and timed_out is answered. Throws wrong_state "container not
+  /// running".
+  void pause(Reply paused);
+  void resume();  ///< fine if it is not paused. Throws wrong_state "container not running"
+
   /// all: for every process in it, else for the one named. Throws wrong_state "container not
   /// running", invalid_argument for a bad signal number, not_found.
   void signal(const guestcomm::SignalProcess& request);
@@ -84,6 +90,8 @@ class Container {
   Reply keep_shared_files(Reply created);
   Process::Events events_for(const std::string& name, Reply created);
   void check_stopped();
+  void check_running() const;
+  void await_frozen(const Reply& paused, int attempts_left);
   void forget_later(const std::string& name);
   void end();
   void remove_cgroup(int attempts_left);
@@ -96,7 +104,7 @@ class Container {
   std::function<void(Container&)> on_stopped_;
   std::map<std::string, std::unique_ptr<Process>> processes_;  ///< the first one's name is empty
   std::optional<SharedFiles> shared_files_;                    ///< until the start
-  std::optional<EventLoop::TimerId> retry_;
+  std::optional<EventLoop::TimerId> retry_, freezing_;
   std::map<std::string, EventLoop::TimerId> forgetting_;
 };
 

@@ -58,6 +58,12 @@ void ContainerTable::signal(const guestcomm::SignalProcess& request) {
   find(request.process.container).container->signal(request);
 }
 
+void ContainerTable::pause(const std::string& id, Reply paused) {
+  find(id).container->pause(std::move(paused));
+}
+
+void ContainerTable::resume(const std::string& id) { find(id).container->resume(); }
+
 void ContainerTable::own(const guestcomm::ProcessRef& process, ConnectionId connection) {
   find(process.container).container->process(process.process).own(connection);
 }

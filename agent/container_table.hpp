@@ -26,6 +26,8 @@ class ContainerTable {
   void start(const guestcomm::ProcessRef& process, Reply reply);
   void resize(const guestcomm::ResizeTerminal& request);
   void signal(const guestcomm::SignalProcess& request);
+  void pause(const std::string& id, Reply paused);
+  void resume(const std::string& id);
   /// The connection gets process_exited, even if the process has ended already.
   void own(const guestcomm::ProcessRef& process, ConnectionId connection);
   void lend(const guestcomm::ProcessRef& process, ConnectionId connection);

@@ -89,6 +89,15 @@ void list_processes(const Call& call, const Reply& reply) {
       describe_processes(call.containers.processes(call.params.get<guestcomm::ContainerId>().id))));
 }
 
+void pause_container(const Call& call, const Reply& reply) {
+  call.containers.pause(call.params.get<guestcomm::ContainerId>().id, reply);
+}
+
+void resume_container(const Call& call, const Reply& reply) {
+  call.containers.resume(call.params.get<guestcomm::ContainerId>().id);
+  reply(done());
+}
+
 void delete_container(const Call& call, const Reply& reply) {
   call.containers.remove(call.params.get<guestcomm::ContainerId>().id, reply);
 }
@@ -121,6 +130,7 @@ const std::map<std::string_view, Handler> handlers = {
     {"configure_network", configure_network}, {"answer_dns", answer_dns},
     {"start_process", start_process},         {"resize_terminal", resize_terminal},
     {"signal_process", signal_process},       {"own_process", own_process},
+    {"pause_container", pause_container},     {"resume_container", resume_container},
     {"list_processes", list_processes},       {"delete_container", delete_container},
     {"connect_port", connect_port},           {"trace", give_trace},
 };

@@ -74,6 +74,8 @@ int main(int argc, char** argv) {
   cli::add_start(app, options);
   cli::add_state(app, options);
   cli::add_kill(app, options);
+  cli::add_pause(app, options);
+  cli::add_resume(app, options);
   cli::add_delete(app, options);
   cli::add_run(app, options, status);
   cli::add_exec(app, options, status);

@@ -30,6 +30,8 @@ runtime::Runtime make_runtime(const GlobalOptions& options);
 void add_create(CLI::App& app, const GlobalOptions& options);
 void add_start(CLI::App& app, const GlobalOptions& options);
 void add_kill(CLI::App& app, const GlobalOptions& options);
+void add_pause(CLI::App& app, const GlobalOptions& options);
+void add_resume(CLI::App& app, const GlobalOptions& options);
 void add_delete(CLI::App& app, const GlobalOptions& options);
 void add_state(CLI::App& app, const GlobalOptions& options);
 void add_list(CLI::App& app, const GlobalOptions& options);

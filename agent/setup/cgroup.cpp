@@ -130,6 +130,14 @@ void Cgroup::kill() noexcept {
   }
 }
 
+void Cgroup::set_frozen(bool frozen) {
+  write_existing(path_ / "cgroup.freeze", frozen ? "1" : "0");
+}
+
+bool Cgroup::is_frozen() const {
+  return read_file(path_ / "cgroup.events", max_file_bytes).find("frozen 1") != std::string::npos;
+}
+
 std::vector<pid_t> Cgroup::processes() const {
   std::vector<pid_t> found;
   if (!path_.empty()) collect_processes(path_, found);

@@ -29,7 +29,11 @@ class Cgroup {
   /// Where a process can join: in itself, or, when the container has distributed controllers (then
   /// only its leaves take processes, cgroups(7)), where `member` is.
   UniqueFd open_for_joining(pid_t member) const;
-  void kill() noexcept;                  ///< SIGKILL for every process, those being forked included
+  void kill() noexcept;  ///< SIGKILL for every process, those being forked included
+  /// Stops every process of it, and those of groups the container made below, or lets them go on;
+  /// which takes a moment. Those that are stopped can be killed. Throws system.
+  void set_frozen(bool frozen);
+  bool is_frozen() const;                ///< all of them stand still. Throws system
   std::vector<pid_t> processes() const;  ///< with those of groups the container made below
   bool remove() noexcept;                ///< true once it is gone; false: processes are still in it
 

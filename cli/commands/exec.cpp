@@ -82,6 +82,7 @@ runtime::ExecRequest make_exec_request(Flags flags, std::vector<std::string> wor
   };
   request.pid_file = absolute(flags.pid_file);
   request.cgroup = flags.cgroup;
+  request.ignore_paused = flags.ignore_paused;
   request.streams = {flags.detach, absolute(flags.console_socket)};
   return request;
 }

@@ -23,6 +23,7 @@ void read_fields(const json& j, ContainerRecord& record) {
   record.rootfs = j.at("rootfs").get<std::string>();
   j.at("annotations").get_to(record.annotations);
   j.at("started").get_to(record.started);
+  record.paused = j.value("paused", false);
   j.at("vmId").get_to(record.vm_id);
   for (const json& path : j.at("cgroups")) record.cgroups.emplace_back(path.get<std::string>());
   record.unit = j.value("unit", "");
@@ -44,6 +45,7 @@ void to_json(json& j, const ContainerRecord& record) {
            {"rootfs", record.rootfs.string()},
            {"annotations", record.annotations},
            {"started", record.started},
+           {"paused", record.paused},
            {"vmId", record.vm_id},
            {"cgroups", std::move(cgroups)},
            {"unit", record.unit},

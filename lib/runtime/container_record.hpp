@@ -23,7 +23,8 @@ struct ContainerRecord {
   std::filesystem::path bundle, rootfs;
   std::map<std::string, std::string> annotations;
   bool started = false;
-  std::string vm_id;  ///< set before anything of the VM is made; all else is in vm_record.hpp
+  bool paused = false;  ///< or about to be, or not resumed to the end: `resume` is what it wants
+  std::string vm_id;    ///< set before anything of the VM is made; all else is in vm_record.hpp
   std::vector<std::filesystem::path> cgroups;  ///< directories husk made, parents first
   std::string unit;                            ///< systemd's unit for it; empty: none
   oci::Hooks hooks;                            ///< those that run after create

@@ -11,11 +11,12 @@ namespace {
 /// One for each state, in the enum's order.
 using Texts = std::array<std::string_view, container_states.size()>;
 
-constexpr Texts names{"creating", "created", "running", "stopped"};
+constexpr Texts names{"creating", "created", "running", "paused", "stopped"};
 
 constexpr std::string_view allowed;
 /// containerd takes this one as gone already.
 constexpr std::string_view not_running = "container not running";
+constexpr std::string_view not_paused = "container not paused";
 constexpr std::string_view placeholder = "<id>";
 
 /// The refusals of each command, in the enum's order; callers look for the texts.
@@ -24,19 +25,26 @@ constexpr std::array<Texts, commands.size()> refusals{{
     {"cannot start a container in the creating state",  // creating
      allowed,                                           // created
      "cannot start an already running container",       // running
+     "cannot start a container in the paused state",    // paused
      "cannot start a container that has stopped"},      // stopped
     // exec
     {"cannot exec in a container in the creating state", allowed, allowed,
+     "cannot exec in a paused container (use --ignore-paused to override)",
      "cannot exec in a stopped container"},
     // ps
-    {not_running, allowed, allowed, not_running},
+    {not_running, allowed, allowed, allowed, not_running},
     // kill
-    {not_running, allowed, allowed, not_running},
+    {not_running, allowed, allowed, allowed, not_running},
     // kill --all: that nothing runs is what it is for
-    {not_running, allowed, allowed, allowed},
+    {not_running, allowed, allowed, allowed, allowed},
+    // pause
+    {not_running, allowed, allowed, not_running, not_running},
+    // resume
+    {not_paused, not_paused, not_paused, allowed, not_paused},
     // delete
     {"cannot delete container <id> that is not stopped: creating", allowed,
-     "cannot delete container <id> that is not stopped: running", allowed},
+     "cannot delete container <id> that is not stopped: running",
+     "cannot delete container <id> that is not stopped: paused", allowed},
 }};
 
 /// The tables are read by the enums' values.
@@ -55,6 +63,7 @@ std::string_view name_of(ContainerState state) { return names.at(static_cast<std
 ContainerState state_of(const ContainerRecord& record, bool create_at_work) {
   if (!record.shim) return create_at_work ? ContainerState::creating : ContainerState::stopped;
   if (!is_alive(*record.shim)) return ContainerState::stopped;
+  if (record.paused) return ContainerState::paused;
   return record.started ? ContainerState::running : ContainerState::created;
 }
 

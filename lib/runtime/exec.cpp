@@ -41,7 +41,8 @@ oci::Process find_process(const ExecRequest& request, const ContainerRecord& rec
 int Runtime::exec(const ExecRequest& request) {
   std::optional<Cancellation> cancellation(std::in_place);
   const auto [record, state] = store_.load_with_state(request.id);
-  check_allowed(Command::exec, state, request.id);
+  if (!request.ignore_paused || state != ContainerState::paused)
+    check_allowed(Command::exec, state, request.id);
   const oci::Process process = find_process(request, record);
   const bool is_detached = request.streams.detached;
   check_streams(request.streams, process.terminal);

@@ -39,6 +39,7 @@ struct ExecRequest {
   std::variant<oci::Process, ExecChanges> process;
   std::optional<std::filesystem::path> pid_file;  ///< absolute
   std::string cgroup;                             ///< below the container's, in the guest
+  bool ignore_paused = false;  ///< it runs when the container is resumed, or fails after a while
   StreamsRequest streams;
 };
 
@@ -64,6 +65,10 @@ class Runtime {
   int exec(const ExecRequest& request);
   /// Throws wrong_state "container not running" for a stopped one.
   void kill(const std::string& id, int signal, bool all);
+  /// Freezes the container's processes, not its VM. Throws wrong_state "container not running", also
+  /// for a paused one.
+  void pause(const std::string& id);
+  void resume(const std::string& id);  ///< throws wrong_state "container not paused"
   /// force: kills it first, and a container that does not exist is fine.
   void remove(const std::string& id, bool force);
   oci::State state(const std::string& id) const;

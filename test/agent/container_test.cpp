@@ -53,6 +53,62 @@ TEST_CASE("container: until its program starts it has no descriptor of the agent
   CHECK(std::count(open.begin(), open.end(), "/dev/null") == 2);
 }
 
+TEST_CASE("container: paused, nothing of it runs; resumed, it goes on", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Bench bench;
+  bench.create(bench.spec("trap 'exit 7' TERM; while :; do echo x; sleep 0.02; done"));
+  bench.start();
+  const auto pause = [&] {
+    std::optional<Outcome> answer;
+    bench.container->pause([&](const Outcome& outcome) { answer = outcome; });
+    bench.run_until([&] { return answer.has_value(); });
+    REQUIRE(answer);
+    CHECK_FALSE(std::holds_alternative<husk::Error>(*answer));
+  };
+  /// How much comes until there is nothing for a tenth of a second, or plenty.
+  const auto read_some = [&] {
+    std::size_t bytes = 0;
+    for (int quiet = 0; quiet < 10 && bytes < 1'000'000;) {
+      std::array<char, 4096> chunk{};
+      const ssize_t count = ::recv(bench.out.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
+      quiet = count > 0 ? 0 : quiet + 1;
+      bytes += count > 0 ? static_cast<std::size_t>(count) : 0;
+      bench.loop.run_once(std::chrono::milliseconds{10});
+    }
+    return bytes;
+  };
+  bench.run_until([&] {  // the shell has set its trap: it ignored the signal before, as any pid 1
+    char first = 0;
+    return ::recv(bench.out.get(), &first, 1, MSG_DONTWAIT | MSG_PEEK) == 1;
+  });
+  pause();
+  read_some();
+  CHECK(read_some() == 0);
+  bench.container->signal({{"one", {}}, SIGTERM, false});  // kept until it is resumed
+  pause();                                                 // once more is fine
+  CHECK(bench.container->first().state() == Process::State::running);
+  bench.container->resume();
+  bench.container->resume();
+  bench.finish();
+  CHECK(bench.container->first().status() == 7);
+  CHECK_THROWS_AS(pause(), husk::Error);
+  CHECK_THROWS_AS(bench.container->resume(), husk::Error);
+}
+
+TEST_CASE("container: a paused one can be killed", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Bench bench;
+  bench.create(bench.spec("while :; do sleep 1; done"));
+  bench.start();
+  bool paused = false;
+  bench.container->pause([&](const Outcome&) { paused = true; });
+  bench.run_until([&] { return paused; });
+  bench.container->kill();
+  bench.finish();
+  CHECK(bench.container->first().status() == 128 + SIGKILL);
+  CHECK_FALSE(fs::exists(bench.cgroups / "one"));
+}
+
 TEST_CASE("container: processes left behind without a pid namespace die with the first", "[root]") {
   SKIP_UNLESS_POSSIBLE();
   Bench bench;

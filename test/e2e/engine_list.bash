@@ -111,6 +111,27 @@ detached() {
   [[ $status != 0 ]] || fail "the container is still known after rm"
 }
 
+# What is done while it is paused waits, or is refused by the engine; stop and kill do not hang.
+paused() {
+  local name=paused-$network_name size
+  expect_ok engine run -d --name "$name" --runtime "$RUNTIME" "${network[@]}" husk-test sh -c 'while true; do echo tick; sleep 0.1; done'
+  eventually 30 logs_contain "$name" tick
+  expect_ok engine pause "$name"
+  expect_equal paused "$(engine inspect -f '{{.State.Status}}' "$name")" "status"
+  sleep 0.5  # what was under way
+  size=$(engine logs "$name" | wc -l)
+  sleep 1
+  expect_equal "$size" "$(engine logs "$name" | wc -l)" "lines while it is paused"
+  run engine exec "$name" true
+  [[ $status != 0 ]] || fail "exec in a paused container"
+  expect_ok engine unpause "$name"
+  expect_equal running "$(engine inspect -f '{{.State.Status}}' "$name")" "status"
+  eventually 10 eval "[[ \$(engine logs $name | wc -l) -gt $size ]]"
+  expect_ok engine exec "$name" true
+  expect_ok engine pause "$name"
+  expect_ok engine rm -f "$name"
+}
+
 copies() {
   local name=copies-$network_name
   expect_ok engine run -d --name "$name" --runtime "$RUNTIME" "${network[@]}" husk-test sh -c \
@@ -139,4 +160,5 @@ engine_list() {  # NETWORK_NAME NETWORK_FLAGS...
   it "$network_name: environment, working directory and user" process_settings
   it "$network_name: detached, with logs, stop and rm" detached 120
   it "$network_name: cp both ways while it runs" copies 120
+  it "$network_name: pause and unpause" paused 120
 }

@@ -101,7 +101,7 @@ created_can_be_killed() {
 
 unknown_ids() {
   local command
-  for command in state start kill delete; do
+  for command in state start kill pause resume delete; do
     expect_failure 1 "container does not exist" husk "$command" nobody
   done
   expect_ok husk delete --force nobody
@@ -122,6 +122,60 @@ signals() {
   eventually 20 is_state signals stopped
   expect_contains term "$(cat "$work/signals.out")" "output"
   expect_ok husk delete signals
+}
+
+# Its processes stand still, its VM does not; what is said to it meanwhile is runc's.
+pausing() {
+  make_bundle "$work/pausing" sh -c 'trap "echo term; exit 7" TERM; while true; do echo x >>/count; sleep 0.05; done'
+  create pausing "$work/pausing"
+  expect_failure 1 "container not paused" husk resume pausing
+  expect_ok husk start pausing
+  eventually 20 test -s "$work/pausing/rootfs/count"
+  expect_ok husk pause pausing
+  expect_equal "" "$out$err" "what pause prints"
+  expect_equal paused "$(state_of pausing)" "state"
+  expect_contains paused "$(husk list)" "list"
+  local before
+  before=$(stat -c %s "$work/pausing/rootfs/count")
+  expect_failure 1 "container not running" husk pause pausing
+  expect_failure 1 "cannot start a container in the paused state" husk start pausing
+  expect_failure 1 "cannot delete container pausing that is not stopped: paused" husk delete pausing
+  expect_failure 255 "cannot exec in a paused container" husk exec pausing true
+  expect_ok husk ps --format json pausing
+  sleep 1
+  expect_equal "$before" "$(stat -c %s "$work/pausing/rootfs/count")" "what it wrote while it was paused"
+  expect_ok husk resume pausing
+  expect_equal running "$(state_of pausing)" "state"
+  eventually 10 eval "[[ \$(stat -c %s '$work/pausing/rootfs/count') -gt $before ]]"
+  expect_ok husk exec pausing true
+  # A signal waits until it is resumed, as with runc.
+  expect_ok husk pause pausing
+  expect_ok husk kill pausing TERM
+  sleep 0.5
+  expect_equal paused "$(state_of pausing)" "state after SIGTERM"
+  expect_ok husk resume pausing
+  eventually 20 is_state pausing stopped
+  expect_contains term "$(cat "$work/pausing.out")" "output"
+  expect_failure 1 "container not running" husk pause pausing
+  expect_failure 1 "container not paused" husk resume pausing
+  expect_ok husk delete pausing
+}
+
+paused_ends() {
+  make_bundle "$work/held" sleep 1000
+  local how
+  for how in kill delete; do
+    expect_ok husk run --detach --bundle "$work/held" held
+    expect_ok husk pause held
+    if [[ $how == kill ]]; then
+      expect_ok husk kill held KILL
+      eventually 20 is_state held stopped
+      expect_ok husk delete held
+    else
+      expect_ok husk delete --force held
+    fi
+    expect_failure 1 "container does not exist" husk state held
+  done
 }
 
 foreground() {
@@ -352,6 +406,8 @@ it "a created container can be deleted by force, and its id used again" created_
 it "a created container ends when killed" created_can_be_killed
 it "an unknown id is refused, delete --force of it is not" unknown_ids
 it "kill takes names and numbers, and the container gets the signal" signals 120
+it "pause stops its processes, resume lets them go on, each refused where runc refuses it" pausing 120
+it "a paused container can be killed and deleted" paused_ends 120
 it "run in the foreground passes streams and status" foreground 180
 it "run --detach returns with the container running" detached
 it "list prints a table, ids, JSON, and skips broken entries" listing

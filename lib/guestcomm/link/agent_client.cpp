@@ -85,6 +85,12 @@ ProcessList AgentClient::list_processes(const std::string& id) {
   const nlohmann::json answer = call("list_processes", ContainerId{id}, patience_);
   return step("guest agent: list_processes", [&] { return answer.get<ProcessList>(); });
 }
+void AgentClient::pause_container(const std::string& id) {
+  call("pause_container", ContainerId{id}, patience_);
+}
+void AgentClient::resume_container(const std::string& id) {
+  call("resume_container", ContainerId{id}, patience_);
+}
 void AgentClient::delete_container(const std::string& id) {
   call("delete_container", ContainerId{id}, patience_);
 }

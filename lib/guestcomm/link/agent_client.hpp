@@ -28,6 +28,8 @@ class AgentClient {
   void start_process(const ProcessRef& process);
   void signal_process(const SignalProcess& request);
   ProcessList list_processes(const std::string& id);
+  void pause_container(const std::string& id);
+  void resume_container(const std::string& id);
   void delete_container(const std::string& id);
   void connect_port(const ConnectPort& request);
   GuestTrace trace();

@@ -13,6 +13,8 @@
 //   signal_process    SignalProcess    {}      husk kill, husk-shim
 //   own_process       ProcessRef       {}      husk-shim: from then on this connection owns it
 //   list_processes    {id}             ProcessList   husk ps
+//   pause_container   {id}             {}      husk pause: answers when nothing of it runs any more
+//   resume_container  {id}             {}      husk resume
 //   delete_container  {id}             {}      husk delete, in a VM that lives on
 //   answer_dns        DnsAnswer        {}      husk-shim, to a dns_query
 //   connect_port      ConnectPort      {}      the VM's keeper, for who connects to "localhost" in

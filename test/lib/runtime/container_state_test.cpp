@@ -52,6 +52,7 @@ TEST_CASE("ContainerState: has the runtime specification's names", "[runtime]") 
   CHECK(name_of(creating) == "creating");
   CHECK(name_of(created) == "created");
   CHECK(name_of(running) == "running");
+  CHECK(name_of(paused) == "paused");
   CHECK(name_of(stopped) == "stopped");
 }
 
@@ -64,6 +65,10 @@ TEST_CASE("state_of: follows the shim, and without one, create", "[runtime]") {
   CHECK(state_of(record, false) == created);
   record.started = true;
   CHECK(state_of(record, false) == running);
+  record.paused = true;
+  CHECK(state_of(record, false) == paused);
+  record.started = false;  // created, and paused before its start
+  CHECK(state_of(record, false) == paused);
   ++record.shim->start_time;  // that process is gone, another has its pid
   CHECK(state_of(record, true) == stopped);
   CHECK(state_of(record, false) == stopped);
@@ -87,28 +92,49 @@ TEST_CASE("check_allowed: each command in each state, with runc's text", "[runti
        {{creating, "cannot start a container in the creating state"},
         {created, yes},
         {running, "cannot start an already running container"},
+        {paused, "cannot start a container in the paused state"},
         {stopped, "cannot start a container that has stopped"}}},
       {Command::exec,
        {{creating, "cannot exec in a container in the creating state"},
         {created, yes},
         {running, yes},
+        {paused, "cannot exec in a paused container (use --ignore-paused to override)"},
         {stopped, "cannot exec in a stopped container"}}},
       {Command::ps,
        {{creating, "container not running"},
         {created, yes},
         {running, yes},
+        {paused, yes},
         {stopped, "container not running"}}},
       {Command::kill,
        {{creating, "container not running"},
         {created, yes},
         {running, yes},
+        {paused, yes},
         {stopped, "container not running"}}},
       {Command::kill_all,
-       {{creating, "container not running"}, {created, yes}, {running, yes}, {stopped, yes}}},
+       {{creating, "container not running"},
+        {created, yes},
+        {running, yes},
+        {paused, yes},
+        {stopped, yes}}},
+      {Command::pause,
+       {{creating, "container not running"},
+        {created, yes},
+        {running, yes},
+        {paused, "container not running"},
+        {stopped, "container not running"}}},
+      {Command::resume,
+       {{creating, "container not paused"},
+        {created, "container not paused"},
+        {running, "container not paused"},
+        {paused, yes},
+        {stopped, "container not paused"}}},
       {Command::remove,
        {{creating, "cannot delete container c1 that is not stopped: creating"},
         {created, yes},
         {running, "cannot delete container c1 that is not stopped: running"},
+        {paused, "cannot delete container c1 that is not stopped: paused"},
         {stopped, yes}}}};
   for (const Command command : commands) {
     for (const ContainerState state : container_states) {

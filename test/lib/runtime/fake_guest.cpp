@@ -156,6 +156,11 @@ class Guest {
       is_stuck_ = fault_ == Fault::stuck_after_start;
     } else if (request.method == "signal_process") {
       take_signal(request.params.get<guestcomm::SignalProcess>());
+    } else if (request.method == "pause_container") {
+      note("pause " + request.params.get<guestcomm::ContainerId>().id);
+      if (fault_ == Fault::refuses_pause) throw Error(Errc::timed_out, "does not stand still");
+    } else if (request.method == "resume_container") {
+      note("resume " + request.params.get<guestcomm::ContainerId>().id);
     } else if (request.method == "delete_container") {
       note("delete " + request.params.get<guestcomm::ContainerId>().id);
     }

@@ -31,6 +31,7 @@ enum class Fault {
   refuses_exec_owner,      ///< "owner refused"
   refuses_exec_start,      ///< "permission denied by the image"
   refuses_signals,         ///< "signal refused"
+  refuses_pause,           ///< "does not stand still"
   ignores_kill,            ///< says yes to SIGKILL, and does nothing
   stuck_after_start        ///< takes connections and answers nothing any more
 };

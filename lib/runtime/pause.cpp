@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// husk pause and husk resume: of the container, by its cgroup in the guest; the agent goes on and serves kill, delete
+// and the others. That it is paused stands in the record before it is, and until it is not any more: whatever a
+// command that is killed half-way leaves, `resume` puts right.
+#include "lib/base/error.hpp"
+#include "lib/base/log.hpp"
+#include "lib/runtime/runtime.hpp"
+#include "lib/runtime/sandbox.hpp"
+
+namespace husk::runtime {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto patience = 10s;  ///< the agent gives up after 5
+
+DirectoryLock lock_or_refuse(const StateStore& store, const std::string& id) {
+  auto lock = store.lock(id);
+  if (!lock) throw Error(Errc::timed_out, "another command is at work on the container");
+  return std::move(*lock);
+}
+
+}  // namespace
+
+void Runtime::pause(const std::string& id) {
+  const DirectoryLock lock = lock_or_refuse(store_, id);
+  ContainerRecord record = store_.load(id);
+  check_allowed(Command::pause, state_of(record, /*create_at_work=*/false), id);
+  guestcomm::AgentClient agent = Sandbox::open(record.vm_id).connect(patience);
+  record.paused = true;
+  store_.save(record);
+  try {
+    agent.pause_container(id);
+  } catch (const Error& e) {
+    // It may have been too late only.
+    warn_on_failure([&] { Sandbox::open(record.vm_id).connect(patience).resume_container(id); });
+    record.paused = false;
+    store_.save(record);
+    throw e.within("the guest did not pause the container");
+  }
+}
+
+void Runtime::resume(const std::string& id) {
+  const DirectoryLock lock = lock_or_refuse(store_, id);
+  ContainerRecord record = store_.load(id);
+  check_allowed(Command::resume, state_of(record, /*create_at_work=*/false), id);
+  step("the guest did not resume the container",
+       [&] { Sandbox::open(record.vm_id).connect(patience).resume_container(id); });
+  record.paused = false;
+  store_.save(record);
+}
+
+}  // namespace husk::runtime
