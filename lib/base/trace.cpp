@@ -19,7 +19,7 @@ struct ChildSpan {
   TraceClock::time_point begin, end;
 };
 struct ChildSpans {
-  std::atomic<std::size_t> taken;  ///< places given out, which may be more than there are
+  std::atomic<std::size_t> taken;  ///< places given out; after the last place comes the first
   std::array<ChildSpan, max_child_spans> spans;
 };
 static_assert(std::atomic<std::size_t>::is_always_lock_free);
@@ -39,18 +39,17 @@ Recorder& recorder() {
 
 void record_for_parent(std::string_view name, TraceClock::time_point begin) noexcept {
   ChildSpans& to = *recorder().of_children;
-  const std::size_t place = to.taken.fetch_add(1);
-  if (place >= to.spans.size()) return;
-  ChildSpan& span = to.spans.at(place);
+  ChildSpan& span = to.spans.at(to.taken.fetch_add(1) % to.spans.size());
+  span.name.fill('\0');
   name.substr(0, span.name.size()).copy(span.name.data(), span.name.size());
   span.begin = begin;
   span.end = TraceClock::now();
 }
 
 void take_from_children(ChildSpans& from) {
-  const std::size_t count = std::min(from.taken.load(), from.spans.size());
-  for (std::size_t i = 0; i < count; ++i) {
-    const ChildSpan& span = from.spans.at(i);
+  const std::size_t taken = from.taken.load(), count = std::min(taken, from.spans.size());
+  for (std::size_t i = taken - count; i < taken; ++i) {
+    const ChildSpan& span = from.spans.at(i % from.spans.size());
     const auto end = std::find(span.name.begin(), span.name.end(), '\0');
     add_to_trace({.name = {span.name.begin(), end}, .begin = span.begin, .end = span.end});
   }

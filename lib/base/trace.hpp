@@ -33,8 +33,8 @@ std::deque<TraceSpan> take_trace() noexcept;
 /// From now on a child of fork can record for this process, in memory that both keep to their ends. Once; throws
 /// system.
 void share_trace_with_children();
-/// In such a child: what is recorded goes to its parent, whose take_trace() gives it, as long as there is room for it:
-/// max_child_spans between two calls, names of at most max_child_name bytes.
+/// In such a child: what is recorded goes to its parent, whose take_trace() gives it: the newest max_child_spans since
+/// the call before, names cut after max_child_name bytes.
 void trace_as_child() noexcept;
 inline constexpr std::size_t max_child_spans = 64, max_child_name = 40;
 

@@ -96,11 +96,13 @@ TEST_CASE("trace: what a child records is its parent's", "[base]") {
   CHECK(spans[1].end <= spans[0].begin);
   CHECK(spans[2].name == long_name.substr(0, max_child_name));
   CHECK(names().empty());
-  SECTION("no more than there is room for, and again afterwards") {
+  SECTION("the newest that there is room for, and again afterwards") {
     in_child([] {
-      for (std::size_t i = 0; i < 2 * max_child_spans; ++i) traced("many", [] {});
+      traced("too old", [] {});
+      for (std::size_t i = 0; i < max_child_spans / 2; ++i) traced("old and of a long name", [] {});
+      for (std::size_t i = 0; i < max_child_spans; ++i) traced("new", [] {});
     });
-    CHECK(names().size() == max_child_spans);
+    CHECK(names() == std::vector<std::string>(max_child_spans, "new"));
     in_child([] { traced("few", [] {}); });
     CHECK(names() == std::vector<std::string>{"few"});
   }
