@@ -38,9 +38,12 @@ class Agent {
   Agent(const BootOptions& options, const Secret& secret)
       : signals_(block_signals()),
         containers_(loop_, cgroup_parent,
-                    [this](ConnectionId connection, const guestcomm::ProcessExited& exited) {
-                      control_.notify(connection, "process_exited", exited);
-                    }),
+                    {[this](ConnectionId connection, const guestcomm::ProcessExited& exited) {
+                       control_.notify(connection, "process_exited", exited);
+                     },
+                     [this](ConnectionId connection, const guestcomm::ContainerEvent& event) {
+                       control_.notify(connection, "container_event", event);
+                     }}),
         streams_(loop_, secret),
         network_(loop_, [this](const guestcomm::DnsQuery& query) { return ask_dns(query); }),
         ports_(loop_),

@@ -6,6 +6,7 @@
 #include "agent/container_setup.hpp"
 #include "agent/exec_setup.hpp"
 #include "agent/setup/capabilities.hpp"
+#include "agent/setup/limits.hpp"
 #include "agent/setup/namespaces.hpp"
 #include "agent/setup/process_limits.hpp"
 #include "agent/setup/shared_files.hpp"
@@ -38,6 +39,7 @@ Container::Container(EventLoop& loop, ContainerSetup setup, Reply created, Notif
       notify_(std::move(notify)),
       on_stopped_(std::move(on_stopped)) {
   if (spec_.process->capabilities) warn_of_ignored(*spec_.process->capabilities);
+  if (spec_.linux_.resources) apply_limits(*spec_.linux_.resources, cgroup_.path());
   make_first(std::move(setup.stdio), std::move(created));
 }
 
@@ -89,7 +91,7 @@ Process::Events Container::events_for(const std::string& name, Reply created) {
             check_stopped();
           },
           [this, name, is_first](ConnectionId owner, int status) {
-            notify_(owner, {{id_, name}, status});
+            notify_.exited(owner, {{id_, name}, status});
             if (!is_first) forget_later(name);
           }};
 }
@@ -191,6 +193,35 @@ void Container::resume() {
   cgroup_.set_frozen(false);
 }
 
+void Container::update(const oci::Resources& resources) {
+  check_running();
+  apply_limits(resources, cgroup_.path());
+}
+
+void Container::watch(ConnectionId watcher) {
+  check_running();
+  if (!oom_watch_) {
+    oom_watch_.emplace(loop_, cgroup_.path(),
+                       [this] { tell_watchers(guestcomm::ContainerEvent::Type::oom); });
+  }
+  watchers_.insert(watcher);
+}
+
+void Container::tell_watchers(guestcomm::ContainerEvent::Type type) {
+  for (const ConnectionId watcher : watchers_) notify_.event(watcher, {id_, type});
+}
+
+/// The last look: its cgroup goes next.
+void Container::look_for_kills() noexcept {
+  if (!oom_watch_) return;
+  try {
+    oom_watch_->look();
+  } catch (const Error& error) {
+    log(LogLevel::warning, error.what());
+  }
+  oom_watch_.reset();
+}
+
 void Container::signal(const guestcomm::SignalProcess& request) {
   if (request.signal < 0 || request.signal > last_signal) {
     throw Error(Errc::invalid_argument,
@@ -223,6 +254,7 @@ bool Container::handle_exit(pid_t pid, int wait_status) {
 }
 
 void Container::connection_closed(ConnectionId connection) noexcept {
+  watchers_.erase(connection);
   for (const auto& [name, process] : processes_) {
     if (process->owner() != connection) continue;
     process->disown();
@@ -240,7 +272,9 @@ bool Container::is_stopped() const {
 }
 
 void Container::check_stopped() {
-  if (is_stopped()) on_stopped_(*this);
+  if (!is_stopped()) return;
+  tell_watchers(guestcomm::ContainerEvent::Type::stopped);
+  on_stopped_(*this);
 }
 
 /// From the loop: it may be the process whose method is running.
@@ -254,6 +288,7 @@ void Container::forget_later(const std::string& name) {
 
 /// The first process is gone: without a pid namespace the rest of the container lives on.
 void Container::end() {
+  look_for_kills();
   cgroup_.kill();
   remove_cgroup(cgroup_attempts);
 }

@@ -9,14 +9,17 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "agent/event_loop.hpp"
+#include "agent/oom_watch.hpp"
 #include "agent/process.hpp"
 #include "agent/request.hpp"
 #include "agent/setup/cgroup.hpp"
 #include "agent/setup/shared_files.hpp"
+#include "agent/statistics.hpp"
 #include "lib/oci/spec.hpp"
 
 namespace husk::agent {
@@ -34,8 +37,12 @@ struct ExecSetup {
   std::string cgroup;                ///< below the container's; empty: that itself
 };
 
-/// Carries process_exited to the connection that owns the process.
-using Notify = std::function<void(ConnectionId, const guestcomm::ProcessExited&)>;
+/// To a connection: that a process has exited, to who owns it; what happens to a container, to who
+/// watches it.
+struct Notify {
+  std::function<void(ConnectionId, const guestcomm::ProcessExited&)> exited;
+  std::function<void(ConnectionId, const guestcomm::ContainerEvent&)> event;
+};
 
 class Container {
  public:
@@ -73,6 +80,14 @@ class Container {
   void pause(Reply paused);
   void resume();  ///< fine if it is not paused. Throws wrong_state "container not running"
 
+  /// Limits; what is not said stays. All or none. Throws wrong_state "container not running",
+  /// invalid_argument, system.
+  void update(const oci::Resources& resources);
+
+  guestcomm::ContainerStatistics statistics() const { return measure(cgroup_.path()); }
+  /// From now on `watcher` is told of what happens to it. Throws wrong_state "container not running".
+  void watch(ConnectionId watcher);
+
   /// all: for every process in it, else for the one named. Throws wrong_state "container not
   /// running", invalid_argument for a bad signal number, not_found.
   void signal(const guestcomm::SignalProcess& request);
@@ -92,6 +107,8 @@ class Container {
   void check_stopped();
   void check_running() const;
   void await_frozen(const Reply& paused, int attempts_left);
+  void tell_watchers(guestcomm::ContainerEvent::Type type);
+  void look_for_kills() noexcept;
   void forget_later(const std::string& name);
   void end();
   void remove_cgroup(int attempts_left);
@@ -106,6 +123,8 @@ class Container {
   std::optional<SharedFiles> shared_files_;                    ///< until the start
   std::optional<EventLoop::TimerId> retry_, freezing_;
   std::map<std::string, EventLoop::TimerId> forgetting_;
+  std::set<ConnectionId> watchers_;
+  std::optional<OomWatch> oom_watch_;  ///< from the first watcher on
 };
 
 }  // namespace husk::agent

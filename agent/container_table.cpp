@@ -64,6 +64,18 @@ void ContainerTable::pause(const std::string& id, Reply paused) {
 
 void ContainerTable::resume(const std::string& id) { find(id).container->resume(); }
 
+void ContainerTable::update(const guestcomm::UpdateContainer& request) {
+  find(request.id).container->update(request.resources);
+}
+
+guestcomm::ContainerStatistics ContainerTable::statistics(const std::string& id) {
+  return find(id).container->statistics();
+}
+
+void ContainerTable::watch(const std::string& id, ConnectionId watcher) {
+  find(id).container->watch(watcher);
+}
+
 void ContainerTable::own(const guestcomm::ProcessRef& process, ConnectionId connection) {
   find(process.container).container->process(process.process).own(connection);
 }

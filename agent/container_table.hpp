@@ -28,6 +28,9 @@ class ContainerTable {
   void signal(const guestcomm::SignalProcess& request);
   void pause(const std::string& id, Reply paused);
   void resume(const std::string& id);
+  void update(const guestcomm::UpdateContainer& request);
+  guestcomm::ContainerStatistics statistics(const std::string& id);
+  void watch(const std::string& id, ConnectionId watcher);
   /// The connection gets process_exited, even if the process has ended already.
   void own(const guestcomm::ProcessRef& process, ConnectionId connection);
   void lend(const guestcomm::ProcessRef& process, ConnectionId connection);

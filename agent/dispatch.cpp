@@ -98,6 +98,20 @@ void resume_container(const Call& call, const Reply& reply) {
   reply(done());
 }
 
+void update_container(const Call& call, const Reply& reply) {
+  call.containers.update(call.params.get<guestcomm::UpdateContainer>());
+  reply(done());
+}
+
+void give_statistics(const Call& call, const Reply& reply) {
+  reply(nlohmann::json(call.containers.statistics(call.params.get<guestcomm::ContainerId>().id)));
+}
+
+void watch_container(const Call& call, const Reply& reply) {
+  call.containers.watch(call.params.get<guestcomm::ContainerId>().id, call.connection);
+  reply(done());
+}
+
 void delete_container(const Call& call, const Reply& reply) {
   call.containers.remove(call.params.get<guestcomm::ContainerId>().id, reply);
 }
@@ -126,13 +140,23 @@ void give_trace(const Call&, const Reply& reply) {
 using Handler = void (*)(const Call&, const Reply&);
 
 const std::map<std::string_view, Handler> handlers = {
-    {"create_container", create_container},   {"create_process", create_process},
-    {"configure_network", configure_network}, {"answer_dns", answer_dns},
-    {"start_process", start_process},         {"resize_terminal", resize_terminal},
-    {"signal_process", signal_process},       {"own_process", own_process},
-    {"pause_container", pause_container},     {"resume_container", resume_container},
-    {"list_processes", list_processes},       {"delete_container", delete_container},
-    {"connect_port", connect_port},           {"trace", give_trace},
+    {"create_container", create_container},
+    {"create_process", create_process},
+    {"configure_network", configure_network},
+    {"answer_dns", answer_dns},
+    {"start_process", start_process},
+    {"resize_terminal", resize_terminal},
+    {"signal_process", signal_process},
+    {"own_process", own_process},
+    {"pause_container", pause_container},
+    {"resume_container", resume_container},
+    {"list_processes", list_processes},
+    {"delete_container", delete_container},
+    {"update_container", update_container},
+    {"connect_port", connect_port},
+    {"container_statistics", give_statistics},
+    {"watch_container", watch_container},
+    {"trace", give_trace},
 };
 
 }  // namespace

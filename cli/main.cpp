@@ -76,6 +76,8 @@ int main(int argc, char** argv) {
   cli::add_kill(app, options);
   cli::add_pause(app, options);
   cli::add_resume(app, options);
+  cli::add_update(app, options);
+  cli::add_events(app, options);
   cli::add_delete(app, options);
   cli::add_run(app, options, status);
   cli::add_exec(app, options, status);

@@ -32,6 +32,8 @@ void add_start(CLI::App& app, const GlobalOptions& options);
 void add_kill(CLI::App& app, const GlobalOptions& options);
 void add_pause(CLI::App& app, const GlobalOptions& options);
 void add_resume(CLI::App& app, const GlobalOptions& options);
+void add_update(CLI::App& app, const GlobalOptions& options);
+void add_events(CLI::App& app, const GlobalOptions& options);
 void add_delete(CLI::App& app, const GlobalOptions& options);
 void add_state(CLI::App& app, const GlobalOptions& options);
 void add_list(CLI::App& app, const GlobalOptions& options);

@@ -23,6 +23,8 @@ class Cgroup {
   Cgroup& operator=(const Cgroup&) = delete;
   ~Cgroup();  ///< kills what is in it; the directory stays if something does not die at once
 
+  /// For its limits; empty once it is gone.
+  const std::filesystem::path& path() const noexcept { return path_; }
   int directory_fd() const noexcept { return directory_.get(); }  ///< for CLONE_INTO_CGROUP
   /// The directory of the one at `path` below it. Throws system.
   UniqueFd open_below(const std::string& path) const;

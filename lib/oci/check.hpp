@@ -15,6 +15,9 @@ void check_spec(const Spec& spec);
 /// The same for a process alone (exec).
 void check_process(const Process& process);
 
+/// The same for limits alone (update).
+void check_resources(const Resources& resources);
+
 /// runc's rule for ids: letters, digits, '_', '+', '-', '.', not "." nor "..", 1 to 1024 bytes.
 /// Throws invalid_argument "invalid container ID format: <id>" (the id is cut and quoted safely).
 void check_container_id(const std::string& id);

@@ -2,6 +2,7 @@
 // The "linux" section. Where the texts differ from runc's, it is to name the field.
 #include <set>
 
+#include "lib/oci/check.hpp"
 #include "lib/oci/check_parts.hpp"
 #include "lib/oci/sysctl_name.hpp"
 
@@ -73,14 +74,6 @@ void check_device_rule(const DeviceRule& rule, const std::string& field) {
     refuse(field + ".access", quote(*rule.access) + " has letters other than r, w and m");
 }
 
-void check_resources(const Resources& resources) {
-  for (std::size_t i = 0; i < resources.devices.size(); ++i)
-    check_device_rule(resources.devices[i], indexed("linux.resources.devices", i));
-  for (const auto& [file, value] : resources.unified)
-    if (file.empty() || file.find('/') != std::string::npos || file.front() == '.')
-      refuse("linux.resources.unified", quote(file) + " is not the name of a cgroup file");
-}
-
 void check_rule(const SeccompRule& rule, const std::string& field) {
   if (rule.names.empty()) refuse(field + ".names", "must not be empty");
   check_known(rule.action, seccomp_actions, field + ".action");
@@ -135,6 +128,14 @@ void check_paths(const std::vector<std::string>& paths, const char* field) {
 }
 
 }  // namespace
+
+void check_resources(const Resources& resources) {
+  for (std::size_t i = 0; i < resources.devices.size(); ++i)
+    check_device_rule(resources.devices[i], indexed("linux.resources.devices", i));
+  for (const auto& [file, value] : resources.unified)
+    if (file.empty() || file.find('/') != std::string::npos || file.front() == '.')
+      refuse("linux.resources.unified", quote(file) + " is not the name of a cgroup file");
+}
 
 void check_linux(const Spec& spec) {
   const auto& section = spec.linux_;

@@ -17,6 +17,7 @@ constexpr std::string_view allowed;
 /// containerd takes this one as gone already.
 constexpr std::string_view not_running = "container not running";
 constexpr std::string_view not_paused = "container not paused";
+constexpr std::string_view has_ended = "container with id <id> is not running";
 constexpr std::string_view placeholder = "<id>";
 
 /// The refusals of each command, in the enum's order; callers look for the texts.
@@ -41,6 +42,10 @@ constexpr std::array<Texts, commands.size()> refusals{{
     {not_running, allowed, allowed, not_running, not_running},
     // resume
     {not_paused, not_paused, not_paused, allowed, not_paused},
+    // update
+    {not_running, allowed, allowed, allowed, not_running},
+    // events
+    {has_ended, allowed, allowed, allowed, has_ended},
     // delete
     {"cannot delete container <id> that is not stopped: creating", allowed,
      "cannot delete container <id> that is not stopped: running",

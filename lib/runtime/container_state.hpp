@@ -25,10 +25,10 @@ std::string_view name_of(ContainerState state);
 ContainerState state_of(const ContainerRecord& record, bool create_at_work);
 
 /// Those that not every state allows. remove: delete without --force.
-enum class Command { start, exec, ps, kill, kill_all, pause, resume, remove };
-inline constexpr std::array commands{Command::start,  Command::exec,     Command::ps,
-                                     Command::kill,   Command::kill_all, Command::pause,
-                                     Command::resume, Command::remove};
+enum class Command { start, exec, ps, kill, kill_all, pause, resume, update, events, remove };
+inline constexpr std::array commands{
+    Command::start, Command::exec,   Command::ps,     Command::kill,   Command::kill_all,
+    Command::pause, Command::resume, Command::update, Command::events, Command::remove};
 
 /// Throws wrong_state, in runc's words, unless `state` allows `command`.
 void check_allowed(Command command, ContainerState state, const std::string& id);

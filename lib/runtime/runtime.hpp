@@ -3,13 +3,16 @@
 // the root directory.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/statistics.hpp"
 #include "lib/hypervisor/vm.hpp"
 #include "lib/oci/state.hpp"
 #include "lib/runtime/config.hpp"
@@ -69,6 +72,17 @@ class Runtime {
   /// for a paused one.
   void pause(const std::string& id);
   void resume(const std::string& id);  ///< throws wrong_state "container not paused"
+  /// Limits of the container in the guest; what is not said stays. Those of a VM's size, and the
+  /// host's own, are not touched. Throws wrong_state "container not running", invalid_argument.
+  void update(const std::string& id, const oci::Resources& resources);
+  using Event = std::variant<guestcomm::ContainerStatistics, guestcomm::ContainerEvent>;
+  using OnEvent = std::function<void(const Event&)>;
+  /// Both throw wrong_state "container with id ID is not running".
+  guestcomm::ContainerStatistics statistics(const std::string& id) const;
+  /// Statistics every `interval`, and each time the guest's kernel kills a process for want of
+  /// memory; until the container stops.
+  void follow_events(const std::string& id, std::chrono::milliseconds interval,
+                     const OnEvent& on_event) const;
   /// force: kills it first, and a container that does not exist is fine.
   void remove(const std::string& id, bool force);
   oci::State state(const std::string& id) const;

@@ -50,6 +50,7 @@ struct Bench {
   std::optional<Error> error;
   bool created = false, started = false, stopped = false;
   std::vector<std::pair<agent::ConnectionId, guestcomm::ProcessExited>> told;
+  std::vector<std::pair<agent::ConnectionId, guestcomm::ContainerEvent::Type>> events;
   UniqueFd out;
 
   Bench() {
@@ -108,9 +109,12 @@ struct Bench {
           created = true;
           take_error(outcome);
         },
-        [this](agent::ConnectionId owner, const guestcomm::ProcessExited& exited) {
-          told.emplace_back(owner, exited);
-        },
+        agent::Notify{[this](agent::ConnectionId owner, const guestcomm::ProcessExited& exited) {
+                        told.emplace_back(owner, exited);
+                      },
+                      [this](agent::ConnectionId watcher, const guestcomm::ContainerEvent& event) {
+                        events.emplace_back(watcher, event.type);
+                      }},
         [this](agent::Container&) { stopped = true; });
     run_until([this] { return created; });
   }

@@ -28,7 +28,9 @@ struct TableBench {
 
   Bench bench;  // for its root, loop and cgroup
   std::vector<std::string> answers;
-  ContainerTable table{bench.loop, bench.cgroups, [](ConnectionId, const auto&) {}};
+  ContainerTable table{bench.loop,
+                       bench.cgroups,
+                       {[](ConnectionId, const auto&) {}, [](ConnectionId, const auto&) {}}};
 };
 
 }  // namespace

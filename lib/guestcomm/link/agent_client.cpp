@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/guestcomm/link/agent_client.hpp"
 
+#include <poll.h>
+
 #include <string_view>
 
 #include "lib/base/deadline.hpp"
@@ -91,6 +93,34 @@ void AgentClient::pause_container(const std::string& id) {
 void AgentClient::resume_container(const std::string& id) {
   call("resume_container", ContainerId{id}, patience_);
 }
+void AgentClient::update_container(const UpdateContainer& request) {
+  call("update_container", request, patience_);
+}
+ContainerStatistics AgentClient::container_statistics(const std::string& id) {
+  const nlohmann::json answer = call("container_statistics", ContainerId{id}, patience_);
+  return step("guest agent: container_statistics",
+              [&] { return answer.get<ContainerStatistics>(); });
+}
+void AgentClient::watch_container(const std::string& id) {
+  call("watch_container", ContainerId{id}, patience_);
+}
+
+std::optional<ContainerEvent> AgentClient::next_event(milliseconds patience) {
+  pollfd ready{socket_.get(), POLLIN, 0};
+  const int count = ::poll(&ready, 1, static_cast<int>(patience.count()));
+  if (count < 0 && errno != EINTR) throw_errno("poll");
+  if (count <= 0) return std::nullopt;
+  return step("guest agent: container_event", [&] {
+    // What has begun is there in a moment, or the guest is hostile.
+    const auto frame = read_frame(socket_.get(), Deadline(patience_), max_guest_bytes);
+    if (!frame) throw Error(Errc::peer_lost, "connection closed");
+    const Request event = decode_request(*frame);
+    if (event.id || event.method != "container_event")
+      throw Error(Errc::invalid_argument, "another message than an event");
+    return std::optional(event.params.get<ContainerEvent>());
+  });
+}
+
 void AgentClient::delete_container(const std::string& id) {
   call("delete_container", ContainerId{id}, patience_);
 }

@@ -11,6 +11,7 @@
 #include "lib/guestcomm/link/guest_address.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
 #include "lib/guestcomm/protocol/network.hpp"
+#include "lib/guestcomm/protocol/statistics.hpp"
 
 namespace husk::guestcomm {
 
@@ -30,6 +31,12 @@ class AgentClient {
   ProcessList list_processes(const std::string& id);
   void pause_container(const std::string& id);
   void resume_container(const std::string& id);
+  void update_container(const UpdateContainer& request);
+  ContainerStatistics container_statistics(const std::string& id);
+  /// After it nothing is called any more, but next_event(): empty if nothing came in `patience`.
+  /// Throws peer_lost when the guest has ended.
+  void watch_container(const std::string& id);
+  std::optional<ContainerEvent> next_event(std::chrono::milliseconds patience);
   void delete_container(const std::string& id);
   void connect_port(const ConnectPort& request);
   GuestTrace trace();

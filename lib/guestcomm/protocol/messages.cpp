@@ -1,27 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/guestcomm/protocol/messages.hpp"
 
+#include "lib/guestcomm/protocol/members.hpp"
 #include "lib/oci/bundle.hpp"
 
 namespace husk::guestcomm {
 namespace {
 
 using nlohmann::json;
-
-[[noreturn]] void refuse(const std::string& what) {
-  throw Error(Errc::invalid_argument, "malformed message: " + what);
-}
-
-const json& member(const json& object, const char* key) {
-  if (!object.is_object() || !object.contains(key)) refuse(std::string(key) + " is missing");
-  return object.at(key);
-}
-
-std::string get_string(const json& object, const char* key) {
-  const json& value = member(object, key);
-  if (!value.is_string()) refuse(std::string(key) + " is not a string");
-  return value.get<std::string>();
-}
 
 int get_int(const json& object, const char* key) {
   const json& value = member(object, key);
@@ -67,8 +53,19 @@ std::string dump(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-/// The other side's text for people: it must neither flood nor steer their terminal. It is UTF-8
-/// (the parser saw to that), in which the controls U+0080 to U+009F begin with C2.
+Error decode_error(const json& value) {
+  const int code = get_int(value, "code");
+  const bool known =
+      code >= static_cast<int>(Errc::internal) && code <= static_cast<int>(Errc::peer_lost);
+  int sys_errno = 0;
+  if (value.contains("data") && value["data"].is_object())
+    sys_errno = get_int(value["data"], "errno");
+  return {known ? static_cast<Errc>(code) : Errc::internal, harmless(get_string(value, "message")),
+          sys_errno};
+}
+
+}  // namespace
+
 std::string harmless(std::string text) {
   constexpr std::size_t max_text_bytes = 4u << 10;
   if (text.size() > max_text_bytes) text.resize(max_text_bytes);
@@ -82,19 +79,6 @@ std::string harmless(std::string text) {
   }
   return text;
 }
-
-Error decode_error(const json& value) {
-  const int code = get_int(value, "code");
-  const bool known =
-      code >= static_cast<int>(Errc::internal) && code <= static_cast<int>(Errc::peer_lost);
-  int sys_errno = 0;
-  if (value.contains("data") && value["data"].is_object())
-    sys_errno = get_int(value["data"], "errno");
-  return {known ? static_cast<Errc>(code) : Errc::internal, harmless(get_string(value, "message")),
-          sys_errno};
-}
-
-}  // namespace
 
 void to_json(json& j, const Hello& v) {
   j = json{{"protocol", v.protocol}, {"version", v.version}};
@@ -200,6 +184,14 @@ void from_json(const json& j, ProcessList& v) {
 
 void to_json(json& j, const ContainerId& v) { j = json{{"id", v.id}}; }
 void from_json(const json& j, ContainerId& v) { v.id = get_string(j, "id"); }
+
+void to_json(json& j, const UpdateContainer& v) {
+  j = json{{"id", v.id}, {"resources", v.resources}};
+}
+void from_json(const json& j, UpdateContainer& v) {
+  v.id = get_string(j, "id");
+  v.resources = member(j, "resources").get<oci::Resources>();
+}
 
 void to_json(json& j, const ConnectPort& v) {
   j = json{

@@ -15,6 +15,10 @@
 //   list_processes    {id}             ProcessList   husk ps
 //   pause_container   {id}             {}      husk pause: answers when nothing of it runs any more
 //   resume_container  {id}             {}      husk resume
+//   container_statistics  {id}         ContainerStatistics (statistics.hpp)    husk events
+//   watch_container   {id}             {}      husk events: from then on this connection gets its
+//                                              container_events
+//   update_container  UpdateContainer  {}      husk update: limits of its cgroup; others stay
 //   delete_container  {id}             {}      husk delete, in a VM that lives on
 //   answer_dns        DnsAnswer        {}      husk-shim, to a dns_query
 //   connect_port      ConnectPort      {}      the VM's keeper, for who connects to "localhost" in
@@ -24,6 +28,7 @@
 //   notification      params           sent by
 //   process_exited    ProcessExited    the agent, once, to the connection that owns the process,
 //                                      after its output was sent to the end and closed
+//   container_event   ContainerEvent   the agent, to who watches the container; "stopped" is the last
 //   dns_query         DnsQuery         the agent, to a connection that owns a container's first
 //                                      process, where it was told of a DNS server (dns.hpp)
 //
@@ -137,6 +142,11 @@ struct ContainerId {
   std::string id;
 };
 
+struct UpdateContainer {
+  std::string id;
+  oci::Resources resources;
+};
+
 /// To 127.0.0.1, or ::1 if nobody listens there: TCP. Each direction has a stream of its own, which
 /// ends with it.
 struct ConnectPort {
@@ -173,6 +183,8 @@ void to_json(nlohmann::json& json, const ProcessList& v);
 void from_json(const nlohmann::json& json, ProcessList& v);
 void to_json(nlohmann::json& json, const ContainerId& v);
 void from_json(const nlohmann::json& json, ContainerId& v);
+void to_json(nlohmann::json& json, const UpdateContainer& v);
+void from_json(const nlohmann::json& json, UpdateContainer& v);
 void to_json(nlohmann::json& json, const ConnectPort& v);
 void from_json(const nlohmann::json& json, ConnectPort& v);
 void to_json(nlohmann::json& json, const GuestTrace& v);

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "cli/options.hpp"
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+#include "lib/base/text.hpp"
+#include "lib/oci/bundle.hpp"
+
+namespace husk::cli {
+namespace {
+
+struct Flags {
+  std::string id;
+  std::optional<std::string> file, memory, memory_reservation, memory_swap;
+  std::optional<std::uint64_t> cpu_period, cpu_burst, cpu_share;
+  std::optional<std::int64_t> cpu_quota, cpu_idle, pids_limit;
+  // Of the host's CPUs, disks and caches.
+  std::string no_effect, cache_schema, bandwidth_schema;
+};
+
+void add_options(CLI::App& command, Flags& flags) {
+  command.add_option("container-id", flags.id, "the container")->required();
+  command.add_option(
+      "-r,--resources", flags.file,
+      "file with the limits, as linux.resources in config.json, or - for the standard "
+      "input; other options are ignored then");
+  command.add_option("--memory", flags.memory, "limit in bytes, also 64m or 1g; -1 for none");
+  command.add_option("--memory-reservation", flags.memory_reservation,
+                     "what is left to it, in bytes");
+  command.add_option("--memory-swap", flags.memory_swap, "limit of memory and swap together");
+  command.add_option("--cpu-period", flags.cpu_period, "microseconds that the quota is for");
+  command.add_option("--cpu-quota", flags.cpu_quota,
+                     "microseconds of CPU per period; -1: no limit");
+  command.add_option("--cpu-burst", flags.cpu_burst, "microseconds kept of quotas not used up");
+  command.add_option("--cpu-share", flags.cpu_share, "weight against others, 2 to 262144");
+  command.add_option("--cpu-idle", flags.cpu_idle, "1: only what the others leave");
+  command.add_option("--pids-limit", flags.pids_limit, "number of processes; -1: no limit");
+  for (const char* name : {"--blkio-weight", "--cpu-rt-period", "--cpu-rt-runtime", "--cpuset-cpus",
+                           "--cpuset-mems", "--kernel-memory", "--kernel-memory-tcp"}) {
+    command.add_option(name, flags.no_effect, "accepted for callers; without effect in a VM");
+  }
+  command.add_option("--l3-cache-schema", flags.cache_schema, "refused: the host's cache");
+  command.add_option("--mem-bw-schema", flags.bandwidth_schema, "refused: the host's memory");
+}
+
+/// "67108864", "64m", "64MiB", "-1": Docker's units.RAMInBytes, without fractions.
+std::int64_t parse_size(const char* option, const std::string& text) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  std::string unit(end, text.data() + text.size());
+  std::transform(unit.begin(), unit.end(), unit.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  if (unit.ends_with("ib") && unit.size() == 3) unit.resize(1);
+  if (unit.ends_with("b")) unit.pop_back();
+  static constexpr std::string_view units = "kmgtp";
+  const std::size_t power = unit.empty() ? 0 : units.find(unit) + 1;
+  std::int64_t bytes = 0;
+  const bool is_wrong = error != std::errc{} || unit.size() > 1 || (!unit.empty() && power == 0) ||
+                        number < -1 ||
+                        __builtin_mul_overflow(number, std::int64_t{1} << (10 * power), &bytes);
+  if (is_wrong)
+    throw Error(Errc::invalid_argument,
+                std::string(option) + ": " + quote(text) + " is not a size");
+  return number == -1 ? -1 : bytes;
+}
+
+oci::Resources read_resources(const std::string& file) {
+  const bool is_stdin = file == "-";
+  const std::string name = is_stdin ? "standard input" : file;
+  const std::string text = is_stdin ? read_all(STDIN_FILENO, oci::max_config_bytes, name)
+                                    : read_file(file, oci::max_config_bytes);
+  return step(name, [&] { return oci::parse_json(text, name).get<oci::Resources>(); });
+}
+
+oci::Resources make_resources(const Flags& flags) {
+  for (const auto& [name, value] : {std::pair{"--l3-cache-schema", flags.cache_schema},
+                                    std::pair{"--mem-bw-schema", flags.bandwidth_schema}}) {
+    if (!value.empty())
+      throw Error(Errc::unsupported, std::string(name) + ": cache allocation is not supported");
+  }
+  const auto size = [](const char* option, const std::optional<std::string>& text) {
+    return text ? std::optional(parse_size(option, *text)) : std::nullopt;
+  };
+  oci::Resources resources;
+  resources.memory.emplace();
+  resources.memory->limit = size("--memory", flags.memory);
+  resources.memory->reservation = size("--memory-reservation", flags.memory_reservation);
+  resources.memory->swap = size("--memory-swap", flags.memory_swap);
+  resources.cpu.emplace();
+  resources.cpu->shares = flags.cpu_share;
+  resources.cpu->period = flags.cpu_period;
+  resources.cpu->quota = flags.cpu_quota;
+  resources.cpu->burst = flags.cpu_burst;
+  resources.cpu->idle = flags.cpu_idle;
+  resources.pids_limit = flags.pids_limit;
+  return resources;
+}
+
+}  // namespace
+
+void add_update(CLI::App& app, const GlobalOptions& options) {
+  CLI::App* command = app.add_subcommand("update", "change limits of a container");
+  auto flags = std::make_shared<Flags>();
+  add_options(*command, *flags);
+  command->callback([flags, &options] {
+    const oci::Resources resources =
+        flags->file ? read_resources(*flags->file) : make_resources(*flags);
+    make_runtime(options).update(flags->id, resources);
+  });
+}
+
+}  // namespace husk::cli

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a container uses in its guest, and what happens to it there: for husk events.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace husk::guestcomm {
+
+/// By name: [A-Za-z0-9_], at most 64 bytes.
+using Counters = std::map<std::string, std::uint64_t>;
+
+struct InterfaceStatistics {
+  std::string name;   ///< without control characters once it is received
+  Counters counters;  ///< as the kernel names them: rx_bytes, tx_dropped, ...
+};
+
+/// Bytes, microseconds, numbers. What its kernel does not count is empty; a limit is so where there is none.
+struct ContainerStatistics {
+  static constexpr std::size_t max_counters = 256, max_interfaces = 64;
+  Counters cpu, memory, memory_events;  ///< of the cgroup: cpu.stat, memory.stat, memory.events
+  std::optional<std::uint64_t> memory_used, memory_limit, memory_peak, swap_used, swap_limit,
+      processes, process_limit;
+  std::vector<InterfaceStatistics> interfaces;  ///< the guest's; loopback is none
+};
+
+/// Notified to who watches a container.
+struct ContainerEvent {
+  enum class Type { oom, stopped };  ///< oom: its kernel has killed a process for want of memory
+  std::string id;
+  Type type = Type::oom;
+};
+
+void to_json(nlohmann::json& json, const ContainerStatistics& v);
+/// Throw invalid_argument on what is not as above.
+void from_json(const nlohmann::json& json, ContainerStatistics& v);
+void to_json(nlohmann::json& json, const ContainerEvent& v);
+void from_json(const nlohmann::json& json, ContainerEvent& v);
+
+}  // namespace husk::guestcomm

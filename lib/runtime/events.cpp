@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// husk events: what a container uses and what happens to it, as its guest tells.
+#include <chrono>
+
+#include "lib/base/error.hpp"
+#include "lib/runtime/container_state.hpp"
+#include "lib/runtime/runtime.hpp"
+#include "lib/runtime/sandbox.hpp"
+
+namespace husk::runtime {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr auto patience = 10s;
+
+Sandbox open_sandbox(const StateStore& store, const std::string& id) {
+  const auto [record, state] = store.load_with_state(id);
+  check_allowed(Command::events, state, id);
+  return Sandbox::open(record.vm_id);
+}
+
+/// Empty at the container's end, also where its VM ended with it.
+std::optional<guestcomm::ContainerStatistics> ask(const Sandbox& sandbox, const std::string& id) {
+  try {
+    return sandbox.connect(patience).container_statistics(id);
+  } catch (const Error& error) {
+    if (error.code() == Errc::peer_lost || error.code() == Errc::not_found) return std::nullopt;
+    throw;
+  }
+}
+
+}  // namespace
+
+guestcomm::ContainerStatistics Runtime::statistics(const std::string& id) const {
+  return open_sandbox(store_, id).connect(patience).container_statistics(id);
+}
+
+void Runtime::follow_events(const std::string& id, milliseconds interval,
+                            const OnEvent& on_event) const {
+  const Sandbox sandbox = open_sandbox(store_, id);
+  guestcomm::AgentClient watching = sandbox.connect(patience);
+  watching.watch_container(id);
+  // As runc's, the first comes after the first interval.
+  for (Clock::time_point next = Clock::now() + interval;;) {
+    const auto left = std::chrono::ceil<milliseconds>(next - Clock::now());
+    std::optional<guestcomm::ContainerEvent> event;
+    try {
+      event = watching.next_event(std::max(left, 0ms));
+    } catch (const Error& error) {
+      if (error.code() == Errc::peer_lost) return;  // the VM has ended
+      throw;
+    }
+    if (event && event->type == guestcomm::ContainerEvent::Type::stopped) return;
+    if (event) {
+      on_event(*event);
+    } else if (Clock::now() >= next) {
+      const auto statistics = ask(sandbox, id);
+      if (!statistics) return;
+      on_event(*statistics);
+      next = Clock::now() + interval;
+    }
+  }
+}
+
+}  // namespace husk::runtime

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// husk update: limits of a container, which its guest keeps to.
+#include "lib/oci/check.hpp"
+#include "lib/runtime/container_state.hpp"
+#include "lib/runtime/runtime.hpp"
+#include "lib/runtime/sandbox.hpp"
+
+namespace husk::runtime {
+
+void Runtime::update(const std::string& id, const oci::Resources& resources) {
+  constexpr std::chrono::seconds patience{10};
+  const auto [record, state] = store_.load_with_state(id);
+  check_allowed(Command::update, state, id);
+  oci::check_resources(resources);
+  Sandbox::open(record.vm_id).connect(patience).update_container({id, resources});
+}
+
+}  // namespace husk::runtime

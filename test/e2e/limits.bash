@@ -1,0 +1,91 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# A container's limits, in its guest: those of config.json, `update`, and what `events` tells.
+
+# shellcheck source=test/e2e/by_hand.bash
+source "$here/by_hand.bash"
+
+limit() {  # CONTAINER FILE
+  husk exec "$1" cat "/sys/fs/cgroup/$2"
+}
+
+updating() {
+  make_bundle "$work/updating" sleep 1000
+  edit_config "$work/updating" '.linux.resources += {memory: {limit: 100003840, swap: 100003840}, pids: {limit: 77}}'
+  expect_ok husk create --bundle "$work/updating" updating
+  expect_ok husk update --pids-limit 78 updating  # while it waits for start
+  expect_ok husk start updating
+  expect_equal "100003840 78 0" "$(limit updating memory.max) $(limit updating pids.max) $(limit updating memory.swap.max)" "limits from the start"
+  expect_ok husk update --memory 64m --memory-swap 64m --pids-limit 50 --cpu-quota 50000 updating
+  expect_equal "" "$out$err" "what update prints"
+  expect_equal "67108864 50 50000 100000" "$(limit updating memory.max) $(limit updating pids.max) $(limit updating cpu.max)" "limits after update"
+  expect_ok husk update --cpu-period 20000 updating
+  expect_equal "50000 20000" "$(limit updating cpu.max)" "a quota of another period"
+  # As containerd says it, and Podman.
+  run husk update --resources=- updating <<<'{"memory":{"limit":50331648,"swap":-1},"cpu":{"shares":1024}}'
+  expect_status 0
+  echo '{"pids":{"limit":-1},"cpu":{"cpus":"0","mems":"0"},"blockIO":{"weight":100}}' >"$work/limits.json"
+  expect_ok husk update --resources "$work/limits.json" updating
+  expect_equal "50331648 max 39 max" "$(limit updating memory.max) $(limit updating memory.swap.max) $(limit updating cpu.weight) $(limit updating pids.max)" "limits from JSON"
+  # What is refused changes nothing.
+  expect_failure 1 '--memory: "much" is not a size' husk update --memory much updating
+  expect_failure 1 'linux.resources: no.such' husk update --resources - updating <<<'{"memory":{"limit":4096000},"unified":{"no.such":"1"}}'
+  expect_failure 1 "is less than the limit" husk update --memory 40m --memory-swap 30m updating
+  expect_failure 1 "memory.limit: expected a number" husk update -r - updating <<<'{"memory":{"limit":"1"}}'
+  expect_failure 1 "no such file" husk update -r /no/such/file updating
+  expect_equal "50331648 max" "$(limit updating memory.max) $(limit updating memory.swap.max)" "limits after failures"
+  expect_ok husk pause updating
+  expect_ok husk update --memory 44m updating
+  expect_ok husk resume updating
+  expect_equal "46137344" "$(limit updating memory.max)" "what a paused container was told"
+  expect_ok husk kill updating KILL
+  eventually 20 is_state updating stopped
+  expect_failure 1 "container not running" husk update --memory 64m updating
+  expect_ok husk delete updating
+  expect_failure 1 "container does not exist" husk update --memory 64m updating
+}
+
+# dd's buffer is more than the limit allows.
+memory_hog="dd if=/dev/zero of=/dev/null bs=200M count=1"
+
+out_of_memory() {
+  make_bundle "$work/short" sh -c "while [ ! -e /now ]; do sleep 0.1; done; exec $memory_hog"
+  edit_config "$work/short" '.linux.resources += {memory: {limit: 50331648}}'
+  expect_ok husk run --detach --bundle "$work/short" short
+  expect_failure 1 'not a time' husk events --interval often short
+  expect_failure 1 "duration interval must be greater than 0" husk events --interval 0s short
+  expect_ok husk events --stats short
+  expect_equal "1" "$(wc -l <<<"$out")" "lines of --stats"
+  expect_equal "stats short 50331648 true true true" "$(jq -r '"\(.type) \(.id) \(.data.memory.usage.limit) \(.data.cpu.usage.total > 0) \(.data.pids.current > 0) \(.data.memory.usage.usage > 0)"' <<<"$out")" "statistics"
+  husk events --interval 300ms short >"$work/short.events" 2>"$work/short.errors" &
+  local watcher=$!
+  eventually 20 grep -q '"type":"stats"' "$work/short.events"
+  # One of several processes, then the container's first.
+  run husk exec short sh -c "$memory_hog"
+  expect_status 137
+  eventually 10 grep -q '"type":"oom"' "$work/short.events"
+  expect_equal running "$(state_of short)" "state after an exec was killed"
+  touch "$work/short/rootfs/now"
+  eventually 20 is_state short stopped
+  wait "$watcher" || fail "events ended with $?: $(cat "$work/short.errors")"
+  expect_equal 2 "$(grep -c '"type":"oom"' "$work/short.events")" "kills told"
+  expect_equal "" "$(jq -r 'select(.id != "short")' "$work/short.events")" "events of others"
+  expect_failure 1 "container with id short is not running" husk events --stats short
+  expect_failure 1 "container with id short is not running" husk events short
+  expect_ok husk delete short
+}
+
+# `events` must not keep a VM, nor hang, when that is gone.
+vm_gone() {
+  make_bundle "$work/gone" sleep 1000
+  expect_ok husk run --detach --bundle "$work/gone" gone
+  husk events gone >"$work/gone.events" 2>&1 &
+  local watcher=$!
+  sleep 1
+  expect_ok husk delete --force gone
+  wait "$watcher" || fail "events ended with $?: $(cat "$work/gone.events")"
+}
+
+it "limits of config.json and of update hold in the guest" updating 150
+it "events tells what is used, and of kills for want of memory" out_of_memory 150
+it "events ends with the virtual machine" vm_gone 90
