@@ -39,7 +39,7 @@ std::optional<int> parse_name(std::string name) {
   if (const auto realtime = parse_realtime(name)) return realtime;
   if (name == "CLD") return SIGCHLD;
   if (name == "IOT") return SIGABRT;
-  if (name == "POLL") return SIGIO;
+  if (name == "IO" || name == "POLL") return SIGIO;
   for (int signal = 1; signal < 32; ++signal) {
     const char* known = ::sigabbrev_np(signal);
     if (known != nullptr && name == known) return signal;

@@ -22,6 +22,7 @@ TEST_CASE("parse_signal: numbers and names in every spelling", "[cli]") {
                                                {"SIGRTMIN+3", SIGRTMIN + 3},
                                                {"rtmax-1", SIGRTMAX - 1},
                                                {"CLD", SIGCHLD},
+                                               {"IO", SIGIO},
                                                {"SIGPOLL", SIGIO},
                                                {"IOT", SIGABRT}};
   for (const auto& [text, number] : cases) {
