@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+# fish completion for husk. test/command_line/run checks that it has what husk has.
+#
+# Each command is one block at the end, and nothing else has to be changed for a new one.
+
+set -g __husk_valued # "COMMAND OPTION" for each option that takes a value
+set -g __husk_prefixes # commands whose own words end with the container id
+set -g __husk_signals HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP \
+    TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS RTMIN RTMAX
+
+# Prints the command that is on the line ("-" before there is one), how many words follow it, and --root.
+function __husk_line
+    set -l command -
+    set -l count 0
+    set -l root
+    set -l option
+    for word in (commandline -opc)[2..]
+        if test -n "$option"
+            test "$command $option" = '- --root'; and set root $word
+            set option
+        else if string match -q -- '-*=*' $word
+            string match -q -- '- --root=*' "$command $word"; and set root (string replace -- --root= '' $word)
+        else if string match -q -- '-*' $word
+            contains -- "$command $word" $__husk_valued; and set option $word
+        else if test $command = -
+            set command $word
+        else
+            set count (math $count + 1)
+        end
+    end
+    printf '%s\n' $command $count $root
+end
+
+# Whether options of the command may stand here.
+function __husk_in -a command
+    set -l line (__husk_line)
+    test "$line[1]" = $command; and not begin
+        contains -- $command $__husk_prefixes; and test $line[2] != 0
+    end
+end
+
+# Whether the word after COUNT others stands here.
+function __husk_at -a command count
+    set -l line (__husk_line)
+    test "$line[1] $line[2]" = "$command $count"
+end
+
+function __husk_ids
+    set -l program (commandline -opc)[1]
+    set -l root (__husk_line)[3]
+    set root (string replace -r '^~/' "$HOME/" -- $root)
+    if test -n "$root"
+        $program --root $root list --quiet 2>/dev/null
+    else
+        $program list --quiet 2>/dev/null
+    end
+end
+
+function __husk_signal_names
+    string join \n $__husk_signals
+    # Both forms, but not twice the list when nothing was typed.
+    test -n (commandline -ct); and printf 'SIG%s\n' $__husk_signals
+end
+
+# KIND of each word that follows the command: id, signal, any (nothing can be proposed), or rest: husk's own words
+# end there. -h and --help are added.
+function __husk_command -a name description # KIND...
+    complete -c husk -n '__husk_at - 0' -a $name -d $description
+    __husk_option $name '-h --help' none 'print help'
+    set -l count 0
+    for kind in $argv[3..]
+        switch $kind
+            case id
+                complete -c husk -n "__husk_at $name $count" -a '(__husk_ids)' -d container
+            case signal
+                complete -c husk -n "__husk_at $name $count" -a '(__husk_signal_names)' -d signal
+            case rest
+                set -ga __husk_prefixes $name
+        end
+        set count (math $count + 1)
+    end
+end
+
+# KIND of the option's value: none if it takes none, directory, file, any, or the words to choose from. The command
+# "-" is for what stands before the command.
+function __husk_option -a command names kind description
+    set -l flags
+    for name in (string split ' ' -- $names)
+        if string match -q -- '--*' $name
+            set -a flags -l (string sub -s 3 -- $name)
+        else
+            set -a flags -s (string sub -s 2 -- $name)
+        end
+        test $kind = none; or set -ga __husk_valued "$command $name"
+    end
+    switch $kind
+        case none
+        case directory
+            set -a flags -xa '(__fish_complete_directories)'
+        case file
+            set -a flags -rF
+        case any
+            set -a flags -x
+        case '*'
+            set -a flags -xa $kind
+    end
+    complete -c husk -n "__husk_in $command" $flags -d $description
+end
+
+function __husk_bundle_options -a command
+    __husk_option $command '-b --bundle' directory "the bundle's directory"
+    __husk_option $command --pid-file file 'write the process id to it'
+    __husk_option $command --no-pivot none 'without effect'
+    __husk_option $command --no-new-keyring none 'without effect'
+    __husk_socket_options $command
+    __husk_trace_option $command
+end
+
+function __husk_socket_options -a command
+    __husk_option $command --console-socket file 'socket that gets the terminal'
+    __husk_option $command --pidfd-socket file 'refused: pidfds are not supported'
+    __husk_option $command --preserve-fds any 'refused: file descriptors cannot be carried into a VM'
+end
+
+function __husk_trace_option -a command
+    __husk_option $command --trace file 'write to it where the time went'
+end
+
+complete -c husk -e
+complete -c husk -f
+
+__husk_option - '-h --help' none 'print help'
+__husk_option - '-v --version' none 'print the version'
+__husk_option - --root directory 'where the state of containers is'
+__husk_option - --config file configuration
+__husk_option - --log file 'append errors and warnings to it'
+__husk_option - --log-format 'text json' "form of the log's lines"
+__husk_option - --debug none 'log more'
+__husk_option - --systemd-cgroup none 'cgroupsPath has the form slice:prefix:name'
+__husk_option - --rootless any 'without effect'
+__husk_option - --criu file 'without effect'
+
+__husk_command create 'create a container' any
+__husk_bundle_options create
+
+__husk_command delete 'delete a container and all that was made for it' id
+__husk_option delete '-f --force' none 'kill it first if it runs'
+__husk_trace_option delete
+
+__husk_command exec 'run a process in a container' id rest
+__husk_option exec '-p --process' file 'the process, as in config.json'
+__husk_option exec --cwd any 'working directory in the container'
+__husk_option exec '-e --env' any 'set an environment variable'
+__husk_option exec '-u --user' any 'UID[:GID]'
+__husk_option exec '-g --additional-gids' any 'additional group'
+__husk_option exec '-c --cap' any 'add a capability'
+__husk_option exec --no-new-privs none 'set no_new_privs'
+__husk_option exec '-t --tty' none 'give it a terminal'
+__husk_option exec '-d --detach' none 'do not wait for it'
+__husk_option exec --pid-file file 'write the process id to it'
+__husk_option exec --cgroup any "cgroup below the container's"
+__husk_option exec --ignore-paused none 'also in a paused container'
+__husk_option exec --process-label any 'without effect'
+__husk_option exec --apparmor any 'without effect'
+__husk_socket_options exec
+
+__husk_command features 'print what husk and its guest can do, as JSON'
+
+__husk_command kill "send a signal to a container's process" id signal
+__husk_option kill '-a --all' none 'send it to all processes of the container'
+
+__husk_command list 'list containers'
+__husk_option list '-f --format' 'table json' 'form of the list'
+__husk_option list '-q --quiet' none 'ids only'
+
+__husk_command pause 'stop all processes of a container for a while' id
+
+__husk_command ps 'list the processes of a container' id rest
+__husk_option ps '-f --format' 'table json' 'form of the list'
+
+__husk_command resume 'let a paused container go on' id
+
+__husk_command run 'create and start a container' any
+__husk_bundle_options run
+__husk_option run '-d --detach' none 'return when the container runs'
+__husk_option run --keep none 'do not delete the container after it ended'
+__husk_option run --no-subreaper none 'without effect'
+
+__husk_command spec 'write a config.json to start from'
+__husk_option spec '-b --bundle' directory 'where to write it'
+__husk_option spec --rootless none "for a user namespace of the caller's ids"
+
+__husk_command start 'start a created container' id
+__husk_trace_option start
+
+__husk_command state 'print the state of a container' id
