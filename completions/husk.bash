@@ -18,6 +18,7 @@ declare -gA _husk_takes=(
   [exec]="-p=file --process=file --cwd=any -e=any --env=any -u=any --user=any -g=any --additional-gids=any -c=any
     --cap=any --no-new-privs -t --tty -d --detach --console-socket=file --pid-file=file --cgroup=any
     --pidfd-socket=file --preserve-fds=any --ignore-paused --process-label=any --apparmor=any id rest"
+  [events]="--interval=any --stats id"
   [features]=" "
   [kill]="-a --all id signal"
   [list]="-f=table|json --format=table|json -q --quiet"
@@ -29,6 +30,10 @@ declare -gA _husk_takes=(
   [spec]="-b=directory --bundle=directory --rootless"
   [start]="--trace=file id"
   [state]="id"
+  [update]="-r=file --resources=file --memory=any --memory-reservation=any --memory-swap=any --cpu-period=any
+    --cpu-quota=any --cpu-burst=any --cpu-share=any --cpu-idle=any --pids-limit=any --blkio-weight=any
+    --cpu-rt-period=any --cpu-rt-runtime=any --cpuset-cpus=any --cpuset-mems=any --kernel-memory=any
+    --kernel-memory-tcp=any --l3-cache-schema=any --mem-bw-schema=any id"
 )
 
 _husk_signals="HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP

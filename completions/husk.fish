@@ -164,6 +164,10 @@ __husk_option exec --process-label any 'without effect'
 __husk_option exec --apparmor any 'without effect'
 __husk_socket_options exec
 
+__husk_command events 'tell what a container uses, and of its end by lack of memory' id
+__husk_option events --interval any 'between two figures'
+__husk_option events --stats none 'figures once, then end'
+
 __husk_command features 'print what husk and its guest can do, as JSON'
 
 __husk_command kill "send a signal to a container's process" id signal
@@ -194,3 +198,20 @@ __husk_command start 'start a created container' id
 __husk_trace_option start
 
 __husk_command state 'print the state of a container' id
+
+__husk_command update 'change limits of a container' id
+__husk_option update '-r --resources' file 'the limits, as in config.json'
+__husk_option update --memory any 'limit of memory'
+__husk_option update --memory-reservation any 'what is left to it'
+__husk_option update --memory-swap any 'limit of memory and swap together'
+__husk_option update --cpu-period any 'microseconds that the quota is for'
+__husk_option update --cpu-quota any 'microseconds of CPU per period'
+__husk_option update --cpu-burst any 'microseconds kept of quotas not used up'
+__husk_option update --cpu-share any 'weight against others'
+__husk_option update --cpu-idle any '1: only what the others leave'
+__husk_option update --pids-limit any 'number of processes'
+for name in blkio-weight cpu-rt-period cpu-rt-runtime cpuset-cpus cpuset-mems kernel-memory kernel-memory-tcp
+    __husk_option update --$name any 'without effect'
+end
+__husk_option update --l3-cache-schema any "refused: the host's cache"
+__husk_option update --mem-bw-schema any "refused: the host's memory"
