@@ -11,6 +11,23 @@ namespace {
 
 using nlohmann::json;
 
+[[noreturn]] void refuse_dns(const char* what) {
+  throw Error(Errc::invalid_argument, std::string("malformed message: ") + what);
+}
+
+// What the guest sends must be refused as such: json's own exceptions are not caught as an Error.
+const json& dns_member(const json& object, const char* key) {
+  if (!object.is_object() || !object.contains(key)) refuse_dns("a DNS message lacks a member");
+  return object.at(key);
+}
+
+std::uint32_t read_number(const json& object) {
+  const json& value = dns_member(object, "number");
+  if (!value.is_number_unsigned() || value.get<std::uint64_t>() > UINT32_MAX)
+    refuse_dns("number of a DNS message is none");
+  return value.get<std::uint32_t>();
+}
+
 constexpr std::string_view digits = "0123456789abcdef";
 
 /// JSON has no bytes.
@@ -25,10 +42,13 @@ std::string write_hex(std::string_view bytes) {
   return text;
 }
 
-std::string read_hex(const std::string& text, std::size_t max_bytes) {
+std::string read_message(const json& object, std::size_t max_bytes) {
+  const json& value = dns_member(object, "message");
+  if (!value.is_string()) refuse_dns("a DNS message is not hexadecimal");
+  const auto& text = value.get_ref<const std::string&>();
   if (text.size() % 2 != 0 || text.size() / 2 > max_bytes ||
       text.find_first_not_of(digits) != std::string::npos) {
-    throw Error(Errc::invalid_argument, "malformed message: a DNS message is not hexadecimal");
+    refuse_dns("a DNS message is not hexadecimal");
   }
   std::string bytes;
   bytes.reserve(text.size() / 2);
@@ -55,17 +75,19 @@ void to_json(json& j, const DnsQuery& v) {
   j = json{{"number", v.number}, {"over_tcp", v.over_tcp}, {"message", write_hex(v.message)}};
 }
 void from_json(const json& j, DnsQuery& v) {
-  j.at("number").get_to(v.number);
-  j.at("over_tcp").get_to(v.over_tcp);
-  v.message = read_hex(j.at("message").get<std::string>(), max_dns_query_bytes);
+  v.number = read_number(j);
+  const json& over_tcp = dns_member(j, "over_tcp");
+  if (!over_tcp.is_boolean()) refuse_dns("over_tcp is not a boolean");
+  v.over_tcp = over_tcp.get<bool>();
+  v.message = read_message(j, max_dns_query_bytes);
 }
 
 void to_json(json& j, const DnsAnswer& v) {
   j = json{{"number", v.number}, {"message", write_hex(v.message)}};
 }
 void from_json(const json& j, DnsAnswer& v) {
-  j.at("number").get_to(v.number);
-  v.message = read_hex(j.at("message").get<std::string>(), max_dns_answer_bytes);
+  v.number = read_number(j);
+  v.message = read_message(j, max_dns_answer_bytes);
 }
 
 }  // namespace husk::guestcomm

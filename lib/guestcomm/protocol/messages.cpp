@@ -173,7 +173,9 @@ void from_json(const json& j, ProcessList& v) {
   for (const json& one : processes) {
     const json& uid = member(one, "uid");
     const json& cpu_ms = member(one, "cpu_ms");
-    if (!uid.is_number_unsigned() || !cpu_ms.is_number_unsigned()) refuse("no process");
+    if (!uid.is_number_unsigned() || uid.get<std::uint64_t>() > UINT32_MAX ||
+        !cpu_ms.is_number_unsigned())
+      refuse("no process");
     v.processes.push_back({.pid = get_int(one, "pid"),
                            .parent = get_int(one, "parent"),
                            .uid = uid.get<std::uint32_t>(),

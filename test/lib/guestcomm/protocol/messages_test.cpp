@@ -9,6 +9,7 @@
 
 #include "lib/base/files.hpp"
 #include "lib/base/unique_fd.hpp"
+#include "lib/guestcomm/protocol/dns.hpp"
 #include "lib/guestcomm/protocol/frame.hpp"
 #include "lib/oci/example.hpp"
 
@@ -142,7 +143,8 @@ TEST_CASE("messages: a list of processes comes without what steers a terminal", 
   for (
       const char* bad :
       {R"({"processes":{},"is_cut":false})", R"({"processes":[{}],"is_cut":false})", "[]",
-       R"({"processes":[{"pid":1,"parent":0,"uid":-1,"cpu_ms":0,"command":""}],"is_cut":false})"}) {
+       R"({"processes":[{"pid":1,"parent":0,"uid":-1,"cpu_ms":0,"command":""}],"is_cut":false})",
+       R"({"processes":[{"pid":1,"parent":0,"uid":4294967296,"cpu_ms":0,"command":""}],"is_cut":false})"}) {
     CAPTURE(bad);
     CHECK_THROWS_AS(json::parse(bad).get<ProcessList>(), Error);
   }
@@ -197,5 +199,23 @@ TEST_CASE("messages: exec's process and a terminal's size are carried and checke
     const std::string text =
         std::string(R"({"container":"c","process":"p","columns":1,"rows":)") + rows + "}";
     CHECK_THROWS_AS(json::parse(text).get<ResizeTerminal>(), Error);
+  }
+}
+
+TEST_CASE("messages: a DNS message is carried, and refused as malformed where it is",
+          "[guestcomm]") {
+  const auto query = json(DnsQuery{7, true, "\x01\xff"}).get<DnsQuery>();
+  CHECK(query.number == 7);
+  CHECK(query.over_tcp);
+  CHECK(query.message == "\x01\xff");
+  for (const char* bad :
+       {R"([])", R"({"number":"1","over_tcp":true,"message":""})",
+        R"({"number":-1,"over_tcp":true,"message":""})",
+        R"({"number":1.5,"over_tcp":true,"message":""})",
+        R"({"number":4294967296,"over_tcp":true,"message":""})",
+        R"({"number":1,"over_tcp":0,"message":""})", R"({"number":1,"over_tcp":true,"message":7})",
+        R"({"number":1,"over_tcp":true,"message":"0"})"}) {
+    CAPTURE(bad);
+    CHECK_THROWS_AS(json::parse(bad).get<DnsQuery>(), Error);
   }
 }
