@@ -28,7 +28,7 @@ std::optional<int> parse_realtime(std::string_view name) {
   if (name.empty()) return base;
   if (name.front() != (from_min ? '+' : '-')) return std::nullopt;
   const auto offset = parse_number(name.substr(1));
-  if (!offset) return std::nullopt;
+  if (!offset || *offset < 0 || *offset > 64) return std::nullopt;
   return from_min ? base + *offset : base - *offset;
 }
 

@@ -32,8 +32,8 @@ TEST_CASE("parse_signal: numbers and names in every spelling", "[cli]") {
 }
 
 TEST_CASE("parse_signal: what is none is refused", "[cli]") {
-  for (const char* text :
-       {"", "65", "-1", "9x", "SIG", "NOPE", "RTMIN-1", "RTMAX+1", "RTMIN+99", "SIGSIGKILL"}) {
+  for (const char* text : {"", "65", "-1", "9x", "SIG", "NOPE", "RTMIN-1", "RTMAX+1", "RTMIN+99",
+                           "SIGSIGKILL", "RTMIN+-1", "RTMIN+2147483647", "RTMAX--2147483648"}) {
     CAPTURE(text);
     CHECK_THROWS_AS(parse_signal(text), husk::Error);
   }
