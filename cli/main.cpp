@@ -6,11 +6,9 @@
 
 #include <CLI/CLI.hpp>
 #include <csignal>
-#include <cstdio>
-#include <cstring>
-#include <iostream>
+#include <memory>
 
-#include "cli/options.hpp"
+#include "cli/app.hpp"
 #include "cli/report.hpp"
 #include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
@@ -19,23 +17,6 @@
 namespace {
 
 using namespace husk;
-
-const char* const version_text = "husk version " HUSK_VERSION "\nspec: 1.2.0\n";
-
-void add_global_options(CLI::App& app, cli::GlobalOptions& options, std::string& ignored) {
-  app.add_option("--root", options.root,
-                 "directory for the state of containers (default: /run/husk)");
-  app.add_option("--config", options.config, "configuration file (default: /etc/husk/config.toml)");
-  app.add_option("--log", options.log, "file to append errors to");
-  app.add_option("--log-format", options.log_format, "text or json")
-      ->check(CLI::IsMember({"text", "json"}));
-  app.add_flag("--debug", options.debug, "log more");
-  app.add_flag("--systemd-cgroup", options.systemd_cgroup,
-               "cgroupsPath has the form slice:prefix:name");
-  app.add_option("--rootless", ignored, "accepted for callers");
-  app.add_option("--criu", ignored, "accepted for callers");
-  app.set_version_flag("-v,--version", std::string(version_text, std::strlen(version_text) - 1));
-}
 
 /// runc puts the command's name in front of what goes wrong in these.
 std::string describe(const CLI::App& app, const std::string& what) {
@@ -65,27 +46,8 @@ int main(int argc, char** argv) {
   // through the mount points made for it.
   ::umask(022);
   cli::GlobalOptions options;
-  std::string ignored;
   int status = 0;
-  CLI::App app{"runs OCI containers in virtual machines", "husk"};
-  app.require_subcommand(1);
-  add_global_options(app, options, ignored);
-  cli::add_create(app, options);
-  cli::add_start(app, options);
-  cli::add_state(app, options);
-  cli::add_kill(app, options);
-  cli::add_pause(app, options);
-  cli::add_resume(app, options);
-  cli::add_update(app, options);
-  cli::add_events(app, options);
-  cli::add_delete(app, options);
-  cli::add_run(app, options, status);
-  cli::add_exec(app, options, status);
-  cli::add_list(app, options);
-  cli::add_ps(app, options);
-  cli::add_spec(app);
-  cli::add_features(app);
-  cli::add_unsupported(app);
+  const std::unique_ptr<CLI::App> app = cli::make_app(options, status);
   set_log_sink([&options](LogLevel level, std::string_view message) {
     // Podman reads the log as one object, the error: what is less goes there only when someone
     // asked, or where a warning is the user's only sign (contract section 14.1).
@@ -93,14 +55,14 @@ int main(int argc, char** argv) {
     if (options.debug && level == LogLevel::debug) cli::append_log_entry(options, "debug", message);
   });
   try {
-    app.parse(argc, argv);
+    app->parse(argc, argv);
     return status;
   } catch (const CLI::Success& e) {  // --help, --version
-    return app.exit(e);
+    return app->exit(e);
   } catch (const CLI::ParseError& e) {
     cli::report_error(options, "husk: " + std::string(e.what()) + " (see husk --help)");
   } catch (const std::exception& e) {
-    cli::report_error(options, describe(app, e.what()));
+    cli::report_error(options, describe(*app, e.what()));
   }
   const std::optional<int> signal = cancelled_by();
   if (signal) return 128 + *signal;

@@ -21,6 +21,7 @@ struct GlobalOptions {
   std::optional<std::filesystem::path> log;
   std::string log_format = "text";
   bool debug = false, systemd_cgroup = false;
+  std::string ignored;  ///< values of options that are accepted only
 };
 
 /// What a command needs; made when the command runs, so that --version and spec touch nothing.

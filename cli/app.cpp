@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/app.hpp"
+
+namespace husk::cli {
+namespace {
+
+constexpr const char* version_text = "husk version " HUSK_VERSION "\nspec: 1.2.0";
+
+void add_global_options(CLI::App& app, GlobalOptions& options) {
+  app.add_option("--root", options.root,
+                 "directory for the state of containers (default: /run/husk)");
+  app.add_option("--config", options.config, "configuration file (default: /etc/husk/config.toml)");
+  app.add_option("--log", options.log, "file to append errors to");
+  app.add_option("--log-format", options.log_format, "text or json")
+      ->check(CLI::IsMember({"text", "json"}));
+  app.add_flag("--debug", options.debug, "log more");
+  app.add_flag("--systemd-cgroup", options.systemd_cgroup,
+               "cgroupsPath has the form slice:prefix:name");
+  app.add_option("--rootless", options.ignored, "accepted for callers");
+  app.add_option("--criu", options.ignored, "accepted for callers");
+  app.set_version_flag("-v,--version", std::string(version_text));
+}
+
+}  // namespace
+
+std::unique_ptr<CLI::App> make_app(GlobalOptions& options, int& status) {
+  auto app = std::make_unique<CLI::App>("runs OCI containers in virtual machines", "husk");
+  app->require_subcommand(1);
+  add_global_options(*app, options);
+  add_create(*app, options);
+  add_start(*app, options);
+  add_state(*app, options);
+  add_kill(*app, options);
+  add_pause(*app, options);
+  add_resume(*app, options);
+  add_update(*app, options);
+  add_events(*app, options);
+  add_delete(*app, options);
+  add_run(*app, options, status);
+  add_exec(*app, options, status);
+  add_list(*app, options);
+  add_ps(*app, options);
+  add_spec(*app);
+  add_features(*app);
+  add_unsupported(*app);
+  return app;
+}
+
+}  // namespace husk::cli
