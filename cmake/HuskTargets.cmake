@@ -7,6 +7,7 @@
 #   what has no sanitizers, and so belongs to the release. Skipped ones count as such.
 
 option(HUSK_WERROR "Warnings are errors" OFF)
+option(HUSK_FUZZ "Build the fuzz targets (test/fuzz) instead of the tests, with clang; wants HUSK_SANITIZE" OFF)
 option(HUSK_SANITIZE "Build with ASan and UBSan (host programs and tests; the agent and the shim are static and stay without)" OFF)
 
 add_library(husk_options INTERFACE)
@@ -19,14 +20,15 @@ target_compile_options(husk_options INTERFACE
 target_compile_definitions(husk_options INTERFACE HUSK_VERSION="${PROJECT_VERSION}" _GNU_SOURCE)
 # -Wnull-dereference and -Wmaybe-uninitialized see ghosts in inlined library code once sanitizers are on.
 if(HUSK_SANITIZE)
-  target_compile_options(husk_options INTERFACE -Wno-null-dereference -Wno-maybe-uninitialized)
+  target_compile_options(husk_options INTERFACE -Wno-null-dereference $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 endif()
 
 # Libraries that go into the static programs (agent, shim) as well are built twice where sanitizers
 # are on: husk_NAME with them, husk_NAME_plain without, since ASan cannot be linked statically.
 function(husk_sanitize target)
   if(HUSK_SANITIZE)
-    target_compile_options(${target} PRIVATE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_compile_options(${target} PRIVATE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+      $<$<BOOL:${HUSK_FUZZ}>:-fsanitize=fuzzer-no-link,float-cast-overflow>)
     target_link_options(${target} PUBLIC -fsanitize=address,undefined)
   endif()
 endfunction()
