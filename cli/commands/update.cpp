@@ -14,7 +14,7 @@
 namespace husk::cli {
 namespace {
 
-struct Flags {
+struct LimitFlags {
   std::string id;
   std::optional<std::string> file, memory, memory_reservation, memory_swap;
   std::optional<std::uint64_t> cpu_period, cpu_burst, cpu_share;
@@ -23,7 +23,7 @@ struct Flags {
   std::string no_effect, cache_schema, bandwidth_schema;
 };
 
-void add_options(CLI::App& command, Flags& flags) {
+void add_options(CLI::App& command, LimitFlags& flags) {
   command.add_option("container-id", flags.id, "the container")->required();
   command.add_option(
       "-r,--resources", flags.file,
@@ -77,7 +77,7 @@ oci::Resources read_resources(const std::string& file) {
   return step(name, [&] { return oci::parse_json(text, name).get<oci::Resources>(); });
 }
 
-oci::Resources make_resources(const Flags& flags) {
+oci::Resources make_resources(const LimitFlags& flags) {
   for (const auto& [name, value] : {std::pair{"--l3-cache-schema", flags.cache_schema},
                                     std::pair{"--mem-bw-schema", flags.bandwidth_schema}}) {
     if (!value.empty())
@@ -105,7 +105,7 @@ oci::Resources make_resources(const Flags& flags) {
 
 void add_update(CLI::App& app, const GlobalOptions& options) {
   CLI::App* command = app.add_subcommand("update", "change limits of a container");
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<LimitFlags>();
   add_options(*command, *flags);
   command->callback([flags, &options] {
     const oci::Resources resources =

@@ -6,6 +6,7 @@
 #include "agent/request_check.hpp"
 #include "lib/guestcomm/protocol/dns.hpp"
 #include "lib/guestcomm/protocol/network.hpp"
+#include "lib/guestcomm/protocol/statistics.hpp"
 #include "test/fuzz/fuzz.hpp"
 
 namespace {
@@ -47,14 +48,14 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const Request request = decode_request(payload);
     (void)decode_request(encode(request));
     read_as<Hello, CreateContainer, CreateProcess, Network, ProcessRef, ResizeTerminal,
-            SignalProcess, ContainerId, DnsAnswer, ConnectPort, ProcessExited, DnsQuery>(
-        request.params);
+            SignalProcess, ContainerId, UpdateContainer, DnsAnswer, ConnectPort, ProcessExited,
+            DnsQuery, ContainerEvent>(request.params);
   });
   fuzz::only_errors([&] {
     const Response response = decode_response(payload);
     (void)decode_response(encode(response));
     const auto* result = std::get_if<nlohmann::json>(&response.outcome);
-    if (result != nullptr) read_as<Hello, ProcessList, GuestTrace>(*result);
+    if (result != nullptr) read_as<Hello, ProcessList, ContainerStatistics, GuestTrace>(*result);
   });
   return 0;
 }

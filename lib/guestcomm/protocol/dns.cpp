@@ -1,30 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/guestcomm/protocol/dns.hpp"
 
-#include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "lib/base/error.hpp"
+#include "lib/guestcomm/protocol/members.hpp"
 
 namespace husk::guestcomm {
 namespace {
 
 using nlohmann::json;
 
-[[noreturn]] void refuse_dns(const char* what) {
-  throw Error(Errc::invalid_argument, std::string("malformed message: ") + what);
-}
-
-// What the guest sends must be refused as such: json's own exceptions are not caught as an Error.
-const json& dns_member(const json& object, const char* key) {
-  if (!object.is_object() || !object.contains(key)) refuse_dns("a DNS message lacks a member");
-  return object.at(key);
-}
-
 std::uint32_t read_number(const json& object) {
-  const json& value = dns_member(object, "number");
+  const json& value = member(object, "number");
   if (!value.is_number_unsigned() || value.get<std::uint64_t>() > UINT32_MAX)
-    refuse_dns("number of a DNS message is none");
+    refuse("number of a DNS message is none");
   return value.get<std::uint32_t>();
 }
 
@@ -43,12 +32,12 @@ std::string write_hex(std::string_view bytes) {
 }
 
 std::string read_message(const json& object, std::size_t max_bytes) {
-  const json& value = dns_member(object, "message");
-  if (!value.is_string()) refuse_dns("a DNS message is not hexadecimal");
+  const json& value = member(object, "message");
+  if (!value.is_string()) refuse("a DNS message is not hexadecimal");
   const auto& text = value.get_ref<const std::string&>();
   if (text.size() % 2 != 0 || text.size() / 2 > max_bytes ||
       text.find_first_not_of(digits) != std::string::npos) {
-    refuse_dns("a DNS message is not hexadecimal");
+    refuse("a DNS message is not hexadecimal");
   }
   std::string bytes;
   bytes.reserve(text.size() / 2);
@@ -76,8 +65,8 @@ void to_json(json& j, const DnsQuery& v) {
 }
 void from_json(const json& j, DnsQuery& v) {
   v.number = read_number(j);
-  const json& over_tcp = dns_member(j, "over_tcp");
-  if (!over_tcp.is_boolean()) refuse_dns("over_tcp is not a boolean");
+  const json& over_tcp = member(j, "over_tcp");
+  if (!over_tcp.is_boolean()) refuse("over_tcp is not a boolean");
   v.over_tcp = over_tcp.get<bool>();
   v.message = read_message(j, max_dns_query_bytes);
 }

@@ -4,7 +4,7 @@
 #include <concepts>
 #include <nlohmann/json.hpp>
 
-#include "lib/base/error.hpp"
+#include "lib/guestcomm/protocol/members.hpp"
 
 namespace husk::guestcomm {
 namespace {
@@ -13,10 +13,6 @@ using nlohmann::json;
 
 constexpr std::size_t max_entries = 64u << 10;  ///< of one list; the frame has its own limit
 constexpr std::size_t max_text_bytes = 4096;
-
-[[noreturn]] void refuse(const std::string& key, const char* what) {
-  throw Error(Errc::invalid_argument, "malformed message: " + key + " " + what);
-}
 
 // The fields of each type, once for both directions.
 
@@ -181,7 +177,7 @@ class Reader {
 
   template <class T>
   void operator()(const char* key, T& value) {
-    if (!object_.contains(key)) refuse(key, "is missing");
+    if (!object_.contains(key)) refuse(std::string(key) + " is missing");
     read(key, object_.at(key), value);
   }
   template <class T>
@@ -192,31 +188,31 @@ class Reader {
 
  private:
   static void read(const char* key, const json& from, bool& value) {
-    if (!from.is_boolean()) refuse(key, "is not a boolean");
+    if (!from.is_boolean()) refuse(std::string(key) + " is not a boolean");
     value = from.get<bool>();
   }
   template <std::unsigned_integral T>
   static void read(const char* key, const json& from, T& value) {
-    if (!from.is_number_unsigned()) refuse(key, "is not an unsigned number");
+    if (!from.is_number_unsigned()) refuse(std::string(key) + " is not an unsigned number");
     const auto number = from.get<std::uint64_t>();
-    if (number > std::numeric_limits<T>::max()) refuse(key, "is out of range");
+    if (number > std::numeric_limits<T>::max()) refuse(std::string(key) + " is out of range");
     value = static_cast<T>(number);
   }
   static void read(const char* key, const json& from, std::string& value) {
-    if (!from.is_string()) refuse(key, "is not a string");
+    if (!from.is_string()) refuse(std::string(key) + " is not a string");
     value = from.get<std::string>();
-    if (value.size() > max_text_bytes) refuse(key, "is too long");
-    if (value.find('\0') != std::string::npos) refuse(key, "has a zero byte");
+    if (value.size() > max_text_bytes) refuse(std::string(key) + " is too long");
+    if (value.find('\0') != std::string::npos) refuse(std::string(key) + " has a zero byte");
   }
   template <class T>
   static void read(const char* key, const json& from, T& value) requires std::is_class_v<T> {
-    if (!from.is_object()) refuse(key, "is not an object");
+    if (!from.is_object()) refuse(std::string(key) + " is not an object");
     Reader reader(from);
     fields(reader, value);
   }
   template <class T>
   static void read(const char* key, const json& from, std::pair<T, T>& value) {
-    if (!from.is_array() || from.size() != 2) refuse(key, "is not a pair");
+    if (!from.is_array() || from.size() != 2) refuse(std::string(key) + " is not a pair");
     read(key, from[0], value.first);
     read(key, from[1], value.second);
   }
@@ -231,15 +227,15 @@ class Reader {
     check_list(key, from);
     map.clear();
     for (const json& one : from) {
-      if (!one.is_array() || one.size() != 2) refuse(key, "has what is not a pair");
+      if (!one.is_array() || one.size() != 2) refuse(std::string(key) + " has what is not a pair");
       K name{};
       read(key, one[0], name);
       read(key, one[1], map[name]);
     }
   }
   static void check_list(const char* key, const json& from) {
-    if (!from.is_array()) refuse(key, "is not a list");
-    if (from.size() > max_entries) refuse(key, "has too many entries");
+    if (!from.is_array()) refuse(std::string(key) + " is not a list");
+    if (from.size() > max_entries) refuse(std::string(key) + " has too many entries");
   }
 
   const json& object_;
@@ -253,7 +249,7 @@ void to_json(json& j, const Network& v) {
 }
 
 void from_json(const json& j, Network& v) {
-  if (!j.is_object()) refuse("network", "is not an object");
+  if (!j.is_object()) refuse("network is not an object");
   Reader reader(j);
   fields(reader, v);
 }
