@@ -7,23 +7,26 @@ docker=/usr/bin/docker
 RUNTIME=under-test
 # shellcheck source=test/e2e/engine_list.bash
 source "$here/engine_list.bash"
+# shellcheck source=test/e2e/engine_session.bash
+source "$here/engine_session.bash"
 # shellcheck source=test/e2e/engine_network.bash
 source "$here/engine_network.bash"
 engine_command() { command=("$docker" --host "unix://$work/docker.sock" "$@"); }
 
-start_dockerd() {
-  # A bridge of our own and no packet filter rules: nothing of the machine's, or of another dockerd's, is touched.
+make_bridge() {
+  # Of our own, and no packet filter rules: nothing of the machine's, or of another dockerd's, is touched.
   bridge=huske2e$run_id
   ip link add "$bridge" type bridge && ip addr add "172.29.$((RANDOM % 250)).1/24" dev "$bridge" && ip link set "$bridge" up
   at_end "ip link del $bridge"
-  /usr/sbin/dockerd --host "unix://$work/docker.sock" --data-root "$work/data" --exec-root "$work/exec" \
+}
+
+start_dockerd() {
+  # Reaped for, since its containerd goes with it: the next dockerd takes a dead one for alive.
+  (reaping /usr/sbin/dockerd --host "unix://$work/docker.sock" --data-root "$work/data" --exec-root "$work/exec" \
     --pidfile "$work/docker.pid" --bridge "$bridge" --iptables=false --ip6tables=false --ip-masq=false \
-    --add-runtime "$RUNTIME=$HUSK" >"$work/dockerd.log" 2>&1 </dev/null &
-  dockerd=$!
+    --live-restore --add-runtime "$RUNTIME=$HUSK") >>"$work/dockerd.log" 2>&1 </dev/null &
+  local dockerd=$! i
   disown
-  at_end "kill $dockerd; wait_gone $dockerd"
-  at_end 'engine ps -aq | xargs -r -n 1 "$docker" --host "unix://$work/docker.sock" rm -f'
-  local i
   for ((i = 0; i < 300; i++)); do
     engine version >/dev/null 2>&1 && return
     [[ -d /proc/$dockerd ]] || break
@@ -32,6 +35,32 @@ start_dockerd() {
   tail -n 30 "$work/dockerd.log" >&2
   echo "dockerd does not answer" >&2
   exit 1
+}
+
+# A test may have started another one than the first.
+stop_dockerd() {
+  local dockerd
+  engine ps -aq | xargs -r -n 1 "$docker" --host "unix://$work/docker.sock" rm -f
+  dockerd=$(cat "$work/docker.pid") && kill "$dockerd" && wait_gone "$dockerd"
+}
+
+# Its containers live on without it, and it finds them again.
+live_restore() {
+  expect_ok engine run -d --name lasting --runtime "$RUNTIME" --network none husk-test sh -c 'while true; do echo tick; sleep 0.2; done'
+  eventually 30 logs_contain lasting tick
+  local dockerd pid lines
+  dockerd=$(cat "$work/docker.pid") pid=$(engine inspect -f '{{.State.Pid}}' lasting)
+  kill -KILL "$dockerd"
+  wait_gone "$dockerd"
+  [[ -d /proc/$pid ]] || fail "the container ended with dockerd"
+  start_dockerd
+  expect_equal "running $pid" "$(engine inspect -f '{{.State.Status}} {{.State.Pid}}' lasting)" "the container after dockerd came back"
+  expect_equal fine "$(engine exec lasting echo fine)" "exec"
+  lines=$(engine logs lasting | wc -l)
+  eventually 20 eval "[[ \$(engine logs lasting | wc -l) -gt $lines ]]"
+  expect_ok engine stop -t 1 lasting
+  expect_equal 137 "$(engine inspect -f '{{.State.ExitCode}}' lasting)" "exit code"
+  expect_ok engine rm lasting
 }
 
 known_capabilities=0000003fffffffff status_of_missing='126|127'
@@ -74,13 +103,18 @@ many_at_once() {
 
 if [[ -x $docker && -x /usr/sbin/dockerd ]]; then
   ! is_husk || start_libvirt
+  make_bridge
+  at_end stop_dockerd
   start_dockerd
   make_rootfs "$work/rootfs"
   tar -C "$work/rootfs" -c . | engine import - husk-test >/dev/null || { echo "docker import failed" >&2; exit 1; }
+  engine_process_list none --network none
   engine_list none --network none
   engine_list default
   engine_network_list
+  engine_session
   engine_exec_list --health-cmd 'ls /tmp/well || { echo not well; exit 1; }' --health-interval 1s --health-retries 2
+  it "live-restore: kill -9 of dockerd, and its return" live_restore 120
   it "one after the other leaves nothing" no_zombie_shims 120
   it "three at once keep their output and status" many_at_once 180
 else

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # What has to work in the same way with Docker and with Podman. The topic that sources this defines
 # engine_command(), which puts the engine's command line (against its private store, where the image `husk-test`
-# is) into $command, and calls engine_list NETWORK_NAME NETWORK_FLAGS..., once for each network, and once (with
-# $known_capabilities, $status_of_missing and health_checks() defined) engine_exec_list FLAGS_OF_BOX..., once.
+# is) into $command, and calls engine_process_list NETWORK_NAME NETWORK_FLAGS... once, engine_list with the same for
+# each network, and engine_exec_list FLAGS_OF_BOX... once, with $known_capabilities, $status_of_missing and
+# health_checks() defined.
 # shellcheck source=test/e2e/engine_exec.bash
 source "$here/engine_exec.bash"
 
@@ -146,18 +147,25 @@ copies() {
   rm -f "$work/inside" "$work/outside"
 }
 
+# What does not depend on the network, once.
+engine_process_list() {  # NETWORK_NAME NETWORK_FLAGS...
+  network_name=$1
+  shift
+  network=("$@")
+  it "stdin and stdout arrive byte for byte" streams_byte_for_byte 180
+  it "stdout and stderr stay apart" streams_apart
+  it "volumes, read-write and read-only" volumes 120
+  it "tmpfs and a read-only root" file_systems
+  it "environment, working directory and user" process_settings
+}
+
 engine_list() {  # NETWORK_NAME NETWORK_FLAGS...
   network_name=$1
   shift
   network=("$@")
   it "$network_name: runs on a kernel of its own" guest_kernel
-  it "$network_name: stdin and stdout arrive byte for byte" streams_byte_for_byte 180
-  it "$network_name: stdout and stderr stay apart" streams_apart
   it "$network_name: exit codes 0, 3, 127 and 126" exit_codes 120
   it "$network_name: exit code 137 after kill" killed
-  it "$network_name: volumes, read-write and read-only" volumes 120
-  it "$network_name: tmpfs and a read-only root" file_systems
-  it "$network_name: environment, working directory and user" process_settings
   it "$network_name: detached, with logs, stop and rm" detached 120
   it "$network_name: cp both ways while it runs" copies 120
   it "$network_name: pause and unpause" paused 120

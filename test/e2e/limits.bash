@@ -86,6 +86,9 @@ vm_gone() {
   wait "$watcher" || fail "events ended with $?: $(cat "$work/gone.events")"
 }
 
+at_end delete_all
+! is_husk || start_libvirt
+
 it "limits of config.json and of update hold in the guest" updating 150
 it "events tells what is used, and of kills for want of memory" out_of_memory 150
 it "events ends with the virtual machine" vm_gone 90

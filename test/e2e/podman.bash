@@ -5,6 +5,8 @@
 RUNTIME=$HUSK
 # shellcheck source=test/e2e/engine_list.bash
 source "$here/engine_list.bash"
+# shellcheck source=test/e2e/engine_session.bash
+source "$here/engine_session.bash"
 # shellcheck source=test/e2e/net.bash
 source "$here/net.bash"
 engine_command() {
@@ -63,6 +65,19 @@ text_of_a_failed_create() {
   run engine run --rm --network none --name failing husk-test no-such-command
   expect_status 127
   expect_contains "executable file not found" "$err" "Podman's own error"
+}
+
+# A container as Kubernetes' YAML. To play it takes a pod, which is refused by name.
+kubernetes() {
+  expect_ok engine run -d --name played --network none husk-test sleep 1000
+  expect_ok engine generate kube -f "$work/played.yaml" played
+  expect_contains "image: localhost/husk-test:latest" "$(cat "$work/played.yaml")" "the YAML"
+  expect_ok engine rm --force --time 0 played
+  run engine play kube --network none "$work/played.yaml"
+  [[ $status != 0 ]] || fail "a pod"
+  expect_contains "is not supported" "$out$err" "the reason"
+  run engine play kube --down "$work/played.yaml"
+  run engine pod rm --all --force
 }
 
 address_in() { engine inspect -f "{{(index .NetworkSettings.Networks \"$2\").IPAddress}}" "$1"; }  # NAME NETWORK
@@ -125,6 +140,7 @@ if command -v podman >/dev/null; then
   make_rootfs "$work/rootfs"
   tar -C "$work/rootfs" -c . | engine import - husk-test >/dev/null 2>"$work/import.log" ||
     { cat "$work/import.log" >&2; echo "podman import failed" >&2; exit 1; }
+  engine_process_list none --network none
   engine_list none --network none
   if default_network_works; then
     engine_list default
@@ -133,7 +149,9 @@ if command -v podman >/dev/null; then
   else
     report skip "Podman's default network does not work here, not with runc either" "" "$work/network.log"
   fi
+  engine_session
   engine_exec_list --health-cmd 'ls /tmp/well || { echo not well; exit 1; }' --health-interval disable --health-retries 1
+  it "generate kube, and play kube, which is refused" kubernetes 120
   it "podman shows the runtime's text when a command is missing" text_of_a_failed_create
 else
   report skip "no podman here (scripts/install-deps test)" ""
