@@ -1,0 +1,38 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# $BULK_MIB (1024) MiB through an exec's standard streams: in, out, and both at once.
+
+# shellcheck source=test/e2e/by_hand.bash
+source "$here/by_hand.bash"
+
+mib=${BULK_MIB:-1024}
+
+sum() { sha256sum "$@" | cut -d' ' -f1; }
+
+begin_bulk() {
+  head -c $((mib << 20)) /dev/urandom >"$work/random"
+  sum "$work/random" >"$work/sum"
+  begin bulk sleep 10000
+  ln "$work/random" "$work/bulk/rootfs/random" || cp "$work/random" "$work/bulk/rootfs/random"
+}
+
+into() {
+  run husk exec bulk sha256sum <"$work/random"
+  expect_status 0
+  expect_equal "$(cat "$work/sum")" "${out%% *}" "sum of what came in"
+}
+
+out_of() {
+  expect_equal "$(cat "$work/sum")" "$(husk exec bulk cat /random | sum)" "sum of what came out"
+}
+
+both_ways() {
+  expect_equal "$(cat "$work/sum")" "$(husk exec bulk cat <"$work/random" | sum)" "sum of what went in and came out"
+}
+
+at_end delete_all
+! is_husk || start_libvirt
+it "a container, and $mib MiB" begin_bulk 300
+it "$mib MiB in" into 1200
+it "$mib MiB out" out_of 1200
+it "$mib MiB in and out at once" both_ways 1200

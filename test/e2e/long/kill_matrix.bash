@@ -1,0 +1,126 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# kill -9 of each part of husk at each stage of a container: the command that was at work ends in bounded time, and
+# `delete --force` afterwards leaves nothing. Prints a table, for docs/reliability.md, and writes it to $KILL_MATRIX.
+# The machine's libvirt daemon is among the victims.
+
+# shellcheck source=test/e2e/by_hand.bash
+source "$here/by_hand.bash"
+
+victims=(husk shim qemu virtiofsd libvirtd keeper)
+stages=(create start exec delete)
+limit=$((60 * time_factor))  ## of a command, in seconds
+
+# Pids of a part that came since $others was noted, one a line; the daemon is there always.
+pids_of() {  # VICTIM
+  case $1 in
+    shim) pgrep -x husk-shim ;;
+    qemu) pgrep -f '^/usr/bin/qemu-system-[^ ]* -name guest=husk-' ;;
+    virtiofsd) pgrep -x virtiofsd ;;
+    libvirtd) pgrep -x 'libvirtd|virtqemud' ;;
+    keeper) pgrep -x husk-keeper ;;
+  esac | grep -vxF "${others:-none}"
+}
+
+# One of the machine's without what libvirt's daemon, started on demand, has: that ends by itself, later.
+snapshot() {
+  snapshot_machine | grep -v '^process husk$'
+  pgrep -x 'husk|husk-keeper' | sed 's/.*/process husk/'
+}
+
+# Kills it as soon as it is there, after the stage's own moment.
+kill_victim() {  # VICTIM JOB
+  local i pids
+  [[ $1 != husk ]] || { pkill -KILL -P "$2" -x husk && echo killed; return; }
+  for ((i = 0; i < 500; i++)); do
+    mapfile -t pids < <(pids_of "$1")
+    [[ ${#pids[@]} == 0 ]] || { kill -KILL "${pids[@]}" && echo killed; return; }
+    is_gone "$2" && return
+    sleep 0.01
+  done
+}
+
+prepare() {  # STAGE ID
+  [[ $1 != create ]] || return 0
+  expect_ok husk create --bundle "$work/bundle" "$2"
+  [[ $1 != start ]] || return 0
+  expect_ok husk start "$2"
+}
+
+command_of() {  # STAGE ID: sets command, and the moment at which the victim dies, in seconds after its begin
+  case $1 in
+    create) command=(create --bundle "$work/bundle" "$2") moment=0.2 ;;
+    start) command=(start "$2") moment=0.03 ;;
+    exec) command=(exec "$2" sleep 1000) moment=0.5 ;;
+    delete) command=(delete --force "$2") moment=0.02 ;;
+  esac
+}
+
+cell() {  # STAGE VICTIM
+  local stage=$1 victim=$2 id=$1-$2 command moment job status begin killed left before others i
+  before=$(snapshot)
+  others=""
+  [[ $victim == libvirtd || $victim == husk ]] || others=$(pids_of "$victim")
+  prepare "$stage" "$id"
+  command_of "$stage" "$id"
+  begin=$SECONDS
+  timeout --foreground "$limit" "$HUSK" --root "$work/root" "${command[@]}" >"$work/cell.out" 2>&1 </dev/null &
+  job=$!
+  sleep "$moment"
+  killed=$(kill_victim "$victim" "$job")
+  wait "$job"
+  status=$?
+  [[ $status != 124 ]] || fail "$stage did not end within $limit s"
+  local took=$((SECONDS - begin))
+  start_libvirt_again
+  timeout "$limit" "$HUSK" --root "$work/root" delete --force "$id" >"$work/delete.out" 2>&1 </dev/null ||
+    fail "delete --force: status $?: $(cat "$work/delete.out")"
+  for ((i = 0; i < 50 * time_factor; i++)); do
+    left=$(comm -13 <(echo "$before" | LC_ALL=C sort) <(snapshot | LC_ALL=C sort))
+    [[ -n $left ]] || break
+    sleep 0.2
+  done
+  [[ -z $left ]] || fail "left: $left"
+  echo "${killed:-not there}, status $status, $took s: $(head -c 300 "$work/cell.out" | tr '\n' ' ')"
+  if [[ -n $killed ]]; then echo "$status, $took s" >"$work/cell.$id"; else echo "–" >"$work/cell.$id"; fi
+}
+
+# It may have been the victim.
+start_libvirt_again() {
+  libvirt_listens || "$HUSK" --root "$work/root" run --bundle "$work/short" again >/dev/null 2>&1 </dev/null || fail "no libvirt"
+}
+
+print_table() {
+  local stage victim row
+  row="| killed at |"
+  for stage in "${stages[@]}"; do row+=" \`$stage\` |"; done
+  echo "$row"
+  echo "|---|---|---|---|---|"
+  for victim in "${victims[@]}"; do
+    row="| $victim |"
+    for stage in "${stages[@]}"; do row+=" $(cat "$work/cell.$stage-$victim" 2>/dev/null || echo failed) |"; done
+    echo "$row"
+  done
+}
+
+end_daemons() {
+  local file
+  for file in /run/libvirtd.pid /run/virtlogd.pid; do
+    [[ ! -s $file ]] || kill "$(cat "$file")"
+  done
+}
+
+at_end delete_all
+if is_husk; then
+  start_libvirt
+  at_end end_daemons
+  make_bundle "$work/bundle" sh -c 'while true; do sleep 0.2; done'
+  make_bundle "$work/short" true
+  for stage in "${stages[@]}"; do
+    for victim in "${victims[@]}"; do
+      eval "cell_${stage}_$victim() { cell $stage $victim; }"
+      it "$stage, kill -9 of $victim" "cell_${stage}_$victim" 240
+    done
+  done
+  print_table | tee "${KILL_MATRIX:-/dev/null}"
+fi
