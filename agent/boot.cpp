@@ -43,7 +43,8 @@ constexpr std::array boot_mounts{
     BootMount{"devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "gid=5,mode=0620,ptmxmode=0666"},
     BootMount{"tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777"},
     BootMount{"tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755"},
-    BootMount{"cgroup2", "/sys/fs/cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr}};
+    // nsdelegate: a container that may write to its cgroup does not lift its own limits.
+    BootMount{"cgroup2", "/sys/fs/cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, "nsdelegate"}};
 
 /// The initial root file system cannot be left by pivot_root (pivot_root(2)); a bind mount of
 /// itself on top of it can.

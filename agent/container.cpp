@@ -176,6 +176,7 @@ void Container::pause(Reply paused) {
 void Container::await_frozen(const Reply& paused, int attempts_left) {
   freezing_.reset();
   try {
+    check_running();
     if (cgroup_.is_frozen()) return paused(done());
     if (attempts_left == 0) {
       cgroup_.set_frozen(false);
@@ -198,9 +199,15 @@ void Container::update(const oci::Resources& resources) {
   apply_limits(resources, cgroup_.path());
 }
 
+guestcomm::ContainerStatistics Container::statistics() const {
+  check_running();  // its cgroup goes with its first process
+  return measure(cgroup_.path());
+}
+
 void Container::watch(ConnectionId watcher) {
   check_running();
-  if (!oom_watch_) {
+  // A kernel that does not count memory kills no process of one cgroup's for it.
+  if (!oom_watch_ && std::filesystem::exists(cgroup_.path() / "memory.events")) {
     oom_watch_.emplace(loop_, cgroup_.path(),
                        [this] { tell_watchers(guestcomm::ContainerEvent::Type::oom); });
   }

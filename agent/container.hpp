@@ -84,7 +84,8 @@ class Container {
   /// invalid_argument, system.
   void update(const oci::Resources& resources);
 
-  guestcomm::ContainerStatistics statistics() const { return measure(cgroup_.path()); }
+  /// Throws wrong_state "container not running".
+  guestcomm::ContainerStatistics statistics() const;
   /// From now on `watcher` is told of what happens to it. Throws wrong_state "container not running".
   void watch(ConnectionId watcher);
 

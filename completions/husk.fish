@@ -164,7 +164,7 @@ __husk_option exec --process-label any 'without effect'
 __husk_option exec --apparmor any 'without effect'
 __husk_socket_options exec
 
-__husk_command events 'tell what a container uses, and of its end by lack of memory' id
+__husk_command events 'tell what a container uses, and of kills for want of memory' id
 __husk_option events --interval any 'between two figures'
 __husk_option events --stats none 'figures once, then end'
 

@@ -94,9 +94,13 @@ void add_cpu(std::vector<CgroupSetting>& to, const oci::CpuLimits& cpu, const fs
   // A group that is idle has no weight to set.
   if (cpu.shares.value_or(0) != 0 && cpu.idle.value_or(0) == 0)
     to.push_back({"cpu.weight", std::to_string(weight_of(*cpu.shares))});
-  if (says_something(cpu.quota) || cpu.period.value_or(0) != 0)
-    to.push_back({"cpu.max", cpu_max(cpu, cgroup)});
-  if (cpu.burst) to.push_back({"cpu.max.burst", std::to_string(*cpu.burst)});
+  const bool has_quota = says_something(cpu.quota) || cpu.period.value_or(0) != 0;
+  // A quota is never less than its burst, on the way neither.
+  const bool burst_first =
+      cpu.burst && has_quota && *cpu.burst <= std::stoull(read_now(cgroup / "cpu.max.burst"));
+  if (burst_first) to.push_back({"cpu.max.burst", std::to_string(*cpu.burst)});
+  if (has_quota) to.push_back({"cpu.max", cpu_max(cpu, cgroup)});
+  if (cpu.burst && !burst_first) to.push_back({"cpu.max.burst", std::to_string(*cpu.burst)});
 }
 
 void add_unified(std::vector<CgroupSetting>& to, const oci::Resources& resources) {

@@ -39,6 +39,8 @@ json cpu_of(const ContainerStatistics& all) {
 }
 
 json memory_of(const ContainerStatistics& all) {
+  // runc's swap has the memory in it, as version 1 of cgroups had.
+  const bool has_swap_limit = all.swap_limit && all.memory_limit;
   return {
       {"cache", count(all.memory, "file")},
       {"usage",
@@ -47,8 +49,8 @@ json memory_of(const ContainerStatistics& all) {
         {"max", all.memory_peak.value_or(0)},
         {"failcnt", count(all.memory_events, "max")}}},
       {"swap",
-       {{"limit", all.swap_limit.value_or(no_limit)},
-        {"usage", all.swap_used.value_or(0)},
+       {{"limit", has_swap_limit ? *all.swap_limit + *all.memory_limit : no_limit},
+        {"usage", all.swap_used.value_or(0) + all.memory_used.value_or(0)},
         {"failcnt", 0}}},
       {"kernel", {{"limit", no_limit}, {"usage", count(all.memory, "kernel")}, {"failcnt", 0}}},
       {"kernelTCP", {{"limit", no_limit}, {"usage", count(all.memory, "sock")}, {"failcnt", 0}}},
@@ -126,9 +128,8 @@ void add_events(CLI::App& app, const GlobalOptions& options) {
     std::string id, interval = "5s";
     bool once = false;
   };
-  CLI::App* command = app.add_subcommand("events",
-                                         "tell what a container uses, and of its end by "
-                                         "lack of memory");
+  CLI::App* command =
+      app.add_subcommand("events", "tell what a container uses, and of kills for want of memory");
   auto flags = std::make_shared<Flags>();
   command->add_option("container-id", flags->id, "the container")->required();
   command->add_option("--interval", flags->interval, "between two figures (default: 5s)");

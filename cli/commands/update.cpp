@@ -61,7 +61,7 @@ std::int64_t parse_size(const char* option, const std::string& text) {
   const std::size_t power = unit.empty() ? 0 : units.find(unit) + 1;
   std::int64_t bytes = 0;
   const bool is_wrong = error != std::errc{} || unit.size() > 1 || (!unit.empty() && power == 0) ||
-                        number < -1 ||
+                        number < -1 || (number == -1 && !unit.empty()) ||
                         __builtin_mul_overflow(number, std::int64_t{1} << (10 * power), &bytes);
   if (is_wrong)
     throw Error(Errc::invalid_argument,

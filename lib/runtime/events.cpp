@@ -27,7 +27,9 @@ std::optional<guestcomm::ContainerStatistics> ask(const Sandbox& sandbox, const 
   try {
     return sandbox.connect(patience).container_statistics(id);
   } catch (const Error& error) {
-    if (error.code() == Errc::peer_lost || error.code() == Errc::not_found) return std::nullopt;
+    if (error.code() == Errc::peer_lost || error.code() == Errc::not_found ||
+        error.code() == Errc::wrong_state)
+      return std::nullopt;
     throw;
   }
 }
@@ -54,9 +56,8 @@ void Runtime::follow_events(const std::string& id, milliseconds interval,
       throw;
     }
     if (event && event->type == guestcomm::ContainerEvent::Type::stopped) return;
-    if (event) {
-      on_event(*event);
-    } else if (Clock::now() >= next) {
+    if (event) on_event(*event);
+    if (Clock::now() >= next) {  // however many events there are
       const auto statistics = ask(sandbox, id);
       if (!statistics) return;
       on_event(*statistics);

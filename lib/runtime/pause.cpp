@@ -32,10 +32,13 @@ void Runtime::pause(const std::string& id) {
   try {
     agent.pause_container(id);
   } catch (const Error& e) {
-    // It may have been too late only.
-    warn_on_failure([&] { Sandbox::open(record.vm_id).connect(patience).resume_container(id); });
-    record.paused = false;
-    store_.save(record);
+    // It may have been too late only. A guest that cannot be asked may yet do it: then it counts as
+    // paused, so that `resume` is possible.
+    warn_on_failure([&] {
+      Sandbox::open(record.vm_id).connect(patience).resume_container(id);
+      record.paused = false;
+      store_.save(record);
+    });
     throw e.within("the guest did not pause the container");
   }
 }

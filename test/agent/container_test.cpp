@@ -95,14 +95,33 @@ TEST_CASE("container: paused, nothing of it runs; resumed, it goes on", "[root]"
   CHECK_THROWS_AS(bench.container->resume(), husk::Error);
 }
 
+TEST_CASE("container: who watches it is told of its end, once", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  using Type = husk::guestcomm::ContainerEvent::Type;
+  Bench bench;
+  bench.create(bench.spec("while :; do sleep 1; done"));
+  for (const unsigned watcher : {5U, 5U, 6U, 7U}) bench.container->watch(watcher);
+  bench.container->connection_closed(6);
+  bench.start();
+  bench.container->statistics();
+  CHECK(bench.events.empty());
+  bench.container->kill();
+  bench.finish();
+  CHECK(bench.events == std::vector<std::pair<husk::agent::ConnectionId, Type>>{
+                            {5, Type::stopped}, {7, Type::stopped}});
+  CHECK_THROWS_AS(bench.container->watch(5), husk::Error);
+  CHECK_THROWS_AS(bench.container->statistics(), husk::Error);
+}
+
 TEST_CASE("container: a paused one can be killed", "[root]") {
   SKIP_UNLESS_POSSIBLE();
   Bench bench;
   bench.create(bench.spec("while :; do sleep 1; done"));
   bench.start();
-  bool paused = false;
-  bench.container->pause([&](const Outcome&) { paused = true; });
-  bench.run_until([&] { return paused; });
+  std::optional<Outcome> paused;
+  bench.container->pause([&](const Outcome& outcome) { paused = outcome; });
+  bench.run_until([&] { return paused.has_value(); });
+  CHECK_FALSE(std::holds_alternative<husk::Error>(*paused));
   bench.container->kill();
   bench.finish();
   CHECK(bench.container->first().status() == 128 + SIGKILL);

@@ -106,6 +106,16 @@ TEST_CASE("limits: CPU time", "[agent]") {
         Settings{{"cpu.idle", "1"}, {"cpu.max.burst", "100"}});
 }
 
+TEST_CASE("limits: a burst is never more than its quota, on the way neither", "[agent]") {
+  const Directory cgroup;
+  cgroup.write("cpu.max.burst", "5000\n");
+  const auto first = [&](const std::string& cpu) {
+    return cgroup_settings(resources_of(R"({"cpu": )" + cpu + "}"), cgroup.path).front().file;
+  };
+  CHECK(first(R"({"quota": 1000, "burst": 500})") == "cpu.max.burst");
+  CHECK(first(R"({"quota": 90000, "burst": 80000})") == "cpu.max");
+}
+
 TEST_CASE("limits: processes, and files by their names", "[agent]") {
   const Directory cgroup;
   oci::Resources resources;

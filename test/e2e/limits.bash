@@ -79,9 +79,9 @@ out_of_memory() {
 vm_gone() {
   make_bundle "$work/gone" sleep 1000
   expect_ok husk run --detach --bundle "$work/gone" gone
-  husk events gone >"$work/gone.events" 2>&1 &
+  husk events --interval 200ms gone >"$work/gone.events" 2>&1 &
   local watcher=$!
-  sleep 1
+  eventually 20 grep -q stats "$work/gone.events"
   expect_ok husk delete --force gone
   wait "$watcher" || fail "events ended with $?: $(cat "$work/gone.events")"
 }

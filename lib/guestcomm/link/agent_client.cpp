@@ -61,7 +61,7 @@ nlohmann::json AgentClient::call(const std::string& method, const nlohmann::json
 Response AgentClient::await_response(std::int64_t id, const Deadline& deadline) {
   const std::optional<std::string> frame = read_frame(socket_.get(), deadline, max_guest_bytes);
   if (!frame) throw Error(Errc::peer_lost, "connection closed");
-  // Notifications are for owners of containers only, which no AgentClient is.
+  // They are for owners of processes, and for who watches a container: after that nothing is called.
   if (is_request(*frame)) throw Error(Errc::invalid_argument, "a notification nobody asked for");
   Response response = decode_response(*frame);
   if (response.id != id) throw Error(Errc::invalid_argument, "answer to another question");

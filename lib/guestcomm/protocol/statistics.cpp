@@ -28,7 +28,8 @@ constexpr std::array<std::pair<const char*, Counters ContainerStatistics::*>, 3>
 
 bool is_name(const std::string& text) {
   const auto is_fine = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.';
   };
   return !text.empty() && text.size() <= max_name_bytes && std::ranges::all_of(text, is_fine);
 }
@@ -71,8 +72,9 @@ void from_json(const json& j, ContainerStatistics& v) {
   if (!interfaces.is_array() || interfaces.size() > ContainerStatistics::max_interfaces)
     refuse("no list of interfaces");
   for (const json& one : interfaces) {
-    std::string name = harmless(get_string(one, "name"));
-    name.resize(std::min(name.size(), max_name_bytes));
+    std::string name = get_string(one, "name").substr(0, max_name_bytes);
+    std::ranges::replace_if(
+        name, [](char c) { return c <= ' ' || c > '~'; }, '?');
     v.interfaces.push_back({std::move(name), read_counters(member(one, "counters"), "counters")});
   }
 }

@@ -11,11 +11,11 @@
 
 namespace husk::guestcomm {
 
-/// By name: [A-Za-z0-9_], at most 64 bytes.
+/// By name: [A-Za-z0-9_.], at most 64 bytes.
 using Counters = std::map<std::string, std::uint64_t>;
 
 struct InterfaceStatistics {
-  std::string name;   ///< without control characters once it is received
+  std::string name;   ///< once it is received: printable ASCII, at most 64 bytes
   Counters counters;  ///< as the kernel names them: rx_bytes, tx_dropped, ...
 };
 
