@@ -109,7 +109,6 @@ if [[ -x $docker && -x /usr/sbin/dockerd ]]; then
   make_rootfs "$work/rootfs"
   tar -C "$work/rootfs" -c . | engine import - husk-test >/dev/null || { echo "docker import failed" >&2; exit 1; }
   engine_process_list none --network none
-  engine_list none --network none
   engine_list default
   engine_network_list
   engine_session

@@ -106,6 +106,14 @@ stuck_start() {
   expect_ok husk delete late
 }
 
+# Each takes a minute and more of waiting.
+long_waits() {
+  (long_hook) &
+  local hook=$!
+  stuck_start
+  wait "$hook" || fail "the hook"
+}
+
 signal_zero() {
   begin asked sleep 1000
   expect_ok husk kill asked 0
@@ -125,7 +133,6 @@ if is_husk; then
   it "kill -9 of a container whose output nobody reads" stalled_reader 120
   it "a VM that does not power off ends after its shim" guest_outlives_shim 120
   it "delete and create with a libvirtd that stands still" stopped_libvirtd 300
-  it "a prestart hook longer than a minute" long_hook 180
-  it "start of a guest that stands still" stuck_start 240
+  it "a prestart hook longer than a minute, and start of a guest that stands still" long_waits 240
   it "signal 0 asks whether the container is there" signal_zero
 fi
