@@ -11,13 +11,22 @@ victims=(husk shim qemu virtiofsd libvirtd keeper)
 stages=(create start exec delete)
 limit=$((60 * time_factor))  ## of a command, in seconds
 
+# Pids of a program, whatever name it gave itself.
+running() {  # PATTERN
+  local exe
+  for exe in /proc/[0-9]*/exe; do
+    # shellcheck disable=SC2053  # a pattern
+    [[ $(readlink "$exe" 2>/dev/null) != */$1 ]] || cut -d/ -f3 <<<"$exe"
+  done
+}
+
 # Pids of a part that came since $others was noted, one a line; the daemon is there always.
 pids_of() {  # VICTIM
   case $1 in
-    shim) pgrep -x husk-shim ;;
-    qemu) pgrep -f '^/usr/bin/qemu-system-[^ ]* -name guest=husk-' ;;
-    virtiofsd) pgrep -x virtiofsd ;;
-    libvirtd) pgrep -x 'libvirtd|virtqemud' ;;
+    shim) running husk-shim ;;
+    qemu) running 'qemu-system-*' ;;
+    virtiofsd) running virtiofsd ;;
+    libvirtd) running libvirtd; running virtqemud ;;
     keeper) pgrep -x husk-keeper ;;
   esac | grep -vxF "${others:-none}"
 }
