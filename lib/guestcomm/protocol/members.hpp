@@ -25,8 +25,4 @@ inline std::string get_string(const nlohmann::json& object, const char* key) {
   return value.get<std::string>();
 }
 
-/// The other side's text for people: it must neither flood nor steer their terminal. It is UTF-8
-/// (the parser saw to that), in which the controls U+0080 to U+009F begin with C2.
-std::string harmless(std::string text);
-
 }  // namespace husk::guestcomm

@@ -53,19 +53,8 @@ std::string dump(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-Error decode_error(const json& value) {
-  const int code = get_int(value, "code");
-  const bool known =
-      code >= static_cast<int>(Errc::internal) && code <= static_cast<int>(Errc::peer_lost);
-  int sys_errno = 0;
-  if (value.contains("data") && value["data"].is_object())
-    sys_errno = get_int(value["data"], "errno");
-  return {known ? static_cast<Errc>(code) : Errc::internal, harmless(get_string(value, "message")),
-          sys_errno};
-}
-
-}  // namespace
-
+/// The other side's text for people: it must neither flood nor steer their terminal. It is UTF-8
+/// (the parser saw to that), in which the controls U+0080 to U+009F begin with C2.
 std::string harmless(std::string text) {
   constexpr std::size_t max_text_bytes = 4u << 10;
   if (text.size() > max_text_bytes) text.resize(max_text_bytes);
@@ -79,6 +68,19 @@ std::string harmless(std::string text) {
   }
   return text;
 }
+
+Error decode_error(const json& value) {
+  const int code = get_int(value, "code");
+  const bool known =
+      code >= static_cast<int>(Errc::internal) && code <= static_cast<int>(Errc::peer_lost);
+  int sys_errno = 0;
+  if (value.contains("data") && value["data"].is_object())
+    sys_errno = get_int(value["data"], "errno");
+  return {known ? static_cast<Errc>(code) : Errc::internal, harmless(get_string(value, "message")),
+          sys_errno};
+}
+
+}  // namespace
 
 void to_json(json& j, const Hello& v) {
   j = json{{"protocol", v.protocol}, {"version", v.version}};

@@ -9,7 +9,7 @@ source "$here/by_hand.bash"
 
 victims=(husk shim qemu virtiofsd libvirtd keeper)
 stages=(create start exec delete)
-limit=$((60 * time_factor))  ## of a command, in seconds
+limit=$((60 * time_factor))  # of a command, in seconds
 
 # Pids of a program, whatever name it gave itself.
 running() {  # PATTERN
