@@ -43,6 +43,9 @@ class Agent {
                      },
                      [this](ConnectionId connection, const guestcomm::ContainerEvent& event) {
                        control_.notify(connection, "container_event", event);
+                     },
+                     [this](ConnectionId connection, const guestcomm::SdNotify& said) {
+                       control_.notify(connection, "sd_notify", said);
                      }}),
         streams_(loop_, secret),
         network_(loop_, [this](const guestcomm::DnsQuery& query) { return ask_dns(query); }),

@@ -18,6 +18,7 @@ namespace husk::agent {
 namespace {
 
 constexpr int last_signal = 64;
+constexpr const char* notify_directory = "/run";  // the agent's own, where nobody else is
 constexpr std::chrono::milliseconds cgroup_retry{2};
 constexpr int cgroup_attempts = 2500;  ///< 5 s: something is stuck in the kernel after that
 constexpr int freeze_attempts = 2500;  ///< 5 s: a process does not come back from a system call
@@ -39,6 +40,12 @@ Container::Container(EventLoop& loop, ContainerSetup setup, Reply created, Notif
       notify_(std::move(notify)),
       on_stopped_(std::move(on_stopped)) {
   if (spec_.process->capabilities) warn_of_ignored(*spec_.process->capabilities);
+  if (!setup.notify_socket.empty()) {
+    notify_target_ = std::move(setup.notify_socket);
+    notify_socket_.emplace(loop_, notify_directory, [this](const std::string& text) {
+      if (const auto owner = first().owner()) notify_.sd_notify(*owner, {text});
+    });
+  }
   if (spec_.linux_.resources) apply_limits(*spec_.linux_.resources, cgroup_.path());
   make_first(std::move(setup.stdio), std::move(created));
 }
@@ -51,15 +58,16 @@ Container::~Container() {
 
 void Container::make_first(guestcomm::Stdio<UniqueFd> stdio, Reply created) {
   const oci::Process& process = *spec_.process;
-  ProcessSetup setup{
-      std::move(stdio),
-      map_id(spec_.linux_.uid_mappings, process.user.uid),
-      map_id(spec_.linux_.gid_mappings, process.user.gid),
-      clone_flags(spec_),
-      cgroup_.directory_fd(),
-      -1,
-      false,
-      [this](const ChildDescriptors& descriptors) { run_container_init(spec_, descriptors); }};
+  ProcessSetup setup{std::move(stdio),
+                     map_id(spec_.linux_.uid_mappings, process.user.uid),
+                     map_id(spec_.linux_.gid_mappings, process.user.gid),
+                     clone_flags(spec_),
+                     cgroup_.directory_fd(),
+                     -1,
+                     false,
+                     [this](const ChildDescriptors& descriptors) {
+                       run_container_init(spec_, descriptors, placed_socket());
+                     }};
   Laps laps;
   auto first = std::make_unique<Process>(loop_, std::move(setup),
                                          events_for({}, keep_shared_files(std::move(created))));
@@ -69,6 +77,11 @@ void Container::make_first(guestcomm::Stdio<UniqueFd> stdio, Reply created) {
   if (process.oom_score_adj) apply_oom_score_adj(first->pid(), *process.oom_score_adj);
   first->proceed();
   processes_[{}] = std::move(first);
+}
+
+std::optional<PlacedSocket> Container::placed_socket() const {
+  if (!notify_socket_) return std::nullopt;
+  return PlacedSocket{notify_socket_->path(), notify_target_};
 }
 
 /// Before anything of the container has run, and while nothing of it can.

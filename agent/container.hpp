@@ -13,7 +13,9 @@
 #include <string>
 #include <vector>
 
+#include "agent/container_setup.hpp"
 #include "agent/event_loop.hpp"
+#include "agent/notify_socket.hpp"
 #include "agent/oom_watch.hpp"
 #include "agent/process.hpp"
 #include "agent/request.hpp"
@@ -29,6 +31,7 @@ struct ContainerSetup {
   oci::Spec spec;
   guestcomm::Stdio<UniqueFd> stdio;  ///< of the first process, to the host
   std::filesystem::path cgroup_parent;
+  std::string notify_socket{};  ///< in the container; empty: none
 };
 
 struct ExecSetup {
@@ -38,10 +41,11 @@ struct ExecSetup {
 };
 
 /// To a connection: that a process has exited, to who owns it; what happens to a container, to who
-/// watches it.
+/// watches it; what a container says by sd_notify(3), to who owns its first process.
 struct Notify {
   std::function<void(ConnectionId, const guestcomm::ProcessExited&)> exited;
   std::function<void(ConnectionId, const guestcomm::ContainerEvent&)> event;
+  std::function<void(ConnectionId, const guestcomm::SdNotify&)> sd_notify;
 };
 
 class Container {
@@ -100,6 +104,7 @@ class Container {
   void connection_closed(ConnectionId connection) noexcept;
 
  private:
+  std::optional<PlacedSocket> placed_socket() const;
   void make_first(guestcomm::Stdio<UniqueFd> stdio, Reply created);
   std::unique_ptr<Process> make_joining(const std::string& name, ExecSetup& setup,
                                         const Reply& created);
@@ -119,6 +124,8 @@ class Container {
   oci::Spec spec_;
   Cgroup cgroup_;
   Notify notify_;
+  std::string notify_target_;
+  std::optional<NotifySocket> notify_socket_;
   std::function<void(Container&)> on_stopped_;
   std::map<std::string, std::unique_ptr<Process>> processes_;  ///< the first one's name is empty
   std::optional<SharedFiles> shared_files_;                    ///< until the start

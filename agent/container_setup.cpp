@@ -8,20 +8,30 @@
 #include <unistd.h>
 
 #include "agent/setup/devices.hpp"
+#include "agent/setup/mount_calls.hpp"
 #include "agent/setup/mounts.hpp"
 #include "agent/setup/namespaces.hpp"
 #include "agent/setup/rootfs.hpp"
 #include "agent/setup/sysctl.hpp"
 #include "agent/setup/terminal.hpp"
 #include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
 #include "lib/base/trace.hpp"
 #include "lib/base/unique_fd.hpp"
 
 namespace husk::agent {
 namespace {
 
+void place_socket(int root, const PlacedSocket& socket) {
+  step("socket " + socket.target, [&] {
+    const UniqueFd target = open_in_root(root, socket.target, O_PATH | O_CLOEXEC);
+    attach_mount(clone_mount(AT_FDCWD, socket.source.string(), false).get(), target.get());
+  });
+}
+
 /// Everything about files and mounts: from the agent's view to the container's.
-void enter_rootfs(const oci::Spec& spec, const ChildDescriptors& fds) {
+void enter_rootfs(const oci::Spec& spec, const ChildDescriptors& fds,
+                  const std::optional<PlacedSocket>& socket) {
   const oci::Linux& config = spec.linux_;
   Laps laps;
   const UniqueFd null{check_sys(::open("/dev/null", O_PATH | O_CLOEXEC), "open /dev/null")};
@@ -29,6 +39,7 @@ void enter_rootfs(const oci::Spec& spec, const ChildDescriptors& fds) {
   const UniqueFd root = apply_rootfs(spec);
   laps.end("rootfs");
   const std::vector<UniqueFd> to_seal = apply_mounts(root.get(), spec);
+  if (socket) place_socket(root.get(), *socket);
   laps.end("mounts of the container");
   apply_devices(root.get(), spec, has_namespace(spec, "user"));  // after /dev is mounted
   if (take_terminal(root.get(), *spec.process, fds)) apply_console(root.get());
@@ -46,7 +57,8 @@ void enter_rootfs(const oci::Spec& spec, const ChildDescriptors& fds) {
   laps.end("pivot");
 }
 
-void make_container(const oci::Spec& spec, const ChildDescriptors& fds) {
+void make_container(const oci::Spec& spec, const ChildDescriptors& fds,
+                    const std::optional<PlacedSocket>& socket) {
   Laps laps;
   become_namespace_root(spec);
   // A keyring of its own, or all containers would share root's; a kernel without keys is fine.
@@ -55,7 +67,7 @@ void make_container(const oci::Spec& spec, const ChildDescriptors& fds) {
   apply_host_name(spec);
   apply_sysctls(spec);
   laps.end("namespaces");
-  enter_rootfs(spec, fds);
+  enter_rootfs(spec, fds, socket);
 }
 
 }  // namespace
@@ -67,8 +79,9 @@ void become_namespace_root(const oci::Spec& spec) {
   check_sys(::setresuid(0, 0, 0), "become root of the user namespace");
 }
 
-void run_container_init(const oci::Spec& spec, const ChildDescriptors& fds) noexcept {
-  run_child(*spec.process, spec.linux_, fds, [&] { make_container(spec, fds); });
+void run_container_init(const oci::Spec& spec, const ChildDescriptors& fds,
+                        const std::optional<PlacedSocket>& socket) noexcept {
+  run_child(*spec.process, spec.linux_, fds, [&] { make_container(spec, fds, socket); });
 }
 
 }  // namespace husk::agent

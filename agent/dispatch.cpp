@@ -37,9 +37,12 @@ void create_container(const Call& call, const Reply& reply) {
   check_create_request(request);
   laps.end("request");
   const ProcessRef first{request.id, {}};
-  call.containers.create(
-      {request.id, std::move(request.spec), claim(call.streams, std::move(request.stdio)), {}},
-      reply);
+  call.containers.create({request.id,
+                          std::move(request.spec),
+                          claim(call.streams, std::move(request.stdio)),
+                          {},
+                          std::move(request.notify_socket)},
+                         reply);
   call.containers.lend(first, call.connection);
 }
 

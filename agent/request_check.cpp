@@ -24,6 +24,8 @@ void check_create_request(const guestcomm::CreateContainer& request) {
   oci::check_container_id(request.id);
   const std::string folder = std::string(guestcomm::share_mount_point) + "/" + request.id + "/";
   if (request.spec.root) check_below(folder, request.spec.root->path, "root.path");
+  if (!request.notify_socket.empty() && !std::filesystem::path(request.notify_socket).is_absolute())
+    throw Error(Errc::invalid_argument, "notify_socket: is not an absolute path");
   for (std::size_t n = 0; n < request.spec.mounts.size(); ++n) {
     const oci::Mount& mount = request.spec.mounts[n];
     if (!is_bind(mount)) continue;

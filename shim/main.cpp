@@ -38,7 +38,7 @@ int stand_in() {
   handoff::Handoff received = handoff::receive(handoff_socket.get());
   std::string failure;
   try {
-    shim::StandIn process(received.duty, std::move(received.control));
+    shim::StandIn process(received.duty, std::move(received.control), std::move(received.notify));
     process.carry_streams(std::move(received.stdio));
     check_sys(::send(handoff_socket.get(), "", 1, MSG_NOSIGNAL), "answer husk");
     handoff_socket.reset();

@@ -33,10 +33,11 @@ int take_standard_stream(int fd) {
 
 }  // namespace
 
-StandIn::StandIn(const handoff::Duty& duty, UniqueFd control)
+StandIn::StandIn(const handoff::Duty& duty, UniqueFd control, UniqueFd notify)
     : duty_(duty),
       control_(std::move(control)),
-      dns_([this](const comm::DnsAnswer& answer) { send("answer_dns", answer); }) {
+      dns_([this](const comm::DnsAnswer& answer) { send("answer_dns", answer); }),
+      notify_(std::move(notify)) {
   const std::int64_t request = next_request_++;
   const Deadline deadline(duty_.message_patience);
   comm::write_frame(control_.get(), encode(comm::Request{request, "own_process", duty_.process}),
@@ -120,6 +121,10 @@ std::optional<int> StandIn::handle_notification(const std::string& frame) {
   const comm::Request request = comm::decode_request(frame);
   if (request.method == "dns_query") {
     dns_.ask(request.params.get<comm::DnsQuery>());
+    return std::nullopt;
+  }
+  if (request.method == "sd_notify") {
+    notify_.pass_on(request.params.get<comm::SdNotify>().text);
     return std::nullopt;
   }
   const auto exited = request.params.get<comm::ProcessExited>();

@@ -9,6 +9,7 @@
 #include "lib/base/unique_fd.hpp"
 #include "lib/handoff/handoff.hpp"
 #include "shim/dns_relay.hpp"
+#include "shim/notify_relay.hpp"
 #include "shim/stream_pump.hpp"
 
 namespace husk::shim {
@@ -16,7 +17,7 @@ namespace husk::shim {
 class StandIn {
  public:
   /// Becomes the process's owner at the agent. Throws what the agent answers, peer_lost, timed_out.
-  StandIn(const handoff::Duty& duty, UniqueFd control);
+  StandIn(const handoff::Duty& duty, UniqueFd control, UniqueFd notify);
 
   /// Takes the caller's streams for those of the guest.
   void carry_streams(guestcomm::Stdio<UniqueFd> stdio);
@@ -43,6 +44,7 @@ class StandIn {
   std::size_t unanswered_ = 0;  ///< requests without an answer so far
   UniqueFd terminal_;           ///< the caller's, or what stands in its place
   DnsRelay dns_;
+  NotifyRelay notify_;
   std::optional<StreamPump> stdin_, stdout_, stderr_;
 };
 

@@ -35,9 +35,11 @@ Handoff read_packet(const json& packet, std::vector<UniqueFd>& descriptors) {
   Handoff handoff{{packet.at("process").get<guestcomm::ProcessRef>(),
                    std::chrono::milliseconds{packet.at("message_patience_ms").get<std::int64_t>()}},
                   take(0),
+                  {},
                   {}};
   auto stdio = guestcomm::read_stdio<std::size_t>(packet.at("stdio"));
   handoff.stdio = guestcomm::with_each_end(stdio, take);
+  if (packet.contains("notify")) handoff.notify = take(packet["notify"].get<std::size_t>());
   if (taken != descriptors.size())
     throw Error(Errc::invalid_argument, "wrong number of descriptors");
   return handoff;
@@ -45,12 +47,17 @@ Handoff read_packet(const json& packet, std::vector<UniqueFd>& descriptors) {
 
 }  // namespace
 
-void send(int socket, const Duty& duty, int control, const guestcomm::Stdio<int>& stdio) {
+void send(int socket, const Duty& duty, int control, const guestcomm::Stdio<int>& stdio,
+          int notify) {
   std::vector<int> descriptors{control};
-  const std::string text = json{{"process", duty.process},
-                                {"stdio", guestcomm::write_stdio(number(stdio, descriptors))},
-                                {"message_patience_ms", duty.message_patience.count()}}
-                               .dump();
+  json packet{{"process", duty.process},
+              {"stdio", guestcomm::write_stdio(number(stdio, descriptors))},
+              {"message_patience_ms", duty.message_patience.count()}};
+  if (notify >= 0) {
+    packet["notify"] = descriptors.size();
+    descriptors.push_back(notify);
+  }
+  const std::string text = packet.dump();
   if (text.size() > max_packet_bytes)
     throw Error(Errc::internal, "hand-over to the shim is too large");
   step("hand over to the shim", [&] { send_with_descriptors(socket, text, descriptors); });

@@ -3,7 +3,8 @@
 // descriptor 3.
 //
 //   husk -> shim   one packet: the JSON below, with the descriptors in SCM_RIGHTS in this order:
-//                  control connection (after hello), then one for each stream of stdio
+//                  control connection (after hello), then one for each stream of stdio, then the
+//                  caller's socket for sd_notify(3), if there is one
 //   shim -> husk   one packet: empty text once the agent knows the shim as the process's owner;
 //                  else an error text
 //
@@ -32,10 +33,12 @@ struct Handoff {
   Duty duty;
   UniqueFd control;
   guestcomm::Stdio<UniqueFd> stdio;  ///< the guest's stream connections
+  UniqueFd notify;                   ///< connected, for datagrams; may be empty
 };
 
-/// Throws system.
-void send(int socket, const Duty& duty, int control, const guestcomm::Stdio<int>& stdio);
+/// notify: -1 for none. Throws system.
+void send(int socket, const Duty& duty, int control, const guestcomm::Stdio<int>& stdio,
+          int notify = -1);
 /// Throws system, peer_lost when husk closed the socket, invalid_argument on a wrong packet.
 Handoff receive(int socket);
 

@@ -41,11 +41,15 @@ void create_in_guest(const Sandbox& sandbox, const CreatePlan& plan, const ShimP
   laps.end("connect to the agent");
   ProcessStreams streams = open_streams(sandbox.guest(), plan.window);
   laps.end("open streams");
-  agent.create_container({.id = id, .spec = plan.guest.spec, .stdio = streams.tokens},
+  const UniqueFd notify = plan.notify ? connect_notify(*plan.notify) : UniqueFd();
+  agent.create_container({.id = id,
+                          .spec = plan.guest.spec,
+                          .stdio = streams.tokens,
+                          .notify_socket = notify ? plan.notify->in_container : std::string()},
                          create_patience);
   laps.end("agent: create_container");
   const UniqueFd control = sandbox.connect(connect_patience).release();
-  shim.hand_over({id, {}}, control.get(), streams.descriptors());
+  shim.hand_over({id, {}}, control.get(), streams.descriptors(), notify.get());
   laps.end("hand over to the shim");
   trace_guest(agent);
 }

@@ -98,6 +98,7 @@ CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& bundle,
           .boot_timeout = config.boot_timeout,
           .pid_file = request.pid_file,
           .console_socket = request.streams.console_socket,
+          .notify = plan_notify(bundle),
           .window = plan_window(*bundle.spec.process, facts.window)};
 }
 

@@ -12,6 +12,7 @@
 #include "lib/runtime/host_cgroup.hpp"
 #include "lib/runtime/host_facts.hpp"
 #include "lib/runtime/install_paths.hpp"
+#include "lib/runtime/notify_socket.hpp"
 #include "lib/runtime/plan.hpp"
 #include "lib/runtime/runtime.hpp"
 #include "lib/runtime/shim_plan.hpp"
@@ -29,6 +30,7 @@ struct CreatePlan {
   oci::Hooks hooks;  ///< those that run on the host in create
   std::chrono::seconds boot_timeout{0};
   std::optional<std::filesystem::path> pid_file, console_socket;
+  std::optional<NotifyPlan> notify;
   std::optional<guestcomm::WindowSize> window;  ///< of its terminal, if it is to have one
 };
 

@@ -216,8 +216,8 @@ ShimProcess::~ShimProcess() {
 }
 
 void ShimProcess::hand_over(const guestcomm::ProcessRef& process, int control,
-                            const guestcomm::Stdio<int>& stdio) const {
-  handoff::send(handoff_.get(), {.process = process}, control, stdio);
+                            const guestcomm::Stdio<int>& stdio, int notify) const {
+  handoff::send(handoff_.get(), {.process = process}, control, stdio, notify);
   await_answer(handoff_.get());
   std::array<char, 1024> answer{};
   const ssize_t n = ::recv(handoff_.get(), answer.data(), answer.size() - 1, 0);

@@ -30,9 +30,9 @@ class ShimProcess {
   pid_t pid() const noexcept { return pid_; }
 
   /// control: a connection to the agent, after hello. Returns when the agent knows the shim as the
-  /// process's owner.
+  /// process's owner. notify: where it passes on what the process says by sd_notify(3), or -1.
   void hand_over(const guestcomm::ProcessRef& process, int control,
-                 const guestcomm::Stdio<int>& stdio) const;
+                 const guestcomm::Stdio<int>& stdio, int notify = -1) const;
 
   void keep() noexcept { keep_ = true; }
 

@@ -51,6 +51,8 @@ struct Bench {
   bool created = false, started = false, stopped = false;
   std::vector<std::pair<agent::ConnectionId, guestcomm::ProcessExited>> told;
   std::vector<std::pair<agent::ConnectionId, guestcomm::ContainerEvent::Type>> events;
+  std::vector<std::pair<agent::ConnectionId, std::string>> said;  ///< by sd_notify(3)
+  std::string notify_socket;                                      ///< of the next container
   UniqueFd out;
 
   Bench() {
@@ -102,7 +104,7 @@ struct Bench {
     create_with(std::move(made), guestcomm::Pipes<UniqueFd>{{}, UniqueFd{sockets[1]}, {}});
   }
   void create_with(oci::Spec made, guestcomm::Stdio<UniqueFd> stdio) {
-    agent::ContainerSetup setup{"one", std::move(made), std::move(stdio), cgroups};
+    agent::ContainerSetup setup{"one", std::move(made), std::move(stdio), cgroups, notify_socket};
     container.emplace(
         loop, std::move(setup),
         [this](const agent::Outcome& outcome) {
@@ -114,6 +116,9 @@ struct Bench {
                       },
                       [this](agent::ConnectionId watcher, const guestcomm::ContainerEvent& event) {
                         events.emplace_back(watcher, event.type);
+                      },
+                      [this](agent::ConnectionId owner, const guestcomm::SdNotify& text) {
+                        said.emplace_back(owner, text.text);
                       }},
         [this](agent::Container&) { stopped = true; });
     run_until([this] { return created; });

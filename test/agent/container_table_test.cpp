@@ -30,7 +30,8 @@ struct TableBench {
   std::vector<std::string> answers;
   ContainerTable table{bench.loop,
                        bench.cgroups,
-                       {[](ConnectionId, const auto&) {}, [](ConnectionId, const auto&) {}}};
+                       {[](ConnectionId, const auto&) {}, [](ConnectionId, const auto&) {},
+                        [](ConnectionId, const auto&) {}}};
 };
 
 }  // namespace

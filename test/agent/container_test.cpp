@@ -128,6 +128,29 @@ TEST_CASE("container: a paused one can be killed", "[root]") {
   CHECK_FALSE(fs::exists(bench.cgroups / "one"));
 }
 
+TEST_CASE("container: what it says by sd_notify(3) goes to its owner", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Bench bench;
+  // busybox has no program for it, but one that sends datagrams to /dev/log.
+  husk::oci::Spec spec =
+      bench.spec("for text in one two three; do busybox logger $text; done; busybox sleep 1000");
+  spec.mounts.clear();
+  fs::create_directory(bench.rootfs / "dev");
+  husk::write_file_atomic(bench.rootfs / "dev/log", "", 0644);
+  bench.notify_socket = "/dev/log";
+  bench.create(std::move(spec));
+  REQUIRE_FALSE(bench.error);
+  bench.container->first().own(7);
+  bench.start();
+  bench.run_until([&] { return bench.said.size() == 3; });
+  CHECK(bench.said[0].first == 7);
+  CHECK(bench.said[0].second.ends_with("one"));
+  CHECK(bench.said[2].second.ends_with("three"));
+  bench.container->kill();
+  bench.finish();
+  CHECK(fs::file_size(bench.rootfs / "dev/log") == 0);  // the one there is the caller's still
+}
+
 TEST_CASE("container: processes left behind without a pid namespace die with the first", "[root]") {
   SKIP_UNLESS_POSSIBLE();
   Bench bench;

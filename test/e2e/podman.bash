@@ -80,6 +80,19 @@ kubernetes() {
   run engine pod rm --all --force
 }
 
+# What systemd learns from a container that says when it is ready: its words, and of pids conmon's own alone.
+says_that_it_is_ready() {
+  "$here/net_tool" hear_notify "$work/notify.sock" >"$work/notified" 2>&1 &
+  local listener=$!
+  eventually 10 test -S "$work/notify.sock"
+  NOTIFY_SOCKET=$work/notify.sock expect_ok engine run -d --name ready --network none --sdnotify container husk-net \
+    sh -c '/net_tool notify STATUS=warming-up + notify READY=1 MAINPID=4242 STATUS=serving; exec sleep 1000'
+  eventually 30 grep -q '^READY=1' "$work/notified"
+  ! grep -q 4242 "$work/notified" || fail "a pid of the guest's was told: $(cat "$work/notified")"
+  kill "$listener"
+  expect_ok engine rm --force --time 0 ready
+}
+
 address_in() { engine inspect -f "{{(index .NetworkSettings.Networks \"$2\").IPAddress}}" "$1"; }  # NAME NETWORK
 reaches() {  # FROM ADDRESS
   expect_ok engine exec "$1" /net_tool get "$2" 7000 + udp "$2" 7000 1000
@@ -151,6 +164,7 @@ if command -v podman >/dev/null; then
   fi
   engine_session
   engine_exec_list --health-cmd 'ls /tmp/well || { echo not well; exit 1; }' --health-interval disable --health-retries 1
+  it "--sdnotify=container: what the container says arrives, but for its pid" says_that_it_is_ready 120
   it "generate kube, and play kube, which is refused" kubernetes 120
   it "podman shows the runtime's text when a command is missing" text_of_a_failed_create
 else

@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     (void)decode_request(encode(request));
     read_as<Hello, CreateContainer, CreateProcess, Network, ProcessRef, ResizeTerminal,
             SignalProcess, ContainerId, UpdateContainer, DnsAnswer, ConnectPort, ProcessExited,
-            DnsQuery, ContainerEvent>(request.params);
+            DnsQuery, ContainerEvent, SdNotify>(request.params);
   });
   fuzz::only_errors([&] {
     const Response response = decode_response(payload);

@@ -81,7 +81,8 @@ class Shim {
     husk::handoff::send(
         handoff.ours.get(), {.process = {"c1", "p1"}, .message_patience = patience},
         control.theirs.get(),
-        Pipes<int>{guest_in.theirs.get(), guest_out.theirs.get(), guest_err.theirs.get()});
+        Pipes<int>{guest_in.theirs.get(), guest_out.theirs.get(), guest_err.theirs.get()},
+        notify.theirs.get());
     control.theirs.reset();
     guest_in.theirs.reset();
     guest_out.theirs.reset();
@@ -121,7 +122,7 @@ class Shim {
   }
 
   Pair handoff{SOCK_SEQPACKET}, control{SOCK_STREAM}, guest_in{SOCK_STREAM}, guest_out{SOCK_STREAM},
-      guest_err{SOCK_STREAM};
+      guest_err{SOCK_STREAM}, notify{SOCK_DGRAM};
   Pipe in, out, err;
   pid_t pid = -1;
 };
@@ -145,6 +146,32 @@ class DnsSocket {
 };
 
 }  // namespace
+
+TEST_CASE("husk-shim: passes on what the container says of itself, without its pids", "[shim]") {
+  Shim shim;
+  shim.become_ready();
+  const auto say = [&](const std::string& text) {
+    write_frame(shim.control.ours.get(), encode(Request{{}, "sd_notify", SdNotify{text}}));
+  };
+  const auto heard = [&] {
+    std::array<char, 8192> text{};
+    pollfd ready{shim.notify.ours.get(), POLLIN, 0};
+    REQUIRE(::poll(&ready, 1, 20'000) == 1);
+    return std::string(text.data(), static_cast<std::size_t>(
+                                        ::recv(ready.fd, text.data(), text.size(), MSG_DONTWAIT)));
+  };
+  say("MAINPID=7");  // nothing is left of it
+  say("READY=1\nMAINPID=7\nFDSTORE=1\nSTATUS=up and running\n=\nno name\nREADY");
+  CHECK(heard() == "READY=1\nSTATUS=up and running\n");
+  say("STATUS=\x1b[2J\nSTOPPING=1");
+  CHECK(heard() == "STOPPING=1\n");
+  // A caller that does not read makes nobody wait.
+  for (int i = 0; i < 2000; ++i) say("WATCHDOG=1");
+  shim.guest_out.ours.reset();
+  shim.guest_err.ours.reset();
+  shim.report_exit(4);
+  CHECK(shim.wait_for_exit() == 4);
+}
 
 TEST_CASE("husk-shim: asks its namespace's DNS server for the guest", "[shim][dns]") {
   test::in_loopback_namespace([] {
@@ -356,12 +383,13 @@ TEST_CASE(
     CAPTURE(line);
     CHECK(status.find(line) != std::string::npos);
   }
-  // 0-2 in name only; signalfd, control, and a socket and a copy for each of three streams.
+  // 0-2 in name only; signalfd, control, the caller's socket for sd_notify(3), and a socket and a
+  // copy for each of three streams.
   const auto count = [&] {
     return std::distance(std::filesystem::directory_iterator(proc + "/fd"), {});
   };
   // The hand-over's socket is closed just after its answer was sent.
-  for (int attempt = 0; attempt < 500 && count() > 11; ++attempt)
+  for (int attempt = 0; attempt < 500 && count() > 12; ++attempt)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  CHECK(count() == 3 + 2 + 6);
+  CHECK(count() == 3 + 3 + 6);
 }

@@ -102,11 +102,13 @@ void from_json(const json& j, ProcessRef& v) {
 
 void to_json(json& j, const CreateContainer& v) {
   j = json{{"id", v.id}, {"spec", v.spec}, {"stdio", write_stdio(v.stdio)}};
+  if (!v.notify_socket.empty()) j["notify_socket"] = v.notify_socket;
 }
 void from_json(const json& j, CreateContainer& v) {
   v.id = get_string(j, "id");
   member(j, "spec").get_to(v.spec);
   v.stdio = get_stdio(j);
+  v.notify_socket = get_optional_string(j, "notify_socket").value_or("");
 }
 
 void to_json(json& j, const CreateProcess& v) {
@@ -153,6 +155,13 @@ void from_json(const json& j, ProcessExited& v) {
   j.get_to(v.process);
   v.status = get_int(j, "status");
   if (v.status < 0 || v.status > 255) refuse("status is out of range");
+}
+
+void to_json(json& j, const SdNotify& v) { j = json{{"text", v.text}}; }
+void from_json(const json& j, SdNotify& v) {
+  v.text = get_string(j, "text");
+  // What is not UTF-8 was replaced on the way, by three bytes for one.
+  if (v.text.size() > 3 * max_notify_bytes) refuse("text is too long");
 }
 
 void to_json(json& j, const ProcessList& v) {

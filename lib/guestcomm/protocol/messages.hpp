@@ -29,6 +29,8 @@
 //   process_exited    ProcessExited    the agent, once, to the connection that owns the process,
 //                                      after its output was sent to the end and closed
 //   container_event   ContainerEvent   the agent, to who watches the container; "stopped" is the last
+//   sd_notify         SdNotify         the agent, to the connection that owns a container's first
+//                                      process: what the container said (sd_notify(3))
 //   dns_query         DnsQuery         the agent, to a connection that owns a container's first
 //                                      process, where it was told of a DNS server (dns.hpp)
 //
@@ -100,6 +102,9 @@ struct CreateContainer {
   std::string id;
   oci::Spec spec;
   StreamTokens stdio;
+  /// In the container: where it shall find a socket for sd_notify(3), in place of the one that is
+  /// there and leads nowhere. Empty: none.
+  std::string notify_socket{};
 };
 
 /// A process that joins a container, which has been created and has not ended.
@@ -124,6 +129,12 @@ struct SignalProcess {
 struct ProcessExited {
   ProcessRef process;
   int status = 0;  ///< 0-255: the exit code, or 128 + signal
+};
+
+/// Lines "NAME=VALUE", which the host picks from.
+inline constexpr std::size_t max_notify_bytes = 4096;
+struct SdNotify {
+  std::string text;  ///< of max_notify_bytes at most; need not be UTF-8 in the guest
 };
 
 /// As the container sees it, for people.
@@ -179,6 +190,8 @@ void to_json(nlohmann::json& json, const SignalProcess& v);
 void from_json(const nlohmann::json& json, SignalProcess& v);
 void to_json(nlohmann::json& json, const ProcessExited& v);
 void from_json(const nlohmann::json& json, ProcessExited& v);
+void to_json(nlohmann::json& json, const SdNotify& v);
+void from_json(const nlohmann::json& json, SdNotify& v);
 void to_json(nlohmann::json& json, const ProcessList& v);
 void from_json(const nlohmann::json& json, ProcessList& v);
 void to_json(nlohmann::json& json, const ContainerId& v);
