@@ -17,12 +17,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-ProcessIdentity read_pid_file(const fs::path& path) {
+ProcessIdentity read_pid_file(const fs::path& path, const std::string& what) {
   const std::string text = read_file(path, 64);
   pid_t pid = 0;
   std::from_chars(text.data(), text.data() + text.size(), pid);
   const auto process = identify_process(pid);
-  if (!process) throw Error(Errc::peer_lost, "the VM ended at once");
+  if (!process) throw Error(Errc::peer_lost, what + " ended at once");
   return *process;
 }
 
@@ -30,7 +30,7 @@ std::vector<ProcessIdentity> find_helpers(const Driver& driver, const std::strin
   std::vector<ProcessIdentity> helpers;
   for (const fs::directory_entry& entry : fs::directory_iterator(driver.run_directory())) {
     if (driver.is_helper_pid_file(entry.path().filename().string(), name))
-      helpers.push_back(read_pid_file(entry.path()));
+      helpers.push_back(read_pid_file(entry.path(), "virtiofsd"));
   }
   return helpers;
 }
@@ -109,7 +109,7 @@ class LibvirtHypervisor : public Hypervisor {
 
   StartedVm describe(virDomainPtr domain, const VmConfig& config) const {
     StartedVm vm{.name = config.name,
-                 .process = read_pid_file(driver_.pid_file(config.name)),
+                 .process = read_pid_file(driver_.pid_file(config.name), "the VM"),
                  .helpers = find_helpers(driver_, config.name),
                  .cid = {}};
     if (!config.vsock.vhost_user_socket) {

@@ -18,7 +18,8 @@ namespace husk::guestcomm {
 /// Whom the keeper watches, all running.
 struct KeptVm {
   ProcessIdentity vm;                         ///< the hypervisor
-  std::vector<ProcessIdentity> helpers = {};  ///< end by themselves after it; else killed
+  std::vector<ProcessIdentity> helpers = {};  ///< end by themselves after it; else killed. It does
+                                              ///< not outlive one of them
   std::vector<ProcessIdentity> shims = {};    ///< see KeeperCallbacks; none: not watched
   int changes = -1;   ///< a datagram socket, non-blocking, which tells of changes; -1: none
   int listener = -1;  ///< a listening socket, non-blocking, whose connections to serve; -1: none
@@ -77,8 +78,8 @@ class VmKeeper {
   std::filesystem::path host_socket() const;    ///< for HybridAddress
 
   /// From now on the keeper lives exactly as long as the VM. When the last shim has ended, and
-  /// no other came, the guest has 5 s to power off; then QEMU is killed. Throws peer_lost if one of
-  /// them ended.
+  /// no other came, the guest has 5 s to power off; then QEMU is killed, as it is at once when a
+  /// helper ends. Throws peer_lost if one of them ended.
   void hand_over(const KeptVm& kept);
 
  private:

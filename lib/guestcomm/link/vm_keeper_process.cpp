@@ -111,7 +111,7 @@ class Watch {
     do {
       await_last_shim();
       // Who joins it just then may be too late for the guest, but never is for the keeper.
-    } while (!await_any({kept_.vm.get()}, power_off_grace) &&
+    } while (!is_helper_gone() && !await_any({kept_.vm.get()}, power_off_grace) &&
              find_later_shims(kept_, callbacks_.find_shims));
   }
 
@@ -120,10 +120,17 @@ class Watch {
     return is_for_shims_ && kept_.shims.empty() && !find_later_shims(kept_, callbacks_.find_shims);
   }
 
+  /// Then every file of the guest's that is not in its memory stands still, for ever.
+  bool is_helper_gone() const {
+    return std::any_of(kept_.helpers.begin(), kept_.helpers.end(),
+                       [](const UniqueFd& helper) { return has_ended(helper.get()); });
+  }
+
   void await_last_shim() {
-    while (!is_last_shim_gone() && !has_ended(kept_.vm.get())) {
+    while (!is_last_shim_gone() && !is_helper_gone() && !has_ended(kept_.vm.get())) {
       std::vector<int> watched{kept_.vm.get()};
       for (const UniqueFd& shim : kept_.shims) watched.push_back(shim.get());
+      for (const UniqueFd& helper : kept_.helpers) watched.push_back(helper.get());
       follower_.add_to(watched);
       server_.add_to(watched);
       await_any(watched, follower_.patience());

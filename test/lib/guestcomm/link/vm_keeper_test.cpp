@@ -289,6 +289,22 @@ TEST_CASE("VM keeper: a VM that does not power off is killed after its last shim
   CHECK(helper.ends_within(10s));
 }
 
+TEST_CASE("VM keeper: a VM whose helper dies is killed at once", "[guestcomm]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  FakeProcess vm, helper, other, shim;
+  {
+    VmKeeper keeper;
+    keeper.hand_over({.vm = vm.identity(),
+                      .helpers = {other.identity(), helper.identity()},
+                      .shims = {shim.identity()}});
+  }
+  ::kill(vm.pid, SIGSTOP);  // waits for the helper's answer, and does not end by itself
+  CHECK_FALSE(vm.ends_within(300ms));
+  helper.end();
+  CHECK(vm.ends_within(4s));  // not after the guest's time to power off
+  CHECK(other.ends_within(10s));
+}
+
 namespace {
 /// A husk that starts a VM: `killed` while it does so, or one that gives up.
 void start_and_go(const FakeProcess& vm, bool killed) {
