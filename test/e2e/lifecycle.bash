@@ -109,7 +109,7 @@ unknown_ids() {
 
 signals() {
   make_bundle "$work/signals" sh -c 'trap "echo usr1" USR1; trap "echo hup" HUP; trap "echo term; exit 7" TERM
-    echo ready; while true; do sleep 0.1; done'
+    trap "echo real-time first" 35; trap "echo real-time last" 64; echo ready; while true; do sleep 0.1; done'
   create signals "$work/signals"
   expect_ok husk start signals
   eventually 20 grep -q ready "$work/signals.out"
@@ -117,6 +117,10 @@ signals() {
   eventually 10 grep -q usr1 "$work/signals.out"
   expect_ok husk kill signals 1
   eventually 10 grep -q hup "$work/signals.out"
+  expect_ok husk kill signals SIGRTMIN+1
+  eventually 10 grep -q "real-time first" "$work/signals.out"
+  expect_ok husk kill signals rtmax
+  eventually 10 grep -q "real-time last" "$work/signals.out"
   expect_failure 1 "" husk kill signals NOSUCHSIGNAL
   expect_ok husk kill signals sigterm
   eventually 20 is_state signals stopped
