@@ -93,7 +93,7 @@ void print_event(const std::string& id, const runtime::Runtime::Event& event) {
   print(json{{"type", "oom"}, {"id", id}}.dump() + "\n");
 }
 
-/// Go's: "5s", "1m30s", "200ms".
+/// Go's: "5s", "1m30s", "1.5s", "200ms".
 milliseconds parse_duration(const std::string& text) {
   static constexpr std::pair<std::string_view, std::int64_t> units[] = {
       {"ms", 1}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}};
@@ -101,24 +101,25 @@ milliseconds parse_duration(const std::string& text) {
     throw Error(Errc::invalid_argument,
                 "--interval: " + quote(text) + " is not a time (5s, 200ms)");
   };
-  std::int64_t total = 0;
+  double total = 0;
   std::string_view rest = text;
   while (!rest.empty()) {
-    std::int64_t number = -1;
-    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), number);
+    double number = -1;
+    const auto [end, error] =
+        std::from_chars(rest.data(), rest.data() + rest.size(), number, std::chars_format::fixed);
     rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
     const auto unit =
         std::ranges::find_if(units, [&](const auto& one) { return rest.starts_with(one.first); });
-    constexpr std::int64_t most = 1'000'000;
-    if (error != std::errc{} || number < 0 || number > most || unit == std::end(units))
+    constexpr double most = 1e6;  // also keeps out "inf" and "nan"
+    if (error != std::errc{} || !(number >= 0 && number <= most) || unit == std::end(units))
       return refuse();
     rest.remove_prefix(unit->first.size());
-    total += number * unit->second;
+    total += number * static_cast<double>(unit->second);
   }
-  constexpr std::int64_t day = 24 * 3'600'000;
+  constexpr double day = 24 * 3.6e6;
   if (text.empty() || total > day) return refuse();
-  if (total == 0) throw Error(Errc::invalid_argument, "duration interval must be greater than 0");
-  return milliseconds{total};
+  if (total < 1) throw Error(Errc::invalid_argument, "duration interval must be greater than 0");
+  return milliseconds{static_cast<std::int64_t>(total)};
 }
 
 }  // namespace

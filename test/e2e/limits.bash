@@ -53,11 +53,13 @@ out_of_memory() {
   edit_config "$work/short" '.linux.resources += {memory: {limit: 50331648}}'
   expect_ok husk run --detach --bundle "$work/short" short
   expect_failure 1 'not a time' husk events --interval often short
+  expect_failure 1 'not a time' husk events --interval nans short
+  expect_failure 1 'not a time' husk events --interval -1s short
   expect_failure 1 "duration interval must be greater than 0" husk events --interval 0s short
   expect_ok husk events --stats short
   expect_equal "1" "$(wc -l <<<"$out")" "lines of --stats"
   expect_equal "stats short 50331648 true true true" "$(jq -r '"\(.type) \(.id) \(.data.memory.usage.limit) \(.data.cpu.usage.total > 0) \(.data.pids.current > 0) \(.data.memory.usage.usage > 0)"' <<<"$out")" "statistics"
-  husk events --interval 300ms short >"$work/short.events" 2>"$work/short.errors" &
+  husk events --interval 0.3s short >"$work/short.events" 2>"$work/short.errors" &
   local watcher=$!
   eventually 20 grep -q '"type":"stats"' "$work/short.events"
   # One of several processes, then the container's first.
