@@ -47,16 +47,16 @@ void add_bundle_options(CLI::App& command, BundleOptions& options) {
 }
 
 runtime::CreateRequest make_request(const BundleOptions& options) {
-  if (!options.pidfd_socket.empty())
-    throw Error(Errc::unsupported, "--pidfd-socket: not supported yet");
   if (options.preserve_fds != 0) {
     throw Error(Errc::unsupported, "--preserve-fds: file descriptors cannot be carried into a VM");
   }
   runtime::CreateRequest request{.id = options.id,
                                  .bundle = fs::absolute(options.bundle).lexically_normal(),
                                  .pid_file = {},
+                                 .pidfd_socket = {},
                                  .streams = {}};
   if (options.pid_file) request.pid_file = fs::absolute(*options.pid_file);
+  if (!options.pidfd_socket.empty()) request.pidfd_socket = fs::absolute(options.pidfd_socket);
   if (!options.console_socket.empty())
     request.streams.console_socket = fs::absolute(options.console_socket);
   return request;

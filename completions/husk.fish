@@ -118,7 +118,7 @@ end
 
 function __husk_socket_options -a command
     __husk_option $command --console-socket file 'socket that gets the terminal'
-    __husk_option $command --pidfd-socket file 'refused: pidfds are not supported'
+    __husk_option $command --pidfd-socket file 'socket that gets a pidfd of the process'
     __husk_option $command --preserve-fds any 'refused: file descriptors cannot be carried into a VM'
 end
 

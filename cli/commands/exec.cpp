@@ -13,8 +13,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Flags {
-  std::optional<fs::path> process, pid_file, console_socket;
-  std::string pidfd_socket, cgroup, ignored;
+  std::optional<fs::path> process, pid_file, console_socket, pidfd_socket;
+  std::string cgroup, ignored;
   runtime::ExecChanges changes;
   unsigned preserve_fds = 0;
   bool detach = false, ignore_paused = false;
@@ -46,8 +46,6 @@ void add_options(CLI::App& command, Flags& flags) {
 }
 
 void check_possible(const Flags& flags) {
-  if (!flags.pidfd_socket.empty())
-    throw Error(Errc::unsupported, "--pidfd-socket: not supported yet");
   if (flags.preserve_fds != 0)
     throw Error(Errc::unsupported, "--preserve-fds: file descriptors cannot be carried into a VM");
 }
@@ -81,6 +79,7 @@ runtime::ExecRequest make_exec_request(Flags flags, std::vector<std::string> wor
     return path ? std::optional(fs::absolute(*path)) : std::nullopt;
   };
   request.pid_file = absolute(flags.pid_file);
+  request.pidfd_socket = absolute(flags.pidfd_socket);
   request.cgroup = flags.cgroup;
   request.ignore_paused = flags.ignore_paused;
   request.streams = {flags.detach, absolute(flags.console_socket)};

@@ -5,6 +5,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/trace.hpp"
 #include "lib/oci/check.hpp"
+#include "lib/runtime/caller_socket.hpp"
 #include "lib/runtime/container_network.hpp"
 #include "lib/runtime/create_plan.hpp"
 #include "lib/runtime/forwarded_connection.hpp"
@@ -123,6 +124,8 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   state.save(record);
   throw_if_cancelled();
   if (terminal) terminal->send_master(*plan.console_socket);
+  if (plan.pidfd_socket)
+    send_to_caller(*plan.pidfd_socket, "pidfd socket", "standard", shim.open_pidfd().get());
   if (plan.pid_file) write_pid_file(*plan.pid_file, shim.pid());
   shim.keep();
   if (vm) vm->keep();

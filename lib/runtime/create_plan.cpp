@@ -97,6 +97,7 @@ CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& bundle,
           .hooks = hooks_in_create(bundle.spec.hooks),
           .boot_timeout = config.boot_timeout,
           .pid_file = request.pid_file,
+          .pidfd_socket = request.pidfd_socket,
           .console_socket = request.streams.console_socket,
           .notify = plan_notify(bundle),
           .window = plan_window(*bundle.spec.process, facts.window)};

@@ -29,7 +29,7 @@ struct CreatePlan {
   ShimPlan shim;
   oci::Hooks hooks;  ///< those that run on the host in create
   std::chrono::seconds boot_timeout{0};
-  std::optional<std::filesystem::path> pid_file, console_socket;
+  std::optional<std::filesystem::path> pid_file, pidfd_socket, console_socket;
   std::optional<NotifyPlan> notify;
   std::optional<guestcomm::WindowSize> window;  ///< of its terminal, if it is to have one
 };

@@ -5,6 +5,7 @@
 #include "lib/base/random_id.hpp"
 #include "lib/oci/bundle.hpp"
 #include "lib/oci/check.hpp"
+#include "lib/runtime/caller_socket.hpp"
 #include "lib/runtime/foreground.hpp"
 #include "lib/runtime/host_cgroup.hpp"
 #include "lib/runtime/pid_file.hpp"
@@ -70,6 +71,8 @@ int Runtime::exec(const ExecRequest& request) {
   throw_if_cancelled();
   agent.start_process(name);
   if (terminal) terminal->send_master(*request.streams.console_socket);
+  if (request.pidfd_socket)
+    send_to_caller(*request.pidfd_socket, "pidfd socket", "setns", shim.open_pidfd().get());
   if (request.pid_file) write_pid_file(*request.pid_file, shim.pid());
   shim.keep();
   cancellation.reset();  // from here on, signals are the process's

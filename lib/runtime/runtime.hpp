@@ -25,8 +25,9 @@ namespace husk::runtime {
 
 struct CreateRequest {
   std::string id;
-  std::filesystem::path bundle;                   ///< absolute
-  std::optional<std::filesystem::path> pid_file;  ///< absolute
+  std::filesystem::path bundle;                            ///< absolute
+  std::optional<std::filesystem::path> pid_file;           ///< absolute
+  std::optional<std::filesystem::path> pidfd_socket = {};  ///< absolute; gets a pidfd of the shim
   /// Not detached: the shim shall end when the calling process does (run without --detach).
   StreamsRequest streams;
 };
@@ -40,8 +41,9 @@ struct ExecRequest {
   std::string id;
   /// All of the process (--process), or what differs from the container's first.
   std::variant<oci::Process, ExecChanges> process;
-  std::optional<std::filesystem::path> pid_file;  ///< absolute
-  std::string cgroup;                             ///< below the container's, in the guest
+  std::optional<std::filesystem::path> pid_file;           ///< absolute
+  std::optional<std::filesystem::path> pidfd_socket = {};  ///< absolute; gets a pidfd of the shim
+  std::string cgroup;                                      ///< below the container's, in the guest
   bool ignore_paused = false;  ///< it runs when the container is resumed, or fails after a while
   StreamsRequest streams;
 };

@@ -215,6 +215,11 @@ ShimProcess::~ShimProcess() {
   ::waitpid(pid_, nullptr, 0);
 }
 
+UniqueFd ShimProcess::open_pidfd() const {
+  return UniqueFd{
+      static_cast<int>(check_sys(::syscall(SYS_pidfd_open, pid_, 0), "pidfd_open of the shim"))};
+}
+
 void ShimProcess::hand_over(const guestcomm::ProcessRef& process, int control,
                             const guestcomm::Stdio<int>& stdio, int notify) const {
   handoff::send(handoff_.get(), {.process = process}, control, stdio, notify);

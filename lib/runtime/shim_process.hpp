@@ -28,6 +28,7 @@ class ShimProcess {
   ~ShimProcess();
 
   pid_t pid() const noexcept { return pid_; }
+  UniqueFd open_pidfd() const;  ///< also of one that has ended. Throws system
 
   /// control: a connection to the agent, after hello. Returns when the agent knows the shim as the
   /// process's owner. notify: where it passes on what the process says by sd_notify(3), or -1.

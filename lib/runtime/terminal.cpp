@@ -4,39 +4,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <cstring>
-
-#include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
+#include "lib/runtime/caller_socket.hpp"
 
 namespace husk::runtime {
-namespace {
-
-/// A Unix socket's connection is there or refused at once, but for a full queue.
-constexpr int connect_patience_s = 10;
-
-UniqueFd connect_to(const std::filesystem::path& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.native().size() >= sizeof address.sun_path)
-    throw Error(Errc::invalid_argument,
-                "console socket " + path.string() + ": the path is too long");
-  std::memcpy(address.sun_path, path.c_str(), path.native().size());
-  UniqueFd socket{check_sys(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket")};
-  const timeval patience{.tv_sec = connect_patience_s, .tv_usec = 0};
-  check_sys(::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience),
-            "limit the console socket");
-  check_sys(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
-            "connect to console socket " + path.string());
-  return socket;
-}
-
-}  // namespace
-
 void check_streams(const StreamsRequest& request, bool terminal) {
   if (terminal && request.detached && !request.console_socket) {
     throw Error(Errc::invalid_argument,
@@ -67,10 +40,10 @@ HostTerminal::HostTerminal(guestcomm::WindowSize size) {
 
 void HostTerminal::send_master(const std::filesystem::path& console_socket) {
   step("terminal", [&] {
-    const UniqueFd socket = connect_to(console_socket);
     int number = 0;
     check_sys(::ioctl(master_.get(), TIOCGPTN, &number), "ask for the name");
-    send_with_descriptors(socket.get(), "/dev/pts/" + std::to_string(number), {master_.get()});
+    send_to_caller(console_socket, "console socket", "/dev/pts/" + std::to_string(number),
+                   master_.get());
   });
   master_.reset();
 }

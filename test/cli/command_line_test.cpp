@@ -105,10 +105,8 @@ TEST_CASE("husk: what is wrong on the command line is one line, with status 1 or
       {{"exec", "c1"}, 255, "process args cannot be empty"},
       {{"exec", "c1", "true"}, 255, "container does not exist"},
       {{"exec", "--preserve-fds", "1", "c1", "true"}, 255, "cannot be carried into a VM"},
-      {{"exec", "--pidfd-socket", "/s", "c1", "true"}, 255, "--pidfd-socket: not supported"},
       {{"exec", "--process", "/nonexistent", "c1"}, 255, "/nonexistent"},
       {{"create", "--preserve-fds", "1", "c1"}, 1, "cannot be carried into a VM"},
-      {{"create", "--pidfd-socket", "/s", "c1"}, 1, "--pidfd-socket: not supported"},
       {{"create", "--bundle", "/nonexistent", "c1"}, 1, "bundle /nonexistent"},
       {{"checkpoint", "c1"}, 1, "checkpoint is not supported"},
   };

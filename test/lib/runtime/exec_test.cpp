@@ -13,6 +13,7 @@
 
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
 #include "test/lib/runtime/husk_bench.hpp"
 
 using namespace husk;
@@ -121,28 +122,81 @@ TEST_CASE("exec: only where a container is", "[runtime][root]") {
   bench.runtime().remove("c1", true);
 }
 
+namespace {
+/// Where a caller waits for a descriptor.
+class CallerSocket {
+ public:
+  explicit CallerSocket(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    listener_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    REQUIRE(::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(::listen(listener_.get(), 1) == 0);
+  }
+  /// The one descriptor of the one message, and its name.
+  std::pair<UniqueFd, std::string> receive() const {
+    const UniqueFd connection{::accept(listener_.get(), nullptr, nullptr)};
+    std::vector<UniqueFd> received;
+    std::array<char, 64> name{};
+    receive_with_descriptors(connection.get(), name, received);
+    REQUIRE(received.size() == 1);
+    return {std::move(received[0]), name.data()};
+  }
+
+ private:
+  UniqueFd listener_;
+};
+
+bool is_pidfd_of(int descriptor, pid_t pid) {
+  const std::string text = read_file("/proc/self/fdinfo/" + std::to_string(descriptor), 4096);
+  return text.find("Pid:\t" + std::to_string(pid) + "\n") != std::string::npos;
+}
+}  // namespace
+
 TEST_CASE("exec: a terminal's master goes to the console socket, with its name",
           "[runtime][root]") {
   HuskBench bench;
   bench.create();
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
   const std::string path = bench.path("console");
-  path.copy(address.sun_path, sizeof address.sun_path - 1);
-  const UniqueFd listener{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  REQUIRE(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-  REQUIRE(::listen(listener.get(), 1) == 0);
+  const CallerSocket caller(path);
   runtime::ExecRequest request = exec_request(true);
   std::get<oci::Process>(request.process).terminal = true;
   request.streams.console_socket = path;
   CHECK(exec(bench, request) == 0);
-  const UniqueFd connection{::accept(listener.get(), nullptr, nullptr)};
-  std::vector<UniqueFd> received;
-  std::array<char, 64> name{};
-  receive_with_descriptors(connection.get(), name, received);
-  REQUIRE(received.size() == 1);
-  CHECK(std::string(name.data()).starts_with("/dev/pts/"));
-  CHECK(::isatty(received[0].get()) == 1);
+  const auto [master, name] = caller.receive();
+  CHECK(name.starts_with("/dev/pts/"));
+  CHECK(::isatty(master.get()) == 1);
   bench.runtime().remove("c1", true);
+  CHECK(bench.left() == Lines{});
+}
+
+TEST_CASE("create, exec: a pidfd goes to its socket, with its kind", "[runtime][root]") {
+  HuskBench bench;
+  const std::string path = bench.path("pidfd");
+  const CallerSocket caller(path);
+  runtime::CreateRequest request = bench.request();
+  request.pidfd_socket = path;
+  const pid_t first = bench.runtime().create(request).shim_pid;
+  const auto [container, standard] = caller.receive();
+  CHECK(standard == "standard");
+  CHECK(is_pidfd_of(container.get(), first));
+  runtime::ExecRequest joining = exec_request(true);
+  joining.pidfd_socket = path;
+  joining.pid_file = bench.path("exec.pid");
+  CHECK(exec(bench, joining) == 0);
+  const auto [process, setns] = caller.receive();
+  CHECK(setns == "setns");
+  CHECK(is_pidfd_of(process.get(), std::stoi(read_file(bench.path("exec.pid"), 64))));
+  bench.runtime().remove("c1", true);
+  CHECK(bench.left() == Lines{});
+}
+
+TEST_CASE("create: a pidfd socket that nobody listens on leaves nothing", "[runtime][root]") {
+  HuskBench bench;
+  runtime::CreateRequest request = bench.request();
+  request.pidfd_socket = bench.path("nobody");
+  CHECK_THROWS_WITH(bench.runtime().create(request),
+                    ContainsSubstring("connect to pidfd socket " + bench.path("nobody").string()));
   CHECK(bench.left() == Lines{});
 }

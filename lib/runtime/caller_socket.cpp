@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/caller_socket.hpp"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cstring>
+
+#include "lib/base/descriptors.hpp"
+#include "lib/base/error.hpp"
+
+namespace husk::runtime {
+namespace {
+
+/// A Unix socket's connection is there or refused at once, but for a full queue.
+constexpr int connect_patience_s = 10;
+
+UniqueFd connect_to(const std::filesystem::path& path, const std::string& kind) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.native().size() >= sizeof address.sun_path)
+    throw Error(Errc::invalid_argument, kind + " " + path.string() + ": the path is too long");
+  std::memcpy(address.sun_path, path.c_str(), path.native().size());
+  UniqueFd socket{check_sys(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket")};
+  const timeval patience{.tv_sec = connect_patience_s, .tv_usec = 0};
+  check_sys(::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience),
+            "limit the " + kind);
+  check_sys(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
+            "connect to " + kind + " " + path.string());
+  return socket;
+}
+
+}  // namespace
+
+void send_to_caller(const std::filesystem::path& socket, const std::string& kind,
+                    const std::string& name, int descriptor) {
+  send_with_descriptors(connect_to(socket, kind).get(), name, {descriptor});
+}
+
+}  // namespace husk::runtime

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Descriptors for the caller of a command, over Unix sockets on which it listens: --console-socket,
+// --pidfd-socket.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace husk::runtime {
+
+/// As runc sends them: one message with `name`, and the descriptor, which stays the caller's of this
+/// function. `kind` is for errors: "console socket". Throws system, invalid_argument, timed_out.
+void send_to_caller(const std::filesystem::path& socket, const std::string& kind,
+                    const std::string& name, int descriptor);
+
+}  // namespace husk::runtime
