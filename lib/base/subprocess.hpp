@@ -16,6 +16,9 @@ struct Subprocess {
   /// "KEY=value"; empty optional: the caller's.
   std::optional<std::vector<std::string>> environment;
   std::string stdin_text;
+  /// pidfd of a process in whose network, IPC and UTS namespaces it runs, or -1. Its mounts are those
+  /// of ours then, in a mount namespace of its own: what it mounts itself goes with it.
+  int namespaces_of = -1;
   /// After it the program is killed (SIGKILL, its whole process group).
   std::optional<std::chrono::milliseconds> timeout;
 };
@@ -27,7 +30,8 @@ struct SubprocessResult {
 
 /// Runs it with no descriptor of ours but its three streams. Returns when it exited and (or, for
 /// programs that leave daemons behind which hold the pipe, at most 100 ms after). Throws system
-/// when it cannot be started, timed_out, and when cancelled.
+/// when it cannot be started (which is so, too, if it cannot enter the namespaces), timed_out, and
+/// when cancelled.
 SubprocessResult run_subprocess(const Subprocess& subprocess);
 
 }  // namespace husk

@@ -113,10 +113,7 @@ void check_hooks(const Hooks& hooks) {
   check_hook_list(hooks.start_container, "hooks.startContainer");
   check_hook_list(hooks.poststart, "hooks.poststart");
   check_hook_list(hooks.poststop, "hooks.poststop");
-  // Their programs lie on the host, what they are to change lies in the guest: refused rather than
-  // left out, since what such a hook does may be what keeps the container in.
-  if (!hooks.create_container.empty())
-    refuse_unsupported("hooks.createContainer", "hooks inside the container are");
+  // Refused rather than left out, since what such a hook does may be what keeps the container in.
   if (!hooks.start_container.empty())
     refuse_unsupported("hooks.startContainer", "hooks inside the container are");
 }

@@ -11,8 +11,9 @@ constexpr auto list(T... names) {
   return std::array<std::string_view, sizeof...(T)>{names...};
 }
 
-// createContainer and startContainer hooks are refused (check.cpp).
-constexpr auto hooks = list("prestart", "createRuntime", "poststart", "poststop");
+// startContainer hooks are refused (check.cpp).
+constexpr auto hooks =
+    list("prestart", "createRuntime", "createContainer", "poststart", "poststop");
 
 // agent/setup/mount_options.cpp; those of the superblock are read by the kernel (fsconfig(2)).
 constexpr auto options =

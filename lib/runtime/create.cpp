@@ -26,11 +26,13 @@ constexpr auto connect_patience = 10s;
 constexpr auto create_patience = 120s;
 
 /// The shim's pid leads them to the namespaces.
-void run_create_hooks(const oci::Hooks& hooks, const ContainerRecord& record, pid_t shim) {
+void run_create_hooks(const oci::Hooks& hooks, const ContainerRecord& record,
+                      const ProcessIdentity& shim) {
   oci::State state = record.to_state(ContainerState::creating);
-  state.pid = shim;
+  state.pid = shim.pid;
   run_hooks(hooks.prestart, "prestart", state);
   run_hooks(hooks.create_runtime, "createRuntime", state);
+  run_hooks_in(shim, hooks.create_container, "createContainer", state);
 }
 
 /// The container in the guest, and the shim as the owner of its first process. `agent` keeps the VM
@@ -84,6 +86,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   // From here on things are made. The record is written first, so that `delete --force` can clean
   // up after a husk that was killed half-way.
   ContainerRecord record = plan.record;
+  PoststopOnFailure poststop(record.hooks.poststop, record.to_state(ContainerState::stopped));
   StateDir state = store_.reserve(record.id);
   state.save(record);
   HostCgroup cgroup(plan.cgroup);
@@ -113,7 +116,8 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
                       plan_callbacks(record.vm_id, connect_));
   }
   laps.end("start the VM");
-  run_create_hooks(plan.hooks, record, shim.pid());
+  poststop.begin();
+  run_create_hooks(plan.hooks, record, identity);
   laps.end("hooks");
   if (vm) vm->await_agent(plan.boot_timeout);
   laps.end("wait for the agent");
@@ -133,6 +137,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   if (joined) joined->keep();
   sandbox.keep();
   state.keep();
+  poststop.keep();
   return {.shim_pid = shim.pid(), .has_terminal = plan.window.has_value()};
 }
 

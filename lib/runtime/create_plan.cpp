@@ -74,6 +74,7 @@ oci::Hooks hooks_in_create(const oci::Hooks& all) {
   oci::Hooks hooks;
   hooks.prestart = all.prestart;
   hooks.create_runtime = all.create_runtime;
+  hooks.create_container = all.create_container;
   return hooks;
 }
 

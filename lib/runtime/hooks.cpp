@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t max_shown_output = 512;
 
-void run_hook(const oci::Hook& hook, const std::string& state_text) {
+void run_hook(const oci::Hook& hook, const std::string& state_text, int namespaces_of) {
   Subprocess program;
   program.program = hook.path;
   if (!hook.args.empty()) {
@@ -23,6 +23,7 @@ void run_hook(const oci::Hook& hook, const std::string& state_text) {
   program.environment =
       hook.env;  // exactly that: the caller's environment is none of a hook's business
   program.stdin_text = state_text;
+  program.namespaces_of = namespaces_of;
   if (hook.timeout) program.timeout = std::chrono::seconds(*hook.timeout);
   const SubprocessResult result = run_subprocess(program);
   if (result.status == 0) return;
@@ -32,16 +33,28 @@ void run_hook(const oci::Hook& hook, const std::string& state_text) {
                                 (output.empty() ? "" : ": " + output));
 }
 
+void run_all(const std::vector<oci::Hook>& hooks, const std::string& kind, const oci::State& state,
+             int namespaces_of) {
+  const std::string text = oci::to_ordered_json(state).dump();
+  for (std::size_t n = 0; n < hooks.size(); ++n) {
+    step(kind + " hook #" + std::to_string(n) + " " + hooks[n].path,
+         [&] { run_hook(hooks[n], text, namespaces_of); });
+  }
+}
+
 }  // namespace
 
 void run_hooks(const std::vector<oci::Hook>& hooks, const std::string& kind,
                const oci::State& state) {
+  if (!hooks.empty()) run_all(hooks, kind, state, -1);
+}
+
+void run_hooks_in(const ProcessIdentity& process, const std::vector<oci::Hook>& hooks,
+                  const std::string& kind, const oci::State& state) {
   if (hooks.empty()) return;
-  const std::string text = oci::to_ordered_json(state).dump();
-  for (std::size_t n = 0; n < hooks.size(); ++n) {
-    step(kind + " hook #" + std::to_string(n) + " " + hooks[n].path,
-         [&] { run_hook(hooks[n], text); });
-  }
+  const UniqueFd pidfd = open_process(process);
+  if (!pidfd) throw Error(Errc::peer_lost, kind + " hooks: the container's process has ended");
+  run_all(hooks, kind, state, pidfd.get());
 }
 
 void run_hooks_tolerantly(const std::vector<oci::Hook>& hooks, const std::string& kind,
@@ -53,6 +66,13 @@ void run_hooks_tolerantly(const std::vector<oci::Hook>& hooks, const std::string
       log(LogLevel::warning, e.what());
     }
   }
+}
+
+PoststopOnFailure::PoststopOnFailure(std::vector<oci::Hook> poststop, oci::State state)
+    : poststop_(std::move(poststop)), state_(std::move(state)) {}
+
+PoststopOnFailure::~PoststopOnFailure() {
+  if (armed_) run_hooks_tolerantly(poststop_, "poststop", state_);
 }
 
 }  // namespace husk::runtime

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/process.hpp"
 #include "lib/oci/spec.hpp"
 #include "lib/oci/state.hpp"
 
@@ -15,8 +16,32 @@ namespace husk::runtime {
 void run_hooks(const std::vector<oci::Hook>& hooks, const std::string& kind,
                const oci::State& state);
 
+/// The same in the network, IPC and UTS namespaces of that process, and in a mount namespace of their
+/// own where the host's paths are (createContainer). Throws peer_lost if the process has ended.
+void run_hooks_in(const ProcessIdentity& process, const std::vector<oci::Hook>& hooks,
+                  const std::string& kind, const oci::State& state);
+
 /// The same, but a failure is only logged and the others still run (poststart, poststop).
 void run_hooks_tolerantly(const std::vector<oci::Hook>& hooks, const std::string& kind,
                           const oci::State& state);
+
+/// A create that fails once its hooks have begun goes on with the poststop hooks, as one that was
+/// deleted (runtime.md "Lifecycle"; runc): what the first made may be what the last take away.
+class PoststopOnFailure {
+ public:
+  /// state: as they are to be told it.
+  PoststopOnFailure(std::vector<oci::Hook> poststop, oci::State state);
+  PoststopOnFailure(const PoststopOnFailure&) = delete;
+  PoststopOnFailure& operator=(const PoststopOnFailure&) = delete;
+  ~PoststopOnFailure();  ///< runs them, between begin() and keep()
+
+  void begin() noexcept { armed_ = true; }
+  void keep() noexcept { armed_ = false; }
+
+ private:
+  std::vector<oci::Hook> poststop_;
+  oci::State state_;
+  bool armed_ = false;
+};
 
 }  // namespace husk::runtime

@@ -133,6 +133,19 @@ TEST_CASE("subprocess: only the three streams are open in it", "[base]") {
   CHECK(output.starts_with("0\n1\n2\n"));
 }
 
+TEST_CASE("subprocess: what cannot enter the namespaces is not executed", "[base]") {
+  const test::Scratch scratch;
+  Subprocess command = shell("touch " + (scratch.path() / "ran").string());
+  command.namespaces_of = 0;  // no pidfd
+  try {
+    run_subprocess(command);
+    FAIL("nothing was thrown");
+  } catch (const Error& e) {
+    CHECK(std::string(e.what()).starts_with("start /bin/sh in the namespaces of a process: "));
+  }
+  CHECK_FALSE(std::filesystem::exists(scratch.path() / "ran"));
+}
+
 TEST_CASE("detach: a detached process has nothing of its maker", "[base]") {
   const test::Scratch scratch;
   const std::string report = (scratch.path() / "report").string();

@@ -97,10 +97,12 @@ TEST_CASE("plan_create: hooks go to the command that runs them", "[runtime]") {
   Planning p;
   p.bundle.spec.hooks.prestart = {hook("/prestart")};
   p.bundle.spec.hooks.create_runtime = {hook("/create")};
+  p.bundle.spec.hooks.create_container = {hook("/container")};
   p.bundle.spec.hooks.poststart = {hook("/poststart")};
   const CreatePlan plan = p.plan();
   CHECK(plan.hooks.prestart == p.bundle.spec.hooks.prestart);
   CHECK(plan.hooks.create_runtime == p.bundle.spec.hooks.create_runtime);
+  CHECK(plan.hooks.create_container == p.bundle.spec.hooks.create_container);
   CHECK(plan.hooks.poststart.empty());
   CHECK(plan.guest.spec.hooks == oci::Hooks{});
 }

@@ -5,6 +5,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <chrono>
 #include <csignal>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -15,6 +16,7 @@ using namespace husk;
 using namespace husk::test;
 using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
+namespace fs = std::filesystem;
 
 namespace {
 using Lines = std::vector<std::string>;
@@ -88,23 +90,95 @@ TEST_CASE("hooks: each kind at its moment, with the state of that moment", "[run
   };
   bench.spec.hooks.poststop = {hook("poststop")};
   bench.spec.hooks.poststart = {hook("poststart")};
+  bench.spec.hooks.create_container = {hook("createContainer")};
   bench.spec.hooks.create_runtime = {hook("createRuntime"), hook("createRuntime2")};
   bench.spec.hooks.prestart = {hook("prestart")};
   const pid_t pid = bench.create().shim_pid;
-  CHECK(bench.text_in("kinds") == "prestart\ncreateRuntime\ncreateRuntime2\n");
+  const std::string in_create = "prestart\ncreateRuntime\ncreateRuntime2\ncreateContainer\n";
+  CHECK(bench.text_in("kinds") == in_create);
   bench.runtime().start("c1");
   bench.runtime().remove("c1", true);
-  CHECK(bench.text_in("kinds") == "prestart\ncreateRuntime\ncreateRuntime2\npoststart\npoststop\n");
+  CHECK(bench.text_in("kinds") == in_create + "poststart\npoststop\n");
   std::vector<nlohmann::json> states;
   std::istringstream lines(bench.text_in("states"));
   for (std::string line; std::getline(lines, line);) states.push_back(nlohmann::json::parse(line));
-  REQUIRE(states.size() == 5);
-  const char* const statuses[] = {"creating", "creating", "creating", "running", "stopped"};
+  REQUIRE(states.size() == 6);
+  const char* const statuses[] = {"creating", "creating", "creating",
+                                  "creating", "running",  "stopped"};
   for (std::size_t n = 0; n < states.size(); ++n) {
     CAPTURE(n);
     CHECK(states[n].at("id") == "c1");
     CHECK(states[n].at("bundle") == bench.path("bundle").string());
     CHECK(states[n].at("status") == statuses[n]);
-    CHECK(states[n].at("pid") == (n < 4 ? pid : 0));
+    CHECK(states[n].at("pid") == (n < 5 ? pid : 0));
   }
+}
+
+TEST_CASE("hooks: createContainer is in the shim's namespaces and among the host's files",
+          "[runtime][root]") {
+  HuskBench bench;
+  fs::create_directory(bench.path("point"));
+  std::ofstream(bench.path("rootfs-of-the-bundle")) << bench.path("bundle/rootfs").string();
+  // Its mount is there for itself, and for nobody else.
+  bench.spec.hooks.create_container = {script_hook(
+      bench,
+      "pid=$(sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/')\n"
+      "for ns in net uts ipc mnt; do\n"
+      "  [ $(readlink /proc/self/ns/$ns) = $(readlink /proc/$pid/ns/$ns) ] && echo $ns\n"
+      "done >$BENCH/shared\n"
+      "touch $(cat $BENCH/rootfs-of-the-bundle)/made-by-hook\n"
+      "mount -t tmpfs none $BENCH/point && touch $BENCH/point/inside && ls $BENCH/point "
+      ">$BENCH/seen")};
+  bench.create();
+  CHECK(bench.text_in("shared") == "net\nuts\nipc\n");
+  CHECK(bench.text_in("seen") == "inside\n");
+  CHECK_FALSE(fs::exists(bench.path("point/inside")));
+  CHECK(fs::exists(bench.path("bundle/rootfs/made-by-hook")));
+  bench.runtime().remove("c1", true);
+}
+
+TEST_CASE("hooks: one that fails in create ends it, and poststop follows when all is undone",
+          "[runtime][root]") {
+  HuskBench bench;
+  const auto note = [&](const std::string& kind) {
+    return script_hook(bench, "echo " + kind + " $(cat) >> $BENCH/ran");
+  };
+  const auto failing = script_hook(bench, "echo why; exit 4");
+  std::string kind;
+  SECTION("prestart") {
+    kind = "prestart";
+    bench.spec.hooks.prestart = {failing};
+    bench.spec.hooks.create_runtime = {note("createRuntime")};
+    bench.spec.hooks.create_container = {note("createContainer")};
+  }
+  SECTION("createRuntime") {
+    kind = "createRuntime";
+    bench.spec.hooks.create_runtime = {failing};
+    bench.spec.hooks.create_container = {note("createContainer")};
+  }
+  SECTION("createContainer") {
+    kind = "createContainer";
+    bench.spec.hooks.create_container = {failing};
+  }
+  SECTION("createContainer, by its time limit") {
+    kind = "createContainer, late";
+    bench.spec.hooks.create_container = {script_hook(bench, "sleep 60")};
+    bench.spec.hooks.create_container[0].timeout = 1;
+  }
+  // The state is gone by then, and the second runs although the first fails.
+  bench.spec.hooks.poststop = {script_hook(bench, "exit 1"), note("poststop")};
+  bench.spec.hooks.poststart = {note("poststart")};
+  const std::string text = failure_text([&] { bench.create(); });
+  if (kind == "createContainer, late")
+    CHECK_THAT(text, ContainsSubstring("createContainer hook #0 /bin/sh: ") &&
+                         ContainsSubstring("did not end within 1000 ms"));
+  else
+    CHECK_THAT(text, ContainsSubstring(kind + " hook #0 /bin/sh: exit status 4: why"));
+  const std::string ran = bench.text_in("ran");
+  REQUIRE(ran.starts_with("poststop {"));
+  const auto state = nlohmann::json::parse(ran.substr(ran.find('{')));
+  CHECK(state.at("status") == "stopped");
+  CHECK(state.at("pid") == 0);
+  CHECK(state.at("id") == "c1");
+  CHECK(bench.left().empty());
 }
