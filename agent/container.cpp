@@ -38,6 +38,7 @@ Container::Container(EventLoop& loop, ContainerSetup setup, Reply created, Notif
       spec_((check_supported(setup.spec), std::move(setup.spec))),
       cgroup_(setup.cgroup_parent, id_),
       notify_(std::move(notify)),
+      hook_state_(std::move(setup.hook_state)),
       on_stopped_(std::move(on_stopped)) {
   if (spec_.process->capabilities) warn_of_ignored(*spec_.process->capabilities);
   if (!setup.notify_socket.empty()) {
@@ -66,7 +67,7 @@ void Container::make_first(guestcomm::Stdio<UniqueFd> stdio, Reply created) {
                      -1,
                      false,
                      [this](const ChildDescriptors& descriptors) {
-                       run_container_init(spec_, descriptors, placed_socket());
+                       run_container_init(spec_, descriptors, placed_socket(), hook_state_);
                      }};
   Laps laps;
   auto first = std::make_unique<Process>(loop_, std::move(setup),

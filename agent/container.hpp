@@ -32,6 +32,7 @@ struct ContainerSetup {
   guestcomm::Stdio<UniqueFd> stdio;  ///< of the first process, to the host
   std::filesystem::path cgroup_parent;
   std::string notify_socket{};  ///< in the container; empty: none
+  std::string hook_state{};     ///< for startContainer hooks (messages.hpp)
 };
 
 struct ExecSetup {
@@ -124,7 +125,7 @@ class Container {
   oci::Spec spec_;
   Cgroup cgroup_;
   Notify notify_;
-  std::string notify_target_;
+  std::string notify_target_, hook_state_;
   std::optional<NotifySocket> notify_socket_;
   std::function<void(Container&)> on_stopped_;
   std::map<std::string, std::unique_ptr<Process>> processes_;  ///< the first one's name is empty

@@ -14,6 +14,7 @@
 #include "agent/setup/rootfs.hpp"
 #include "agent/setup/sysctl.hpp"
 #include "agent/setup/terminal.hpp"
+#include "agent/start_hooks.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/trace.hpp"
@@ -80,8 +81,11 @@ void become_namespace_root(const oci::Spec& spec) {
 }
 
 void run_container_init(const oci::Spec& spec, const ChildDescriptors& fds,
-                        const std::optional<PlacedSocket>& socket) noexcept {
-  run_child(*spec.process, spec.linux_, fds, [&] { make_container(spec, fds, socket); });
+                        const std::optional<PlacedSocket>& socket,
+                        const std::string& hook_state) noexcept {
+  run_child(
+      *spec.process, spec.linux_, fds, [&] { make_container(spec, fds, socket); },
+      [&] { run_start_hooks(spec.hooks.start_container, hook_state); });
 }
 
 }  // namespace husk::agent

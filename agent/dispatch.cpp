@@ -41,7 +41,8 @@ void create_container(const Call& call, const Reply& reply) {
                           std::move(request.spec),
                           claim(call.streams, std::move(request.stdio)),
                           {},
-                          std::move(request.notify_socket)},
+                          std::move(request.notify_socket),
+                          std::move(request.hook_state)},
                          reply);
   call.containers.lend(first, call.connection);
 }

@@ -41,10 +41,13 @@ void join_container(const oci::Process& process, const oci::Spec& container,
 
 void run_exec(const oci::Process& process, const oci::Spec& container, pid_t first,
               const ChildDescriptors& fds) noexcept {
-  run_child(process, container.linux_, fds, [&] {
-    SharedFiles(first).forget();  // while it has the agent's rights
-    join_container(process, container, fds);
-  });
+  run_child(
+      process, container.linux_, fds,
+      [&] {
+        SharedFiles(first).forget();  // while it has the agent's rights
+        join_container(process, container, fds);
+      },
+      [] {});
 }
 
 }  // namespace husk::agent

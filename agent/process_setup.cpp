@@ -192,7 +192,7 @@ Error exec_error(const std::string& path, int error) {
 }
 
 void run(const oci::Process& process, const oci::Linux& config, const ChildDescriptors& fds,
-         const std::function<void()>& enter) {
+         const std::function<void()>& enter, const std::function<void()>& started) {
   Program program;
   step("unable to start container process", [&] {
     step("error during container init", [&] { set_up(process, config, fds, enter, program); });
@@ -202,6 +202,7 @@ void run(const oci::Process& process, const oci::Linux& config, const ChildDescr
   });
   report_ready(fds.report);
   wait_for_order(fds.orders, order_start);
+  started();
   throw program.execute();
 }
 
@@ -239,9 +240,9 @@ bool take_terminal(int root_fd, const oci::Process& process, const ChildDescript
 }
 
 void run_child(const oci::Process& process, const oci::Linux& config, const ChildDescriptors& fds,
-               const std::function<void()>& enter) noexcept {
+               const std::function<void()>& enter, const std::function<void()>& started) noexcept {
   try {
-    run(process, config, fds, enter);
+    run(process, config, fds, enter, started);
   } catch (const Error& error) {
     report_error(fds.report, error);
   } catch (const std::exception& error) {

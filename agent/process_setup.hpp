@@ -49,10 +49,10 @@ class Program {
 /// The whole way: `enter` brings the child from the agent's view to the container's; what follows
 /// is what runc does then (standard_init_linux.go, setns_init_linux.go), up to exec. Reports ready,
 /// waits for the start order. An error on the way is reported, and ends the process with status
-/// 127.
+/// 127. `started`: between the order and exec.
 [[noreturn]] void run_child(const oci::Process& process, const oci::Linux& config,
-                            const ChildDescriptors& fds,
-                            const std::function<void()>& enter) noexcept;
+                            const ChildDescriptors& fds, const std::function<void()>& enter,
+                            const std::function<void()>& started) noexcept;
 
 /// Gives the process a terminal of the container's, and the agent its master; false if it is to
 /// have none. root_fd: the container's root. A part of `enter`.

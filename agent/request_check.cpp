@@ -26,6 +26,8 @@ void check_create_request(const guestcomm::CreateContainer& request) {
   if (request.spec.root) check_below(folder, request.spec.root->path, "root.path");
   if (!request.notify_socket.empty() && !std::filesystem::path(request.notify_socket).is_absolute())
     throw Error(Errc::invalid_argument, "notify_socket: is not an absolute path");
+  if (!request.spec.hooks.start_container.empty() && request.hook_state.empty())
+    throw Error(Errc::invalid_argument, "hook_state: is missing for startContainer hooks");
   for (std::size_t n = 0; n < request.spec.mounts.size(); ++n) {
     const oci::Mount& mount = request.spec.mounts[n];
     if (!is_bind(mount)) continue;

@@ -113,9 +113,6 @@ void check_hooks(const Hooks& hooks) {
   check_hook_list(hooks.start_container, "hooks.startContainer");
   check_hook_list(hooks.poststart, "hooks.poststart");
   check_hook_list(hooks.poststop, "hooks.poststop");
-  // Refused rather than left out, since what such a hook does may be what keeps the container in.
-  if (!hooks.start_container.empty())
-    refuse_unsupported("hooks.startContainer", "hooks inside the container are");
 }
 
 }  // namespace

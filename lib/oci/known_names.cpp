@@ -11,9 +11,8 @@ constexpr auto list(T... names) {
   return std::array<std::string_view, sizeof...(T)>{names...};
 }
 
-// startContainer hooks are refused (check.cpp).
 constexpr auto hooks =
-    list("prestart", "createRuntime", "createContainer", "poststart", "poststop");
+    list("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop");
 
 // agent/setup/mount_options.cpp; those of the superblock are read by the kernel (fsconfig(2)).
 constexpr auto options =

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // husk create: top to bottom. Each object undoes what it did unless kept; on failure the newest
 // goes first.
+#include <nlohmann/json.hpp>
+
 #include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/trace.hpp"
@@ -35,6 +37,12 @@ void run_create_hooks(const oci::Hooks& hooks, const ContainerRecord& record,
   run_hooks_in(shim, hooks.create_container, "createContainer", state);
 }
 
+/// For startContainer hooks. The pid is the guest's to know.
+std::string hook_state(const CreatePlan& plan) {
+  if (plan.guest.spec.hooks.start_container.empty()) return {};
+  return oci::to_ordered_json(plan.record.to_state(ContainerState::created)).dump();
+}
+
 /// The container in the guest, and the shim as the owner of its first process. `agent` keeps the VM
 /// until then.
 void create_in_guest(const Sandbox& sandbox, const CreatePlan& plan, const ShimProcess& shim) {
@@ -48,7 +56,8 @@ void create_in_guest(const Sandbox& sandbox, const CreatePlan& plan, const ShimP
   agent.create_container({.id = id,
                           .spec = plan.guest.spec,
                           .stdio = streams.tokens,
-                          .notify_socket = notify ? plan.notify->in_container : std::string()},
+                          .notify_socket = notify ? plan.notify->in_container : std::string(),
+                          .hook_state = hook_state(plan)},
                          create_patience);
   laps.end("agent: create_container");
   const UniqueFd control = sandbox.connect(connect_patience).release();

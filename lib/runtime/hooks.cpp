@@ -1,52 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/runtime/hooks.hpp"
 
-#include <chrono>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
-#include "lib/base/subprocess.hpp"
+#include "lib/oci/run_hooks.hpp"
 
 namespace husk::runtime {
 namespace {
 
-constexpr std::size_t max_shown_output = 512;
+/// Of one in the guest that has no time limit: nothing of the guest is waited for without end.
+constexpr int guest_hook_seconds = 60;
+constexpr std::chrono::hours longest_wait{24};
 
-void run_hook(const oci::Hook& hook, const std::string& state_text, int namespaces_of) {
-  Subprocess program;
-  program.program = hook.path;
-  if (!hook.args.empty()) {
-    program.argv0 = hook.args.front();
-    program.arguments.assign(hook.args.begin() + 1, hook.args.end());
-  }
-  program.environment =
-      hook.env;  // exactly that: the caller's environment is none of a hook's business
-  program.stdin_text = state_text;
-  program.namespaces_of = namespaces_of;
-  if (hook.timeout) program.timeout = std::chrono::seconds(*hook.timeout);
-  const SubprocessResult result = run_subprocess(program);
-  if (result.status == 0) return;
-  std::string output = result.output;
-  if (output.size() > max_shown_output) output.erase(0, output.size() - max_shown_output);
-  throw Error(Errc::system, "exit status " + std::to_string(result.status) +
-                                (output.empty() ? "" : ": " + output));
-}
-
-void run_all(const std::vector<oci::Hook>& hooks, const std::string& kind, const oci::State& state,
-             int namespaces_of) {
-  const std::string text = oci::to_ordered_json(state).dump();
-  for (std::size_t n = 0; n < hooks.size(); ++n) {
-    step(kind + " hook #" + std::to_string(n) + " " + hooks[n].path,
-         [&] { run_hook(hooks[n], text, namespaces_of); });
-  }
-}
+std::string text_of(const oci::State& state) { return oci::to_ordered_json(state).dump(); }
 
 }  // namespace
 
 void run_hooks(const std::vector<oci::Hook>& hooks, const std::string& kind,
                const oci::State& state) {
-  if (!hooks.empty()) run_all(hooks, kind, state, -1);
+  oci::run_hooks(hooks, kind, text_of(state));
 }
 
 void run_hooks_in(const ProcessIdentity& process, const std::vector<oci::Hook>& hooks,
@@ -54,7 +29,7 @@ void run_hooks_in(const ProcessIdentity& process, const std::vector<oci::Hook>& 
   if (hooks.empty()) return;
   const UniqueFd pidfd = open_process(process);
   if (!pidfd) throw Error(Errc::peer_lost, kind + " hooks: the container's process has ended");
-  run_all(hooks, kind, state, pidfd.get());
+  oci::run_hooks(hooks, kind, text_of(state), pidfd.get());
 }
 
 void run_hooks_tolerantly(const std::vector<oci::Hook>& hooks, const std::string& kind,
@@ -66,6 +41,17 @@ void run_hooks_tolerantly(const std::vector<oci::Hook>& hooks, const std::string
       log(LogLevel::warning, e.what());
     }
   }
+}
+
+std::vector<oci::Hook> limit_guest_hooks(std::vector<oci::Hook> hooks) {
+  for (oci::Hook& hook : hooks) hook.timeout = hook.timeout.value_or(guest_hook_seconds);
+  return hooks;
+}
+
+std::chrono::seconds longest_run(const std::vector<oci::Hook>& guest_hooks) {
+  std::chrono::seconds sum{0};
+  for (const oci::Hook& hook : guest_hooks) sum += std::chrono::seconds(hook.timeout.value_or(0));
+  return std::min<std::chrono::seconds>(sum, longest_wait);
 }
 
 PoststopOnFailure::PoststopOnFailure(std::vector<oci::Hook> poststop, oci::State state)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hooks that run on the host (config.md "POSIX-platform Hooks").
+// Hooks that run on the host (config.md "POSIX-platform Hooks"), and how long those in the guest may.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,11 @@ void run_hooks_in(const ProcessIdentity& process, const std::vector<oci::Hook>& 
 /// The same, but a failure is only logged and the others still run (poststart, poststop).
 void run_hooks_tolerantly(const std::vector<oci::Hook>& hooks, const std::string& kind,
                           const oci::State& state);
+
+/// As the guest is to be given them: each has a time limit, the one that it had or 60 s.
+std::vector<oci::Hook> limit_guest_hooks(std::vector<oci::Hook> hooks);
+/// Of those: how long all of them may take. A day at most.
+std::chrono::seconds longest_run(const std::vector<oci::Hook>& guest_hooks);
 
 /// A create that fails once its hooks have begun goes on with the poststop hooks, as one that was
 /// deleted (runtime.md "Lifecycle"; runc): what the first made may be what the last take away.

@@ -6,6 +6,7 @@
 #include "lib/base/error.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
 #include "lib/hypervisor/driver.hpp"
+#include "lib/runtime/hooks.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -28,10 +29,15 @@ void check_possible(const oci::Spec& spec) {
   }
 }
 
-/// Host paths mean nothing in the guest: hooks have run or run on the host, its namespaces are its
-/// own.
+/// Host paths mean nothing in the guest: its namespaces are its own, and of the hooks only those of
+/// startContainer are programs of the container's.
 void strip_host_side(oci::Spec& spec) {
-  spec.hooks = {};
+  spec.hooks = {.prestart = {},
+                .create_runtime = {},
+                .create_container = {},
+                .start_container = limit_guest_hooks(std::move(spec.hooks.start_container)),
+                .poststart = {},
+                .poststop = {}};
   spec.annotations.clear();
   std::erase_if(spec.linux_.namespaces,
                 [](const oci::Namespace& ns) { return ns.type == "network"; });

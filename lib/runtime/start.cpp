@@ -20,7 +20,8 @@ constexpr auto shim_patience = 10s;
 void start_in_guest(const ContainerRecord& record, Sandbox& sandbox,
                     const hypervisor::ConnectHypervisor& connect) {
   Laps laps;
-  guestcomm::AgentClient agent = sandbox.connect(start_patience);
+  guestcomm::AgentClient agent =
+      sandbox.connect(start_patience + longest_run(record.hooks.start_container));
   laps.end("connect to the agent");
   ContainerNetwork network(sandbox.lock_network(), record.shim->pid, sandbox, connect, agent);
   laps.end("network");

@@ -53,6 +53,8 @@ struct Bench {
   std::vector<std::pair<agent::ConnectionId, guestcomm::ContainerEvent::Type>> events;
   std::vector<std::pair<agent::ConnectionId, std::string>> said;  ///< by sd_notify(3)
   std::string notify_socket;                                      ///< of the next container
+  /// Of the next container, for its startContainer hooks.
+  std::string hook_state = R"({"id":"one","pid":0,"status":"created"})";
   UniqueFd out;
 
   Bench() {
@@ -104,7 +106,8 @@ struct Bench {
     create_with(std::move(made), guestcomm::Pipes<UniqueFd>{{}, UniqueFd{sockets[1]}, {}});
   }
   void create_with(oci::Spec made, guestcomm::Stdio<UniqueFd> stdio) {
-    agent::ContainerSetup setup{"one", std::move(made), std::move(stdio), cgroups, notify_socket};
+    agent::ContainerSetup setup{"one",   std::move(made), std::move(stdio),
+                                cgroups, notify_socket,   hook_state};
     container.emplace(
         loop, std::move(setup),
         [this](const agent::Outcome& outcome) {

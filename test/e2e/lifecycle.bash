@@ -252,6 +252,48 @@ unwritable_log() {
   done
 }
 
+# Each appends its kind and its state to a file of the rootfs: those of the host, and the one in the guest.
+all_hooks() {
+  make_bundle "$work/hooked" sh -c 'echo program'
+  local seen=$work/hooked/rootfs/hooks
+  # shellcheck disable=SC2016  # for jq, and for the hooks' shells
+  edit_config "$work/hooked" --arg seen "$seen" '
+    def hook($kind; $file): {path: "/bin/sh", args: ["sh", "-c", "echo \($kind) \"$(cat)\" >>\($file); echo noise"],
+      env: ["PATH=/usr/bin:/bin"], timeout: 20};
+    .annotations = {"some": "annotation"}
+    | .hooks = (["poststop", "poststart", "createContainer", "createRuntime", "prestart"]
+                | map({key: ., value: [hook(.; $seen)]}) | from_entries)
+    | .hooks.startContainer = [hook("startContainer"; "/hooks")]'
+  create hooked "$work/hooked"
+  local pid
+  pid=$(cat "$work/hooked.pid")
+  expect_equal "prestart createRuntime createContainer" "$(cut -d' ' -f1 "$seen" | xargs)" "hooks in create"
+  expect_ok husk start hooked
+  eventually 20 is_state hooked stopped
+  expect_ok husk delete hooked
+  expect_equal program "$(cat "$work/hooked.out")" "output"
+  # poststart may come before or after the program's end.
+  expect_equal "prestart creating $pid
+createRuntime creating $pid
+createContainer creating $pid
+startContainer created 1
+poststart
+poststop stopped 0" "$(while read -r kind state; do
+    [[ $kind == poststart ]] || kind+=" $(jq -r '"\(.status) \(.pid)"' <<<"$state")"
+    echo "$kind"
+  done <"$seen")" "hooks with their states"
+  expect_equal "hooked $work/hooked annotation" \
+    "$(cut -d' ' -f2- "$seen" | jq -r '"\(.id) \(.bundle) \(.annotations.some)"' | sort -u)" "what all of them are told"
+
+  edit_config "$work/hooked" '.hooks |= {poststop} | .hooks.startContainer = [{path: "/bin/sh", args: ["sh", "-c", "echo why not; exit 3"]}]'
+  create hooked "$work/hooked"
+  expect_failure 1 "startContainer hook #0 /bin/sh: exit status 3: why not" husk start hooked
+  expect_equal stopped "$(state_of hooked)" "status after a failed start"
+  expect_equal "" "$(cat "$work/hooked.out")" "output of what was not started"
+  expect_ok husk delete hooked
+  expect_equal 2 "$(grep -c ^poststop "$seen")" "poststop hooks"
+}
+
 killed_shim() {
   is_husk || skip "about husk's shim"
   make_bundle "$work/orphan" sh -c 'while true; do echo alive; sleep 0.2; done'
@@ -417,6 +459,7 @@ it "run --detach returns with the container running" detached
 it "list prints a table, ids, JSON, and skips broken entries" listing
 it "a missing command fails in create, in stderr and in --log" missing_command
 is_husk && it "a log that cannot be written changes nothing" unwritable_log 240
+is_husk && it "hooks of all kinds, in their order and with their states; a failing one in the guest" all_hooks 120
 it "between create and start sources go and files change" between_create_and_start
 it "killing the shim ends the container" killed_shim
 it "a signal sent to the pid reaches the container" forwarded_by_shim

@@ -96,7 +96,7 @@ struct ProcessRef {
 using StreamTokens = Stdio<std::string>;
 
 /// The spec as the guest shall apply it: root.path and the source of every bind mount are guest
-/// paths below share_mount_point, hooks of the host are gone, a network namespace means the guest's
+/// paths below share_mount_point, of the hooks only startContainer is left, a network namespace means the guest's
 /// own.
 struct CreateContainer {
   std::string id;
@@ -105,6 +105,9 @@ struct CreateContainer {
   /// In the container: where it shall find a socket for sd_notify(3), in place of the one that is
   /// there and leads nowhere. Empty: none.
   std::string notify_socket{};
+  /// For startContainer hooks: the container's state as JSON, in which pid is to become what they
+  /// see. Empty: there are none.
+  std::string hook_state{};
 };
 
 /// A process that joins a container, which has been created and has not ended.

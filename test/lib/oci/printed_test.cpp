@@ -95,8 +95,8 @@ TEST_CASE("features: has what callers look for", "[oci]") {
   CHECK(all["linux"]["mountExtensions"]["idmap"]["enabled"] == false);
   CHECK(all["linux"]["cgroup"]["v1"] == false);
   CHECK(all["linux"]["cgroup"]["v2"] == true);
-  CHECK(all["hooks"] ==
-        json{"prestart", "createRuntime", "createContainer", "poststart", "poststop"});
+  CHECK(all["hooks"] == json{"prestart", "createRuntime", "createContainer", "startContainer",
+                             "poststart", "poststop"});
 }
 
 TEST_CASE("features: no list names a thing twice", "[oci]") {

@@ -168,6 +168,7 @@ class Guest {
 
   void create(const guestcomm::CreateContainer& request) {
     note("create");
+    if (!request.hook_state.empty()) note("hook state " + request.hook_state);
     if (fault_ == Fault::refuses_create)
       throw Error(Errc::not_found, "no such program in the image");
     auto stdio = request.stdio;

@@ -4,6 +4,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <chrono>
+#include <climits>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -107,6 +108,17 @@ TEST_CASE("run_hooks: a hook has its own environment and no other", "[runtime]")
             "prestart", some_state());
   ::unsetenv("HUSK_TEST_OF_THE_CALLER");
   CHECK(read_file(scratch.path() / "env", 100) == "mine,none\n");
+}
+
+TEST_CASE("longest_run: the sum of the limits, a day at most", "[runtime]") {
+  oci::Hook hook{.path = "/h", .args = {}, .env = {}, .timeout = {}};
+  CHECK(longest_run({}) == 0s);
+  std::vector<oci::Hook> hooks(2, hook);
+  hooks[0].timeout = 5;
+  CHECK(longest_run(limit_guest_hooks(hooks)) == 65s);
+  hooks.assign(1000, hook);
+  for (oci::Hook& endless : hooks) endless.timeout = INT_MAX;
+  CHECK(longest_run(limit_guest_hooks(hooks)) == 24h);
 }
 
 TEST_CASE("run_hooks_tolerantly: the others run although one fails", "[runtime]") {

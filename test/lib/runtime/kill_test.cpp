@@ -7,6 +7,7 @@
 #include <csignal>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 
 #include "lib/base/error.hpp"
@@ -181,4 +182,26 @@ TEST_CASE("hooks: one that fails in create ends it, and poststop follows when al
   CHECK(state.at("pid") == 0);
   CHECK(state.at("id") == "c1");
   CHECK(bench.left().empty());
+}
+
+TEST_CASE("hooks: the guest is told the state for startContainer hooks, and only for them",
+          "[runtime][root]") {
+  HuskBench bench;
+  bench.spec.annotations = {{"key", "value"}};
+  const auto told = [&]() -> std::optional<nlohmann::json> {
+    bench.create();
+    bench.runtime().remove("c1", true);
+    const std::string mark = "hook state ";
+    for (const std::string& line : bench.journal())
+      if (line.starts_with(mark)) return nlohmann::json::parse(line.substr(mark.size()));
+    return std::nullopt;
+  };
+  CHECK_FALSE(told());
+  bench.spec.hooks.start_container = {script_hook(bench, "exit 1")};  // a program of the image's
+  const auto state = told();
+  REQUIRE(state);
+  CHECK(state->at("status") == "created");
+  CHECK(state->at("id") == "c1");
+  CHECK(state->at("bundle") == bench.path("bundle").string());
+  CHECK(state->at("annotations").at("key") == "value");
 }

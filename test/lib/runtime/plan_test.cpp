@@ -35,6 +35,8 @@ oci::Bundle make_bundle() {
 TEST_CASE("plan_guest: paths are the guest's, what is the host's is gone", "[runtime]") {
   oci::Bundle bundle = make_bundle();
   bundle.spec.hooks.prestart.push_back({.path = "/h", .args = {}, .env = {}, .timeout = {}});
+  bundle.spec.hooks.start_container = {{.path = "/s", .args = {"s"}, .env = {}, .timeout = 3},
+                                       {.path = "/t", .args = {}, .env = {"A=b"}, .timeout = {}}};
   bundle.spec.annotations["secret"] = "value";
   bundle.spec.linux_.cgroups_path = "/docker/x";
   bundle.spec.process->apparmor_profile = "docker-default";
@@ -47,7 +49,11 @@ TEST_CASE("plan_guest: paths are the guest's, what is the host's is gone", "[run
   CHECK(plan.binds[1].source == "/b/dir");
   CHECK(plan.spec.mounts[n].source == "/run/husk/shared/c1/mounts/" + std::to_string(n));
   CHECK(plan.spec.mounts[n].options == bundle.spec.mounts[n].options);
-  CHECK(plan.spec.hooks == oci::Hooks{});
+  // Those are the container's, and the guest is not waited for without end.
+  oci::Hooks kept;
+  kept.start_container = bundle.spec.hooks.start_container;
+  kept.start_container[1].timeout = 60;
+  CHECK(plan.spec.hooks == kept);
   CHECK(plan.spec.annotations.empty());
   CHECK(plan.spec.linux_.cgroups_path.empty());
   CHECK_FALSE(plan.spec.process->apparmor_profile);
