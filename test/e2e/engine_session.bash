@@ -168,6 +168,7 @@ created_then_started() {
 }
 
 with_init() {
+  [[ $(engine --version) != podman* || -x $(command -v catatonit) || -x /usr/libexec/podman/catatonit ]] || skip "podman has no catatonit here"
   expect_ok run_none --init husk-test sh -c 'cat /proc/1/comm; sh -c "sleep 0.1 & exit" ; sleep 0.5; grep -l "^State:.Z" /proc/[0-9]*/status 2>/dev/null | wc -l'
   expect_match $'^(docker-init|podman-init|catatonit|tini)\n0$' "$out" "the first process, and zombies"
 }

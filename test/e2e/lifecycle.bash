@@ -257,13 +257,13 @@ all_hooks() {
   make_bundle "$work/hooked" sh -c 'echo program'
   local seen=$work/hooked/rootfs/hooks
   # shellcheck disable=SC2016  # for jq, and for the hooks' shells
-  edit_config "$work/hooked" --arg seen "$seen" '
+  edit_config "$work/hooked" '
     def hook($kind; $file): {path: "/bin/sh", args: ["sh", "-c", "echo \($kind) \"$(cat)\" >>\($file); echo noise"],
       env: ["PATH=/usr/bin:/bin"], timeout: 20};
     .annotations = {"some": "annotation"}
     | .hooks = (["poststop", "poststart", "createContainer", "createRuntime", "prestart"]
                 | map({key: ., value: [hook(.; $seen)]}) | from_entries)
-    | .hooks.startContainer = [hook("startContainer"; "/hooks")]'
+    | .hooks.startContainer = [hook("startContainer"; "/hooks")]' --arg seen "$seen"
   create hooked "$work/hooked"
   local pid
   pid=$(cat "$work/hooked.pid")
