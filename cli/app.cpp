@@ -4,7 +4,12 @@
 namespace husk::cli {
 namespace {
 
-constexpr const char* version_text = "husk version " HUSK_VERSION "\nspec: 1.2.0";
+/// As runc: docker info shows what follows "version" and "commit:".
+constexpr const char* version_text = "husk version " HUSK_VERSION
+#ifdef HUSK_COMMIT
+                                     "\ncommit: " HUSK_COMMIT
+#endif
+                                     "\nspec: 1.2.0";
 
 void add_global_options(CLI::App& app, GlobalOptions& options) {
   app.add_option("--root", options.root,
@@ -26,6 +31,8 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
 std::unique_ptr<CLI::App> make_app(GlobalOptions& options, int& status) {
   auto app = std::make_unique<CLI::App>("runs OCI containers in virtual machines", "husk");
   app->require_subcommand(1);
+  // A wrapper of dockerd's runtimeArgs or Podman's --runtime-flag puts its own before the caller's.
+  app->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   add_global_options(*app, options);
   add_create(*app, options);
   add_start(*app, options);

@@ -5,14 +5,17 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <memory>
 
 #include "cli/app.hpp"
 #include "cli/report.hpp"
+#include "cli/words.hpp"
 #include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/text.hpp"
 
 namespace {
 
@@ -26,6 +29,22 @@ std::string describe(const CLI::App& app, const std::string& what) {
     if (name == "exec") return "exec failed: " + what;
   }
   return what;
+}
+
+/// CLI11 says only that a command is missing, whatever stands in its place.
+std::string describe_usage(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<std::string> unknown = app.remaining();
+  const bool has_command = !app.get_subcommands().empty();
+  if (has_command || unknown.empty()) return error.what();
+  return (unknown.front().starts_with("-") ? "unknown option " : "unknown command ") +
+         quote(unknown.front());
+}
+
+/// Empty for all commands but create.
+std::string id_to_create(const CLI::App& app) {
+  if (!app.got_subcommand("create")) return {};
+  const auto& ids = app.get_subcommand("create")->get_option("container-id")->results();
+  return ids.empty() ? std::string() : ids.front();
 }
 
 /// A file that is opened later must not get the number of a standard stream that the caller closed.
@@ -48,21 +67,28 @@ int main(int argc, char** argv) {
   cli::GlobalOptions options;
   int status = 0;
   const std::unique_ptr<CLI::App> app = cli::make_app(options, status);
-  set_log_sink([&options](LogLevel level, std::string_view message) {
+  set_log_sink([&options, &app](LogLevel level, std::string_view message) {
     // Podman reads the log as one object, the error: what is less goes there only when someone
     // asked, or where a warning is the user's only sign (contract section 14.1).
-    if (level == LogLevel::warning) cli::append_log_entry(options, "warning", message);
-    if (options.debug && level == LogLevel::debug) cli::append_log_entry(options, "debug", message);
+    const std::string id = id_to_create(*app);
+    if (level == LogLevel::warning) cli::append_log_entry(options, {"warning", message, id});
+    if (options.debug && level == LogLevel::debug)
+      cli::append_log_entry(options, {"debug", message, id});
   });
+  const auto report = [&](const std::string& message) {
+    cli::report_error(options, message, id_to_create(*app));
+  };
   try {
-    app->parse(argc, argv);
+    std::vector<std::string> words = cli::spell_out(*app, {argv + std::min(argc, 1), argv + argc});
+    std::reverse(words.begin(), words.end());  // as CLI11 takes them
+    app->parse(std::move(words));
     return status;
   } catch (const CLI::Success& e) {  // --help, --version
     return app->exit(e);
   } catch (const CLI::ParseError& e) {
-    cli::report_error(options, "husk: " + std::string(e.what()) + " (see husk --help)");
+    report("husk: " + describe_usage(*app, e) + " (see husk --help)");
   } catch (const std::exception& e) {
-    cli::report_error(options, describe(*app, e.what()));
+    report(describe(*app, e.what()));
   }
   const std::optional<int> signal = cancelled_by();
   if (signal) return 128 + *signal;

@@ -12,11 +12,20 @@ namespace husk::cli {
 /// To stdout; throws system when it cannot be written.
 void print(std::string_view text);
 
-/// The one final error: one line on stderr, one entry in --log.
-void report_error(const GlobalOptions& options, const std::string& message) noexcept;
+/// One line of the log.
+struct LogEntry {
+  std::string_view level, message;
+  std::string_view created_id;  ///< what a create is for; empty for all other commands
+};
 
-/// One entry {"level","msg","time"} (json) or logrus text, appended to the log in a single write.
-void append_log_entry(const GlobalOptions& options, std::string_view level,
-                      std::string_view message);
+/// The one final error: one line on stderr, one entry in --log. As JSON it takes the place of what
+/// creates of the same id said last, unless --debug is given: Podman reads the file as one object,
+/// and gives the same file to each attempt.
+void report_error(const GlobalOptions& options, const std::string& message,
+                  std::string_view created_id) noexcept;
+
+/// {"level","msg","time"} and with a create "id" (json), or logrus text, appended to the log in a
+/// single write.
+void append_log_entry(const GlobalOptions& options, const LogEntry& entry);
 
 }  // namespace husk::cli

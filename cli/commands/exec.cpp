@@ -60,7 +60,6 @@ oci::Process read_process(const fs::path& path) {
 /// words: the container's id, and the command unless --process has it.
 runtime::ExecRequest make_exec_request(Flags flags, std::vector<std::string> words) {
   check_possible(flags);
-  check_id_first("exec", words);
   runtime::ExecRequest request;
   request.id = words.front();
   words.erase(words.begin());
@@ -98,7 +97,8 @@ void add_exec(CLI::App& app, const GlobalOptions& options, int& status) {
       "husk exec [OPTIONS] CONTAINER-ID COMMAND [ARGUMENTS...]\n"
       "husk exec [OPTIONS] --process FILE CONTAINER-ID");
   command->callback([command, flags, &options, &status] {
-    // With runc a failure is told from the command's own statuses by this one.
+    check_id_first("exec", command->remaining());
+    // With runc a failure, but of usage, is told from the command's own statuses by this one.
     status = 255;
     status = make_runtime(options).exec(make_exec_request(*flags, command->remaining()));
   });

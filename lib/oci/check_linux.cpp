@@ -93,8 +93,12 @@ void check_no_supervisor(const Seccomp& seccomp) {
 void check_seccomp(const Seccomp& seccomp) {
   check_no_supervisor(seccomp);
   check_known(seccomp.default_action, seccomp_actions, "linux.seccomp.defaultAction");
-  for (const auto& architecture : seccomp.architectures)
+  for (const auto& architecture : seccomp.architectures) {
+    const bool is_known = is_one_of(architecture, seccomp_architectures);
+    if (!is_known && architecture.starts_with("SCMP_ARCH_"))
+      refuse_unsupported("linux.seccomp.architectures", quote(architecture) + " is");
     check_known(architecture, seccomp_architectures, "linux.seccomp.architectures");
+  }
   for (const auto& flag : seccomp.flags)
     if (!is_one_of(flag, seccomp_flags))
       refuse_unsupported("linux.seccomp.flags", quote(flag) + " is");

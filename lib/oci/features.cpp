@@ -23,12 +23,12 @@ Json seccomp_features() {
   return json;
 }
 
-// The guest has cgroup v2 only, whatever the host has, and no systemd.
+// The guest has cgroup v2 only, whatever the host has. systemd: --systemd-cgroup, on the host.
 Json cgroup_features() {
   Json json;
   json["v1"] = false;
   json["v2"] = true;
-  json["systemd"] = false;
+  json["systemd"] = true;
   json["systemdUser"] = false;
   json["rdma"] = false;
   return json;
@@ -58,6 +58,8 @@ Json features() {
   json["mountOptions"] = array_of(mount_options);
   json["linux"] = linux_features();
   json["annotations"]["io.husk.version"] = HUSK_VERSION;
+  // Those of them that change what husk does (lib/systemd/unit_property.cpp).
+  json["potentiallyUnsafeConfigAnnotations"] = Json::array({"org.systemd.property."});
   return json;
 }
 

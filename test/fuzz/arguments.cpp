@@ -3,10 +3,12 @@
 // the command that they name. That is not run: it is stopped before, and what it would call is not
 // even linked (no_runtime.cpp).
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <sstream>
 
 #include "cli/app.hpp"
 #include "cli/signal_names.hpp"
+#include "cli/words.hpp"
 #include "test/fuzz/fuzz.hpp"
 
 namespace {
@@ -14,7 +16,7 @@ namespace {
 using namespace husk;
 
 std::vector<std::string> words_of(std::string_view text) {
-  std::vector<std::string> words{"husk"};
+  std::vector<std::string> words;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find_first_of(std::string_view("\n\0", 2)), text.size());
     words.emplace_back(text.substr(0, end));
@@ -31,9 +33,7 @@ void check_words(const CLI::App& command) {
     (void)cli::parse_signal(command["signal"]->as<std::string>());
 }
 
-void parse(const std::vector<std::string>& words) {
-  std::vector<const char*> argv;
-  for (const std::string& word : words) argv.push_back(word.c_str());
+void parse(std::vector<std::string> words) {
   cli::GlobalOptions options;
   int status = 0;
   const auto app = cli::make_app(options, status);
@@ -45,7 +45,9 @@ void parse(const std::vector<std::string>& words) {
     throw AllRead();
   });
   try {
-    app->parse(static_cast<int>(argv.size()), argv.data());
+    words = cli::spell_out(*app, std::move(words));
+    std::reverse(words.begin(), words.end());
+    app->parse(std::move(words));
   } catch (const AllRead&) {
     // where main would return
   } catch (const CLI::Success& e) {  // --help, --version

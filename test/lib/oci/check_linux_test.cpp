@@ -141,6 +141,11 @@ TEST_CASE("check: seccomp takes known words only, and no supervisor", "[oci]") {
         "linux.seccomp.defaultAction: unknown value \"ALLOW\"");
   CHECK(refused([](Seccomp& p) { p.architectures = {"x86"}; }) ==
         "linux.seccomp.architectures: unknown value \"x86\"");
+  CHECK(refusal_after(seccomp([](Seccomp& p) {
+                        p.architectures = {"SCMP_ARCH_X86_64", "SCMP_ARCH_S390X"};
+                      }),
+                      Errc::unsupported) ==
+        "linux.seccomp.architectures: \"SCMP_ARCH_S390X\" is not supported");
   CHECK(refusal_after(seccomp([](Seccomp& p) { p.flags = {"F"}; }), Errc::unsupported) ==
         "linux.seccomp.flags: \"F\" is not supported");
   CHECK(refused([](Seccomp& p) { p.syscalls[0].names.clear(); }) ==

@@ -95,6 +95,8 @@ TEST_CASE("features: has what callers look for", "[oci]") {
   CHECK(all["linux"]["mountExtensions"]["idmap"]["enabled"] == false);
   CHECK(all["linux"]["cgroup"]["v1"] == false);
   CHECK(all["linux"]["cgroup"]["v2"] == true);
+  CHECK(all["linux"]["cgroup"]["systemd"] == true);  // --systemd-cgroup makes a scope
+  CHECK(all["potentiallyUnsafeConfigAnnotations"] == json{"org.systemd.property."});
   CHECK(all["hooks"] == json{"prestart", "createRuntime", "createContainer", "startContainer",
                              "poststart", "poststop"});
 }

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// The words of a command line, in the spellings that runc takes and CLI11 does not.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace husk::cli {
+
+/// words: without the program's name. "-bundle X" becomes "--bundle X", "-f=json" "--format=json",
+/// and "help state" "state --help"; the rest stays as it is. What follows exec's or ps's container
+/// id, or "--", is not looked at.
+std::vector<std::string> spell_out(const CLI::App& app, std::vector<std::string> words);
+
+}  // namespace husk::cli
