@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/keyctl.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -61,6 +62,10 @@ void enter_rootfs(const oci::Spec& spec, const ChildDescriptors& fds,
 void make_container(const oci::Spec& spec, const ChildDescriptors& fds,
                     const std::optional<PlacedSocket>& socket) {
   Laps laps;
+  // Its hooks, and what is executed in it before its start, see this process in /proc while it still is
+  // the agent's copy: none may read its memory or open its program (CVE-2016-9962, CVE-2019-5736). exec
+  // undoes it.
+  check_sys(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "set not dumpable");
   become_namespace_root(spec);
   // A keyring of its own, or all containers would share root's; a kernel without keys is fine.
   ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/start_hooks.hpp"
 
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
@@ -14,9 +13,6 @@ namespace husk::agent {
 
 void run_start_hooks(const std::vector<oci::Hook>& hooks, const std::string& state) {
   if (hooks.empty()) return;
-  // They see this process in /proc while it still is the agent's copy: none may read its memory or
-  // open its program (CVE-2016-9962, CVE-2019-5736). exec undoes it.
-  check_sys(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "set not dumpable");
   auto given = nlohmann::ordered_json::parse(state);
   given["pid"] = ::getpid();
   try {

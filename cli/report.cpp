@@ -38,7 +38,9 @@ std::string text_line(const LogEntry& entry) {
 bool is_of(std::string_view line, std::string_view id) {
   const auto entry = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
   const auto found = entry.is_object() ? entry.find("id") : entry.end();
-  return found != entry.end() && found->is_string() && found->get_ref<const std::string&>() == id;
+  return found != entry.end() && found->is_string() && found->get_ref<const std::string&>() == id &&
+         entry.size() == 4 && entry.contains("level") && entry.contains("msg") &&
+         entry.contains("time");
 }
 
 /// How much of the text is left without the lines at its end that are of this id.
@@ -56,8 +58,10 @@ std::size_t without_last_entries(std::string_view text, std::string_view id) {
 /// A log that cannot be read, or is no file, keeps them.
 void drop_last_entries(const std::filesystem::path& log, std::string_view id) {
   if (id.empty()) return;
-  const UniqueFd fd{::open(log.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
   struct stat status {};
+  // Opening a FIFO would be seen by its reader.
+  if (::lstat(log.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return;
+  const UniqueFd fd{::open(log.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)};
   if (!fd || ::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) return;
   constexpr off_t max_bytes = 64 << 10;
   const off_t from = std::max<off_t>(0, status.st_size - max_bytes);
@@ -65,7 +69,9 @@ void drop_last_entries(const std::filesystem::path& log, std::string_view id) {
   const ssize_t n = ::pread(fd.get(), text.data(), text.size(), from);
   if (n < 0 || static_cast<std::size_t>(n) != text.size()) return;
   const std::size_t rest = without_last_entries(text, id);
-  if (rest != text.size())
+  struct stat now {};
+  const bool has_grown = ::fstat(fd.get(), &now) != 0 || now.st_size != status.st_size;
+  if (rest != text.size() && !has_grown)
     check_sys(::ftruncate(fd.get(), from + static_cast<off_t>(rest)), "shorten " + log.string());
 }
 

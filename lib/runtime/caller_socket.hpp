@@ -9,7 +9,8 @@
 namespace husk::runtime {
 
 /// As runc sends them: one message with `name`, and the descriptor, which stays the caller's of this
-/// function. `kind` is for errors: "console socket". Throws system, invalid_argument, timed_out.
+/// function. `kind` is for errors: "console socket". Throws system (EAGAIN after
+/// 10 s), invalid_argument.
 void send_to_caller(const std::filesystem::path& socket, const std::string& kind,
                     const std::string& name, int descriptor);
 

@@ -69,10 +69,10 @@ int Runtime::exec(const ExecRequest& request) {
   if (!is_detached && window) raw.emplace();
   const UniqueFd signals = is_detached ? UniqueFd{} : collect_signals();
   throw_if_cancelled();
-  agent.start_process(name);
-  if (terminal) terminal->send_master(*request.streams.console_socket);
   if (request.pidfd_socket)
     send_to_caller(*request.pidfd_socket, "pidfd socket", "setns", shim.open_pidfd().get());
+  agent.start_process(name, start_patience);
+  if (terminal) terminal->send_master(*request.streams.console_socket);
   if (request.pid_file) write_pid_file(*request.pid_file, shim.pid());
   shim.keep();
   cancellation.reset();  // from here on, signals are the process's

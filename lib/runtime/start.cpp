@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/process.hpp"
 #include "lib/base/trace.hpp"
@@ -20,13 +21,18 @@ constexpr auto shim_patience = 10s;
 void start_in_guest(const ContainerRecord& record, Sandbox& sandbox,
                     const hypervisor::ConnectHypervisor& connect) {
   Laps laps;
-  guestcomm::AgentClient agent =
-      sandbox.connect(start_patience + longest_run(record.hooks.start_container));
+  guestcomm::AgentClient agent = sandbox.connect(start_patience);
   laps.end("connect to the agent");
-  ContainerNetwork network(sandbox.lock_network(), record.shim->pid, sandbox, connect, agent);
+  std::optional<ContainerNetwork> network(std::in_place, sandbox.lock_network(), record.shim->pid,
+                                          sandbox, connect, agent);
   laps.end("network");
-  agent.start_process({record.id, {}});
-  network.keep();
+  const auto hooks = longest_run(record.hooks.start_container);
+  if (hooks != 0s) {  // the VM's other containers, and its keeper, do not wait for them
+    network->keep();
+    network.reset();
+  }
+  agent.start_process({record.id, {}}, start_patience + hooks);
+  if (network) network->keep();
   laps.end("agent: start_process");
   trace_guest(agent);
 }
@@ -49,6 +55,8 @@ void start_or_end(const ContainerRecord& record, const hypervisor::ConnectHyperv
 
 void Runtime::start(const std::string& id) {
   const Span all("start");
+  // One that is killed must not leave a container of which nobody knows whether it was started.
+  const Cancellation cancellation;
   const auto lock = store_.lock(id);
   if (!lock) throw Error(Errc::timed_out, "another command is at work on the container");
   ContainerRecord record = store_.load(id);

@@ -181,7 +181,7 @@ TEST_CASE("agent: a file that is no program fails in start", "[vm]") {
 
 TEST_CASE("agent: ids are unique, unknown ones and wrong states are refused", "[vm]") {
   const std::string id = new_id();
-  CHECK_THROWS_WITH(client().start_process({"unknown", {}}), "container does not exist");
+  CHECK_THROWS_WITH(client().start_process({"unknown", {}}, 60s), "container does not exist");
   Running container(id, make_spec(id, {"sleep", "1000"}));
   CHECK(create_error(make_spec(id, {"true"}), id) == "container with given ID already exists");
   container.own();
@@ -191,7 +191,8 @@ TEST_CASE("agent: ids are unique, unknown ones and wrong states are refused", "[
   client().signal_process({{id, {}}, SIGKILL, false});
   CHECK(container.wait_exit() == 128 + SIGKILL);
   CHECK_THROWS_WITH(client().signal_process({{id, {}}, SIGTERM, false}), "container not running");
-  CHECK_THROWS_WITH(client().start_process({id, {}}), "cannot start a container that has stopped");
+  CHECK_THROWS_WITH(client().start_process({id, {}}, 60s),
+                    "cannot start a container that has stopped");
   client().delete_container(id);
   CHECK_THROWS_WITH(client().delete_container(id), "container does not exist");
 }
@@ -310,7 +311,7 @@ TEST_CASE("agent: wrong tokens, garbage and oversized frames hurt only who sends
   husk::write_all(bad_stream.get(), "HUSK-STREAM " + std::string(66, '.') + "\n");
   char byte = 0;
   CHECK(::read(bad_stream.get(), &byte, 1) <= 0);
-  CHECK_THROWS_WITH(client().start_process({"unknown", {}}), "container does not exist");
+  CHECK_THROWS_WITH(client().start_process({"unknown", {}}, 60s), "container does not exist");
 }
 
 TEST_CASE("agent: many connections are bounded, and it answers afterwards", "[vm]") {
@@ -326,7 +327,7 @@ TEST_CASE("agent: many connections are bounded, and it answers afterwards", "[vm
     CHECK(connections.size() > 8);
   }
   std::this_thread::sleep_for(500ms);
-  CHECK_THROWS_WITH(client().start_process({"unknown", {}}), "container does not exist");
+  CHECK_THROWS_WITH(client().start_process({"unknown", {}}, 60s), "container does not exist");
   const Ended outcome = shell("echo alive");
   CHECK(outcome.out == "alive\n");
 }

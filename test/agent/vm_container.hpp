@@ -91,7 +91,7 @@ class Running {
     REQUIRE(answer);
     REQUIRE(std::holds_alternative<nlohmann::json>(decode_response(*answer).outcome));
   }
-  void start() { client().start_process({id_, {}}); }
+  void start() { client().start_process({id_, {}}, std::chrono::seconds{60}); }
   void send_stdin(const std::string& text) {
     write_all(in_.get(), text);
     in_.reset();

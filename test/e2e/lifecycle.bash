@@ -292,6 +292,15 @@ poststop stopped 0" "$(while read -r kind state; do
   expect_equal "" "$(cat "$work/hooked.out")" "output of what was not started"
   expect_ok husk delete hooked
   expect_equal 2 "$(grep -c ^poststop "$seen")" "poststop hooks"
+
+  # Whoever gives up the start finds a container that has ended, not one that starts later.
+  edit_config "$work/hooked" '.hooks.startContainer = [{path: "/bin/sleep", args: ["sleep", "1000"], timeout: 1000}]'
+  create hooked "$work/hooked"
+  run timeout --preserve-status $((3 * time_factor)) "$HUSK" --root "$work/root" start hooked
+  expect_status 143
+  expect_equal stopped "$(state_of hooked)" "status after an interrupted start"
+  expect_equal "" "$(cat "$work/hooked.out")" "output of what was not started"
+  expect_ok husk delete hooked
 }
 
 killed_shim() {

@@ -163,7 +163,7 @@ TEST_CASE("husk-shim: passes on what the container says of itself, without its p
   say("MAINPID=7");  // nothing is left of it
   say("READY=1\nMAINPID=7\nFDSTORE=1\nSTATUS=up and running\n=\nno name\nREADY");
   CHECK(heard() == "READY=1\nSTATUS=up and running\n");
-  say("STATUS=\x1b[2J\nSTOPPING=1");
+  say("STATUS=\x1b[2J\nSTATUS=\xc2\x9b\x32J\nSTOPPING=1");
   CHECK(heard() == "STOPPING=1\n");
   // A caller that does not read makes nobody wait.
   for (int i = 0; i < 2000; ++i) say("WATCHDOG=1");

@@ -77,8 +77,8 @@ void AgentClient::create_process(const CreateProcess& request, milliseconds pati
 void AgentClient::configure_network(const Network& network, milliseconds patience) {
   call("configure_network", network, patience);
 }
-void AgentClient::start_process(const ProcessRef& process) {
-  call("start_process", process, patience_);
+void AgentClient::start_process(const ProcessRef& process, milliseconds patience) {
+  call("start_process", process, patience);
 }
 void AgentClient::signal_process(const SignalProcess& request) {
   call("signal_process", request, patience_);

@@ -26,7 +26,7 @@ class AgentClient {
   void create_container(const CreateContainer& request, std::chrono::milliseconds patience);
   void create_process(const CreateProcess& request, std::chrono::milliseconds patience);
   void configure_network(const Network& network, std::chrono::milliseconds patience);
-  void start_process(const ProcessRef& process);
+  void start_process(const ProcessRef& process, std::chrono::milliseconds patience);
   void signal_process(const SignalProcess& request);
   ProcessList list_processes(const std::string& id);
   void pause_container(const std::string& id);
