@@ -63,6 +63,7 @@ class Runtime {
   /// it (see base/cancellation.hpp), in run as well until the container has started. The process
   /// must have one thread.
   CreatedContainer create(const CreateRequest& request);
+  /// A failure, or one of those signals, before the process is executed ends the container.
   void start(const std::string& id);
   /// Runs one more process in a container, which may have been created only. In the foreground
   /// waits, passing on signals, and returns the exit status (0 when detached). Throws wrong_state
