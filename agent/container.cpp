@@ -311,6 +311,7 @@ void Container::forget_later(const std::string& name) {
 void Container::end() {
   look_for_kills();
   cgroup_.kill();
+  if (notify_socket_) notify_socket_->finish();
   remove_cgroup(cgroup_attempts);
 }
 

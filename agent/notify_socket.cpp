@@ -4,14 +4,13 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
-#include <cstring>
 
 #include "lib/base/error.hpp"
 #include "lib/base/random_id.hpp"
+#include "lib/base/unix_address.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
 
 namespace husk::agent {
@@ -23,11 +22,7 @@ NotifySocket::NotifySocket(EventLoop& loop, const std::filesystem::path& directo
       on_text_(std::move(on_text)),
       socket_(
           check_sys(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket")) {
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  if (path_.native().size() >= sizeof name.sun_path)
-    throw Error(Errc::invalid_argument, path_.string() + ": is too long for a socket");
-  std::memcpy(name.sun_path, path_.c_str(), path_.native().size() + 1);
+  const sockaddr_un name = unix_address(path_);
   check_sys(::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name),
             "bind " + path_.string());
   ::chmod(path_.c_str(), 0666);  // the container's processes may be any user's
@@ -44,16 +39,25 @@ void NotifySocket::watch() {
   watch_ = loop_.watch(socket_.get(), EPOLLIN, [this](std::uint32_t) { receive(); });
 }
 
-/// One datagram, then a rest. Descriptors that come with it are closed by the kernel, as there is
-/// no room for them.
+/// One datagram, then a rest.
 void NotifySocket::receive() {
-  std::array<char, guestcomm::max_notify_bytes + 1> text{};
-  const ssize_t count = ::recv(socket_.get(), text.data(), text.size(), MSG_DONTWAIT);
-  if (count <= 0) return;
+  if (!take_one()) return;
   watch_.reset();
   resting_ = loop_.after(rest, [this] { watch(); });
-  if (static_cast<std::size_t>(count) <= guestcomm::max_notify_bytes)
+}
+
+void NotifySocket::finish() {
+  for (int i = 0; i < max_last_words && take_one(); ++i) continue;
+}
+
+/// Descriptors that come with it are closed by the kernel, as there is no room for them.
+bool NotifySocket::take_one() {
+  std::array<char, guestcomm::max_notify_bytes + 1> text{};
+  const ssize_t count = ::recv(socket_.get(), text.data(), text.size(), MSG_DONTWAIT);
+  if (count < 0) return false;
+  if (count > 0 && static_cast<std::size_t>(count) <= guestcomm::max_notify_bytes)
     on_text_(std::string(text.data(), static_cast<std::size_t>(count)));
+  return true;
 }
 
 }  // namespace husk::agent

@@ -26,11 +26,17 @@ class NotifySocket {
   NotifySocket& operator=(const NotifySocket&) = delete;
   ~NotifySocket();
 
+  /// Takes what was said just before the end and waits yet, as much as a queue usually holds.
+  void finish();
+
   const std::filesystem::path& path() const noexcept { return path_; }
 
  private:
+  static constexpr int max_last_words = 16;  ///< net.unix.max_dgram_qlen is 10
+
   void watch();
   void receive();
+  bool take_one();  ///< false: none is there
 
   EventLoop& loop_;
   std::filesystem::path path_;

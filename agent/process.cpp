@@ -196,7 +196,11 @@ void Process::handle_report() {
     was_created_ = true;
     answer(events_.created);
   }
-  if (state_ == State::starting && !report_) {  // closed: by exec, or by a child that failed to
+  // Closed: by exec, or by a child that came to its end.
+  if (state_ == State::starting && !report_) {
+    if (!error_ && !report.executing) {
+      error_ = Error(Errc::system, "the process was killed before its program was started");
+    }
     state_ = State::running;
     answer(started_);
   }

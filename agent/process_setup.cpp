@@ -203,6 +203,7 @@ void run(const oci::Process& process, const oci::Linux& config, const ChildDescr
   report_ready(fds.report);
   wait_for_order(fds.orders, order_start);
   started();
+  report_executing(fds.report);
   throw program.execute();
 }
 

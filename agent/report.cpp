@@ -13,6 +13,7 @@ namespace husk::agent {
 namespace {
 
 constexpr char ready_mark = 'R';
+constexpr char executing_mark = 'X';
 constexpr char error_mark = 'E';
 constexpr std::size_t header_bytes = 1 + 2 * sizeof(std::int32_t);
 /// With the header under PIPE_BUF: written in one piece.
@@ -31,6 +32,8 @@ Error parse_error(std::string_view bytes) {
 
 void report_ready(int fd) { write_all(fd, std::string_view(&ready_mark, 1)); }
 
+void report_executing(int fd) { write_all(fd, std::string_view(&executing_mark, 1)); }
+
 void report_error(int fd, const Error& error) noexcept {
   std::array<char, header_bytes + max_text_bytes> record{};
   const std::array<std::int32_t, 2> numbers{static_cast<std::int32_t>(error.code()),
@@ -43,11 +46,14 @@ void report_error(int fd, const Error& error) noexcept {
 }
 
 Report parse_report(std::string_view bytes) {
+  const auto take = [&](char mark) {
+    const bool is_there = bytes.starts_with(mark);
+    if (is_there) bytes.remove_prefix(1);
+    return is_there;
+  };
   Report report;
-  if (!bytes.empty() && bytes[0] == ready_mark) {
-    report.ready = true;
-    bytes.remove_prefix(1);
-  }
+  report.ready = take(ready_mark);
+  report.executing = report.ready && take(executing_mark);
   if (!bytes.empty()) report.error = parse_error(bytes);
   return report;
 }

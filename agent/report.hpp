@@ -12,12 +12,16 @@
 namespace husk::agent {
 
 void report_ready(int fd);
+/// Last before exec: without it a child that was killed on its way there, in a startContainer hook for
+/// one, closes the pipe just as exec does.
+void report_executing(int fd);
 /// Cut to what a pipe takes in one piece. Never throws: it is the last act of a failing child.
 void report_error(int fd, const Error& error) noexcept;
 
 /// What the bytes read so far say.
 struct Report {
   bool ready = false;
+  bool executing = false;
   std::optional<Error> error;
 };
 /// Bytes that are no record count as an internal error: they come from our own code before exec.

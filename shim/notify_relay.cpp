@@ -7,23 +7,14 @@
 #include <array>
 #include <exception>
 
+#include "lib/base/text.hpp"
+
 namespace husk::shim {
 namespace {
 
 constexpr std::array<std::string_view, 8> names{
     "READY", "RELOADING", "STOPPING", "STATUS",
     "ERRNO", "BUSERROR",  "WATCHDOG", "EXTEND_TIMEOUT_USEC"};
-
-/// Of UTF-8 (the parser of messages saw to that), in which U+0080 to U+009F begin with C2.
-bool has_controls(std::string_view line) {
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(line[i]);
-    if (byte < 0x20 || byte == 0x7f) return true;
-    if (byte == 0xc2 && i + 1 < line.size() && static_cast<unsigned char>(line[i + 1]) < 0xa0)
-      return true;
-  }
-  return false;
-}
 
 bool is_passed_on(std::string_view line) {
   const std::size_t equals = line.find('=');

@@ -27,11 +27,16 @@ std::string quote(std::string_view text) {
   return out + (text.size() > max_quoted ? "\"..." : "\"");
 }
 
-std::string one_line(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = ' ';
+std::string one_line(std::string text, char instead) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (byte(i) < 0x20 || byte(i) == 0x7f) text[i] = instead;
+    const bool is_last = i + 1 == text.size();
+    if (byte(i) == 0xc2 && (is_last || byte(i + 1) < 0xa0)) text.replace(i, 2, 1, instead);
   }
   return text;
 }
+
+bool has_controls(std::string_view text) { return one_line(std::string(text)) != text; }
 
 }  // namespace husk

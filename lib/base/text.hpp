@@ -10,7 +10,9 @@ namespace husk {
 /// For error texts: in double quotes, anything but printable ASCII escaped, cut at 64 characters.
 std::string quote(std::string_view text);
 
-/// The same text with a blank for each control character.
-std::string one_line(std::string text);
+/// The same text without control characters, UTF-8's included: U+0080 to U+009F begin with C2.
+std::string one_line(std::string text, char instead = ' ');
+/// Whether one_line would change it.
+bool has_controls(std::string_view text);
 
 }  // namespace husk

@@ -5,11 +5,9 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <filesystem>
 #include <string>
 #include <thread>
@@ -20,6 +18,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/subprocess.hpp"
 #include "lib/base/unique_fd.hpp"
+#include "lib/base/unix_address.hpp"
 #include "lib/hypervisor/daemon_cgroup.hpp"
 
 namespace husk::hypervisor {
@@ -31,17 +30,14 @@ constexpr const char* log_socket = "/run/libvirt/virtlogd-sock";
 constexpr const char* lock_directory = "/run/husk-vm";  // root's, unlike /run/lock
 constexpr auto patience = 30s;
 
-bool listens(const char* path) {
+bool listens(const std::string& path) {
   const UniqueFd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+  const sockaddr_un address = unix_address(path);
   return ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
 bool daemon_listens(const std::string& daemon) {
-  return listens("/run/libvirt/libvirt-sock") ||
-         listens(("/run/libvirt/" + daemon + "-sock").c_str());
+  return listens("/run/libvirt/libvirt-sock") || listens("/run/libvirt/" + daemon + "-sock");
 }
 
 template <typename Condition>

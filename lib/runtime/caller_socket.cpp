@@ -2,12 +2,10 @@
 #include "lib/runtime/caller_socket.hpp"
 
 #include <sys/socket.h>
-#include <sys/un.h>
-
-#include <cstring>
 
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
+#include "lib/base/unix_address.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -16,11 +14,7 @@ namespace {
 constexpr int connect_patience_s = 10;
 
 UniqueFd connect_to(const std::filesystem::path& path, const std::string& kind) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.native().size() >= sizeof address.sun_path)
-    throw Error(Errc::invalid_argument, kind + " " + path.string() + ": the path is too long");
-  std::memcpy(address.sun_path, path.c_str(), path.native().size());
+  const sockaddr_un address = step(kind, [&] { return unix_address(path); });
   UniqueFd socket{check_sys(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket")};
   const timeval patience{.tv_sec = connect_patience_s, .tv_usec = 0};
   check_sys(::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience),

@@ -3,14 +3,13 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
-#include <cstring>
 #include <string_view>
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/unix_address.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -36,10 +35,7 @@ std::optional<std::string> below(const fs::path& path, const fs::path& folder) {
 
 UniqueFd connect_to(int socket_file) {
   UniqueFd socket{check_sys(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket")};
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  const std::string path = fd_path(socket_file);
-  std::memcpy(name.sun_path, path.c_str(), path.size() + 1);
+  const sockaddr_un name = unix_address(fd_path(socket_file));
   check_sys(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name),
             "connect");
   return socket;

@@ -128,12 +128,13 @@ TEST_CASE("container: a paused one can be killed", "[root]") {
   CHECK_FALSE(fs::exists(bench.cgroups / "one"));
 }
 
-TEST_CASE("container: what it says by sd_notify(3) goes to its owner", "[root]") {
-  SKIP_UNLESS_POSSIBLE();
-  Bench bench;
+namespace {
+
+/// It says one, two and three, and then does `more`.
+void start_notifying(Bench& bench, const std::string& more) {
   // busybox has no program for it, but one that sends datagrams to /dev/log.
   husk::oci::Spec spec =
-      bench.spec("for text in one two three; do busybox logger $text; done; busybox sleep 1000");
+      bench.spec("for text in one two three; do busybox logger $text; done; " + more);
   spec.mounts.clear();
   fs::create_directory(bench.rootfs / "dev");
   husk::write_file_atomic(bench.rootfs / "dev/log", "", 0644);
@@ -142,6 +143,23 @@ TEST_CASE("container: what it says by sd_notify(3) goes to its owner", "[root]")
   REQUIRE_FALSE(bench.error);
   bench.container->first().own(7);
   bench.start();
+}
+
+}  // namespace
+
+TEST_CASE("container: what it says by sd_notify(3) before it ends is not lost", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Bench bench;
+  start_notifying(bench, "exit 0");
+  bench.finish();
+  REQUIRE(bench.said.size() == 3);
+  CHECK(bench.said[2].second.ends_with("three"));
+}
+
+TEST_CASE("container: what it says by sd_notify(3) goes to its owner", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Bench bench;
+  start_notifying(bench, "busybox sleep 1000");
   bench.run_until([&] { return bench.said.size() == 3; });
   CHECK(bench.said[0].first == 7);
   CHECK(bench.said[0].second.ends_with("one"));
@@ -356,6 +374,29 @@ TEST_CASE("container: a startContainer hook that fails is named by start, and en
   CHECK(bench.container->first().status() == 127);
   CHECK_FALSE(fs::exists(bench.rootfs / "ran"));
   CHECK_FALSE(fs::exists(bench.cgroups / "one"));
+}
+
+TEST_CASE("container: start tells that its first process was killed in a startContainer hook",
+          "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Bench bench;
+  husk::oci::Spec spec = bench.spec("echo program > /ran");
+  spec.hooks.start_container = {hook("echo > /in-hook; exec /bin/busybox sleep 1000")};
+  bench.create(std::move(spec));
+  REQUIRE_FALSE(bench.error);
+  bench.container->first().start([&](const husk::agent::Outcome& outcome) {
+    bench.started = true;
+    bench.take_error(outcome);
+  });
+  bench.run_until([&] { return fs::exists(bench.rootfs / "in-hook"); });
+  CHECK_FALSE(bench.started);
+  bench.container->kill();
+  CHECK(bench.finish().empty());
+  REQUIRE(bench.error);
+  CHECK(std::string(bench.error->what()) ==
+        "the process was killed before its program was started");
+  CHECK(bench.container->first().status() == 128 + SIGKILL);
+  CHECK_FALSE(fs::exists(bench.rootfs / "ran"));
 }
 
 TEST_CASE("container: a startContainer hook does not see into the agent's copy that runs it",

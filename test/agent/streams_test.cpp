@@ -159,16 +159,19 @@ TEST_CASE("pending streams: the number of those without a header is bounded") {
 TEST_CASE("report: what the child says arrives as it was, cut where it is too long") {
   auto pipe = make_pipe();
   report_ready(pipe[1].get());
+  report_executing(pipe[1].get());
   report_error(pipe[1].get(), {husk::Errc::not_found, std::string(9000, 'x'), ENOENT});
   pipe[1].reset();
   const Report report = parse_report(husk::read_all(pipe[0].get(), 8192, "report"));
   CHECK(report.ready);
+  CHECK(report.executing);
   REQUIRE(report.error);
   CHECK(report.error->code() == husk::Errc::not_found);
   CHECK(report.error->sys_errno() == ENOENT);
   CHECK(std::string(report.error->what()) == std::string(3500, 'x'));
   CHECK(parse_report("Egarbage").error->code() == husk::Errc::internal);
   CHECK_FALSE(parse_report("").ready);
+  CHECK_FALSE(parse_report("R").executing);
 }
 
 TEST_CASE("boot: the kernel's command line gives port and debugging, or not") {

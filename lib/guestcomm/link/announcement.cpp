@@ -6,11 +6,9 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <charconv>
-#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -18,6 +16,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/text.hpp"
+#include "lib/base/unix_address.hpp"
 
 namespace husk::guestcomm {
 namespace {
@@ -140,11 +139,7 @@ std::unique_ptr<Announcement> listen_hybrid(const std::filesystem::path& uds_pat
       check_sys(::open(directory_path.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
                 "open " + directory_path));
   const std::string short_path = fd_path(directory.get()) + "/" + file;
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  if (short_path.size() >= sizeof name.sun_path)
-    throw Error(Errc::invalid_argument, "socket name too long: " + file);
-  std::memcpy(name.sun_path, short_path.c_str(), short_path.size() + 1);
+  const sockaddr_un name = unix_address(short_path);
   UniqueFd listener = listening_socket(AF_UNIX);
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): how the sockets API is
   check_sys(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name),

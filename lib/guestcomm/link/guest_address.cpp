@@ -6,9 +6,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "lib/base/deadline.hpp"
@@ -16,6 +14,7 @@
 #include "lib/base/files.hpp"
 #include "lib/base/random_id.hpp"
 #include "lib/base/text.hpp"
+#include "lib/base/unix_address.hpp"
 #include "lib/guestcomm/link/privileged_port.hpp"
 
 namespace husk::guestcomm {
@@ -98,11 +97,9 @@ UniqueFd open_socket_inode(const std::string& path) {
 UniqueFd connect_unix(const std::string& path, const Deadline& deadline) {
   const UniqueFd inode = open_socket_inode(path);
   UniqueFd socket = new_socket(AF_UNIX);
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  // Through /proc the path is short, whatever sun_path's 107 bytes would have made of it.
-  std::strncpy(name.sun_path, fd_path(inode.get()).c_str(), sizeof name.sun_path - 1);
-  begin_to_connect(socket.get(), name, deadline, "connect to vsock socket " + path);
+  // Through /proc the path is short enough.
+  begin_to_connect(socket.get(), unix_address(fd_path(inode.get())), deadline,
+                   "connect to vsock socket " + path);
   return socket;
 }
 

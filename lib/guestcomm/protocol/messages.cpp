@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/guestcomm/protocol/messages.hpp"
 
+#include "lib/base/text.hpp"
 #include "lib/guestcomm/protocol/members.hpp"
 #include "lib/oci/bundle.hpp"
 
@@ -53,20 +54,11 @@ std::string dump(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-/// The other side's text for people: it must neither flood nor steer their terminal. It is UTF-8
-/// (the parser saw to that), in which the controls U+0080 to U+009F begin with C2.
+/// The other side's text for people: it must neither flood nor steer their terminal.
 std::string harmless(std::string text) {
   constexpr std::size_t max_text_bytes = 4u << 10;
   if (text.size() > max_text_bytes) text.resize(max_text_bytes);
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const bool last = i + 1 == text.size();
-    const bool high_control =
-        byte == 0xc2 && (last || static_cast<unsigned char>(text[i + 1]) < 0xa0);
-    if (byte < 0x20 || byte == 0x7f) text[i] = '?';
-    if (high_control) text.replace(i, 2, "?");
-  }
-  return text;
+  return one_line(std::move(text), '?');
 }
 
 Error decode_error(const json& value) {

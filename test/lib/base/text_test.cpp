@@ -18,4 +18,11 @@ TEST_CASE("one_line: control characters become blanks, all else stays", "[base]"
   CHECK(one_line(std::string("\0x", 2)) == " x");
   CHECK(one_line("gr\xc3\xbc\xc3\x9f \"quoted\"") == "gr\xc3\xbc\xc3\x9f \"quoted\"");
   CHECK(one_line("").empty());
+  CHECK(one_line("a\xc2\x9b[2J\xc2\xa0\xc2", '?') == "a?[2J\xc2\xa0?");
+}
+
+TEST_CASE("has_controls: those of ASCII and of UTF-8", "[base]") {
+  CHECK(has_controls("a\n"));
+  CHECK(has_controls("a\xc2\x85"));
+  CHECK_FALSE(has_controls("a b \xc2\xa0"));
 }
