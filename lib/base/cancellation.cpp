@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <exception>
 #include <string>
 
 #include "lib/base/error.hpp"
@@ -35,6 +36,9 @@ sigset_t cancelling_signals() {
   return set;
 }
 
+/// An exception that is on its way undoes what was made.
+bool is_cancellable() noexcept { return state().signals && std::uncaught_exceptions() == 0; }
+
 }  // namespace
 
 Cancellation::Cancellation() : outermost_(!state().signals && !state().thrown) {
@@ -49,12 +53,12 @@ Cancellation::~Cancellation() {
   if (outermost_) state().signals.reset();
 }
 
-int cancellation_fd() noexcept { return state().signals ? state().signals.get() : -1; }
+int cancellation_fd() noexcept { return is_cancellable() ? state().signals.get() : -1; }
 
 void forget_cancellation() noexcept { state() = {}; }
 
 void throw_if_cancelled() {
-  if (!state().signals) return;
+  if (!is_cancellable()) return;
   signalfd_siginfo info{};
   if (::read(state().signals.get(), &info, sizeof info) != sizeof info) return;
   state().signals.reset();

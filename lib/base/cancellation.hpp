@@ -8,7 +8,8 @@ namespace husk {
 
 /// While one exists, the waits of husk end with an error when such a signal comes: each
 /// polls cancellation_fd() with its own descriptors, and then calls throw_if_cancelled(). Once
-/// thrown, nothing is cancelled any more: undoing is not. One inside of another is without effect.
+/// thrown, or while another exception is on its way, nothing is cancelled: undoing is not. One inside
+/// of another is without effect.
 class Cancellation {
  public:
   /// Blocks them, for the rest of the process; those that the caller ignores (nohup) stay ignored.

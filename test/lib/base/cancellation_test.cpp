@@ -8,6 +8,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <csignal>
 #include <functional>
+#include <stdexcept>
 
 #include "lib/base/detach.hpp"
 #include "lib/base/error.hpp"
@@ -67,6 +68,27 @@ TEST_CASE("cancellation: a signal is thrown, once", "[base]") {
             return cancelled_by() == signal ? 0 : 4;
           }) == 0);
   }
+}
+
+TEST_CASE("cancellation: what another error undoes is not disturbed", "[base]") {
+  struct Undoing {
+    int& status;
+    ~Undoing() {
+      ::raise(SIGTERM);
+      if (is_pending() || is_thrown()) status = 1;
+    }
+  };
+  CHECK(status_of([] {
+          const Cancellation cancellation;
+          int status = 0;
+          try {
+            const Undoing undoing{status};
+            throw std::runtime_error("another error");
+          } catch (const std::runtime_error&) {
+            return status != 0 || !is_pending() ? 1 : 0;
+          }
+          return 2;
+        }) == 0);
 }
 
 TEST_CASE("cancellation: what the caller ignores stays ignored", "[base]") {
