@@ -47,19 +47,23 @@ void add_bundle_options(CLI::App& command, BundleOptions& options) {
 }
 
 runtime::CreateRequest make_request(const BundleOptions& options) {
-  if (options.preserve_fds != 0) {
-    throw Error(Errc::unsupported, "--preserve-fds: file descriptors cannot be carried into a VM");
-  }
+  refuse_preserved_fds(options.preserve_fds);
   runtime::CreateRequest request{.id = options.id,
                                  .bundle = fs::absolute(options.bundle).lexically_normal(),
-                                 .pid_file = {},
-                                 .pidfd_socket = {},
+                                 .pid_file = given_path(options.pid_file),
+                                 .pidfd_socket = given_path(options.pidfd_socket),
                                  .streams = {}};
-  if (options.pid_file) request.pid_file = fs::absolute(*options.pid_file);
-  if (!options.pidfd_socket.empty()) request.pidfd_socket = fs::absolute(options.pidfd_socket);
-  if (!options.console_socket.empty())
-    request.streams.console_socket = fs::absolute(options.console_socket);
+  request.streams.console_socket = given_path(options.console_socket);
   return request;
+}
+
+std::optional<fs::path> given_path(const std::string& value) {
+  return value.empty() ? std::nullopt : std::optional(fs::absolute(value));
+}
+
+void refuse_preserved_fds(unsigned count) {
+  if (count != 0)
+    throw Error(Errc::unsupported, "--preserve-fds: file descriptors cannot be carried into a VM");
 }
 
 }  // namespace husk::cli

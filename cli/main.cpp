@@ -7,6 +7,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
+#include <functional>
+#include <iostream>
 #include <memory>
 
 #include "cli/app.hpp"
@@ -31,13 +33,27 @@ std::string describe(const CLI::App& app, const std::string& what) {
   return what;
 }
 
-/// CLI11 says only that a command is missing, whatever stands in its place.
-std::string describe_usage(const CLI::App& app, const CLI::ParseError& error) {
-  const std::vector<std::string> unknown = app.remaining();
-  const bool has_command = !app.get_subcommands().empty();
-  if (has_command || unknown.empty()) return error.what();
-  return (unknown.front().starts_with("-") ? "unknown option " : "unknown command ") +
-         quote(unknown.front());
+/// What stands where a command should: CLI11 says only that one is missing.
+std::string unknown_word(const CLI::App& app) {
+  const std::vector<std::string> words = app.remaining();
+  return app.get_subcommands().empty() && !words.empty() ? words.front() : std::string();
+}
+
+/// As runc: help for who asks for nothing, and 3 for a command that there is not.
+int report_usage(const CLI::App& app, const CLI::ParseError& error,
+                 const std::function<void(const std::string&)>& report) {
+  const std::string unknown = unknown_word(app);
+  const bool is_option = unknown.starts_with("-");
+  if (unknown.empty() && app.get_subcommands().empty() &&
+      dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
+    std::cout << app.help();
+    return 0;
+  }
+  const std::string what = unknown.empty() ? error.what()
+                           : is_option     ? "unknown option " + quote(unknown)
+                                           : "unknown command " + quote(unknown);
+  report("husk: " + what + " (see husk --help)");
+  return unknown.empty() || is_option ? 1 : 3;
 }
 
 /// Empty for all commands but create.
@@ -86,7 +102,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& e) {  // --help, --version
     return app->exit(e);
   } catch (const CLI::ParseError& e) {
-    report("husk: " + describe_usage(*app, e) + " (see husk --help)");
+    return std::max(status, report_usage(*app, e, report));
   } catch (const std::exception& e) {
     report(describe(*app, e.what()));
   }

@@ -54,13 +54,17 @@ void check_id_first(const std::string& command, const std::vector<std::string>& 
 struct BundleOptions {
   std::string id;
   std::filesystem::path bundle = ".";
-  std::optional<std::filesystem::path> pid_file;
-  std::string console_socket, pidfd_socket;
+  std::string pid_file, console_socket, pidfd_socket;
   unsigned preserve_fds = 0;
   bool no_pivot = false, no_new_keyring = false;
 };
 void add_bundle_options(CLI::App& command, BundleOptions& options);
 /// Absolute paths; throws unsupported for flags that husk cannot honour yet.
 runtime::CreateRequest make_request(const BundleOptions& options);
+
+/// An option's path, absolute; an empty one is as good as none.
+std::optional<std::filesystem::path> given_path(const std::string& value);
+/// Throws unsupported.
+void refuse_preserved_fds(unsigned count);
 
 }  // namespace husk::cli

@@ -25,50 +25,66 @@ const CLI::App* find_command(const CLI::App& app, const std::string& name) {
   return all.empty() ? nullptr : all.front();
 }
 
-/// An option's word, and whether the next one is its value.
-bool spell_option(const CLI::App& command, std::string& word) {
+/// An option's word as CLI11 takes it, with its value if that stands in it or is empty.
+struct Spelled {
+  Words words;
+  bool wants_value = false;  ///< the next word
+};
+
+Spelled spell_option(const CLI::App& command, const std::string& word) {
   const std::size_t dashes = word.starts_with("--") ? 2 : 1;
   const std::size_t equals = std::min(word.find('='), word.size());
   const std::string name = word.substr(dashes, equals - dashes);
   const CLI::Option* option = name.empty() ? nullptr : find_option(command, name);
-  if (option == nullptr) return false;  // several letters in one word, or CLI11 says what is wrong
-  const bool has_value = equals != word.size();
-  if (dashes == 1 && (name.size() > 1 || has_value)) {
-    // CLI11 would take "=json" for the value of "-f=json".
-    const Words& known = option->get_lnames();
-    word = "--" + (name.size() > 1 || known.empty() ? name : known.front()) + word.substr(equals);
-  }
-  return !has_value && option->get_items_expected_max() > 0;
+  // Several letters in one word, or CLI11 says what is wrong.
+  if (option == nullptr) return {{word}};
+  const bool has_value = equals != word.size(), takes_value = option->get_items_expected_max() > 0;
+  // CLI11 would take "=json" for the value of "-f=json".
+  const bool shorten = name.size() == 1 && !has_value;
+  const Words& known = option->get_lnames();
+  const std::string spelled = shorten                            ? "-" + name
+                              : name.size() > 1 || known.empty() ? "--" + name
+                                                                 : "--" + known.front();
+  // Of "--pid-file=" it would take the next word.
+  if (takes_value && equals + 1 == word.size()) return {{spelled, ""}};
+  return {{spelled + word.substr(equals)}, takes_value && !has_value};
 }
 
 /// "help", "help COMMAND": first is where that stands.
-void spell_help(const CLI::App& app, Words& words, Words::iterator first) {
-  const std::string command = first + 1 == words.end() ? "" : *(first + 1);
-  words.erase(first, words.end());
-  if (!command.empty()) words.push_back(command);
+void spell_help(const CLI::App& app, Words& spelled, Words::const_iterator first,
+                Words::const_iterator end) {
+  const std::string command = first + 1 == end ? "" : *(first + 1);
+  if (!command.empty()) spelled.push_back(command);
   // CLI11 would show its own help for a command that there is not.
-  if (command.empty() || find_command(app, command) != nullptr) words.emplace_back("--help");
+  if (command.empty() || find_command(app, command) != nullptr) spelled.emplace_back("--help");
 }
 
 }  // namespace
 
-Words spell_out(const CLI::App& app, Words words) {
+Words spell_out(const CLI::App& app, const Words& words) {
   const CLI::App* command = &app;
-  for (auto word = words.begin(); word != words.end() && *word != "--"; ++word) {
+  Words spelled;
+  auto word = words.begin();
+  for (; word != words.end() && *word != "--"; ++word) {
     if (is_option(*word)) {
-      if (spell_option(*command, *word) && ++word == words.end()) break;
+      const Spelled option = spell_option(*command, *word);
+      spelled.insert(spelled.end(), option.words.begin(), option.words.end());
+      if (!option.wants_value) continue;
+      if (++word == words.end()) break;
     } else if (command == &app) {
       if (*word == "help" || *word == "h") {
-        spell_help(app, words, word);
-        break;
+        spell_help(app, spelled, word, words.end());
+        return spelled;
       }
       command = find_command(app, *word);
       if (command == nullptr) break;
     } else if (command->get_prefix_command()) {
       break;
     }
+    spelled.push_back(*word);
   }
-  return words;
+  spelled.insert(spelled.end(), word, words.end());
+  return spelled;
 }
 
 }  // namespace husk::cli

@@ -11,9 +11,9 @@ class App;
 
 namespace husk::cli {
 
-/// words: without the program's name. "-bundle X" becomes "--bundle X", "-f=json" "--format=json",
-/// and "help state" "state --help"; the rest stays as it is. What follows exec's or ps's container
-/// id, or "--", is not looked at.
-std::vector<std::string> spell_out(const CLI::App& app, std::vector<std::string> words);
+/// words: without the program's name. "-bundle X" becomes "--bundle X", "--b X" "-b X", "-f=json"
+/// "--format=json", "--pid-file=" that and an empty word, and "help state" "state --help"; the rest
+/// stays as it is. What follows exec's or ps's container id, or "--", is not looked at.
+std::vector<std::string> spell_out(const CLI::App& app, const std::vector<std::string>& words);
 
 }  // namespace husk::cli

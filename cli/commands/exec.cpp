@@ -13,8 +13,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Flags {
-  std::optional<fs::path> process, pid_file, console_socket, pidfd_socket;
-  std::string cgroup, ignored;
+  std::optional<fs::path> process;
+  std::string pid_file, console_socket, pidfd_socket, cgroup, ignored;
   runtime::ExecChanges changes;
   unsigned preserve_fds = 0;
   bool detach = false, ignore_paused = false;
@@ -45,11 +45,6 @@ void add_options(CLI::App& command, Flags& flags) {
   command.add_option("--apparmor", flags.ignored, "accepted for callers: the host's profile");
 }
 
-void check_possible(const Flags& flags) {
-  if (flags.preserve_fds != 0)
-    throw Error(Errc::unsupported, "--preserve-fds: file descriptors cannot be carried into a VM");
-}
-
 /// The file is the caller's, and as hostile as config.json.
 oci::Process read_process(const fs::path& path) {
   const std::string text = read_file(path, oci::max_config_bytes);
@@ -59,7 +54,7 @@ oci::Process read_process(const fs::path& path) {
 
 /// words: the container's id, and the command unless --process has it.
 runtime::ExecRequest make_exec_request(Flags flags, std::vector<std::string> words) {
-  check_possible(flags);
+  refuse_preserved_fds(flags.preserve_fds);
   runtime::ExecRequest request;
   request.id = words.front();
   words.erase(words.begin());
@@ -74,14 +69,11 @@ runtime::ExecRequest make_exec_request(Flags flags, std::vector<std::string> wor
     flags.changes.args = std::move(words);
     request.process = std::move(flags.changes);
   }
-  const auto absolute = [](const std::optional<fs::path>& path) {
-    return path ? std::optional(fs::absolute(*path)) : std::nullopt;
-  };
-  request.pid_file = absolute(flags.pid_file);
-  request.pidfd_socket = absolute(flags.pidfd_socket);
+  request.pid_file = given_path(flags.pid_file);
+  request.pidfd_socket = given_path(flags.pidfd_socket);
   request.cgroup = flags.cgroup;
   request.ignore_paused = flags.ignore_paused;
-  request.streams = {flags.detach, absolute(flags.console_socket)};
+  request.streams = {flags.detach, given_path(flags.console_socket)};
   return request;
 }
 

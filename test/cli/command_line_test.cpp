@@ -48,8 +48,7 @@ TEST_CASE("husk: what is wrong on the command line is one line, with status 1 or
     const char* text;
   };
   const std::vector<Case> cases{
-      {{}, 1, "see husk --help"},
-      {{"nonsense"}, 1, "see husk --help"},
+      {{"nonsense"}, 3, "see husk --help"},
       {{"create"}, 1, "container-id is required"},
       {{"create", "--nonsense", "c1"}, 1, "--nonsense"},
       {{"--log-format", "xml", "list"}, 1, "xml"},

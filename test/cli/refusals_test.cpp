@@ -158,8 +158,8 @@ TEST_CASE("husk: values that cannot be, by their names", "[cli]") {
 
 TEST_CASE("husk: a word that is no command is named", "[cli]") {
   const Refusals husk;
-  husk.check({"nonsense"}, 1, "unknown command \"nonsense\"");
-  husk.check({"help", "nonsense"}, 1, "unknown command \"nonsense\"");
+  husk.check({"nonsense"}, 3, "unknown command \"nonsense\"");
+  husk.check({"help", "nonsense"}, 3, "unknown command \"nonsense\"");
   husk.check({"--nonsense"}, 1, "unknown option \"--nonsense\"");
 }
 
@@ -196,6 +196,9 @@ TEST_CASE("husk: help, as a word or an option, is a success and no error", "[cli
   const auto whole = CommandLine::plain({"--help"});
   CHECK(whole.status == 0);
   CHECK(CommandLine::plain({"help"}).output == whole.output);
+  const auto nothing = CommandLine::plain({"--debug"});
+  CHECK(nothing.status == 0);
+  CHECK(nothing.output == whole.output);
   const auto one = CommandLine::plain({"kill", "-help"});
   CHECK(one.status == 0);
   CHECK_THAT(one.output, ContainsSubstring("husk kill"));

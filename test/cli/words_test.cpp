@@ -38,6 +38,10 @@ TEST_CASE("spell_out: one dash is as good as two, and = after a letter ends it",
       {"exec -e=A=1 -e B=2 -tty c1 sh", "exec --env=A=1 -e B=2 --tty c1 sh"},
       {"kill c1 9 -all", "kill c1 9 --all"},
       {"-version", "--version"},
+      {"create --b /b c1", "create -b /b c1"},
+      {"list --f=json", "list --format=json"},
+      {"create --pid-file= c1", "create --pid-file  c1"},
+      {"list --quiet= --format=json", "list --quiet= --format=json"},
       {"update -memory-swap -1 c1", "update --memory-swap -1 c1"}};
   for (const auto& [given, wanted] : cases) {
     CAPTURE(given);
@@ -49,7 +53,7 @@ TEST_CASE("spell_out: what is no option of husk's stays as it is", "[cli]") {
   for (const char* words :
        {"exec c1 sh -tty -e=1", "exec -e -tty c1 sh", "exec -- c1 -tty", "-",
         "run --bundle -keep c1", "ps c1 -format", "exec -dt c1 sh", "-=x list", "nonsense -root",
-        "create -nonsense c1", "--log -root list", "--root"}) {
+        "create -nonsense c1", "--log -root list", "--root", "--d list"}) {
     CAPTURE(words);
     CHECK(spelled(words) == words);
   }

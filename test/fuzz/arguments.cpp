@@ -45,7 +45,7 @@ void parse(std::vector<std::string> words) {
     throw AllRead();
   });
   try {
-    words = cli::spell_out(*app, std::move(words));
+    words = cli::spell_out(*app, words);
     std::reverse(words.begin(), words.end());
     app->parse(std::move(words));
   } catch (const AllRead&) {
