@@ -23,7 +23,7 @@ class ControlServer {
   static constexpr std::size_t max_ungreeted = 8;
   /// A peer that does not read is dropped.
   static constexpr std::size_t max_unsent_bytes = 4u << 20;
-  static constexpr std::chrono::seconds hello_patience{10};
+  static constexpr std::chrono::seconds hello_patience{30};
 
   struct Handlers {
     /// Throws Error or answers `reply`, now or later, once.

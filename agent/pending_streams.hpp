@@ -17,7 +17,8 @@ class PendingStreams {
  public:
   static constexpr std::size_t max_streams = 4096;
   static constexpr std::size_t max_unnamed = 16;  ///< without a header
-  static constexpr std::chrono::seconds header_patience{5}, lifetime{30};
+  /// Only the host connects: long enough for one that starts many VMs at once.
+  static constexpr std::chrono::seconds header_patience{30}, lifetime{60};
 
   PendingStreams(EventLoop& loop, Secret secret) : loop_(loop), secret_(std::move(secret)) {}
   PendingStreams(const PendingStreams&) = delete;

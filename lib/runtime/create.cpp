@@ -24,7 +24,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto connect_patience = 10s;
+constexpr auto connect_patience = 30s;  ///< the guest is there, but its host may be busy
 constexpr auto create_patience = 120s;
 
 /// The shim's pid leads them to the namespaces.

@@ -8,7 +8,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto connect_patience = 10s;
+constexpr auto connect_patience = 30s;  ///< the agent has just answered, but its host may be busy
 constexpr std::size_t token_bytes = 16;
 
 guestcomm::StreamTokens make_tokens(const std::optional<guestcomm::WindowSize>& terminal) {

@@ -216,9 +216,9 @@ usage() {
 # What was created although it should have been refused goes too.
 # shellcheck source=test/e2e/by_hand.bash
 source "$here/by_hand.bash"
+! is_husk || start_libvirt
 at_end delete_all
 
-! is_husk || start_libvirt
 it "no config.json" no_config
 it "malformed and truncated config.json" malformed
 it "deeply nested and 10 MB config.json" too_much

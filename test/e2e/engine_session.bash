@@ -97,7 +97,7 @@ followed() {
   engine wait desk >"$work/waited" 2>&1 </dev/null &
   local waiter=$!
   sleep 0.5
-  expect_ok engine stop -t 20 desk
+  expect_ok engine stop -t $((20 * time_factor)) desk
   wait "$waiter" || fail "wait: $(cat "$work/waited")"
   expect_equal 9 "$(cat "$work/waited")" "what wait prints"
   wait "$follower" || fail "logs -f did not end well"
@@ -152,7 +152,7 @@ stubborn() {
 own_stop_signal() {
   expect_ok engine run -d --name polite --stop-signal USR2 --runtime "$RUNTIME" --network none husk-test sh -c 'trap "exit 12" USR2; echo up; while :; do sleep 0.1; done'
   eventually 30 logs_contain polite up
-  expect_ok engine stop -t 20 polite
+  expect_ok engine stop -t $((20 * time_factor)) polite
   expect_equal 12 "$(engine inspect -f '{{.State.ExitCode}}' polite)" "exit code"
   expect_ok engine rm polite
 }

@@ -88,8 +88,8 @@ vm_gone() {
   wait "$watcher" || fail "events ended with $?: $(cat "$work/gone.events")"
 }
 
-at_end delete_all
 ! is_husk || start_libvirt
+at_end delete_all
 
 it "limits of config.json and of update hold in the guest" updating 150
 it "events tells what is used, and of kills for want of memory" out_of_memory 150

@@ -30,8 +30,8 @@ both_ways() {
   expect_equal "$(cat "$work/sum")" "$(husk exec bulk cat <"$work/random" | sum)" "sum of what went in and came out"
 }
 
-at_end delete_all
 ! is_husk || start_libvirt
+at_end delete_all
 it "a container, and $mib MiB" begin_bulk 300
 it "$mib MiB in" into 1200
 it "$mib MiB out" out_of 1200

@@ -58,6 +58,6 @@ many_rounds() {
   echo "$rounds rounds of $crowd in $((SECONDS - before)) s"
 }
 
-at_end delete_all
 ! is_husk || start_libvirt
+at_end delete_all
 it "$crowd at once, $rounds rounds" many_rounds $((rounds * 300))
