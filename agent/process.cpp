@@ -11,7 +11,6 @@
 
 #include <vector>
 
-#include "agent/report.hpp"
 #include "agent/setup/terminal.hpp"
 #include "lib/base/descriptors.hpp"
 #include "lib/base/exit_status.hpp"
@@ -197,13 +196,14 @@ void Process::handle_report() {
     answer(events_.created);
   }
   // Closed: by exec, or by a child that came to its end.
-  if (state_ == State::starting && !report_) {
-    if (!error_ && !report.executing) {
-      error_ = Error(Errc::system, "the process was killed before its program was started");
-    }
-    state_ = State::running;
-    answer(started_);
-  }
+  if (state_ == State::starting && !report_) end_start(report);
+}
+
+void Process::end_start(const Report& report) {
+  if (!error_ && !report.executing)
+    error_ = Error(Errc::system, "the process was killed before its program was started");
+  state_ = State::running;
+  answer(started_);
 }
 
 void Process::start(Reply started) {
@@ -264,7 +264,8 @@ void Process::tell_owner() {
 void Process::handle_exit(int wait_status) {
   status_ = exit_status(wait_status);
   handle_report();  // what it said before it went
-  if (state_ == State::starting) answer(started_);
+  // Who was forked on its way there can hold the pipe a moment longer.
+  if (state_ == State::starting) end_start(parse_report(report_bytes_));
   if (state_ == State::creating && !error_) {
     error_ = Error(Errc::internal, "unable to start container process: it ended with status " +
                                        std::to_string(status_) + " before it was set up");

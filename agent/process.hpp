@@ -12,6 +12,7 @@
 
 #include "agent/event_loop.hpp"
 #include "agent/process_setup.hpp"
+#include "agent/report.hpp"
 #include "agent/request.hpp"
 #include "agent/stream_copy.hpp"
 #include "lib/base/error.hpp"
@@ -90,6 +91,7 @@ class Process {
   void spawn(const ProcessSetup& setup, const ChildDescriptors& descriptors);
   void read_report();
   void handle_report();
+  void end_start(const Report& report);
   void check_stopped();
   void tell_owner();
   void answer(Reply& reply);

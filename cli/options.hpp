@@ -18,7 +18,7 @@ namespace husk::cli {
 struct GlobalOptions {
   std::filesystem::path root = "/run/husk";
   std::optional<std::filesystem::path> config;  ///< default: /etc/husk/config.toml, if it exists
-  std::optional<std::filesystem::path> log;
+  std::filesystem::path log;                    ///< empty: none
   std::string log_format = "text";
   bool debug = false, systemd_cgroup = false;
   std::string ignored;  ///< values of options that are accepted only

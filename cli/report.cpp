@@ -82,11 +82,11 @@ void print(std::string_view text) {
 }
 
 void append_log_entry(const GlobalOptions& options, const LogEntry& entry) {
-  if (!options.log) return;
+  if (options.log.empty()) return;
   const std::string line = options.log_format == "json" ? json_line(entry) : text_line(entry);
   const UniqueFd fd{
-      check_sys(::open(options.log->c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644),
-                "open log " + options.log->string())};
+      check_sys(::open(options.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644),
+                "open log " + options.log.string())};
   write_all(fd.get(), line);
 }
 
@@ -95,8 +95,8 @@ void report_error(const GlobalOptions& options, const std::string& message,
   try {
     const std::string line = one_line(message);
     try {
-      if (options.log && options.log_format == "json" && !options.debug)
-        drop_last_entries(*options.log, created_id);
+      if (!options.log.empty() && options.log_format == "json" && !options.debug)
+        drop_last_entries(options.log, created_id);
       append_log_entry(options, {"error", line, created_id});
     } catch (const std::exception& e) {
       write_all(STDERR_FILENO, std::string(e.what()) + "\n");

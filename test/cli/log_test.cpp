@@ -99,3 +99,10 @@ TEST_CASE("husk: a create that fails again takes the place of what it said befor
     CHECK(husk.entries().size() >= 2);
   }
 }
+
+TEST_CASE("husk: an empty value is none, and takes no other word", "[cli]") {
+  const CommandLine husk;
+  CHECK(husk({"--log=", "state", "c1"}).output == "container does not exist\n");
+  CHECK(husk({"--log", "", "exec", "--pid-file=", "--pidfd-socket", "", "c1", "true"}).output ==
+        "exec failed: container does not exist\n");
+}

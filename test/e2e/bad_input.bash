@@ -205,7 +205,10 @@ missing_configuration() {
 usage() {
   fresh_bundle
   local command
-  for command in "create" "create --no-such-flag x" "nonsense" "kill" "state a b c" "--log-format xml list"; do
+  run "$HUSK" --root "$root" nonsense
+  expect_status 3
+  expect_contains nonsense "$err$out" "what is said about it"
+  for command in "create" "create --no-such-flag x" "kill" "state a b c" "--log-format xml list"; do
     # shellcheck disable=SC2086  # several words
     run "$HUSK" --root "$root" $command
     expect_equal 1 "$status" "exit status of: husk $command"
