@@ -41,10 +41,10 @@
 // with the last process on the host that has to do with it.
 //
 // Stream connection: the host connects to stream_port and sends "HUSK-STREAM <secret> <token>\n"
-// within 5 s (token: 32 lower-case hex digits it made up); the agent answers "OK\n" and keeps the
+// within 30 s (token: 32 lower-case hex digits it made up); the agent answers "OK\n" and keeps the
 // connection for the request that names the token. stdin: host to guest, end of file by shutdown
 // or close. stdout, stderr: guest to host, closed at end of file. terminal: both directions; its
-// closing by the host is a hang-up. No framing. Unclaimed streams are dropped after 30 s.
+// closing by the host is a hang-up. No framing. Unclaimed streams are dropped after 60 s.
 //
 // Announcement: when the agent listens on both ports it connects once to the host (CID 2) on the
 // port given by husk.announce=PORT on the kernel command line, sends "HUSK-AGENT <protocol>\n" and
