@@ -235,11 +235,7 @@ void Container::tell_watchers(guestcomm::ContainerEvent::Type type) {
 /// The last look: its cgroup goes next.
 void Container::look_for_kills() noexcept {
   if (!oom_watch_) return;
-  try {
-    oom_watch_->look();
-  } catch (const Error& error) {
-    log(LogLevel::warning, error.what());
-  }
+  warn_on_failure([&] { oom_watch_->look(); });
   oom_watch_.reset();
 }
 

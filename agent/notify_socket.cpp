@@ -9,6 +9,7 @@
 #include <array>
 
 #include "lib/base/error.hpp"
+#include "lib/base/log.hpp"
 #include "lib/base/random_id.hpp"
 #include "lib/base/unix_address.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
@@ -46,8 +47,10 @@ void NotifySocket::receive() {
   resting_ = loop_.after(rest, [this] { watch(); });
 }
 
-void NotifySocket::finish() {
-  for (int i = 0; i < max_last_words && take_one(); ++i) continue;
+void NotifySocket::finish() noexcept {
+  warn_on_failure([&] {
+    for (int i = 0; i < max_last_words && take_one(); ++i) continue;
+  });
 }
 
 /// Descriptors that come with it are closed by the kernel, as there is no room for them.

@@ -26,8 +26,9 @@ class NotifySocket {
   NotifySocket& operator=(const NotifySocket&) = delete;
   ~NotifySocket();
 
-  /// Takes what was said just before the end and waits yet, as much as a queue usually holds.
-  void finish();
+  /// Takes what was said just before the end and waits yet, as much as a queue usually holds. A
+  /// failure is only logged: the container ends all the same.
+  void finish() noexcept;
 
   const std::filesystem::path& path() const noexcept { return path_; }
 

@@ -219,7 +219,9 @@ void Process::start(Reply started) {
     case State::stopped:
       throw Error(Errc::wrong_state, "cannot start a container that has stopped");
   }
-  write_all(orders_.get(), std::string_view(&order_start, 1));
+  // It may have been killed, and not be reaped yet.
+  if (::write(orders_.get(), &order_start, 1) != 1)
+    throw Error(Errc::wrong_state, "cannot start a container that has stopped");
   orders_.reset();
   state_ = State::starting;
   started_ = std::move(started);

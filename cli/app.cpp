@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/app.hpp"
 
+#include "lib/base/text.hpp"
+
 namespace husk::cli {
 namespace {
 
@@ -17,7 +19,12 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
   app.add_option("--config", options.config, "configuration file (default: /etc/husk/config.toml)");
   app.add_option("--log", options.log, "file to append errors to");
   app.add_option("--log-format", options.log_format, "text or json")
-      ->check(CLI::IsMember({"text", "json"}));
+      ->check(CLI::Validator(
+          [](const std::string& format) {
+            const bool is_known = format.empty() || format == "text" || format == "json";
+            return is_known ? std::string() : quote(format) + " is neither text nor json";
+          },
+          "{text,json}"));
   app.add_flag("--debug", options.debug, "log more");
   app.add_flag("--systemd-cgroup", options.systemd_cgroup,
                "cgroupsPath has the form slice:prefix:name");

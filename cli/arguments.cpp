@@ -49,12 +49,16 @@ void add_bundle_options(CLI::App& command, BundleOptions& options) {
 runtime::CreateRequest make_request(const BundleOptions& options) {
   refuse_preserved_fds(options.preserve_fds);
   runtime::CreateRequest request{.id = options.id,
-                                 .bundle = fs::absolute(options.bundle).lexically_normal(),
+                                 .bundle = given_bundle(options.bundle),
                                  .pid_file = given_path(options.pid_file),
                                  .pidfd_socket = given_path(options.pidfd_socket),
                                  .streams = {}};
   request.streams.console_socket = given_path(options.console_socket);
   return request;
+}
+
+fs::path given_bundle(const fs::path& value) {
+  return fs::absolute(value.empty() ? "." : value).lexically_normal();
 }
 
 std::optional<fs::path> given_path(const std::string& value) {

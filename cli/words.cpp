@@ -28,8 +28,15 @@ const CLI::App* find_command(const CLI::App& app, const std::string& name) {
 /// An option's word as CLI11 takes it, with its value if that stands in it or is empty.
 struct Spelled {
   Words words;
-  bool wants_value = false;  ///< the next word
+  const CLI::Option* wants_value = nullptr;  ///< its value is the next word
 };
+
+/// CLI11 would take nothing for a number as 0, and for a flag as yes.
+void check_value(const CLI::Option& option, const std::string& value) {
+  const bool is_text = option.get_type_name().starts_with("TEXT");
+  if (value.empty() && !is_text)
+    throw CLI::ConversionError(option.get_name() + ": must not be empty");
+}
 
 Spelled spell_option(const CLI::App& command, const std::string& word) {
   const std::size_t dashes = word.starts_with("--") ? 2 : 1;
@@ -39,6 +46,7 @@ Spelled spell_option(const CLI::App& command, const std::string& word) {
   // Several letters in one word, or CLI11 says what is wrong.
   if (option == nullptr) return {{word}};
   const bool has_value = equals != word.size(), takes_value = option->get_items_expected_max() > 0;
+  if (has_value) check_value(*option, word.substr(equals + 1));
   // CLI11 would take "=json" for the value of "-f=json".
   const bool shorten = name.size() == 1 && !has_value;
   const Words& known = option->get_lnames();
@@ -47,7 +55,7 @@ Spelled spell_option(const CLI::App& command, const std::string& word) {
                                                                  : "--" + known.front();
   // Of "--pid-file=" it would take the next word.
   if (takes_value && equals + 1 == word.size()) return {{spelled, ""}};
-  return {{spelled + word.substr(equals)}, takes_value && !has_value};
+  return {{spelled + word.substr(equals)}, takes_value && !has_value ? option : nullptr};
 }
 
 /// "help", "help COMMAND": first is where that stands.
@@ -69,15 +77,20 @@ Words spell_out(const CLI::App& app, const Words& words) {
     if (is_option(*word)) {
       const Spelled option = spell_option(*command, *word);
       spelled.insert(spelled.end(), option.words.begin(), option.words.end());
-      if (!option.wants_value) continue;
+      if (option.wants_value == nullptr) continue;
       if (++word == words.end()) break;
+      check_value(*option.wants_value, *word);
     } else if (command == &app) {
       if (*word == "help" || *word == "h") {
         spell_help(app, spelled, word, words.end());
         return spelled;
       }
       command = find_command(app, *word);
-      if (command == nullptr) break;
+      // Only this one is named, whatever follows it.
+      if (command == nullptr) {
+        spelled.push_back(*word);
+        return spelled;
+      }
     } else if (command->get_prefix_command()) {
       break;
     }

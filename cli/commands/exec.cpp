@@ -10,11 +10,8 @@
 namespace husk::cli {
 namespace {
 
-namespace fs = std::filesystem;
-
 struct Flags {
-  std::optional<fs::path> process;
-  std::string pid_file, console_socket, pidfd_socket, cgroup, ignored;
+  std::string process, pid_file, console_socket, pidfd_socket, cgroup, ignored;
   runtime::ExecChanges changes;
   unsigned preserve_fds = 0;
   bool detach = false, ignore_paused = false;
@@ -46,10 +43,9 @@ void add_options(CLI::App& command, Flags& flags) {
 }
 
 /// The file is the caller's, and as hostile as config.json.
-oci::Process read_process(const fs::path& path) {
+oci::Process read_process(const std::string& path) {
   const std::string text = read_file(path, oci::max_config_bytes);
-  return step(path.string(),
-              [&] { return oci::parse_json(text, path.string()).get<oci::Process>(); });
+  return step(path, [&] { return oci::parse_json(text, path).get<oci::Process>(); });
 }
 
 /// words: the container's id, and the command unless --process has it.
@@ -58,10 +54,10 @@ runtime::ExecRequest make_exec_request(Flags flags, std::vector<std::string> wor
   runtime::ExecRequest request;
   request.id = words.front();
   words.erase(words.begin());
-  if (flags.process) {
+  if (!flags.process.empty()) {
     if (!words.empty())
       throw Error(Errc::invalid_argument, "exec: a command and --process exclude each other");
-    oci::Process process = read_process(*flags.process);
+    oci::Process process = read_process(flags.process);
     if (flags.changes.terminal) process.terminal = true;
     request.process = std::move(process);
   } else {

@@ -23,7 +23,7 @@ void add_spec(CLI::App& app) {
                       "directory to write it to (default: the current one)");
   command->add_flag("--rootless", flags->rootless, "for a user namespace of the caller's ids");
   command->callback([flags] {
-    const std::filesystem::path path = flags->bundle / "config.json";
+    const std::filesystem::path path = given_bundle(flags->bundle) / "config.json";
     if (std::filesystem::exists(path)) {
       throw Error(Errc::already_exists,
                   "File " + path.filename().string() + " exists. Remove it first");

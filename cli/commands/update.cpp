@@ -16,7 +16,8 @@ namespace {
 
 struct LimitFlags {
   std::string id;
-  std::optional<std::string> file, memory, memory_reservation, memory_swap;
+  std::string file;
+  std::optional<std::string> memory, memory_reservation, memory_swap;
   std::optional<std::uint64_t> cpu_period, cpu_burst, cpu_share;
   std::optional<std::int64_t> cpu_quota, cpu_idle, pids_limit;
   // Of the host's CPUs, disks and caches.
@@ -109,7 +110,7 @@ void add_update(CLI::App& app, const GlobalOptions& options) {
   add_options(*command, *flags);
   command->callback([flags, &options] {
     const oci::Resources resources =
-        flags->file ? read_resources(*flags->file) : make_resources(*flags);
+        flags->file.empty() ? make_resources(*flags) : read_resources(flags->file);
     make_runtime(options).update(flags->id, resources);
   });
 }

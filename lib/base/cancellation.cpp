@@ -18,6 +18,7 @@ namespace {
 struct State {
   UniqueFd signals;
   std::optional<int> thrown;
+  int undoing = 0;
 };
 State& state() {
   static State instance;
@@ -37,7 +38,9 @@ sigset_t cancelling_signals() {
 }
 
 /// An exception that is on its way undoes what was made.
-bool is_cancellable() noexcept { return state().signals && std::uncaught_exceptions() == 0; }
+bool is_cancellable() noexcept {
+  return state().signals && state().undoing == 0 && std::uncaught_exceptions() == 0;
+}
 
 }  // namespace
 
@@ -53,9 +56,16 @@ Cancellation::~Cancellation() {
   if (outermost_) state().signals.reset();
 }
 
+Undoing::Undoing() noexcept { ++state().undoing; }
+
+Undoing::~Undoing() { --state().undoing; }
+
 int cancellation_fd() noexcept { return is_cancellable() ? state().signals.get() : -1; }
 
-void forget_cancellation() noexcept { state() = {}; }
+void forget_cancellation() noexcept {
+  state().signals.reset();
+  state().thrown.reset();
+}
 
 void throw_if_cancelled() {
   if (!is_cancellable()) return;

@@ -22,6 +22,16 @@ class Cancellation {
   bool outermost_;
 };
 
+/// While one exists nothing is cancelled: for undoing in a handler, where the exception is caught and
+/// no longer on its way.
+class Undoing {
+ public:
+  Undoing() noexcept;
+  Undoing(const Undoing&) = delete;
+  Undoing& operator=(const Undoing&) = delete;
+  ~Undoing();
+};
+
 /// Readable when a signal is there; -1, which poll(2) passes over, while nothing can be cancelled.
 int cancellation_fd() noexcept;
 

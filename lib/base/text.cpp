@@ -29,10 +29,11 @@ std::string quote(std::string_view text) {
 
 std::string one_line(std::string text, char instead) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const auto is_second = [&](std::size_t i) { return byte(i) >= 0x80 && byte(i) < 0xa0; };
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (byte(i) < 0x20 || byte(i) == 0x7f) text[i] = instead;
     const bool is_last = i + 1 == text.size();
-    if (byte(i) == 0xc2 && (is_last || byte(i + 1) < 0xa0)) text.replace(i, 2, 1, instead);
+    if (byte(i) == 0xc2 && (is_last || is_second(i + 1))) text.replace(i, 2, 1, instead);
   }
   return text;
 }

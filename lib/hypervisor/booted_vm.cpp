@@ -15,6 +15,7 @@ StartedVm start(const Driver& driver, Hypervisor& hypervisor, const VmConfig& co
     return hypervisor.start(config);
   } catch (const Error& e) {
     if (e.code() != Errc::timed_out && !cancelled_by()) throw;
+    const Undoing undoing;
     warn_on_failure([&] {
       if (const auto process = find_vm_process(driver, config.name)) end_vm_process(*process);
       hypervisor.destroy(config.name);

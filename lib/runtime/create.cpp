@@ -24,7 +24,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto connect_patience = 30s;  ///< the guest is there, but its host may be busy
 constexpr auto create_patience = 120s;
 
 /// The shim's pid leads them to the namespaces.
@@ -48,7 +47,7 @@ std::string hook_state(const CreatePlan& plan) {
 void create_in_guest(const Sandbox& sandbox, const CreatePlan& plan, const ShimProcess& shim) {
   const std::string& id = plan.record.id;
   Laps laps;
-  guestcomm::AgentClient agent = sandbox.connect(connect_patience);
+  guestcomm::AgentClient agent = sandbox.connect(Sandbox::connect_patience);
   laps.end("connect to the agent");
   ProcessStreams streams = open_streams(sandbox.guest(), plan.window);
   laps.end("open streams");
@@ -60,7 +59,7 @@ void create_in_guest(const Sandbox& sandbox, const CreatePlan& plan, const ShimP
                           .hook_state = hook_state(plan)},
                          create_patience);
   laps.end("agent: create_container");
-  const UniqueFd control = sandbox.connect(connect_patience).release();
+  const UniqueFd control = sandbox.connect(Sandbox::connect_patience).release();
   shim.hand_over({id, {}}, control.get(), streams.descriptors(), notify.get());
   laps.end("hand over to the shim");
   trace_guest(agent);

@@ -66,7 +66,7 @@ ContainerRecord plan_record(const std::string& id, const oci::Bundle& bundle,
   record.rootfs = bundle.rootfs;
   record.annotations = bundle.spec.annotations;
   record.vm_id = is_joining(facts) ? facts.network->vm : facts.vm_id;
-  record.hooks.start_container = limit_guest_hooks(bundle.spec.hooks.start_container);
+  record.hooks.start_container = limit_hooks(bundle.spec.hooks.start_container);
   record.hooks.poststart = bundle.spec.hooks.poststart;
   record.hooks.poststop = bundle.spec.hooks.poststop;
   return record;

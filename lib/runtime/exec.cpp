@@ -19,7 +19,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto connect_patience = 10s;
 constexpr auto create_patience = 120s;
 constexpr auto start_patience = 60s;  ///< reading a large program over virtio-fs takes its time
 
@@ -62,7 +61,7 @@ int Runtime::exec(const ExecRequest& request) {
   ProcessStreams streams = open_streams(sandbox.guest(), window);
   const guestcomm::ProcessRef name{request.id, random_hex(8)};
   agent.create_process({name, process, streams.tokens, request.cgroup}, create_patience);
-  const UniqueFd control = sandbox.connect(connect_patience).release();
+  const UniqueFd control = sandbox.connect(Sandbox::connect_patience).release();
   shim.hand_over(name, control.get(), streams.descriptors());
 
   std::optional<RawTerminal> raw;

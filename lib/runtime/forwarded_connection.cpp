@@ -20,9 +20,6 @@
 namespace husk::runtime {
 namespace {
 
-using namespace std::chrono_literals;
-
-constexpr auto patience = 10s;
 constexpr std::size_t token_bytes = 16, chunk_bytes = 64 << 10;
 
 /// One for each direction: not every vsock device can close a connection by halves.
@@ -37,12 +34,12 @@ GuestStreams connect_in_guest(const std::string& vm_id, std::uint16_t port) {
                                        .to_container = random_hex(token_bytes),
                                        .from_container = random_hex(token_bytes)};
   const guestcomm::Pipes<std::string> tokens{request.to_container, request.from_container, {}};
-  auto opened = guestcomm::open_streams(sandbox.guest(), tokens, patience);
+  auto opened = guestcomm::open_streams(sandbox.guest(), tokens, Sandbox::connect_patience);
   GuestStreams streams;
   guestcomm::for_each_end(opened, [&](std::string_view name, UniqueFd& end) {
     (name == "stdin" ? streams.to_guest : streams.from_guest) = std::move(end);
   });
-  sandbox.connect(patience).connect_port(request);
+  sandbox.connect(Sandbox::connect_patience).connect_port(request);
   return streams;
 }
 

@@ -11,8 +11,7 @@
 namespace husk::runtime {
 namespace {
 
-/// Of one in the guest that has no time limit: nothing of the guest is waited for without end.
-constexpr int guest_hook_seconds = 60;
+constexpr int default_limit_seconds = 60;
 constexpr std::chrono::hours longest_wait{24};
 
 std::string text_of(const oci::State& state) { return oci::to_ordered_json(state).dump(); }
@@ -43,8 +42,8 @@ void run_hooks_tolerantly(const std::vector<oci::Hook>& hooks, const std::string
   }
 }
 
-std::vector<oci::Hook> limit_guest_hooks(std::vector<oci::Hook> hooks) {
-  for (oci::Hook& hook : hooks) hook.timeout = hook.timeout.value_or(guest_hook_seconds);
+std::vector<oci::Hook> limit_hooks(std::vector<oci::Hook> hooks) {
+  for (oci::Hook& hook : hooks) hook.timeout = hook.timeout.value_or(default_limit_seconds);
   return hooks;
 }
 
@@ -55,7 +54,7 @@ std::chrono::seconds longest_run(const std::vector<oci::Hook>& guest_hooks) {
 }
 
 PoststopOnFailure::PoststopOnFailure(std::vector<oci::Hook> poststop, oci::State state)
-    : poststop_(std::move(poststop)), state_(std::move(state)) {}
+    : poststop_(limit_hooks(std::move(poststop))), state_(std::move(state)) {}
 
 PoststopOnFailure::~PoststopOnFailure() {
   if (armed_) run_hooks_tolerantly(poststop_, "poststop", state_);

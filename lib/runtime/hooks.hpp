@@ -26,13 +26,15 @@ void run_hooks_in(const ProcessIdentity& process, const std::vector<oci::Hook>& 
 void run_hooks_tolerantly(const std::vector<oci::Hook>& hooks, const std::string& kind,
                           const oci::State& state);
 
-/// As the guest is to be given them: each has a time limit, the one that it had or 60 s.
-std::vector<oci::Hook> limit_guest_hooks(std::vector<oci::Hook> hooks);
+/// For what nobody could end: those in the guest, which is not trusted to, and those that run while
+/// a failed create is undone. Each has a time limit, the one that it had or 60 s.
+std::vector<oci::Hook> limit_hooks(std::vector<oci::Hook> hooks);
 /// Of those: how long all of them may take. A day at most.
 std::chrono::seconds longest_run(const std::vector<oci::Hook>& guest_hooks);
 
 /// A create that fails once its hooks have begun goes on with the poststop hooks, as one that was
-/// deleted (runtime.md "Lifecycle"; runc): what the first made may be what the last take away.
+/// deleted (runtime.md "Lifecycle"; runc): what the first made may be what the last take away. No signal
+/// ends them then, so that limit_hooks() does.
 class PoststopOnFailure {
  public:
   /// state: as they are to be told it.

@@ -35,7 +35,7 @@ void strip_host_side(oci::Spec& spec) {
   spec.hooks = {.prestart = {},
                 .create_runtime = {},
                 .create_container = {},
-                .start_container = limit_guest_hooks(std::move(spec.hooks.start_container)),
+                .start_container = limit_hooks(std::move(spec.hooks.start_container)),
                 .poststart = {},
                 .poststop = {}};
   spec.annotations.clear();

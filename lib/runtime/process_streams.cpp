@@ -2,13 +2,11 @@
 #include "lib/runtime/process_streams.hpp"
 
 #include "lib/base/random_id.hpp"
+#include "lib/runtime/sandbox.hpp"
 
 namespace husk::runtime {
 namespace {
 
-using namespace std::chrono_literals;
-
-constexpr auto connect_patience = 30s;  ///< the agent has just answered, but its host may be busy
 constexpr std::size_t token_bytes = 16;
 
 guestcomm::StreamTokens make_tokens(const std::optional<guestcomm::WindowSize>& terminal) {
@@ -26,7 +24,7 @@ guestcomm::Stdio<int> ProcessStreams::descriptors() {
 ProcessStreams open_streams(const guestcomm::GuestAccess& guest,
                             const std::optional<guestcomm::WindowSize>& terminal) {
   ProcessStreams streams{make_tokens(terminal), {}};
-  streams.sockets = guestcomm::open_streams(guest, streams.tokens, connect_patience);
+  streams.sockets = guestcomm::open_streams(guest, streams.tokens, Sandbox::connect_patience);
   return streams;
 }
 

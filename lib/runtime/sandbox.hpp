@@ -21,6 +21,9 @@ namespace husk::runtime {
 
 class Sandbox {
  public:
+  /// For a connection to a guest that is there: its host may be busy with many others.
+  static constexpr std::chrono::seconds connect_patience{30};
+
   /// Makes the VM's directory and its record, and holds its lock. Removed on destruction unless
   /// kept.
   explicit Sandbox(const SandboxPlan& plan);

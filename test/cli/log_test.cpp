@@ -105,4 +105,11 @@ TEST_CASE("husk: an empty value is none, and takes no other word", "[cli]") {
   CHECK(husk({"--log=", "state", "c1"}).output == "container does not exist\n");
   CHECK(husk({"--log", "", "exec", "--pid-file=", "--pidfd-socket", "", "c1", "true"}).output ==
         "exec failed: container does not exist\n");
+  CHECK(husk({"--log-format=", "exec", "--process=", "c1", "true"}).output ==
+        "exec failed: container does not exist\n");
+  CHECK(husk({"update", "--resources=", "--pids-limit", "5", "c1"}).output ==
+        "container does not exist\n");
+  // As runc: the current directory.
+  CHECK(husk({"create", "--bundle=", "c1"}).output ==
+        "husk create failed: JSON specification file config.json not found\n");
 }

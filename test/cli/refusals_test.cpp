@@ -154,11 +154,17 @@ TEST_CASE("husk: values that cannot be, by their names", "[cli]") {
   husk.check({"events", "--interval", "0s", "c1"}, 1, "duration interval must be greater than 0");
   husk.check({"kill", "c1", "SIGNOPE"}, 1, "unknown signal \"SIGNOPE\"\n");
   husk.check({"exec", "--preserve-fds", "x", "c1", "true"}, 1, "--preserve-fds");
+  husk.check({"exec", "--preserve-fds", "", "c1", "true"}, 1, "--preserve-fds");
+  husk.check({"update", "--pids-limit=", "c1"}, 1, "--pids-limit");
+  husk.check({"kill", "--all=", "c1"}, 1, "--all");
+  husk.check({"--log-format", "xml", "list"}, 1, "--log-format");
 }
 
 TEST_CASE("husk: a word that is no command is named", "[cli]") {
   const Refusals husk;
   husk.check({"nonsense"}, 3, "unknown command \"nonsense\"");
+  for (const char* more : {"list", "create", "--help", "-x"})
+    husk.check({"nonsense", more}, 3, "unknown command \"nonsense\"");
   husk.check({"help", "nonsense"}, 3, "unknown command \"nonsense\"");
   husk.check({"--nonsense"}, 1, "unknown option \"--nonsense\"");
 }

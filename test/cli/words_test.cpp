@@ -41,7 +41,7 @@ TEST_CASE("spell_out: one dash is as good as two, and = after a letter ends it",
       {"create --b /b c1", "create -b /b c1"},
       {"list --f=json", "list --format=json"},
       {"create --pid-file= c1", "create --pid-file  c1"},
-      {"list --quiet= --format=json", "list --quiet= --format=json"},
+      {"list --quiet=false --format=json", "list --quiet=false --format=json"},
       {"update -memory-swap -1 c1", "update --memory-swap -1 c1"}};
   for (const auto& [given, wanted] : cases) {
     CAPTURE(given);
@@ -50,12 +50,25 @@ TEST_CASE("spell_out: one dash is as good as two, and = after a letter ends it",
 }
 
 TEST_CASE("spell_out: what is no option of husk's stays as it is", "[cli]") {
-  for (const char* words :
-       {"exec c1 sh -tty -e=1", "exec -e -tty c1 sh", "exec -- c1 -tty", "-",
-        "run --bundle -keep c1", "ps c1 -format", "exec -dt c1 sh", "-=x list", "nonsense -root",
-        "create -nonsense c1", "--log -root list", "--root", "--d list"}) {
+  for (const char* words : {"exec c1 sh -tty -e=1", "exec -e -tty c1 sh", "exec -- c1 -tty", "-",
+                            "run --bundle -keep c1", "ps c1 -format", "exec -dt c1 sh", "-=x list",
+                            "create -nonsense c1", "--log -root list", "--root", "--d list"}) {
     CAPTURE(words);
     CHECK(spelled(words) == words);
+  }
+}
+
+TEST_CASE("spell_out: what follows a word that is no command is left out", "[cli]") {
+  CHECK(spelled("nonsense -root") == "nonsense");
+  CHECK(spelled("--root /r nonsense list --help") == "--root /r nonsense");
+}
+
+TEST_CASE("spell_out: nothing is no number, no yes and no no", "[cli]") {
+  for (const char* words :
+       {"list --quiet= c1", "exec -tty= c1 sh", "exec -t= c1 sh", "-debug= list",
+        "create --preserve-fds= c1", "update --cpu-period= c1"}) {
+    CAPTURE(words);
+    CHECK_THROWS_AS(spelled(words), CLI::ConversionError);
   }
 }
 

@@ -91,6 +91,18 @@ TEST_CASE("cancellation: what another error undoes is not disturbed", "[base]") 
         }) == 0);
 }
 
+TEST_CASE("cancellation: what a handler undoes is not disturbed either", "[base]") {
+  CHECK(status_of([] {
+          const Cancellation cancellation;
+          ::raise(SIGTERM);
+          {
+            const Undoing undoing;
+            if (is_pending() || is_thrown()) return 1;
+          }
+          return is_pending() && is_thrown() ? 0 : 2;
+        }) == 0);
+}
+
 TEST_CASE("cancellation: what the caller ignores stays ignored", "[base]") {
   CHECK(status_of([] {
           ::signal(SIGHUP, SIG_IGN);

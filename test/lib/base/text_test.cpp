@@ -19,6 +19,11 @@ TEST_CASE("one_line: control characters become blanks, all else stays", "[base]"
   CHECK(one_line("gr\xc3\xbc\xc3\x9f \"quoted\"") == "gr\xc3\xbc\xc3\x9f \"quoted\"");
   CHECK(one_line("").empty());
   CHECK(one_line("a\xc2\x9b[2J\xc2\xa0\xc2", '?') == "a?[2J\xc2\xa0?");
+  // Not UTF-8: what follows is no part of it.
+  CHECK(one_line("a\xc2"
+                 "bc\xc2\n") ==
+        "a\xc2"
+        "bc\xc2 ");
 }
 
 TEST_CASE("has_controls: those of ASCII and of UTF-8", "[base]") {

@@ -115,10 +115,18 @@ TEST_CASE("longest_run: the sum of the limits, a day at most", "[runtime]") {
   CHECK(longest_run({}) == 0s);
   std::vector<oci::Hook> hooks(2, hook);
   hooks[0].timeout = 5;
-  CHECK(longest_run(limit_guest_hooks(hooks)) == 65s);
+  CHECK(longest_run(limit_hooks(hooks)) == 65s);
   hooks.assign(1000, hook);
   for (oci::Hook& endless : hooks) endless.timeout = INT_MAX;
-  CHECK(longest_run(limit_guest_hooks(hooks)) == 24h);
+  CHECK(longest_run(limit_hooks(hooks)) == 24h);
+}
+
+TEST_CASE("limit_hooks: those without a limit are given one", "[runtime]") {
+  std::vector<oci::Hook> hooks(2, {.path = "/h", .args = {}, .env = {}, .timeout = {}});
+  hooks[0].timeout = 5;
+  const auto limited = limit_hooks(hooks);
+  CHECK(limited[0].timeout == 5);
+  CHECK(limited[1].timeout == 60);
 }
 
 TEST_CASE("run_hooks_tolerantly: the others run although one fails", "[runtime]") {
