@@ -450,11 +450,12 @@ traces() {
   expect_contains "--trace: open $work/missing/file: no such file or directory" "$err" "the reason"
 }
 
+at_end delete_all
 if is_husk; then
   it "starts libvirt on demand where none listens, two at once too" demand 300
   start_libvirt
+  at_end delete_all  # while its libvirt is there
 fi
-at_end delete_all
 it "create, start, kill, delete, each refused where runc refuses it" whole_life 120
 it "a created container can be deleted by force, and its id used again" created_can_be_deleted 120
 it "a created container ends when killed" created_can_be_killed

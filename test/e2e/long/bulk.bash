@@ -10,7 +10,7 @@ mib=${BULK_MIB:-1024}
 sum() { sha256sum "$@" | cut -d' ' -f1; }
 
 begin_bulk() {
-  head -c $((mib << 20)) /dev/urandom >"$work/random"
+  head -c $((mib << 20)) /dev/urandom >"$work/random" || fail "no room for $mib MiB"
   sum "$work/random" >"$work/sum"
   begin bulk sleep 10000
   ln "$work/random" "$work/bulk/rootfs/random" || cp "$work/random" "$work/bulk/rootfs/random"
@@ -22,12 +22,15 @@ into() {
   expect_equal "$(cat "$work/sum")" "${out%% *}" "sum of what came in"
 }
 
+# The harness has pipefail set.
 out_of() {
-  expect_equal "$(cat "$work/sum")" "$(husk exec bulk cat /random | sum)" "sum of what came out"
+  husk exec bulk cat /random | sum >"$work/got" || fail "exec: status ${PIPESTATUS[*]}"
+  expect_equal "$(cat "$work/sum")" "$(cat "$work/got")" "sum of what came out"
 }
 
 both_ways() {
-  expect_equal "$(cat "$work/sum")" "$(husk exec bulk cat <"$work/random" | sum)" "sum of what went in and came out"
+  husk exec bulk cat <"$work/random" | sum >"$work/got" || fail "exec: status ${PIPESTATUS[*]}"
+  expect_equal "$(cat "$work/sum")" "$(cat "$work/got")" "sum of what went in and came out"
 }
 
 ! is_husk || start_libvirt

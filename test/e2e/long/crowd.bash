@@ -11,7 +11,7 @@ crowd=${CROWD:-20} rounds=${ROUNDS:-10}
 # Each step's time limit is a deadlock's end, not a speed.
 bounded() { timeout $((180 * time_factor)) "$HUSK" --root "$work/root" "$@"; }
 
-whole_life() {  # NUMBER: says what went wrong
+whole_life() {  # NUMBER: says what went wrong, or "ok"
   local id=one-$1 out status
   bounded create --bundle "$work/bundle.$1" "$id" >"$work/$id.out" 2>"$work/$id.err" </dev/null || { echo "create: status $?: $(cat "$work/$id.err")"; return; }
   out=$(bounded start "$id" 2>&1) || { echo "start: status $?: $out"; return; }
@@ -30,18 +30,19 @@ whole_life() {  # NUMBER: says what went wrong
     sleep 0.1
   done
   out=$(bounded delete "$id" 2>&1) || { echo "delete: status $?: $out"; return; }
-  [[ ! -e $work/root/$id ]] || echo "its state is left"
+  [[ ! -e $work/root/$id ]] || { echo "its state is left"; return; }
+  echo ok
 }
 
 one_round() {  # ROUND
   local n pids=()
   for ((n = 0; n < crowd; n++)); do
-    whole_life "$n" >"$work/wrong.$n" &
+    whole_life "$n" >"$work/said.$n" 2>&1 &
     pids+=($!)
   done
   wait "${pids[@]}"
   for ((n = 0; n < crowd; n++)); do
-    [[ ! -s $work/wrong.$n ]] || echo "round $1, container $n: $(cat "$work/wrong.$n")"
+    [[ $(cat "$work/said.$n") == ok ]] || echo "round $1, container $n: $(cat "$work/said.$n")"
   done
 }
 
