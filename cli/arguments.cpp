@@ -58,7 +58,10 @@ runtime::CreateRequest make_request(const BundleOptions& options) {
 }
 
 fs::path given_bundle(const fs::path& value) {
-  return fs::absolute(value.empty() ? "." : value).lexically_normal();
+  const fs::path bundle = value.empty() ? "." : value;
+  std::error_code error;
+  const fs::path real = fs::canonical(bundle, error);
+  return error ? fs::absolute(bundle).lexically_normal() : real;  // who reads it says what is wrong
 }
 
 std::optional<fs::path> given_path(const std::string& value) {

@@ -62,7 +62,8 @@ void add_bundle_options(CLI::App& command, BundleOptions& options);
 /// Absolute paths; throws unsupported for flags that husk cannot honour yet.
 runtime::CreateRequest make_request(const BundleOptions& options);
 
-/// --bundle's path, absolute; an empty one is the current directory.
+/// --bundle's path, absolute and without symbolic links, as runc's; an empty one is the current
+/// directory.
 std::filesystem::path given_bundle(const std::filesystem::path& value);
 /// An option's path, absolute; an empty one is as good as none.
 std::optional<std::filesystem::path> given_path(const std::string& value);

@@ -31,11 +31,11 @@ struct Spelled {
   const CLI::Option* wants_value = nullptr;  ///< its value is the next word
 };
 
-/// CLI11 would take nothing for a number as 0, and for a flag as yes.
-void check_value(const CLI::Option& option, const std::string& value) {
+/// Go refuses nothing for a number and for a flag. CLI11 would take it for 0 and for yes; a blank it
+/// refuses, too.
+std::string spell_value(const CLI::Option& option, const std::string& value) {
   const bool is_text = option.get_type_name().starts_with("TEXT");
-  if (value.empty() && !is_text)
-    throw CLI::ConversionError(option.get_name() + ": must not be empty");
+  return value.empty() && !is_text ? " " : value;
 }
 
 Spelled spell_option(const CLI::App& command, const std::string& word) {
@@ -46,15 +46,17 @@ Spelled spell_option(const CLI::App& command, const std::string& word) {
   // Several letters in one word, or CLI11 says what is wrong.
   if (option == nullptr) return {{word}};
   const bool has_value = equals != word.size(), takes_value = option->get_items_expected_max() > 0;
-  if (has_value) check_value(*option, word.substr(equals + 1));
   // CLI11 would take "=json" for the value of "-f=json".
   const bool shorten = name.size() == 1 && !has_value;
   const Words& known = option->get_lnames();
   const std::string spelled = shorten                            ? "-" + name
                               : name.size() > 1 || known.empty() ? "--" + name
                                                                  : "--" + known.front();
-  // Of "--pid-file=" it would take the next word.
-  if (takes_value && equals + 1 == word.size()) return {{spelled, ""}};
+  if (equals + 1 == word.size()) {
+    const std::string value = spell_value(*option, "");
+    // Of "--pid-file=" it would take the next word.
+    return takes_value ? Spelled{{spelled, value}} : Spelled{{spelled + "=" + value}};
+  }
   return {{spelled + word.substr(equals)}, takes_value && !has_value ? option : nullptr};
 }
 
@@ -79,8 +81,10 @@ Words spell_out(const CLI::App& app, const Words& words) {
       spelled.insert(spelled.end(), option.words.begin(), option.words.end());
       if (option.wants_value == nullptr) continue;
       if (++word == words.end()) break;
-      check_value(*option.wants_value, *word);
-    } else if (command == &app) {
+      spelled.push_back(spell_value(*option.wants_value, *word));
+      continue;
+    }
+    if (command == &app) {
       if (*word == "help" || *word == "h") {
         spell_help(app, spelled, word, words.end());
         return spelled;

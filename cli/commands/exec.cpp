@@ -61,6 +61,8 @@ runtime::ExecRequest make_exec_request(Flags flags, std::vector<std::string> wor
     if (flags.changes.terminal) process.terminal = true;
     request.process = std::move(process);
   } else {
+    for (auto* text : {&flags.changes.cwd, &flags.changes.user})
+      if (*text && (*text)->empty()) text->reset();
     if (words.empty()) throw Error(Errc::invalid_argument, "exec: process args cannot be empty");
     flags.changes.args = std::move(words);
     request.process = std::move(flags.changes);

@@ -16,10 +16,10 @@ namespace {
 
 struct LimitFlags {
   std::string id;
-  std::string file;
-  std::optional<std::string> memory, memory_reservation, memory_swap;
-  std::optional<std::uint64_t> cpu_period, cpu_burst, cpu_share;
-  std::optional<std::int64_t> cpu_quota, cpu_idle, pids_limit;
+  // Empty is as good as not given, with runc too; but of pids_limit.
+  std::string file, memory, memory_reservation, memory_swap;
+  std::string cpu_period, cpu_quota, cpu_burst, cpu_share, cpu_idle;
+  std::optional<std::int64_t> pids_limit;
   // Of the host's CPUs, disks and caches.
   std::string no_effect, cache_schema, bandwidth_schema;
 };
@@ -70,6 +70,17 @@ std::int64_t parse_size(const char* option, const std::string& text) {
   return number == -1 ? -1 : bytes;
 }
 
+template <class Number>
+std::optional<Number> parse_number(const char* option, const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  Number number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size())
+    throw Error(Errc::invalid_argument,
+                std::string(option) + ": " + quote(text) + " is not such a number");
+  return number;
+}
+
 oci::Resources read_resources(const std::string& file) {
   const bool is_stdin = file == "-";
   const std::string name = is_stdin ? "standard input" : file;
@@ -84,8 +95,8 @@ oci::Resources make_resources(const LimitFlags& flags) {
     if (!value.empty())
       throw Error(Errc::unsupported, std::string(name) + ": cache allocation is not supported");
   }
-  const auto size = [](const char* option, const std::optional<std::string>& text) {
-    return text ? std::optional(parse_size(option, *text)) : std::nullopt;
+  const auto size = [](const char* option, const std::string& text) {
+    return text.empty() ? std::nullopt : std::optional(parse_size(option, text));
   };
   oci::Resources resources;
   resources.memory.emplace();
@@ -93,11 +104,11 @@ oci::Resources make_resources(const LimitFlags& flags) {
   resources.memory->reservation = size("--memory-reservation", flags.memory_reservation);
   resources.memory->swap = size("--memory-swap", flags.memory_swap);
   resources.cpu.emplace();
-  resources.cpu->shares = flags.cpu_share;
-  resources.cpu->period = flags.cpu_period;
-  resources.cpu->quota = flags.cpu_quota;
-  resources.cpu->burst = flags.cpu_burst;
-  resources.cpu->idle = flags.cpu_idle;
+  resources.cpu->shares = parse_number<std::uint64_t>("--cpu-share", flags.cpu_share);
+  resources.cpu->period = parse_number<std::uint64_t>("--cpu-period", flags.cpu_period);
+  resources.cpu->quota = parse_number<std::int64_t>("--cpu-quota", flags.cpu_quota);
+  resources.cpu->burst = parse_number<std::uint64_t>("--cpu-burst", flags.cpu_burst);
+  resources.cpu->idle = parse_number<std::int64_t>("--cpu-idle", flags.cpu_idle);
   resources.pids_limit = flags.pids_limit;
   return resources;
 }

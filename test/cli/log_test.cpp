@@ -100,6 +100,15 @@ TEST_CASE("husk: a create that fails again takes the place of what it said befor
   }
 }
 
+TEST_CASE("husk: a wrong value is in the log too", "[cli]") {
+  const Logged husk;
+  husk({"exec", "--preserve-fds=", "c1", "true"});
+  husk({"update", "--pids-limit", "x", "c1"});
+  REQUIRE(husk.entries().size() == 2);
+  CHECK_THAT(husk.entries()[0].at("msg").get<std::string>(), ContainsSubstring("--preserve-fds"));
+  CHECK_THAT(husk.entries()[1].at("msg").get<std::string>(), ContainsSubstring("--pids-limit"));
+}
+
 TEST_CASE("husk: an empty value is none, and takes no other word", "[cli]") {
   const CommandLine husk;
   CHECK(husk({"--log=", "state", "c1"}).output == "container does not exist\n");
@@ -107,8 +116,8 @@ TEST_CASE("husk: an empty value is none, and takes no other word", "[cli]") {
         "exec failed: container does not exist\n");
   CHECK(husk({"--log-format=", "exec", "--process=", "c1", "true"}).output ==
         "exec failed: container does not exist\n");
-  CHECK(husk({"update", "--resources=", "--pids-limit", "5", "c1"}).output ==
-        "container does not exist\n");
+  CHECK(husk({"update", "--resources=", "--cpu-period=", "--cpu-quota", "", "--memory=", "c1"})
+            .output == "container does not exist\n");
   // As runc: the current directory.
   CHECK(husk({"create", "--bundle=", "c1"}).output ==
         "husk create failed: JSON specification file config.json not found\n");

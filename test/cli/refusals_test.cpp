@@ -157,6 +157,7 @@ TEST_CASE("husk: values that cannot be, by their names", "[cli]") {
   husk.check({"exec", "--preserve-fds", "", "c1", "true"}, 1, "--preserve-fds");
   husk.check({"update", "--pids-limit=", "c1"}, 1, "--pids-limit");
   husk.check({"kill", "--all=", "c1"}, 1, "--all");
+  husk.check({"update", "--cpu-period", "-1", "c1"}, 1, "--cpu-period");
   husk.check({"--log-format", "xml", "list"}, 1, "--log-format");
 }
 
