@@ -56,7 +56,10 @@ void PendingStreams::adopt(UniqueFd connection) {
     return;
   }
   const int fd = connection.get();
-  const auto expiry = loop_.after(header_patience, [this, fd] { drop(fd); });
+  const auto expiry = loop_.after(header_patience, [this, fd] {
+    log(LogLevel::warning, "a stream whose first line does not come is dropped");
+    drop(fd);
+  });
   Connection& waiting = connections_[fd];
   waiting.socket = std::move(connection);
   waiting.expiry = expiry;

@@ -11,7 +11,7 @@
 namespace husk::hypervisor {
 namespace {
 
-std::string qemu_kernel_arguments(Accelerator accelerator, unsigned vcpus) {
+std::string qemu_kernel_arguments(Accelerator accelerator, unsigned vcpus, std::uint32_t tsc_khz) {
   // For the start's sake: no device is looked for that q35 as in domain_xml.cpp does not have. A
   // triple fault is what ends the VM at once.
   std::string arguments =
@@ -21,6 +21,10 @@ std::string qemu_kernel_arguments(Accelerator accelerator, unsigned vcpus) {
   if (accelerator == Accelerator::tcg) arguments += " mitigations=off";
   // Measuring the APIC's timer against another takes 0.1 s. With one processor that other will do.
   if (accelerator == Accelerator::tcg && vcpus == 1) arguments += " nolapic_timer";
+  // On a busy host the guest's own measurement can be wrong by a factor of thirty, and all its clocks
+  // with it: the timer that it measures with goes on while its CPU does not.
+  if (accelerator == Accelerator::tcg && tsc_khz != 0)
+    arguments += " tsc_early_khz=" + std::to_string(tsc_khz);
   return arguments;
 }
 

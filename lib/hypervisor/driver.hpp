@@ -25,8 +25,9 @@ struct Driver {
   std::string (*domain_xml)(const VmConfig& config, CpuQuestions questions);
   /// For libvirt to attach to a running domain of so many processors, or to change in it.
   std::string (*network_card_xml)(const NetworkCard& card, unsigned vcpus, Cable cable);
-  /// What the guest's kernel is told of the machine that domain_xml describes.
-  std::string (*kernel_arguments)(Accelerator accelerator, unsigned vcpus);
+  /// What the guest's kernel is told of the machine that domain_xml describes. tsc_khz: of the
+  /// host's time stamp counter, which an emulated CPU passes on; 0 if unknown.
+  std::string (*kernel_arguments)(Accelerator accelerator, unsigned vcpus, std::uint32_t tsc_khz);
   VmUser (*find_user)();  ///< whom libvirt runs the hypervisor as; reads libvirt's configuration
   /// Part of the command line of the process of the VM `vm`, and of no other.
   std::string (*process_mark)(const std::string& vm);

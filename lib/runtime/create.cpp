@@ -65,6 +65,17 @@ void create_in_guest(const Sandbox& sandbox, const CreatePlan& plan, const ShimP
   trace_guest(agent);
 }
 
+/// The same in a new VM: who loses its guest is told what that said last.
+void create_first_in_guest(const Sandbox& sandbox, const CreatePlan& plan, const ShimProcess& shim,
+                           const BootingVm& vm) {
+  try {
+    create_in_guest(sandbox, plan, shim);
+  } catch (const Error& e) {
+    if (e.code() != Errc::peer_lost && e.code() != Errc::timed_out) throw;
+    throw vm.explain(e);
+  }
+}
+
 /// What the VM's keeper does with its network, and for whom it keeps it.
 guestcomm::KeeperCallbacks plan_callbacks(const std::string& vm_id,
                                           const hypervisor::ConnectHypervisor& connect) {
@@ -129,7 +140,11 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   laps.end("hooks");
   if (vm) vm->await_agent(plan.boot_timeout);
   laps.end("wait for the agent");
-  create_in_guest(sandbox, plan, shim);
+  if (vm) {
+    create_first_in_guest(sandbox, plan, shim, *vm);
+  } else {
+    create_in_guest(sandbox, plan, shim);
+  }
   laps.end("create in the guest");
 
   record.shim = identity;

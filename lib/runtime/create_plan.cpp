@@ -39,7 +39,7 @@ std::optional<SandboxPlan> plan_sandbox(const std::string& id, const Config& con
                                         const InstallPaths& paths, const HostFacts& facts) {
   if (is_joining(facts)) return std::nullopt;
   check_memory(config, facts);
-  hypervisor::VmConfig vm = plan_vm(id, facts.vm_id, config, facts.accelerator);
+  hypervisor::VmConfig vm = plan_vm(id, config, facts);
   vm.network_cards = vm_cards(facts.vm_id, plan_cards(facts.network));
   vm.network_ports = spare_ports;
   return SandboxPlan{

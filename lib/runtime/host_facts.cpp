@@ -8,6 +8,7 @@
 #include "lib/base/random_id.hpp"
 #include "lib/base/time.hpp"
 #include "lib/hypervisor/driver.hpp"
+#include "lib/hypervisor/host_tsc.hpp"
 #include "lib/runtime/terminal.hpp"
 #include "lib/systemd/scope.hpp"
 
@@ -39,7 +40,10 @@ std::uint64_t find_memory_mib() {
 HostFacts find_host_facts(const Config& config,
                           const std::optional<std::filesystem::path>& pid_file,
                           const std::optional<std::filesystem::path>& network) {
-  return {.accelerator = hypervisor::choose_accelerator(config.accelerator),
+  const hypervisor::Accelerator accelerator = hypervisor::choose_accelerator(config.accelerator);
+  const bool is_emulated = accelerator == hypervisor::Accelerator::tcg;
+  return {.accelerator = accelerator,
+          .tsc_khz = is_emulated ? hypervisor::measure_tsc_khz() : 0,
           .vm_user = hypervisor::driver_for(config.uri).find_user(),
           .memory_mib = find_memory_mib(),
           .has_systemd = systemd::is_running(),

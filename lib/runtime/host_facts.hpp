@@ -18,6 +18,7 @@ namespace husk::runtime {
 
 struct HostFacts {
   hypervisor::Accelerator accelerator = hypervisor::Accelerator::tcg;  ///< that VMs shall have
+  std::uint32_t tsc_khz = 0;     ///< of the host's CPUs, where the VM's are emulated; 0: unknown
   hypervisor::VmUser vm_user;    ///< whom the hypervisor runs as
   std::uint64_t memory_mib = 0;  ///< of the host, swap included
   bool has_systemd = false;

@@ -7,6 +7,7 @@
 #include "lib/guestcomm/protocol/messages.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/runtime/hooks.hpp"
+#include "lib/runtime/host_facts.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -106,16 +107,16 @@ std::vector<hypervisor::NetworkCard> vm_cards(const std::string& vm_id, unsigned
   return cards;
 }
 
-hypervisor::VmConfig plan_vm(const std::string& id, const std::string& vm_id, const Config& config,
-                             hypervisor::Accelerator accelerator) {
+hypervisor::VmConfig plan_vm(const std::string& id, const Config& config, const HostFacts& facts) {
   hypervisor::VmConfig vm;
-  vm.name = vm_name(vm_id, id);
+  vm.name = vm_name(facts.vm_id, id);
   vm.description = "husk container " + id;
-  vm.accelerator = accelerator;
+  vm.accelerator = facts.accelerator;
   vm.vcpus = config.vcpus;
   vm.memory_mib = config.memory_mib;
   vm.kernel_arguments = plan_kernel_arguments(
-      config, hypervisor::driver_for(config.uri).kernel_arguments(accelerator, config.vcpus));
+      config, hypervisor::driver_for(config.uri)
+                  .kernel_arguments(facts.accelerator, config.vcpus, facts.tsc_khz));
   return vm;
 }
 

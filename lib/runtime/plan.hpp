@@ -15,6 +15,8 @@
 
 namespace husk::runtime {
 
+struct HostFacts;
+
 /// A bind source, and where in the container it goes.
 struct PinnedMount {
   std::size_t number = 0;                ///< index into the spec's mounts
@@ -41,8 +43,7 @@ std::string vm_name(const std::string& vm_id, const std::string& container);
 std::vector<hypervisor::NetworkCard> vm_cards(const std::string& vm_id, unsigned count);
 
 /// All of VmConfig that does not depend on the VM's directory: no paths, no vsock device.
-hypervisor::VmConfig plan_vm(const std::string& id, const std::string& vm_id, const Config& config,
-                             hypervisor::Accelerator accelerator);
+hypervisor::VmConfig plan_vm(const std::string& id, const Config& config, const HostFacts& facts);
 
 /// What the guest's kernel is told of the machine (the hypervisor's driver says it), for a quick
 /// start, and by the administrator, in this order.

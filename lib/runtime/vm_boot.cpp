@@ -130,9 +130,12 @@ void BootingVm::await_agent(std::chrono::seconds patience) const {
       throw Error(Errc::unsupported, "the guest agent speaks protocol " + std::to_string(protocol));
     }
   } catch (const Error& e) {
-    throw Error(e.code(), "the guest did not come up: " + std::string(e.what()) + "; " +
-                              console_end(paths_.console_log()));
+    throw explain(Error(e.code(), "the guest did not come up: " + std::string(e.what())));
   }
+}
+
+Error BootingVm::explain(const Error& error) const {
+  return {error.code(), std::string(error.what()) + "; " + console_end(paths_.console_log())};
 }
 
 }  // namespace husk::runtime

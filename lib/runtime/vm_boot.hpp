@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "lib/base/error.hpp"
 #include "lib/guestcomm/link/announcement.hpp"
 #include "lib/guestcomm/link/guest_address.hpp"
 #include "lib/guestcomm/link/vm_keeper.hpp"
@@ -44,6 +45,8 @@ class BootingVm {
   /// Returns when the guest's agent listens. Throws "the guest did not come up: ...", with the end
   /// of the guest's console.
   void await_agent(std::chrono::seconds patience) const;
+  /// The same error with the end of the guest's console: for one of which the guest may be the cause.
+  Error explain(const Error& error) const;
   void keep() noexcept { vm_->keep(); }
 
  private:

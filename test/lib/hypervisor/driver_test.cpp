@@ -57,9 +57,10 @@ TEST_CASE("driver: libvirt's cgroup of a VM, and nobody else's", "[hypervisor]")
 }
 
 TEST_CASE("driver: what is left out where the CPU is emulated stays elsewhere", "[hypervisor]") {
-  const std::string kvm = qemu.kernel_arguments(Accelerator::kvm, 1);
-  CHECK(qemu.kernel_arguments(Accelerator::kvm, 2) == kvm);
-  CHECK(qemu.kernel_arguments(Accelerator::tcg, 1) == kvm + " mitigations=off nolapic_timer");
-  CHECK(qemu.kernel_arguments(Accelerator::tcg, 2) == kvm + " mitigations=off");
+  const std::string kvm = qemu.kernel_arguments(Accelerator::kvm, 1, 0);
+  CHECK(qemu.kernel_arguments(Accelerator::kvm, 2, 2100000) == kvm);
+  CHECK(qemu.kernel_arguments(Accelerator::tcg, 1, 0) == kvm + " mitigations=off nolapic_timer");
+  CHECK(qemu.kernel_arguments(Accelerator::tcg, 2, 2100000) ==
+        kvm + " mitigations=off tsc_early_khz=2100000");
   CHECK_THAT(kvm, ContainsSubstring("console=ttyS0") && ContainsSubstring("reboot=t"));
 }

@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <cmath>
 #include <fstream>
 #include <sstream>
 
+#include "lib/hypervisor/host_tsc.hpp"
 #include "lib/hypervisor/vm.hpp"
 #include "lib/hypervisor/vm_files.hpp"
 #include "lib/hypervisor/vm_user.hpp"
@@ -27,6 +29,13 @@ TEST_CASE("accelerator: what was asked for, by name, is not looked for", "[hyper
   CHECK(choose_accelerator("kvm") == Accelerator::kvm);
   CHECK(choose_accelerator("tcg") == Accelerator::tcg);
   CHECK(choose_accelerator("auto") == detect_accelerator());
+}
+
+TEST_CASE("host tsc: measured twice it is the same, but for a hundredth", "[hypervisor]") {
+  const auto first = static_cast<double>(measure_tsc_khz());
+  const auto second = static_cast<double>(measure_tsc_khz());
+  CHECK(first > 100'000);  // 0.1 GHz
+  CHECK(std::abs(first - second) < first / 100);
 }
 
 TEST_CASE("vm user: the one that the name services say libvirt's QEMU runs as", "[hypervisor]") {

@@ -125,7 +125,7 @@ TEST_CASE("plan_create: the VM is what the configuration and the host say", "[ru
   CHECK(sandbox.vm.memory_mib == 777);
   CHECK(sandbox.vm.kernel_arguments.ends_with(" extra=1"));
   const std::string machine =
-      hypervisor::driver_for(p.config.uri).kernel_arguments(hypervisor::Accelerator::kvm, 3);
+      hypervisor::driver_for(p.config.uri).kernel_arguments(hypervisor::Accelerator::kvm, 3, 0);
   CHECK(sandbox.vm.kernel_arguments.starts_with(machine + " "));
 }
 

@@ -6,6 +6,7 @@
 
 #include "lib/base/error.hpp"
 #include "lib/oci/example.hpp"
+#include "lib/runtime/host_facts.hpp"
 
 using namespace husk;
 using namespace husk::runtime;
@@ -100,7 +101,9 @@ TEST_CASE("plan_guest: what cannot be is refused by name", "[runtime]") {
 }
 
 TEST_CASE("plan_vm: the domain's name tells the container and is unique", "[runtime]") {
-  const auto vm = plan_vm("0123456789abcdef", "deadbeef", Config{}, hypervisor::Accelerator::tcg);
+  HostFacts facts;
+  facts.vm_id = "deadbeef";
+  const auto vm = plan_vm("0123456789abcdef", Config{}, facts);
   CHECK(vm.name == "husk-deadbeef-0123456789ab");
   CHECK(vm.name == vm_name("deadbeef", "0123456789abcdef"));  // by which delete finds it again
 }
@@ -109,10 +112,20 @@ TEST_CASE("plan_vm: the VM is as large as configured", "[runtime]") {
   Config config;
   config.memory_mib = 777;
   config.vcpus = 3;
-  const auto vm = plan_vm("c1", "deadbeef", config, hypervisor::Accelerator::kvm);
+  HostFacts facts;
+  facts.accelerator = hypervisor::Accelerator::kvm;
+  const auto vm = plan_vm("c1", config, facts);
   CHECK(vm.memory_mib == 777);
   CHECK(vm.vcpus == 3);
   CHECK(vm.accelerator == hypervisor::Accelerator::kvm);
+}
+
+TEST_CASE("plan_vm: an emulated CPU's guest is told how fast its time stamps count", "[runtime]") {
+  HostFacts facts;
+  facts.accelerator = hypervisor::Accelerator::tcg;
+  facts.tsc_khz = 2100000;
+  const auto vm = plan_vm("c1", Config{}, facts);
+  CHECK(vm.kernel_arguments.find(" tsc_early_khz=2100000 ") != std::string::npos);
 }
 
 TEST_CASE("plan_kernel_arguments: the machine's come first, the administrator's last",

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// The host's time stamp counter, which QEMU's emulated x86 CPU (TCG) passes on as its own.
+#pragma once
+
+#include <cstdint>
+
+namespace husk::hypervisor {
+
+/// Its thousands of ticks a second, measured for 5 ms; 0 where the host's CPUs have none.
+std::uint32_t measure_tsc_khz();
+
+}  // namespace husk::hypervisor
