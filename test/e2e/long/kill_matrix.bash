@@ -41,10 +41,15 @@ snapshot() {
   done
 }
 
-# Kills it as soon as it is there, after the stage's own moment, and says "killed", or "late" where the command had
-# ended by then.
+# Kills what was $known before the command, or else what comes with it, and says "killed", or "late" where the command
+# had ended by then.
 kill_victim() {  # VICTIM JOB
   local i pids word
+  if [[ ${#known[@]} != 0 ]]; then
+    if is_gone "$2"; then word=late; else word=killed; fi
+    kill -KILL "${known[@]}" 2>/dev/null && echo "$word"
+    return
+  fi
   for ((i = 0; i < 500; i++)); do
     if [[ $1 == husk ]]; then mapfile -t pids < <(pgrep -P "$2" -x husk); else mapfile -t pids < <(pids_of "$1"); fi
     if [[ ${#pids[@]} != 0 ]]; then
@@ -72,7 +77,7 @@ command_of() {  # STAGE ID: sets command, and the moment at which the victim die
   esac
 }
 
-# `delete` ends most of them itself before they can be killed.
+# `delete` may have ended them itself before they are killed.
 check_status() {  # STAGE VICTIM KILLED STATUS
   local stage=$1 victim=$2 killed=$3 status=$4
   [[ $status != 124 ]] || fail "$stage did not end within $patience s"
@@ -106,13 +111,16 @@ check_container() {  # STAGE VICTIM ID STATUS
 bounded_state() { timeout "$patience" "$HUSK" --root "$work/root" state "$1" | jq -r .status; }
 
 cell() {  # STAGE VICTIM
-  local stage=$1 victim=$2 id=$1-$2 command moment job status begin killed left before others i
+  local stage=$1 victim=$2 id=$1-$2 command moment job status begin killed left before others i known
   echo failed >"$work/cell.$id"
   before=$(snapshot)
   others=""
   [[ $victim == libvirtd || $victim == husk ]] || others=$(pids_of "$victim")
   prepare "$stage" "$id"
   command_of "$stage" "$id"
+  # Looking for it takes longer than these do.
+  known=()
+  [[ ($stage != start && $stage != delete) || $victim == husk ]] || mapfile -t known < <(pids_of "$victim")
   begin=$SECONDS
   timeout --foreground "$patience" "$HUSK" --root "$work/root" "${command[@]}" >"$work/cell.out" 2>&1 </dev/null &
   job=$!
