@@ -31,10 +31,6 @@ CgroupPlan plan_possible_cgroup(const std::string& id, const oci::Spec& spec, co
   return plan;
 }
 
-/// Who asks for the network of another container is in that one's kernel: it is there that its
-/// network is.
-bool is_joining(const HostFacts& facts) { return facts.network && !facts.network->vm.empty(); }
-
 std::optional<SandboxPlan> plan_sandbox(const std::string& id, const Config& config,
                                         const InstallPaths& paths, const HostFacts& facts) {
   if (is_joining(facts)) return std::nullopt;

@@ -40,20 +40,21 @@ std::uint64_t find_memory_mib() {
 HostFacts find_host_facts(const Config& config,
                           const std::optional<std::filesystem::path>& pid_file,
                           const std::optional<std::filesystem::path>& network) {
-  const hypervisor::Accelerator accelerator = hypervisor::choose_accelerator(config.accelerator);
-  const bool is_emulated = accelerator == hypervisor::Accelerator::tcg;
-  return {.accelerator = accelerator,
-          .tsc_khz = is_emulated ? hypervisor::measure_tsc_khz() : 0,
-          .vm_user = hypervisor::driver_for(config.uri).find_user(),
-          .memory_mib = find_memory_mib(),
-          .has_systemd = systemd::is_running(),
-          .pid_file_place = pid_file ? find_pid_file_place(*pid_file) : PidFilePlace::good,
-          .network = network ? std::optional(find_network_facts(*network)) : std::nullopt,
-          .window = find_caller_window(),
-          .owner = find_owner(),
-          .now = rfc3339_now(),
-          .vm_id = random_hex(4),
-          .secret = random_hex(16)};
+  HostFacts facts{.accelerator = hypervisor::choose_accelerator(config.accelerator),
+                  .vm_user = hypervisor::driver_for(config.uri).find_user(),
+                  .memory_mib = find_memory_mib(),
+                  .has_systemd = systemd::is_running(),
+                  .pid_file_place = pid_file ? find_pid_file_place(*pid_file) : PidFilePlace::good,
+                  .network = network ? std::optional(find_network_facts(*network)) : std::nullopt,
+                  .window = find_caller_window(),
+                  .owner = find_owner(),
+                  .now = rfc3339_now(),
+                  .vm_id = random_hex(4),
+                  .secret = random_hex(16)};
+  // It takes its time, so only for a VM that needs it.
+  if (facts.accelerator == hypervisor::Accelerator::tcg && !is_joining(facts))
+    facts.tsc_khz = hypervisor::measure_tsc_khz();
+  return facts;
 }
 
 }  // namespace husk::runtime

@@ -18,7 +18,7 @@ namespace husk::runtime {
 
 struct HostFacts {
   hypervisor::Accelerator accelerator = hypervisor::Accelerator::tcg;  ///< that VMs shall have
-  std::uint32_t tsc_khz = 0;     ///< of the host's CPUs, where the VM's are emulated; 0: unknown
+  std::uint32_t tsc_khz = 0;     ///< of the host's CPUs, for a VM whose are emulated; else 0
   hypervisor::VmUser vm_user;    ///< whom the hypervisor runs as
   std::uint64_t memory_mib = 0;  ///< of the host, swap included
   bool has_systemd = false;
@@ -31,6 +31,12 @@ struct HostFacts {
   std::string vm_id;   ///< 8 hex digits
   std::string secret;  ///< 32 hex digits
 };
+
+/// Whether no VM is made: who asks for the network of another container is in that one's kernel,
+/// where its network is.
+inline bool is_joining(const HostFacts& facts) {
+  return facts.network && !facts.network->vm.empty();
+}
 
 /// network: the path of a network namespace that the container shall have, if the caller made it.
 /// Throws what find_network_facts throws.

@@ -148,6 +148,19 @@ TEST_CASE("husk: spec writes a config.json once", "[cli]") {
   CHECK_THAT(again.output, ContainsSubstring("config.json"));
 }
 
+TEST_CASE("husk: a bundle is where the kernel finds it, behind a symbolic link too", "[cli]") {
+  const CommandLine husk;
+  fs::create_directories(husk.path() / "real" / "below");
+  fs::create_directory_symlink("real/below", husk.path() / "link");
+  const std::string behind = (husk.path() / "link" / "..").string();
+  CHECK(husk({"spec", "--bundle", behind}).status == 0);
+  CHECK(fs::exists(husk.path() / "real" / "config.json"));
+  CHECK_FALSE(fs::exists(husk.path() / "config.json"));
+  // Found there, or it would be the config.json that is missing; the root file system is.
+  CHECK_THAT(husk({"create", "--bundle", behind, "c1"}).output,
+             ContainsSubstring((husk.path() / "real" / "rootfs").string()));
+}
+
 TEST_CASE("husk: features is JSON on stdout, without a root and without a word on stderr",
           "[cli]") {
   const auto result = CommandLine::plain({"features"});

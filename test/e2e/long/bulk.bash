@@ -22,7 +22,7 @@ into() {
   expect_equal "$(cat "$work/sum")" "${out%% *}" "sum of what came in"
 }
 
-# The harness has pipefail set.
+# test/e2e/run has set pipefail.
 out_of() {
   husk exec bulk cat /random | sum >"$work/got" || fail "exec: status ${PIPESTATUS[*]}"
   expect_equal "$(cat "$work/sum")" "$(cat "$work/got")" "sum of what came out"
