@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/base/cgroup_directories.hpp"
 
+#include <linux/magic.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,17 +22,25 @@ bool has_children(const fs::path& directory) {
   return false;
 }
 
+/// The list may come from a file: no other directory of the host is removed for it.
+bool is_cgroup(const fs::path& directory) {
+  struct statfs status {};
+  return ::statfs(directory.c_str(), &status) == 0 &&
+         (status.f_type == CGROUP_SUPER_MAGIC || status.f_type == CGROUP2_SUPER_MAGIC);
+}
+
+/// False while a process that has just ended is still on its way out of it.
+bool try_remove(const fs::path& directory) {
+  return ::rmdir(directory.c_str()) == 0 || errno != EBUSY || has_children(directory);
+}
+
 }  // namespace
 
 void remove_cgroups(const std::vector<fs::path>& directories) noexcept {
   for (auto it = directories.rbegin(); it != directories.rend(); ++it) {
-    const fs::path& directory = *it;
-    // A process that just ended leaves its cgroup a moment later.
-    for (int attempt = 0; attempt < 50; ++attempt) {
-      if (::rmdir(directory.c_str()) == 0 || errno != EBUSY) break;
-      if (has_children(directory)) break;  // another container's, below a parent that husk made
+    if (!is_cgroup(*it)) continue;
+    for (int attempt = 0; attempt < 50 && !try_remove(*it); ++attempt)
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
   }
 }
 

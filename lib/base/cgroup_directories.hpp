@@ -8,8 +8,8 @@
 namespace husk {
 
 /// Removes the directories (parents first in the list), the last one first; waits up to 0.5 s for
-/// each whose last process is on its way out. What others use, or what is no longer there, is left
-/// as it is.
+/// each whose last process is on its way out. What others use, what is no longer there, and what is
+/// not a directory of a cgroup file system, is left as it is.
 void remove_cgroups(const std::vector<std::filesystem::path>& directories) noexcept;
 
 }  // namespace husk

@@ -83,6 +83,13 @@ void write_file_atomic(const std::filesystem::path& path, std::string_view conte
   }
 }
 
+void write_new_file(int parent, const std::string& name, std::string_view content, mode_t mode) {
+  const UniqueFd fd{check_sys(
+      ::openat(parent, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode),
+      "create " + name)};
+  step("write " + name, [&] { write_all(fd.get(), content); });
+}
+
 void write_existing(const std::filesystem::path& path, std::string_view content) {
   const UniqueFd fd{check_sys(::open(path.c_str(), O_WRONLY | O_CLOEXEC), "open " + path.string())};
   const ssize_t n = ::write(fd.get(), content.data(), content.size());
@@ -120,6 +127,16 @@ UniqueFd make_directories_in_root(int root_fd, const std::string& path, mode_t m
     walked = next;
   }
   return current;
+}
+
+std::vector<std::string> names_in(int directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(fd_path(directory), error), end;
+       !error && entry != end; entry.increment(error))
+    names.push_back(entry->path().filename().string());
+  if (error) throw_errno("list a directory", error.value());
+  return names;
 }
 
 std::string fd_path(int fd) { return "/proc/self/fd/" + std::to_string(fd); }

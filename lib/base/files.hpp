@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "lib/base/unique_fd.hpp"
 
@@ -20,6 +21,10 @@ std::string read_all(int fd, std::size_t max_bytes, const std::string& what);
 /// Writes a temporary file in the same directory and renames it over `path`, so that a reader sees
 /// the old or the new content, never a part. Leaves nothing behind on failure.
 void write_file_atomic(const std::filesystem::path& path, std::string_view content, mode_t mode);
+
+/// Makes the file `name`, which must not exist, in the directory `parent` (AT_FDCWD for a path) with
+/// that content. Throws system.
+void write_new_file(int parent, const std::string& name, std::string_view content, mode_t mode);
 
 /// Writes to an existing file in one write(2), as /proc and cgroup files want it.
 void write_existing(const std::filesystem::path& path, std::string_view content);
@@ -38,6 +43,9 @@ UniqueFd find_in_root(int root_fd, const std::string& path, int flags);
 /// descriptor of the last directory. Existing directories are fine, another file kind on the way is
 /// an error (ENOTDIR).
 UniqueFd make_directories_in_root(int root_fd, const std::string& path, mode_t mode);
+
+/// The entries of an open directory, without "." and "..", in no order. Throws system.
+std::vector<std::string> names_in(int directory);
 
 /// "/proc/self/fd/N": the name by which a descriptor can be given to calls that take a path.
 std::string fd_path(int fd);

@@ -5,11 +5,12 @@
 #include <string_view>
 
 #include "lib/base/error.hpp"
+#include "lib/hypervisor/vm_id.hpp"
 
 namespace husk::hypervisor {
 namespace {
 
-constexpr std::size_t id_digits = 8, mac_characters = 17;
+constexpr std::size_t mac_characters = 17;
 constexpr std::size_t max_tap_characters = 15;  // IFNAMSIZ holds the end of the text as well
 constexpr unsigned max_cards = 100;             // two digits: "husk" + id + "-" + number is 15 long
 
@@ -40,13 +41,12 @@ std::string two_hex_digits(unsigned number) {
 }  // namespace
 
 NetworkCard network_card(const std::string& vm_id, unsigned number) {
-  if (vm_id.size() != id_digits || !std::all_of(vm_id.begin(), vm_id.end(), is_hex))
-    throw Error(Errc::invalid_argument, "vm id \"" + vm_id + "\" is not of 8 hex digits");
+  check_vm_id(vm_id);
   if (number >= max_cards)
     throw Error(Errc::invalid_argument, "network card " + std::to_string(number) + " of VM " +
                                             vm_id + ": there are at most 100");
   std::string mac = "06";
-  for (std::size_t i = 0; i < id_digits; i += 2) mac += ":" + vm_id.substr(i, 2);
+  for (std::size_t i = 0; i < vm_id.size(); i += 2) mac += ":" + vm_id.substr(i, 2);
   return {.mac = mac + ":" + two_hex_digits(number),
           .tap = tap_prefix(vm_id) + std::to_string(number)};
 }

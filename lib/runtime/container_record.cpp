@@ -4,12 +4,25 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.hpp"
+#include "lib/hypervisor/vm_id.hpp"
 #include "lib/runtime/process_json.hpp"
+#include "lib/systemd/scope.hpp"
 
 namespace husk::runtime {
 namespace {
 
 using nlohmann::json;
+
+/// A record of runc's, or of another runtime, in a state directory that all of them share.
+[[noreturn]] void throw_foreign() {
+  throw Error(Errc::unsupported, "is another runtime's container");
+}
+
+/// The record names what is ended and removed: checked before it is believed.
+void check_fields(const std::string& vm_id, const std::string& unit) {
+  hypervisor::check_vm_id(vm_id);
+  if (!unit.empty()) systemd::check_scope_name(unit);
+}
 
 void read_fields(const json& j, ContainerRecord& record) {
   if (j.at("version").get<int>() != ContainerRecord::current_version) {
@@ -27,6 +40,7 @@ void read_fields(const json& j, ContainerRecord& record) {
   j.at("vmId").get_to(record.vm_id);
   for (const json& path : j.at("cgroups")) record.cgroups.emplace_back(path.get<std::string>());
   record.unit = j.value("unit", "");
+  check_fields(record.vm_id, record.unit);
   j.at("hooks").get_to(record.hooks);
   if (j.contains("shim")) record.shim = j["shim"].get<ProcessIdentity>();
 }
@@ -54,6 +68,7 @@ void to_json(json& j, const ContainerRecord& record) {
 }
 
 void from_json(const json& j, ContainerRecord& record) {
+  if (j.is_object() && !j.contains("vmId")) throw_foreign();
   try {
     read_fields(j, record);
   } catch (const json::exception& e) {
@@ -67,11 +82,14 @@ LeftOvers left_overs_of(const ContainerRecord& record) {
 }
 
 LeftOvers read_left_overs(const json& object) {
+  if (!object.contains("vmId")) throw_foreign();
   const auto cgroups = read_each_if_possible<std::string>(object, "cgroups");
-  return {.vm_id = read_if_possible<std::string>(object, "vmId").value_or(""),
-          .unit = read_if_possible<std::string>(object, "unit").value_or(""),
-          .cgroups = {cgroups.begin(), cgroups.end()},
-          .shim = read_if_possible<ProcessIdentity>(object, "shim")};
+  LeftOvers left{.vm_id = read_if_possible<std::string>(object, "vmId").value_or(""),
+                 .unit = read_if_possible<std::string>(object, "unit").value_or(""),
+                 .cgroups = {cgroups.begin(), cgroups.end()},
+                 .shim = read_if_possible<ProcessIdentity>(object, "shim")};
+  check_fields(left.vm_id, left.unit);
+  return left;
 }
 
 oci::State ContainerRecord::to_state(ContainerState state) const {

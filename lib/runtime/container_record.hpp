@@ -42,11 +42,14 @@ struct LeftOvers {
   std::optional<ProcessIdentity> shim;
 };
 LeftOvers left_overs_of(const ContainerRecord& record);
-/// Whatever version it is: what is missing or not of the right type stays empty.
+/// Whatever version it is: what is missing or not of the right type stays empty. Throws unsupported
+/// for another runtime's record, which has no "vmId"; invalid_argument for an id or unit that husk
+/// never gave: what it leads to is not husk's to remove.
 LeftOvers read_left_overs(const nlohmann::json& object);
 
 void to_json(nlohmann::json& json, const ContainerRecord& record);
-/// Throws invalid_argument for another version or a damaged file.
+/// Throws unsupported for another version or another runtime's record, invalid_argument for a damaged
+/// one.
 void from_json(const nlohmann::json& json, ContainerRecord& record);
 
 }  // namespace husk::runtime

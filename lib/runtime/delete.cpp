@@ -56,6 +56,7 @@ void Runtime::remove_unknown(const std::string& id) {
 }
 
 void Runtime::remove_existing(const std::string& id, bool force) {
+  if (force) store_.check_own(id);
   const DirectoryLock lock = lock_for_delete(store_, id, force);
   ContainerRecord record;
   try {

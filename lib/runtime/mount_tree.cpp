@@ -5,6 +5,7 @@
 #include <sys/mount.h>
 
 #include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -51,6 +52,13 @@ void set_propagation(int mount, std::uint64_t propagation, bool recursive) {
 void attach_mount(int mount, const std::filesystem::path& target) {
   check_sys(::move_mount(mount, "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH),
             "mount on " + target.string());
+}
+
+void detach_mounts_on(int parent, const std::string& name) {
+  const std::string target = fd_path(parent) + "/" + name;
+  while (::umount2(target.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) continue;
+  // EINVAL: nothing, or nothing more, is mounted there.
+  if (errno != EINVAL && errno != ENOENT) throw_errno("unmount " + name);
 }
 
 }  // namespace husk::runtime

@@ -27,10 +27,15 @@ struct MountAttributes {
 };
 void change_mount(int mount, const MountAttributes& attributes, bool recursive);
 
-/// propagation: MS_SHARED, MS_SLAVE, MS_PRIVATE.
+/// propagation: MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE (mount_namespaces(7)).
 void set_propagation(int mount, std::uint64_t propagation, bool recursive);
 
 /// `target` is not followed if it is a symbolic link.
 void attach_mount(int mount, const std::filesystem::path& target);
+
+/// Detaches (MNT_DETACH) each mount on the entry `name` of the directory `parent`, with all that is
+/// mounted below it; fine if there is none. No component of a path is resolved but `name`, which is
+/// not followed if it is a symbolic link. Throws system.
+void detach_mounts_on(int parent, const std::string& name);
 
 }  // namespace husk::runtime

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/runtime/state_store.hpp"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,59 +9,35 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.hpp"
-#include "lib/base/files.hpp"
+#include "lib/base/log.hpp"
+#include "lib/base/text.hpp"
 #include "lib/oci/bundle.hpp"
 #include "lib/oci/check.hpp"
+#include "lib/runtime/state_directory.hpp"
 
 namespace husk::runtime {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* record_file = "state.json";
-/// More than any config.json that husk reads can grow to: the hooks and annotations of one of 8
-/// MiB, each byte written as \u00XX.
-constexpr std::size_t max_record_bytes = 64U << 20;
 constexpr std::chrono::seconds lock_patience{10};
 
-void write_record(const fs::path& directory, const ContainerRecord& record) {
-  const std::string text =
-      nlohmann::json(record).dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
-  if (text.size() > max_record_bytes)
-    throw Error(Errc::invalid_argument, "state of container " + record.id + ": larger than " +
-                                            std::to_string(max_record_bytes) + " bytes");
-  write_file_atomic(directory / record_file, text, 0600);
-}
-
-std::string read_record(const fs::path& path) {
-  try {
-    return read_file(path, max_record_bytes);
-  } catch (const Error& e) {
-    if (e.sys_errno() == ENOENT) throw Error(Errc::not_found, "container does not exist");
-    throw;
-  }
-}
-
-/// What a container's state tells is its owner's business: hooks and annotations.
-void make_root(const fs::path& root) {
-  if (root.has_parent_path()) fs::create_directories(root.parent_path());
-  if (::mkdir(root.c_str(), 0700) != 0 && errno != EEXIST)
-    throw_errno("make directory " + root.string());
+nlohmann::json parse(const std::string& text, const fs::path& directory) {
+  return oci::parse_json(text, record_path(directory).string());
 }
 
 }  // namespace
 
 StateDir::~StateDir() {
   if (keep_) return;
-  std::error_code ignored;  // a destructor cannot say it; the next create of this id would
-  fs::remove_all(path_, ignored);
+  warn_on_failure([&] { remove_state_directory(path_); });
 }
 
 void StateDir::save(const ContainerRecord& record) const { write_record(path_, record); }
 
 StateDir StateStore::reserve(const std::string& id) const {
   oci::check_container_id(id);
-  make_root(root_);
+  make_state_root(root_);
   const fs::path path = directory(id);
   for (;;) {
     if (::mkdir(path.c_str(), 0700) != 0) {
@@ -81,10 +56,14 @@ StateDir StateStore::reserve(const std::string& id) const {
 
 ContainerRecord StateStore::load(const std::string& id) const {
   oci::check_container_id(id);
-  const fs::path path = directory(id) / record_file;
-  const std::string text = read_record(path);
-  return step("state of container " + id,
-              [&] { return oci::parse_json(text, path.string()).get<ContainerRecord>(); });
+  const std::optional<std::string> text = find_record(directory(id));
+  if (!text) throw Error(Errc::not_found, "container does not exist");
+  return step("state of container " + id, [&] {
+    auto record = parse(*text, directory(id)).get<ContainerRecord>();
+    if (record.id != id)
+      throw Error(Errc::invalid_argument, "damaged state: is that of " + quote(record.id));
+    return record;
+  });
 }
 
 KnownContainer StateStore::load_with_state(const std::string& id) const {
@@ -98,14 +77,21 @@ KnownContainer StateStore::load_with_state(const std::string& id) const {
 
 std::optional<LeftOvers> StateStore::load_left_overs(const std::string& id) const {
   oci::check_container_id(id);
-  const fs::path path = directory(id) / record_file;
-  if (!fs::exists(path)) return std::nullopt;
+  const std::optional<std::string> text = find_record(directory(id));
+  if (!text) return std::nullopt;
   return step("state of container " + id, [&] {
-    const nlohmann::json json = oci::parse_json(read_record(path), path.string());
+    const nlohmann::json json = parse(*text, directory(id));
     if (!json.is_object())
-      throw Error(Errc::invalid_argument, path.string() + ": is no JSON object");
+      throw Error(Errc::invalid_argument,
+                  record_path(directory(id)).string() + ": is no JSON object");
     return read_left_overs(json);
   });
+}
+
+void StateStore::check_own(const std::string& id) const {
+  oci::check_container_id(id);
+  check_own_directory(directory(id));
+  load_left_overs(id);
 }
 
 void StateStore::save(const ContainerRecord& record) const {
@@ -114,7 +100,7 @@ void StateStore::save(const ContainerRecord& record) const {
 
 void StateStore::remove(const std::string& id) const {
   oci::check_container_id(id);
-  fs::remove_all(directory(id));
+  remove_state_directory(directory(id));
 }
 
 bool StateStore::exists(const std::string& id) const { return fs::exists(directory(id)); }
@@ -123,7 +109,7 @@ std::vector<std::string> StateStore::ids() const {
   std::vector<std::string> found;
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(root_, error)) {
-    if (fs::exists(entry.path() / record_file, error))
+    if (fs::exists(record_path(entry.path()), error))
       found.push_back(entry.path().filename().string());
   }
   std::sort(found.begin(), found.end());

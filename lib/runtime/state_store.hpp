@@ -40,9 +40,11 @@ class StateStore {
  public:
   explicit StateStore(std::filesystem::path root) : root_(std::move(root)) {}
 
-  /// Makes the directory. Throws already_exists "container with given ID already exists".
+  /// Makes the directory. Throws invalid_argument when others than this process's user may write to
+  /// the root, already_exists "container with given ID already exists".
   StateDir reserve(const std::string& id) const;
-  /// Throws not_found "container does not exist".
+  /// Throws not_found "container does not exist", invalid_argument for a record that others could
+  /// have written.
   ContainerRecord load(const std::string& id) const;
   /// For commands that do not hold the lock.
   KnownContainer load_with_state(const std::string& id) const;
@@ -51,7 +53,13 @@ class StateStore {
   /// that is no JSON object: what runs is then unknown.
   std::optional<LeftOvers> load_left_overs(const std::string& id) const;
   void save(const ContainerRecord& record) const;
-  void remove(const std::string& id) const;  ///< fine if there is none
+  /// For who is about to end what a record names, and remove its directory by force: throws
+  /// invalid_argument, naming what is not husk's in it, or as load_left_overs does. Fine if there is
+  /// no directory.
+  void check_own(const std::string& id) const;
+  /// husk's own files and the directory; fine if there is none. Throws invalid_argument, and removes
+  /// nothing, when it holds others.
+  void remove(const std::string& id) const;
   bool exists(const std::string& id) const;
   std::vector<std::string> ids() const;  ///< sorted; every directory with a state file
 

@@ -6,18 +6,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <chrono>
-#include <map>
-
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
-#include "lib/base/mountinfo.hpp"
+#include "lib/base/ownership.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
-#include "lib/runtime/bind_source.hpp"
-#include "lib/runtime/mount_points.hpp"
+#include "lib/hypervisor/vm_id.hpp"
 #include "lib/runtime/mount_tree.hpp"
+#include "lib/runtime/pinned_files.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -30,112 +26,23 @@ void make_directory(const fs::path& path, mode_t mode) {
   }
 }
 
-void make_directory_at(int parent, const std::string& name, mode_t mode) {
-  check_sys(::mkdirat(parent, name.c_str(), mode), "make directory " + name + " in the share");
-}
-
-void write_new_file(int parent, const std::string& name, const std::string& content, mode_t mode) {
-  const UniqueFd fd{check_sys(
-      ::openat(parent, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode),
-      "create " + name)};
-  write_all(fd.get(), content);
-}
-
-void mount_or_throw(const fs::path& source, const fs::path& target, unsigned long flags,
-                    const std::string& doing) {
-  check_sys(::mount(source.c_str(), target.c_str(), nullptr, flags, nullptr), doing);
-}
+/// Bounds of the VM's own tmpfs: virtlogd keeps four logs of 2 MiB each, and a picture of the network
+/// has one frame's size; a file for each socket.
+constexpr const char* vm_bytes = "16m";
+constexpr const char* vm_inodes = "256";
 
 /// Bounds of the share's own tmpfs: a folder or an empty file per bind, and the secret's page.
 constexpr const char* share_bytes = "64k";
 constexpr const char* share_inodes = "8192";
 
-constexpr MountAttributes read_only{.set = MOUNT_ATTR_RDONLY, .clear = 0};
-constexpr MountAttributes writable{.set = 0, .clear = MOUNT_ATTR_RDONLY};
 constexpr std::uint64_t share_attributes =
     MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 
-/// The share through a mount that only this process has: the one that virtiofsd sees is read-only
-/// at all times.
-UniqueFd writable_share(const fs::path& shared) {
-  UniqueFd copy = copy_mount(shared, false);
-  set_propagation(copy.get(), MS_PRIVATE, false);
-  change_mount(copy.get(), writable, false);
-  return copy;
-}
-
-/// For one source: a server that is slow, but alive, answers in less.
-constexpr std::chrono::seconds source_patience{10};
-
-/// The bind sources by their mounts' numbers, opened and restricted, attached nowhere yet.
-using Binds = std::map<std::size_t, BindSource>;
-
-Binds open_binds(const std::vector<PinnedMount>& mounts) {
-  Binds binds;
-  for (const PinnedMount& mount : mounts) {
-    BindSource source = step("mount source", [&] {
-      return open_bind_source(mount.source, mount.recursive, source_patience);
-    });
-    const int tree = source.tree.get();
-    if (mount.read_only) change_mount(tree, read_only, false);
-    if (mount.tree_read_only) {
-      change_mount(tree, *mount.tree_read_only ? read_only : writable, true);
-    }
-    binds.emplace(mount.number, std::move(source));
-  }
-  return binds;
-}
-
-UniqueFd open_rootfs(const fs::path& rootfs, const oci::Spec& spec, const Binds& binds) {
-  UniqueFd tree = step(
-      "rootfs", [&] { return std::move(open_bind_source(rootfs, true, source_patience).tree); });
-  if (!spec.root || !spec.root->readonly) return tree;
-  make_mount_points(tree.get(), spec, [&](std::size_t n) {
-    const auto bind = binds.find(n);
-    return bind == binds.end() || bind->second.directory;
-  });
-  change_mount(tree.get(), read_only, false);
-  return tree;
-}
-
-/// What a container's binds are mounted on: shared/<id>/rootfs and shared/<id>/mounts/<n>.
-void make_folders(const fs::path& shared, const std::string& id, const Binds& binds) {
-  const UniqueFd share = writable_share(shared);
-  make_directory_at(share.get(), id, 0700);
-  make_directory_at(share.get(), id + "/rootfs", 0755);
-  make_directory_at(share.get(), id + "/mounts", 0700);
-  for (const auto& [number, bind] : binds) {
-    const std::string point = id + "/mounts/" + std::to_string(number);
-    if (bind.directory) {
-      make_directory_at(share.get(), point, 0755);
-    } else {
-      write_new_file(share.get(), point, "", 0644);
-    }
-  }
-}
-
-/// Mount points below `directory`, deepest and latest first.
-std::vector<std::string> mounts_below(const fs::path& directory) {
-  std::vector<std::string> found;
-  const std::string prefix = directory.string() + "/";
-  for (const MountEntry& mount : load_mount_table()) {
-    if (mount.mount_point.string().starts_with(prefix)) found.push_back(mount.mount_point);
-  }
-  std::reverse(found.begin(), found.end());
-  return found;
-}
-
-/// Top mounts go lazily (virtiofsd may still hold them); below them there is then nothing to
-/// unmount.
-void unmount_below(const fs::path& directory) {
-  for (const std::string& target : mounts_below(directory)) {
-    if (::umount2(target.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL &&
-        errno != ENOENT) {
-      throw_errno("unmount " + target);
-    }
-  }
-  if (!mounts_below(directory).empty())
-    throw Error(Errc::internal, "mounts are left below " + directory.string());
+/// The parent of all VMs' directories; empty: there is none. May be a symbolic link of root's.
+UniqueFd open_parent() {
+  UniqueFd parent{::open(vm_directories, O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  if (!parent && errno != ENOENT) throw_errno(std::string("open ") + vm_directories);
+  return parent;
 }
 
 /// The hypervisor's user must get through both, not look around. The common parent goes with the
@@ -143,18 +50,43 @@ void unmount_below(const fs::path& directory) {
 void make_vm_directory(const fs::path& directory) {
   do {
     make_directory(vm_directories, 0711);
+    if (const UniqueFd parent = open_parent()) check_own_file(parent.get(), vm_directories);
     if (::mkdir(directory.c_str(), 0711) == 0) return;
   } while (errno == ENOENT);
   throw_errno("make directory " + directory.string());
 }
 
+/// Attaches `mount` where no recursive bind takes it along. Unbindable comes after the attaching: the
+/// kernel attaches no unbindable mount to a shared one.
+void attach_unbindable(int mount, const fs::path& directory) {
+  attach_mount(mount, directory);
+  set_propagation(mount, MS_UNBINDABLE, false);
+}
+
+/// The directory on itself comes first. Where /run is shared, as with systemd, this one alone
+/// propagates to other mount namespaces and to binds of /run, and shows an empty directory there.
+void mount_vm_tmpfs(const fs::path& directory) {
+  attach_unbindable(copy_mount(directory, false).get(), directory);
+  const UniqueFd made =
+      make_tmpfs("husk-vm", {{"mode", "0711"}, {"size", vm_bytes}, {"nr_inodes", vm_inodes}});
+  change_mount(made.get(), {.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC},
+               false);
+  attach_unbindable(made.get(), directory);
+}
+
 }  // namespace
+
+VmPaths::VmPaths(const std::string& vm_id) {
+  hypervisor::check_vm_id(vm_id);
+  directory = fs::path(vm_directories) / vm_id;
+}
 
 VmDirectory::VmDirectory(const std::string& vm_id, const BootAssets& assets, unsigned vm_uid,
                          unsigned vm_gid, const std::string& secret)
     : paths_(vm_id) {
   make_vm_directory(paths_.directory);
   try {
+    mount_vm_tmpfs(paths_.directory);
     bind_asset(assets.kernel, paths_.kernel(), "guest kernel");
     bind_asset(assets.initrd, paths_.initrd(), "guest initrd");
     bind_asset(assets.firmware, paths_.firmware(), "firmware");
@@ -180,9 +112,13 @@ void VmDirectory::bind_asset(const fs::path& source, const fs::path& target, con
                                             " is missing, empty, or not a regular file");
   }
   write_new_file(AT_FDCWD, target, "", 0444);
-  mount_or_throw(source, target, MS_BIND, std::string("bind ") + what);
-  mount_or_throw("none", target, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV,
-                 std::string("make read-only ") + what);
+  step(std::string("bind ") + what, [&] {
+    const UniqueFd bound = copy_mount(source, false);
+    set_propagation(bound.get(), MS_PRIVATE, false);
+    change_mount(bound.get(), {.set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV},
+                 false);
+    attach_mount(bound.get(), target);
+  });
 }
 
 void VmDirectory::make_share(const std::string& secret) {
@@ -193,40 +129,23 @@ void VmDirectory::make_share(const std::string& secret) {
   write_new_file(made.get(), guestcomm::share_secret_file, secret, 0400);
   change_mount(made.get(), {.set = share_attributes, .clear = 0}, false);
   attach_mount(made.get(), shared);
-  // A peer group of its own, not the one that a shared /run gives it.
-  set_propagation(made.get(), MS_PRIVATE, false);
   set_propagation(made.get(), MS_SHARED, false);
 }
 
 void VmDirectory::add_container(const std::string& id, const fs::path& rootfs,
                                 const GuestPlan& plan) {
-  const Binds binds = open_binds(plan.binds);
-  const UniqueFd root = open_rootfs(rootfs, plan.spec, binds);
-  make_folders(paths_.shared(), id, binds);
-  attach_mount(root.get(), paths_.rootfs(id));
-  for (const auto& [number, bind] : binds) {
-    attach_mount(bind.tree.get(), paths_.mount(id, number));
-  }
+  pin_files(paths_, id, rootfs, plan);
 }
 
-void VmDirectory::remove_container(const std::string& id) const {
-  if (!fs::exists(paths_.shared() / id)) return;
-  unmount_below(paths_.shared() / id);
-  const UniqueFd share = writable_share(paths_.shared());
-  fs::remove_all(fs::path("/proc/self/fd") / std::to_string(share.get()) / id);
-}
+void VmDirectory::remove_container(const std::string& id) const { unpin_files(paths_, id); }
 
 void remove_vm_directory(const std::string& vm_id) {
   const fs::path directory = VmPaths(vm_id).directory;
-  if (vm_id.empty() || !fs::exists(directory)) return;
-  unmount_below(directory);
-  std::error_code error;
-  // The ending keeper takes its sockets away at the same time, under remove_all's feet.
-  for (int attempt = 0; attempt < 100; ++attempt) {
-    fs::remove_all(directory, error);
-    if (error != std::errc::no_such_file_or_directory) break;
-  }
-  if (error) throw_errno("remove " + directory.string(), error.value());
+  const UniqueFd parent = open_parent();
+  if (!parent) return;
+  detach_mounts_on(parent.get(), vm_id);
+  if (::unlinkat(parent.get(), vm_id.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
+    throw_errno("remove " + directory.string());
   ::rmdir(vm_directories);  // the last one; fails while others are there
 }
 

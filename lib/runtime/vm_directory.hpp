@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A VM's run-time files, /run/husk-vm/<vm id>/:
+// a tmpfs of its own, so that its end is one unmount and one rmdir, nothing of it lies in /run's
+// file system, and a guest that fills its console log fills nothing else. The mount is unbindable:
+// a recursive bind of "/" or "/run" into a container leaves it out, with all that is mounted below.
 //   vmlinuz, initrd, firmware
 //                     read-only binds of what the VM boots from: the hypervisor reaches them
 //                     wherever they are installed, libvirt cannot hand their ownership to its user,
@@ -28,8 +31,8 @@ namespace husk::runtime {
 inline constexpr const char* vm_directories = "/run/husk-vm";
 
 struct VmPaths {
-  explicit VmPaths(const std::string& vm_id)
-      : directory(std::filesystem::path(vm_directories) / vm_id) {}
+  /// Throws invalid_argument for what is no VM's id (hypervisor::check_vm_id).
+  explicit VmPaths(const std::string& vm_id);
   std::filesystem::path directory;
   std::filesystem::path kernel() const { return directory / "vmlinuz"; }
   std::filesystem::path initrd() const { return directory / "initrd"; }
@@ -53,7 +56,8 @@ struct BootAssets {
 
 class VmDirectory {
  public:
-  /// Makes it; removed on destruction unless kept.
+  /// Makes it; removed on destruction unless kept. Throws invalid_argument when others than root may
+  /// write to its parent.
   VmDirectory(const std::string& vm_id, const BootAssets& assets, unsigned vm_uid, unsigned vm_gid,
               const std::string& secret);
   /// One that is there, and stays.
@@ -79,8 +83,9 @@ class VmDirectory {
   bool keep_ = false;
 };
 
-/// Unmounts and removes all of it; fine if there is nothing. Never follows what is mounted there: a
-/// mount that cannot be removed stays, and is an error, instead of its content being deleted.
+/// Detaches the VM's tmpfs, with what is mounted below it, and removes the mount point; fine if there
+/// is nothing. Deletes no file: what lies under the tmpfs is not husk's, stays, and is an error.
+/// Throws system; invalid_argument for what is no VM's id.
 void remove_vm_directory(const std::string& vm_id);
 
 }  // namespace husk::runtime

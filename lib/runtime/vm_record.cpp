@@ -5,7 +5,11 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/text.hpp"
+#include "lib/hypervisor/vm_id.hpp"
 #include "lib/oci/bundle.hpp"
+#include "lib/oci/check.hpp"
+#include "lib/runtime/plan.hpp"
 #include "lib/runtime/process_json.hpp"
 #include "lib/runtime/vm_directory.hpp"
 
@@ -17,8 +21,14 @@ using nlohmann::json;
 /// Some hundred bytes, and an id for each member.
 constexpr std::size_t max_record_bytes = 1U << 20;
 
+/// The record names what is killed and destroyed: nothing but this VM's own.
+bool is_name_of(const std::string& name, const std::string& vm_id) {
+  return name.starts_with(vm_name(vm_id, ""));
+}
+
 void read_member(const json& j, VmMember& member) {
   j.at("id").get_to(member.id);
+  oci::check_container_id(member.id);
   if (j.contains("shim")) member.shim = j["shim"].get<ProcessIdentity>();
 }
 
@@ -32,7 +42,11 @@ void read_fields(const json& j, VmRecord& record) {
   if (j.at("version").get<int>() != VmRecord::current_version)
     throw Error(Errc::unsupported, "VM record of version " + j.at("version").dump());
   j.at("id").get_to(record.id);
+  hypervisor::check_vm_id(record.id);
   j.at("name").get_to(record.name);
+  if (!is_name_of(record.name, record.id))
+    throw Error(Errc::invalid_argument, "damaged VM record: name " + quote(record.name) +
+                                            ": is not that of VM " + record.id);
   j.at("uri").get_to(record.uri);
   j.at("secret").get_to(record.secret);
   for (const json& member : j.at("members")) read_member(member, record.members.emplace_back());
@@ -94,14 +108,18 @@ std::vector<std::string> vm_ids() {
   std::vector<std::string> ids;
   std::error_code none;
   for (const auto& entry : std::filesystem::directory_iterator(vm_directories, none))
-    ids.push_back(entry.path().filename().string());
+    if (std::string id = entry.path().filename(); hypervisor::is_vm_id(id))
+      ids.push_back(std::move(id));
   return ids;
 }
 
 VmRecord load_vm(const std::string& vm_id) {
   return step("VM " + vm_id, [&] {
     try {
-      return read_json(vm_id).get<VmRecord>();
+      auto record = read_json(vm_id).get<VmRecord>();
+      if (record.id != vm_id)
+        throw Error(Errc::invalid_argument, "damaged VM record: is that of VM " + record.id);
+      return record;
     } catch (const Error& e) {
       if (e.sys_errno() == ENOENT) throw Error(Errc::not_found, "is gone");
       throw;
@@ -111,7 +129,9 @@ VmRecord load_vm(const std::string& vm_id) {
 
 VmLeftOvers load_vm_left_overs(const std::string& vm_id) {
   try {
-    return read_vm_left_overs(read_json(vm_id));
+    VmLeftOvers left = read_vm_left_overs(read_json(vm_id));
+    if (!is_name_of(left.name, vm_id)) left.name.clear();
+    return left;
   } catch (const Error&) {
     return {};  // what runs is found by the VM's name, which its id and its container tell
   }

@@ -35,7 +35,7 @@ TEST_CASE("network card: no two are alike, and each passes the check", "[hypervi
 
 TEST_CASE("network card: an id that is none and a number too large are refused", "[hypervisor]") {
   CHECK_THROWS_MATCHES(network_card("0a1b2c3", 0), Error,
-                       Message("vm id \"0a1b2c3\" is not of 8 hex digits"));
+                       Message("VM id \"0a1b2c3\": is not 8 hexadecimal digits"));
   CHECK_THROWS_AS(network_card("0a1b2c3x", 0), Error);
   CHECK_THROWS_MATCHES(network_card("0a1b2c3d", 100), Error,
                        Message("network card 100 of VM 0a1b2c3d: there are at most 100"));

@@ -35,6 +35,7 @@ class HalfMade {
  public:
   HalfMade() {
     ContainerRecord record;
+    record.vm_id = "0000cafe";
     record.id = "c1";
     StateDir reserved = StateStore(scratch_.path()).reserve("c1");
     reserved.save(record);

@@ -65,7 +65,7 @@ struct Hostile : Scratch {
     return text.str();
   }
 
-  VmPaths vm{"unused"};
+  VmPaths vm{"0000cafe"};
   oci::Spec spec;
 };
 

@@ -20,14 +20,14 @@ namespace {
 
 runtime::SandboxPlan make_plan(const HuskBench& bench) {
   runtime::SandboxPlan plan{
-      .id = "1234",
+      .id = "00001234",
       .secret = std::string(32, '5'),
       .uri = "qemu:///system",
       .user = {},
       .network_namespace = {},
       .assets = {bench.path("kernel"), bench.path("initrd"), bench.path("firmware")},
       .vm = {}};
-  plan.vm.name = "husk-1234-c1";
+  plan.vm.name = "husk-00001234-c1";
   return plan;
 }
 
@@ -72,7 +72,7 @@ TEST_CASE("Sandbox: who opens it leaves it as it is", "[runtime][root]") {
   { const auto sandbox = runtime::Sandbox::open(bench.vm_id()); }
   CHECK(fs::exists(runtime::VmPaths(bench.vm_id()).shared() / "c1/rootfs"));
   CHECK(bench.runtime().state("c1").status == "created");
-  CHECK_THROWS_WITH(runtime::Sandbox::open("none"), "VM none: is gone");
+  CHECK_THROWS_WITH(runtime::Sandbox::open("0000dead"), "VM 0000dead: is gone");
 }
 
 TEST_CASE("Sandbox: goes with all it made unless kept", "[runtime][root]") {
@@ -84,19 +84,19 @@ TEST_CASE("Sandbox: goes with all it made unless kept", "[runtime][root]") {
       sandbox.add_member(id);
       sandbox.pin_files(id, bench.path("bundle/rootfs"), {});
     }
-    CHECK(runtime::load_vm("1234").members == std::vector<runtime::VmMember>{{"c1"}, {"c2"}});
+    CHECK(runtime::load_vm("00001234").members == std::vector<runtime::VmMember>{{"c1"}, {"c2"}});
     CHECK_THROWS_WITH(sandbox.add_member("c2"),
-                      "VM 1234: container with given ID already exists in it");
+                      "VM 00001234: container with given ID already exists in it");
     CHECK(fs::exists(sandbox.paths().rootfs("c2") / "bin"));
-    CHECK_THROWS_WITH(sandbox.guest(), "VM 1234: has not been started");
+    CHECK_THROWS_WITH(sandbox.guest(), "VM 00001234: has not been started");
   }
   CHECK_FALSE(fs::exists("/run/husk-vm"));
   {
     runtime::Sandbox sandbox(plan);
     sandbox.keep();
   }
-  CHECK(runtime::load_vm("1234").members.empty());
-  runtime::remove_vm_directory("1234");
+  CHECK(runtime::load_vm("00001234").members.empty());
+  runtime::remove_vm_directory("00001234");
 }
 
 TEST_CASE("Sandbox: commands that find no record of the VM say so", "[runtime][root]") {

@@ -19,7 +19,7 @@ void add(oci::Spec& spec, const std::string& type, const std::string& destinatio
 }
 
 HostRootPlan root_of(const oci::Spec& spec) {
-  const ShimPlan plan = plan_shim("c1", spec, VmPaths("v1"), false);
+  const ShimPlan plan = plan_shim("c1", spec, VmPaths("0000cafe"), false);
   return std::get<NewShim>(plan.place).root;
 }
 
@@ -43,12 +43,12 @@ TEST_CASE("plan_shim: the host shows the container's binds and its own proc", "[
   add(spec, "sysfs", "/sys");
   add(spec, "bind", "/data", {"rbind", "ro"});
   const HostRootPlan root = root_of(spec);
-  CHECK(root.rootfs == "/run/husk-vm/v1/shared/c1/rootfs");
+  CHECK(root.rootfs == "/run/husk-vm/0000cafe/shared/c1/rootfs");
   REQUIRE(root.mounts.size() == 2);
   CHECK(root.mounts[0].kind == Kind::proc);
   CHECK(root.mounts[0].destination == "/proc");
   CHECK(root.mounts[1].kind == Kind::bind);
-  CHECK(root.mounts[1].source == "/run/husk-vm/v1/shared/c1/mounts/2");
+  CHECK(root.mounts[1].source == "/run/husk-vm/0000cafe/shared/c1/mounts/2");
   CHECK(root.mounts[1].destination == "/data");
 }
 
@@ -66,10 +66,10 @@ TEST_CASE("plan_shim: what lies in a mount that only the guest has is not shown"
 TEST_CASE("plan_shim: looks like the container's command, with its host name", "[runtime]") {
   oci::Spec spec;
   spec.hostname = "box";
-  CHECK(plan_shim("c1", spec, VmPaths("v1"), false).arguments.empty());
+  CHECK(plan_shim("c1", spec, VmPaths("0000cafe"), false).arguments.empty());
   spec.process.emplace();
   spec.process->args = {"nginx", "-g", "daemon off;"};
-  const ShimPlan plan = plan_shim("c1", spec, VmPaths("v1"), true);
+  const ShimPlan plan = plan_shim("c1", spec, VmPaths("0000cafe"), true);
   CHECK(plan.arguments == spec.process->args);
   CHECK(std::get<NewShim>(plan.place).hostname == "box");
   CHECK(plan.end_with_parent);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/runtime/state_store.hpp"
 
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -31,7 +33,7 @@ ContainerRecord make_record(const std::string& id) {
   record.bundle = "/b";
   record.rootfs = "/b/rootfs";
   record.annotations = {{"a", "b"}};
-  record.vm_id = "1234";
+  record.vm_id = "00001234";
   record.cgroups = {"/sys/fs/cgroup/x"};
   record.hooks.poststop = {{.path = "/h", .args = {"h", "x"}, .env = {"A=b"}, .timeout = 3}};
   return record;
@@ -60,7 +62,7 @@ TEST_CASE("StateStore: a record comes back as it was", "[runtime]") {
   reserved.save(record);
   const ContainerRecord back = store.load("c1");
   CHECK(nlohmann::json(back) == nlohmann::json(record));
-  CHECK(back.vm_id == "1234");
+  CHECK(back.vm_id == "00001234");
   CHECK(back.shim == record.shim);
   CHECK(back.hooks == record.hooks);
 }
@@ -75,7 +77,7 @@ TEST_CASE("StateStore: without a shim, the lock tells whether create is at work"
     reserved.keep();
   }
   CHECK(store.load_with_state("c1").state == ContainerState::stopped);
-  CHECK(store.load_with_state("c1").record.vm_id == "1234");
+  CHECK(store.load_with_state("c1").record.vm_id == "00001234");
 }
 
 TEST_CASE("StateStore: the lock of a container with a shim tells nothing", "[runtime]") {
@@ -124,7 +126,7 @@ TEST_CASE("StateStore: what clean-up needs is read of any version, and of a dama
   CHECK_THROWS_AS(store.load("c1"), Error);
   const auto left = store.load_left_overs("c1");
   REQUIRE(left);
-  CHECK(left->vm_id == "1234");
+  CHECK(left->vm_id == "00001234");
   CHECK(left->unit == "a.scope");
   CHECK(left->cgroups == record.cgroups);
   CHECK(left->shim == record.shim);
@@ -134,7 +136,7 @@ TEST_CASE("StateStore: what clean-up needs is read of any version, and of a dama
   std::ofstream(dir.path() / "c1/state.json") << json;
   const auto damaged = store.load_left_overs("c1");
   REQUIRE(damaged);
-  CHECK(damaged->vm_id == "1234");
+  CHECK(damaged->vm_id == "00001234");
   CHECK_FALSE(damaged->shim);
   CHECK(damaged->cgroups == std::vector<std::filesystem::path>{"/sys/fs/cgroup/y"});
   CHECK(damaged->unit.empty());
@@ -209,4 +211,108 @@ TEST_CASE("StateStore: who holds the lock is seen by others", "[runtime]") {
   const auto lock = store.lock("c1");
   REQUIRE(lock);
   CHECK(store.is_locked("c1"));
+}
+
+TEST_CASE("StateStore: nothing is removed but husk's own files", "[runtime]") {
+  const Scratch dir;
+  const StateStore store(dir.path());
+  std::filesystem::create_directories(dir.path() / "alice");
+  std::ofstream(dir.path() / "alice/letter") << "dear";
+  for (const auto& call : std::vector<std::function<void()>>{[&] { store.check_own("alice"); },
+                                                             [&] { store.remove("alice"); }}) {
+    CHECK_THROWS_WITH(call(), ContainsSubstring("alice: holds \"letter\", which is not husk's"));
+  }
+  CHECK(std::filesystem::exists(dir.path() / "alice/letter"));
+
+  StateDir reserved = store.reserve("c1");
+  reserved.save(make_record("c1"));
+  std::ofstream(dir.path() / "c1/.state.json.0011aabb")
+      << "half a rec";  // of a save that was killed
+  CHECK_NOTHROW(store.check_own("c1"));
+  store.remove("c1");
+  CHECK_FALSE(std::filesystem::exists(dir.path() / "c1"));
+  CHECK_NOTHROW(store.remove("c1"));
+}
+
+TEST_CASE("StateStore: a mount point is no state directory to be removed", "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Scratch dir;
+  const StateStore store(dir.path());
+  std::filesystem::create_directories(dir.path() / "disk");
+  REQUIRE(::mount("tmpfs", (dir.path() / "disk").c_str(), "tmpfs", 0, "size=64k,mode=755") == 0);
+  CHECK_THROWS_WITH(store.remove("disk"), ContainsSubstring("disk: device or resource busy"));
+  ::umount2((dir.path() / "disk").c_str(), MNT_DETACH);
+}
+
+TEST_CASE("StateStore: another runtime's record is refused as such, and stays", "[runtime]") {
+  const Scratch dir;
+  const StateStore store(dir.path());
+  std::filesystem::create_directories(dir.path() / "c1");
+  std::ofstream(dir.path() / "c1/state.json") << R"({"id": "c1", "init_process_pid": 1})";
+  const std::string text = "state of container c1: is another runtime's container";
+  CHECK_THROWS_WITH(store.load("c1"), text);
+  CHECK_THROWS_WITH(store.load_left_overs("c1"), text);
+  CHECK_THROWS_WITH(store.check_own("c1"), text);
+}
+
+TEST_CASE("StateStore: a record that others could write is not believed", "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Scratch dir;
+  const StateStore store(dir.path());
+  StateDir reserved = store.reserve("c1");
+  reserved.save(make_record("c1"));
+  const std::filesystem::path folder = dir.path() / "c1", file = folder / "state.json";
+  const auto check_refused = [&](const std::string& why) {
+    CHECK_THROWS_WITH(store.load("c1"), ContainsSubstring(why));
+    CHECK_THROWS_WITH(store.load_left_overs("c1"), ContainsSubstring(why));
+    CHECK_THROWS_WITH(store.check_own("c1"), ContainsSubstring(why));
+  };
+  ::chmod(file.c_str(), 0606);
+  check_refused("state.json: other users may write to it");
+  ::chmod(file.c_str(), 0600);
+  ::chmod(folder.c_str(), 0720);
+  check_refused("c1: other users may write to it");
+  ::chmod(folder.c_str(), 0700);
+  REQUIRE(::chown(file.c_str(), 1000, 0) == 0);
+  check_refused("state.json: belongs to user 1000, not to user 0");
+  REQUIRE(::chown(file.c_str(), 0, 0) == 0);
+  REQUIRE(::chown(folder.c_str(), 1000, 0) == 0);
+  check_refused("c1: belongs to user 1000, not to user 0");
+  REQUIRE(::chown(folder.c_str(), 0, 0) == 0);
+  CHECK_NOTHROW(store.load("c1"));
+}
+
+TEST_CASE("StateStore: a root that others may write to is refused", "[runtime]") {
+  const Scratch dir;
+  std::filesystem::create_directories(dir.path() / "root");
+  std::filesystem::permissions(dir.path() / "root", std::filesystem::perms(01777));
+  CHECK_THROWS_WITH(StateStore(dir.path() / "root").reserve("c1"),
+                    ContainsSubstring("root: other users may write to it"));
+  const mode_t umask = ::umask(0);
+  { const StateDir reserved = StateStore(dir.path() / "a/b/root/").reserve("c1"); }
+  ::umask(umask);
+  struct stat status {};
+  REQUIRE(::stat((dir.path() / "a/b").c_str(), &status) == 0);
+  CHECK((status.st_mode & 07777) == 0755);
+  REQUIRE(::stat((dir.path() / "a/b/root").c_str(), &status) == 0);
+  CHECK((status.st_mode & 07777) == 0700);
+}
+
+TEST_CASE("StateStore: fields that husk never wrote are refused", "[runtime]") {
+  const Scratch dir;
+  const StateStore store(dir.path());
+  StateDir reserved = store.reserve("c1");
+  const auto check_refused = [&](const char* field, const char* value, const char* why) {
+    nlohmann::json json = make_record("c1");
+    json[field] = value;
+    std::ofstream(dir.path() / "c1/state.json") << json;
+    CHECK_THROWS_WITH(store.load("c1"), ContainsSubstring(why));
+  };
+  for (const char* vm : {".", "..", "/home", "", "1234567"}) {
+    check_refused("vmId", vm, "is not 8 hexadecimal digits");
+    CHECK_THROWS_WITH(store.load_left_overs("c1"), ContainsSubstring("hexadecimal"));
+  }
+  check_refused("unit", "ssh.service", "unit \"ssh.service\": is neither a scope nor a slice");
+  CHECK_THROWS_WITH(store.load_left_overs("c1"), ContainsSubstring("ssh.service"));
+  check_refused("id", "../c2", "damaged state: is that of \"../c2\"");
 }

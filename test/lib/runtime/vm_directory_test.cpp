@@ -2,14 +2,22 @@
 #include "lib/runtime/vm_directory.hpp"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <fstream>
+#include <functional>
+#include <stdexcept>
+#include <thread>
 
+#include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/random_id.hpp"
@@ -58,6 +66,37 @@ oci::Mount mount_of(const std::string& type, const std::string& destination) {
   mount.type = type;
   mount.destination = destination;
   return mount;
+}
+
+/// A mount namespace with a /run of its own, for what would disturb the machine's; left by the end of
+/// the process, so it is for a child.
+void enter_own_run() {
+  check_sys(::unshare(CLONE_NEWNS), "unshare");
+  check_sys(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "make mounts private");
+  check_sys(::mount("tmpfs", "/run", "tmpfs", 0, "mode=755"), "mount /run");
+}
+
+/// Runs `body` in such a child; "" or what it threw.
+std::string in_own_run(const std::function<void()>& body) {
+  Pipe text = make_pipe();
+  const pid_t child = check_sys(::fork(), "fork");
+  if (child == 0) {
+    try {
+      enter_own_run();
+      body();
+    } catch (const std::exception& e) {
+      write_all(text.write_end.get(), e.what());
+    }
+    ::_exit(0);
+  }
+  text.write_end.reset();
+  std::string thrown = read_all(text.read_end.get(), 65536, "the child's error");
+  ::waitpid(child, nullptr, 0);
+  return thrown;
+}
+
+void expect(bool condition, const char* what) {
+  if (!condition) throw std::runtime_error(what);
 }
 
 struct Assets : Scratch {
@@ -211,4 +250,118 @@ TEST_CASE("VmDirectory: a read-only rootfs has its mount points, made inside of 
   CHECK(fs::is_directory(shared / outside.path().relative_path() / "inside"));
   CHECK(fs::is_empty(outside.path()));
   CHECK(write_error(rootfs) == 0);
+}
+
+TEST_CASE("VmPaths: nothing but an id that husk gave names a VM", "[runtime]") {
+  for (const char* id : {"", ".", "..", "/run/volume", "1234", "../12345", "ABCDEF01"}) {
+    CAPTURE(id);
+    CHECK_THROWS_WITH(VmPaths(id), ContainsSubstring("is not 8 hexadecimal digits"));
+  }
+}
+
+// In a /run of its own: where the check is missing, the machine's directories are not at stake.
+TEST_CASE("remove_vm_directory: an id that is a path removes nothing", "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  for (const char* id : {".", "..", "/run/volume", "../volume"}) {
+    CAPTURE(id);
+    CHECK_THAT(in_own_run([&] {
+                 fs::create_directories("/run/husk-vm/0000cafe");
+                 fs::create_directories("/run/volume/row");
+                 std::string refusal;
+                 try {
+                   remove_vm_directory(id);
+                 } catch (const Error& e) {
+                   refusal = e.what();
+                 }
+                 expect(fs::exists("/run/husk-vm/0000cafe"), "another VM's directory is gone");
+                 expect(fs::exists("/run/volume/row"), "a directory of the host is gone");
+                 throw std::runtime_error(refusal);
+               }),
+               ContainsSubstring("is not 8 hexadecimal digits"));
+  }
+}
+
+TEST_CASE("VmDirectory: behind a symbolic link its end takes nothing of what was mounted",
+          "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Assets assets;
+  const Tree volume;
+  std::ofstream(volume.path() / "row") << "committed";
+  CHECK(in_own_run([&] {
+          fs::create_directories("/run/elsewhere");
+          fs::create_symlink("elsewhere", vm_directories);
+          {
+            VmDirectory vm("0000cafe", assets.boot(), 0, 0, secret);
+            vm.add_container(
+                "c1", assets.path() / "rootfs",
+                with_binds({{.number = 0, .source = volume.path(), .recursive = true}}));
+          }
+          expect(!fs::exists("/run/elsewhere/0000cafe"), "the directory is left");
+          expect(!is_mounted_below("0000cafe"), "mounts are left");
+        }) == "");
+  CHECK(read_file(assets.path() / "rootfs/etc/file", 100) == "content");
+  CHECK(read_file(volume.path() / "row", 100) == "committed");
+  CHECK(read_file(volume.path() / "below/file", 100) == "mounted");
+}
+
+TEST_CASE("VmDirectory: what lies under a VM's mount is not husk's, and stays", "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  CHECK(in_own_run([] {
+          fs::create_directories("/run/husk-vm/0000cafe/precious");
+          try {
+            remove_vm_directory("0000cafe");
+            expect(false, "it was removed");
+          } catch (const Error& e) {
+            expect(std::string(e.what()) == "remove /run/husk-vm/0000cafe: directory not empty",
+                   e.what());
+          }
+          expect(fs::exists("/run/husk-vm/0000cafe/precious"), "something was removed");
+        }) == "");
+}
+
+TEST_CASE("VmDirectory: is not made where others may write", "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Assets assets;
+  CHECK(in_own_run([&] {
+          fs::create_directories(vm_directories);
+          fs::permissions(vm_directories, fs::perms(0777));
+          const VmDirectory vm("0000cafe", assets.boot(), 0, 0, secret);
+        }) == "/run/husk-vm: other users may write to it");
+}
+
+TEST_CASE("VmDirectory: no mount of the host is taken off by who renames what lies below a bind",
+          "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Assets assets;
+  // Mounts on the user's m/<n>; the host's own on victim/<n>. The user swaps m for a link to victim.
+  const Scratch user, victim;
+  constexpr int mounts = 40;
+  const std::string thrown = in_own_run([&] {
+    fs::create_directories(user.path() / "m");
+    fs::create_directory_symlink(victim.path(), user.path() / "swap");
+    for (int n = 0; n < mounts; ++n) {
+      for (const fs::path& place : {user.path() / "m", victim.path()}) {
+        fs::create_directories(place / std::to_string(n));
+        check_sys(::mount("tmpfs", (place / std::to_string(n)).c_str(), "tmpfs", 0, "size=64k"),
+                  "mount");
+      }
+    }
+    std::atomic<bool> done = false;
+    std::thread swapping([&] {
+      while (!done)
+        ::renameat2(AT_FDCWD, (user.path() / "m").c_str(), AT_FDCWD, (user.path() / "swap").c_str(),
+                    RENAME_EXCHANGE);
+    });
+    for (int round = 0; round < 3; ++round) {
+      VmDirectory vm("0000cafe", assets.boot(), 0, 0, secret);
+      vm.add_container("c1", assets.path() / "rootfs",
+                       with_binds({{.number = 0, .source = user.path(), .recursive = true}}));
+      vm.remove_container("c1");
+    }
+    done = true;
+    swapping.join();
+    for (int n = 0; n < mounts; ++n)
+      expect(is_mounted_below(victim.path() / std::to_string(n)), "a mount of the host is gone");
+  });
+  CHECK(thrown == "");
 }

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -53,10 +54,10 @@ bool is_empty(const VmLeftOvers& left) {
 }  // namespace
 
 TEST_CASE("VmRecord: comes back as it was, however much is known", "[runtime]") {
-  VmRecord record = make_record("1234");
+  VmRecord record = make_record("00001234");
   SECTION("a running VM, by vsock") {}
   SECTION("a running VM, by a socket") {
-    record.address = guestcomm::HybridAddress{"/run/husk-vm/1234/vsock/vsock.sock"};
+    record.address = guestcomm::HybridAddress{"/run/husk-vm/00001234/vsock/vsock.sock"};
   }
   SECTION("before it was started") {
     record.process.reset();
@@ -81,17 +82,17 @@ TEST_CASE("VmRecord: each field is needed, and of its type", "[runtime]") {
   const char* const field =
       GENERATE("version", "id", "name", "uri", "secret", "members", "helpers");
   CAPTURE(field);
-  json missing = make_record("1234");
+  json missing = make_record("00001234");
   missing.erase(field);
   CHECK_THROWS_WITH(missing.get<VmRecord>(),
                     ContainsSubstring("damaged VM record: ") && ContainsSubstring(field));
-  json other = make_record("1234");
+  json other = make_record("00001234");
   other[field] = json::object({{"a", "shape"}, {"not", "known"}});
   CHECK_THROWS_WITH(other.get<VmRecord>(), ContainsSubstring("damaged VM record: "));
 }
 
 TEST_CASE("VmRecord: other versions are refused by their number", "[runtime]") {
-  json record = make_record("1234");
+  json record = make_record("00001234");
   for (const int version : {0, VmRecord::current_version + 1}) {
     record["version"] = version;
     CHECK_THROWS_WITH(record.get<VmRecord>(), "VM record of version " + std::to_string(version));
@@ -99,7 +100,7 @@ TEST_CASE("VmRecord: other versions are refused by their number", "[runtime]") {
 }
 
 TEST_CASE("VmLeftOvers: are read of any version, and field by field", "[runtime]") {
-  const VmRecord record = make_record("1234");
+  const VmRecord record = make_record("00001234");
   json damaged = record;
   damaged["version"] = 99;
   damaged["members"] = "of a shape that is not known yet";
@@ -144,9 +145,9 @@ TEST_CASE("VmRecord: what cannot be loaded says why, and is no hindrance to clea
   const Directory directory;
   const std::string vm = "VM " + directory.id + ": ";
   CHECK_THROWS_WITH(load_vm(directory.id), vm + "is gone");
-  CHECK_THROWS_WITH(load_vm("none"), "VM none: is gone");
+  CHECK_THROWS_WITH(load_vm("0000dead"), "VM 0000dead: is gone");
   CHECK(is_empty(load_vm_left_overs(directory.id)));
-  CHECK(is_empty(load_vm_left_overs("none")));
+  CHECK(is_empty(load_vm_left_overs("0000dead")));
   for (const char* text : {"", "{", "[]", "{\"version\":1}", "nothing that is JSON"}) {
     CAPTURE(text);
     directory.write(text);
@@ -156,4 +157,34 @@ TEST_CASE("VmRecord: what cannot be loaded says why, and is no hindrance to clea
   directory.write("{\"name\": \"" + std::string(2U << 20, 'x') + "\"}");
   CHECK_THROWS_WITH(load_vm(directory.id), ContainsSubstring("larger than"));
   CHECK(is_empty(load_vm_left_overs(directory.id)));
+}
+
+TEST_CASE("VmRecord: names nothing but its own VM", "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Directory directory;
+  const auto check_refused = [&](const json& record, const std::string& why) {
+    directory.write(record.dump());
+    CHECK_THROWS_WITH(load_vm(directory.id), ContainsSubstring("VM " + directory.id + ": " + why));
+  };
+  json record = make_record(directory.id);
+  record["name"] = "production-database";
+  check_refused(record, "damaged VM record: name \"production-database\": is not that of VM");
+  CHECK(load_vm_left_overs(directory.id).name.empty());
+  check_refused(make_record("0000cafe"), "damaged VM record: is that of VM 0000cafe");
+  record = make_record(directory.id);
+  record["id"] = "../../etc";
+  check_refused(record, "VM id \"../../etc\": is not 8 hexadecimal digits");
+  record = make_record(directory.id);
+  record["members"][0]["id"] = "../c1";
+  check_refused(record, "invalid container ID format: \"../c1\"");
+}
+
+TEST_CASE("vm_ids: tells VMs from what else is in their parent", "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Directory directory;
+  fs::create_directory(fs::path(vm_directories) / "lost+found");
+  const auto ids = vm_ids();
+  fs::remove(fs::path(vm_directories) / "lost+found");
+  CHECK(std::ranges::find(ids, directory.id) != ids.end());
+  CHECK(std::ranges::find(ids, "lost+found") == ids.end());
 }
