@@ -4,6 +4,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include <cstdint>
 #include <future>
 #include <thread>
 
@@ -13,30 +14,31 @@
 namespace husk::runtime {
 namespace {
 
-BindSource open_now(const std::filesystem::path& path, bool recursive) {
-  BindSource source{.tree = copy_mount(path, recursive), .directory = false};
-  // A slave: what the caller unmounts later goes here too, what husk unmounts stays with the
-  // caller.
-  set_propagation(source.tree.get(), MS_SLAVE, recursive);
+BindSource open_now(const BindRequest& request) {
+  BindSource source{.tree = copy_mount(request.path, request.recursive), .directory = false};
+  // Never the peer of the host's mount: what husk or the guest's user mounts or unmounts in the copy
+  // would reach the host. A private copy shows nothing that the host mounts later, so that "ro" and
+  // "not recursive" hold for as long as the container lives.
+  const std::uint64_t propagation = request.follow_host ? MS_SLAVE : MS_PRIVATE;
+  set_propagation(source.tree.get(), propagation, request.recursive);
   struct stat status {};
-  check_sys(::fstat(source.tree.get(), &status), "stat " + path.string());
+  check_sys(::fstat(source.tree.get(), &status), "stat " + request.path.string());
   source.directory = S_ISDIR(status.st_mode);
   return source;
 }
 
 }  // namespace
 
-BindSource open_bind_source(const std::filesystem::path& path, bool recursive,
-                            std::chrono::seconds patience) {
+BindSource open_bind_source(const BindRequest& request, std::chrono::seconds patience) {
   // In a thread: on a dead file system no call has a time limit, and only the whole process's end
   // gets a thread out of it. The thread uses nothing of this call's, which may have given up by
   // then.
-  std::packaged_task<BindSource()> task([=] { return open_now(path, recursive); });
+  std::packaged_task<BindSource()> task([=] { return open_now(request); });
   std::future<BindSource> opened = task.get_future();
   std::thread worker(std::move(task));
   if (opened.wait_for(patience) != std::future_status::ready) {
     worker.detach();
-    throw Error(Errc::timed_out, path.string() + ": does not answer");
+    throw Error(Errc::timed_out, request.path.string() + ": does not answer");
   }
   worker.join();  // or the shim could be cloned while it holds the allocator's lock
   return opened.get();

@@ -14,9 +14,16 @@ struct BindSource {
   bool directory = false;
 };
 
+struct BindRequest {
+  std::filesystem::path path;
+  bool recursive = false;  ///< with the mounts below it
+  /// What the host mounts and unmounts there later shows in the copy (mount_namespaces(7), "slave").
+  /// Otherwise the copy stays as it is now.
+  bool follow_host = false;
+};
+
 /// Throws system if there is no such file, timed_out "<path>: does not answer" if its file system
 /// (a network's, or FUSE) does not within `patience`.
-BindSource open_bind_source(const std::filesystem::path& path, bool recursive,
-                            std::chrono::seconds patience);
+BindSource open_bind_source(const BindRequest& request, std::chrono::seconds patience);
 
 }  // namespace husk::runtime

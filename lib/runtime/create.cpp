@@ -99,7 +99,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   const oci::Bundle bundle = oci::load_bundle(request.bundle);
   const HostFacts facts =
       find_host_facts(config_, request.pid_file, plan_host_namespaces(bundle.spec).network);
-  const CreatePlan plan = plan_create(request, bundle, config_, paths_, facts);
+  CreatePlan plan = plan_create(request, bundle, config_, paths_, facts);
   laps.end("read and plan");
 
   // From here on things are made. The record is written first, so that `delete --force` can clean
@@ -117,7 +117,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   sandbox.add_member(record.id);
   std::optional<JoinedVm> joined;
   if (!plan.sandbox) joined.emplace(record.vm_id, record.id, connect_, state);
-  sandbox.pin_files(record.id, record.rootfs, plan.guest);
+  leave_writable_below(plan.guest, sandbox.pin_files(record.id, record.rootfs, plan.guest));
   laps.end("files for the VM");
 
   // Before libvirt is asked: a namespace or root that cannot be had costs no VM; systemd makes a

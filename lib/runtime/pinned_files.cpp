@@ -6,11 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/mountinfo.hpp"
 #include "lib/runtime/bind_source.hpp"
 #include "lib/runtime/mount_points.hpp"
 #include "lib/runtime/mount_tree.hpp"
@@ -46,7 +48,7 @@ Binds open_binds(const std::vector<PinnedMount>& mounts) {
   Binds binds;
   for (const PinnedMount& mount : mounts) {
     BindSource source = step("mount source", [&] {
-      return open_bind_source(mount.source, mount.recursive, source_patience);
+      return open_bind_source({mount.source, mount.recursive, mount.follow_host}, source_patience);
     });
     const int tree = source.tree.get();
     if (mount.read_only) change_mount(tree, read_only, false);
@@ -59,8 +61,9 @@ Binds open_binds(const std::vector<PinnedMount>& mounts) {
 }
 
 UniqueFd open_rootfs(const fs::path& rootfs, const oci::Spec& spec, const Binds& binds) {
-  UniqueFd tree = step(
-      "rootfs", [&] { return std::move(open_bind_source(rootfs, true, source_patience).tree); });
+  UniqueFd tree = step("rootfs", [&] {
+    return std::move(open_bind_source({.path = rootfs, .recursive = true}, source_patience).tree);
+  });
   if (!spec.root || !spec.root->readonly) return tree;
   make_mount_points(tree.get(), spec, [&](std::size_t n) {
     const auto bind = binds.find(n);
@@ -87,8 +90,7 @@ void make_folders(const fs::path& shared, const std::string& id, const Binds& bi
 }
 
 UniqueFd open_directory_at(int parent, const std::string& name) {
-  UniqueFd opened{
-      ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
+  UniqueFd opened{::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
   if (!opened && errno != ENOENT) throw_errno("open " + name + " in the share");
   return opened;
 }
@@ -110,10 +112,26 @@ void remove_folders(int share, const std::string& id) {
   remove_at(share, id);
 }
 
+/// The table's paths are those of the kernel, whichever links lead to the VM's directory.
+std::vector<std::size_t> find_with_mounts_below(const VmPaths& paths, const std::string& id,
+                                                const std::vector<PinnedMount>& binds) {
+  std::vector<std::size_t> found;
+  const std::vector<MountEntry> table = load_mount_table();
+  for (const PinnedMount& bind : binds) {
+    if (!bind.recursive) continue;
+    const std::string prefix = fs::canonical(paths.mount(id, bind.number)).string() + "/";
+    if (std::ranges::any_of(table, [&](const MountEntry& mount) {
+          return mount.mount_point.string().starts_with(prefix);
+        }))
+      found.push_back(bind.number);
+  }
+  return found;
+}
+
 }  // namespace
 
-void pin_files(const VmPaths& paths, const std::string& id, const fs::path& rootfs,
-               const GuestPlan& plan) {
+std::vector<std::size_t> pin_files(const VmPaths& paths, const std::string& id,
+                                   const fs::path& rootfs, const GuestPlan& plan) {
   const Binds binds = open_binds(plan.binds);
   const UniqueFd root = open_rootfs(rootfs, plan.spec, binds);
   make_folders(paths.shared(), id, binds);
@@ -121,6 +139,7 @@ void pin_files(const VmPaths& paths, const std::string& id, const fs::path& root
   for (const auto& [number, bind] : binds) {
     attach_mount(bind.tree.get(), paths.mount(id, number));
   }
+  return find_with_mounts_below(paths, id, plan.binds);
 }
 
 void unpin_files(const VmPaths& paths, const std::string& id) {

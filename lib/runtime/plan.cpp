@@ -51,7 +51,18 @@ void strip_host_side(oci::Spec& spec) {
   spec.linux_.cgroups_path.clear();
 }
 
-/// As runc reads them: of ro and rw the last one counts, of bind and rbind always the latter.
+/// In a VM "shared" has one direction, the host's mounts to the guest. Empty: says nothing of it.
+std::optional<bool> follows_host(const std::string& option) {
+  if (option == "slave" || option == "rslave" || option == "shared" || option == "rshared")
+    return true;
+  if (option == "private" || option == "rprivate" || option == "unbindable" ||
+      option == "runbindable")
+    return false;
+  return std::nullopt;
+}
+
+/// As runc reads them: of ro and rw the last one counts, of bind and rbind always the latter. A bind
+/// is private unless the options ask for more.
 PinnedMount plan_bind(std::size_t number, const std::filesystem::path& source,
                       const std::vector<std::string>& options) {
   PinnedMount bind{.number = number, .source = source, .tree_read_only = {}};
@@ -59,6 +70,7 @@ PinnedMount plan_bind(std::size_t number, const std::filesystem::path& source,
     if (option == "rbind") bind.recursive = true;
     if (option == "ro" || option == "rw") bind.read_only = option == "ro";
     if (option == "rro" || option == "rrw") bind.tree_read_only = option == "rro";
+    bind.follow_host = follows_host(option).value_or(bind.follow_host);
   }
   return bind;
 }
@@ -94,6 +106,14 @@ GuestPlan plan_guest(const std::string& id, const oci::Bundle& bundle) {
     mount.source = guest_directory(id) + "/mounts/" + std::to_string(n);
   }
   return plan;
+}
+
+void leave_writable_below(GuestPlan& plan, const std::vector<std::size_t>& with_mounts_below) {
+  for (const PinnedMount& bind : plan.binds) {
+    if (!bind.read_only || bind.tree_read_only.value_or(false)) continue;
+    if (std::ranges::find(with_mounts_below, bind.number) == with_mounts_below.end()) continue;
+    std::erase(plan.spec.mounts.at(bind.number).options, "ro");
+  }
 }
 
 std::string vm_name(const std::string& vm_id, const std::string& container) {

@@ -24,6 +24,7 @@ struct PinnedMount {
   bool recursive = false;                ///< rbind: with the mounts below the source
   bool read_only = false;                ///< ro: the mount itself, not those below it
   std::optional<bool> tree_read_only{};  ///< rro or rrw: with those below it
+  bool follow_host = false;              ///< (r)slave, (r)shared: shows what the host mounts later
 };
 
 /// The spec as the guest shall apply it (protocol/messages.hpp, CreateContainer), and the binds it
@@ -35,6 +36,11 @@ struct GuestPlan {
 /// Throws unsupported for what cannot work in a VM: the host's network namespace, a
 /// read-only root without a /dev. Throws invalid_argument for a bind without a source.
 GuestPlan plan_guest(const std::string& id, const oci::Bundle& bundle);
+
+/// "ro" is the bind's own mount alone, as with runc. In the guest a bind is one mount, with whatever is
+/// mounted below it on the host: for the binds of these numbers, which have mounts below, the guest's
+/// mount is not made read-only, and the host alone keeps the top so.
+void leave_writable_below(GuestPlan& plan, const std::vector<std::size_t>& with_mounts_below);
 
 /// libvirt's name for the VM of that id, in which `container` is the first.
 std::string vm_name(const std::string& vm_id, const std::string& container);

@@ -38,9 +38,9 @@ class Sandbox {
   /// not_found "VM 1234: is gone" for one whose machine has ended, what lock_vm throws.
   void add_member(const std::string& id);
   /// Those of a member: VmDirectory::add_container.
-  void pin_files(const std::string& id, const std::filesystem::path& rootfs,
-                 const GuestPlan& plan) {
-    directory_.add_container(id, rootfs, plan);
+  std::vector<std::size_t> pin_files(const std::string& id, const std::filesystem::path& rootfs,
+                                     const GuestPlan& plan) {
+    return directory_.add_container(id, rootfs, plan);
   }
   void unpin_files(const std::string& id) const { directory_.remove_container(id); }
   /// Who stands for a member on the host. The VM's keeper reads it.

@@ -99,8 +99,8 @@ void make_state_root(const fs::path& path) {
   // What a container's state tells is its owner's business: hooks and annotations.
   if (::mkdir(root.c_str(), 0700) != 0 && errno != EEXIST)
     throw_errno("make directory " + root.string());
-  const UniqueFd made{check_sys(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC),
-                                "open " + root.string())};
+  const UniqueFd made{
+      check_sys(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open " + root.string())};
   check_own_file(made.get(), root);
 }
 

@@ -132,9 +132,9 @@ void VmDirectory::make_share(const std::string& secret) {
   set_propagation(made.get(), MS_SHARED, false);
 }
 
-void VmDirectory::add_container(const std::string& id, const fs::path& rootfs,
-                                const GuestPlan& plan) {
-  pin_files(paths_, id, rootfs, plan);
+std::vector<std::size_t> VmDirectory::add_container(const std::string& id, const fs::path& rootfs,
+                                                    const GuestPlan& plan) {
+  return pin_files(paths_, id, rootfs, plan);
 }
 
 void VmDirectory::remove_container(const std::string& id) const { unpin_files(paths_, id); }

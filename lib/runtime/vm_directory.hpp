@@ -21,6 +21,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "lib/oci/spec.hpp"
 #include "lib/runtime/plan.hpp"
@@ -67,11 +68,10 @@ class VmDirectory {
   ~VmDirectory();
 
   const VmPaths& paths() const noexcept { return paths_; }
-  /// Pins the rootfs and every bind source under the share: callers may drop theirs once create
-  /// returned. What is read-only is so before virtiofsd sees it, whatever the guest does.
-  void add_container(const std::string& id, const std::filesystem::path& rootfs,
-                     const GuestPlan& plan);
-  /// Takes that back, of a container that has ended; fine if there is nothing.
+  /// pinned_files.hpp: pin_files.
+  std::vector<std::size_t> add_container(const std::string& id, const std::filesystem::path& rootfs,
+                                         const GuestPlan& plan);
+  /// Takes that back, of a container that has ended (unpin_files).
   void remove_container(const std::string& id) const;
   void keep() noexcept { keep_ = true; }
 

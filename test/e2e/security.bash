@@ -21,8 +21,9 @@ add_bind() {  # BUNDLE SOURCE DESTINATION OPTION...
 
 readonly_bind() {
   mkdir -p "$work/kept/below" "$work/given"
+  mount -t tmpfs -o size=64k tmpfs "$work/kept/below"
   echo host >"$work/kept/file"
-  attack_bundle "$work/robind" 'for m in $c/mounts/*; do echo guest >$m/file; rm -rf $m/file; echo guest >$m/new; mknod $m/node c 1 3; done 2>&1; true'
+  attack_bundle "$work/robind" 'echo guest >/kept/below/seen; for m in $c/mounts/*; do echo guest >$m/file; rm -rf $m/file; echo guest >$m/new; mknod $m/node c 1 3; done 2>&1; true'
   add_bind "$work/robind" "$work/kept" /kept rbind ro
   add_bind "$work/robind" "$work/given" /given rbind rw
   expect_ok husk run --bundle "$work/robind" robind
@@ -30,6 +31,7 @@ readonly_bind() {
   expect_equal host "$(cat "$work/kept/file")" "the read-only bind's file"
   expect_equal "below file" "$(ls "$work/kept" | xargs)" "files in the read-only bind"
   expect_equal guest "$(cat "$work/given/new")" "the writable bind's file"
+  expect_equal guest "$(cat "$work/kept/below/seen")" "the file in a mount below, where ro is the top's alone"
 }
 
 readonly_tree() {

@@ -42,9 +42,9 @@ TEST_CASE("open_bind_source: tells a directory from a file", "[runtime][root]") 
   const Scratch scratch;
   std::ofstream(scratch.path() / "file") << "x";
   using namespace std::chrono_literals;
-  CHECK(open_bind_source(scratch.path(), false, 10s).directory);
-  CHECK_FALSE(open_bind_source(scratch.path() / "file", true, 10s).directory);
-  CHECK_THROWS_WITH(open_bind_source(scratch.path() / "none", true, 10s),
+  CHECK(open_bind_source({.path = scratch.path()}, 10s).directory);
+  CHECK_FALSE(open_bind_source({scratch.path() / "file", true}, 10s).directory);
+  CHECK_THROWS_WITH(open_bind_source({scratch.path() / "none", true}, 10s),
                     ContainsSubstring("/none"));
 }
 
@@ -56,6 +56,6 @@ TEST_CASE("open_bind_source: a file system that does not answer is an error in t
   using namespace std::chrono_literals;
   const fs::path source = dead.path() / "dead/sub";
   const auto begin = std::chrono::steady_clock::now();
-  CHECK_THROWS_WITH(open_bind_source(source, true, 1s), source.string() + ": does not answer");
+  CHECK_THROWS_WITH(open_bind_source({source, true}, 1s), source.string() + ": does not answer");
   CHECK(std::chrono::steady_clock::now() - begin < 5s);
 }

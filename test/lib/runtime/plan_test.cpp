@@ -79,6 +79,36 @@ TEST_CASE("plan_guest: binds are restricted as runc does it", "[runtime]") {
   CHECK(planned({"rbind", "rro", "rrw"}).tree_read_only == false);
 }
 
+TEST_CASE("plan_guest: a bind is private unless its options ask for more", "[runtime]") {
+  oci::Bundle bundle = make_bundle();
+  const auto follows = [&](const std::vector<std::string>& options) {
+    bundle.spec.mounts.back().options = options;
+    return plan_guest("c1", bundle).binds.back().follow_host;
+  };
+  CHECK_FALSE(follows({"rbind"}));
+  for (const char* option : {"private", "rprivate", "unbindable", "runbindable"})
+    CHECK_FALSE(follows({"rbind", "rslave", option}));
+  for (const char* option : {"slave", "rslave", "shared", "rshared"})
+    CHECK(follows({"rbind", "rprivate", option}));
+}
+
+TEST_CASE("leave_writable_below: ro is the bind's own mount alone, rro is for all", "[runtime]") {
+  oci::Bundle bundle = make_bundle();
+  const auto options_left = [&](const std::vector<std::string>& options,
+                                const std::vector<std::size_t>& with_mounts_below) {
+    bundle.spec.mounts.back().options = options;
+    GuestPlan plan = plan_guest("c1", bundle);
+    leave_writable_below(plan, with_mounts_below);
+    return plan.spec.mounts.back().options;
+  };
+  using Options = std::vector<std::string>;
+  const std::size_t last = bundle.spec.mounts.size() - 1;
+  CHECK(options_left({"rbind", "ro"}, {last}) == Options{"rbind"});
+  CHECK(options_left({"rbind", "ro"}, {last - 1}) == Options{"rbind", "ro"});
+  CHECK(options_left({"rbind", "ro", "rro"}, {last}) == Options{"rbind", "ro", "rro"});
+  CHECK(options_left({"rbind", "rw"}, {last}) == Options{"rbind", "rw"});
+}
+
 TEST_CASE("plan_guest: what cannot be is refused by name", "[runtime]") {
   oci::Bundle bundle = make_bundle();
   SECTION("the host's network") {

@@ -14,12 +14,14 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <fstream>
 #include <functional>
+#include <memory>
 #include <stdexcept>
 #include <thread>
 
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/mountinfo.hpp"
 #include "lib/base/random_id.hpp"
 #include "test/lib/base/scratch.hpp"
 
@@ -206,11 +208,15 @@ TEST_CASE("VmDirectory: binds are read-only and recursive as asked, on the host"
   const Tree tree;
   VmDirectory vm(random_hex(4), assets.boot(), 0, 0, secret);
   const auto bind = [&](std::size_t n, bool recursive, bool ro, std::optional<bool> rro) {
-    return PinnedMount{n, tree.path(), recursive, ro, rro};
+    return PinnedMount{n, tree.path(), recursive, ro, rro, false};
   };
-  vm.add_container("c1", assets.path() / "rootfs",
-                   with_binds({bind(0, false, false, {}), bind(1, true, true, {}),
-                               bind(2, true, false, true), bind(3, true, false, {})}));
+  CHECK(vm.add_container("c1", assets.path() / "rootfs",
+                         with_binds({bind(0, false, false, {}),
+                                     bind(1, true, true, {}),
+                                     bind(2, true, false, true),
+                                     bind(3, true, false, {}),
+                                     {.number = 4, .source = assets.path(), .recursive = true}})) ==
+        std::vector<std::size_t>{1, 2, 3});  // those with mounts below
   const auto at = [&](std::size_t n) { return vm.paths().mount("c1", n); };
   CHECK(write_error(at(0)) == 0);
   CHECK_FALSE(fs::exists(at(0) / "below/file"));  // not recursive
@@ -364,4 +370,69 @@ TEST_CASE("VmDirectory: no mount of the host is taken off by who renames what li
       expect(is_mounted_below(victim.path() / std::to_string(n)), "a mount of the host is gone");
   });
   CHECK(thrown == "");
+}
+
+TEST_CASE("VmDirectory: a private bind shows nothing that the host mounts later, a slave does",
+          "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Assets assets;
+  const Scratch source;
+  fs::create_directories(source.path() / "later");
+  CHECK(
+      in_own_run([&] {
+        const fs::path disk = source.path();
+        check_sys(::mount(disk.c_str(), disk.c_str(), nullptr, MS_BIND, nullptr), "bind");
+        check_sys(::mount(nullptr, disk.c_str(), nullptr, MS_SHARED, nullptr), "share");
+        VmDirectory vm("0000cafe", assets.boot(), 0, 0, secret);
+        const auto bind = [&](std::size_t n, bool recursive, std::optional<bool> rro, bool follow) {
+          return PinnedMount{n, disk, recursive, false, rro, follow};
+        };
+        vm.add_container("c1", disk,
+                         with_binds({bind(0, false, {}, false), bind(1, true, true, false),
+                                     bind(2, true, {}, true), bind(3, false, {}, true)}));
+        check_sys(::mount("tmpfs", (disk / "later").c_str(), "tmpfs", 0, "size=64k"), "mount");
+        std::ofstream(disk / "later/secret") << "x";
+        for (const std::size_t n : {0U, 1U})
+          expect(!fs::exists(vm.paths().mount("c1", n) / "later/secret"), "a private bind follows");
+        expect(!fs::exists(vm.paths().rootfs("c1") / "later/secret"), "the rootfs follows");
+        for (const std::size_t n : {2U, 3U})
+          expect(fs::exists(vm.paths().mount("c1", n) / "later/secret"), "a slave does not follow");
+        expect(write_error(vm.paths().mount("c1", 1) / "later") == EROFS, "rro is writable");
+        check_sys(::umount((disk / "later").c_str()), "the host cannot unmount its own mount");
+        vm.remove_container("c1");
+        expect(is_mounted_below(disk), "the host's own mount is gone");
+      }) == "");
+}
+
+TEST_CASE(
+    "VmDirectory: binds of the whole host grow the mount table linearly, and show no other VM",
+    "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Assets assets;
+  CHECK(in_own_run([&] {
+          check_sys(::mount(nullptr, "/", nullptr, MS_REC | MS_SHARED, nullptr), "share");
+          std::vector<std::unique_ptr<VmDirectory>> vms;
+          std::vector<std::size_t> sizes{load_mount_table().size()};
+          for (int n = 0; n < 8; ++n) {
+            const std::string id = "0000caf" + std::to_string(n);
+            vms.push_back(std::make_unique<VmDirectory>(id, assets.boot(), 0, 0, secret));
+            vms.back()->add_container(
+                "c", assets.path() / "rootfs",
+                with_binds(
+                    {{.number = 0, .source = "/", .recursive = true},
+                     {.number = 1, .source = "/run", .recursive = true, .follow_host = true}}));
+            sizes.push_back(load_mount_table().size());
+          }
+          // A slave of /run gets a mount point, of nothing, for each VM that comes later.
+          for (std::size_t n = 2; n < sizes.size(); ++n)
+            expect(sizes[n] - sizes[n - 1] <= sizes[1] - sizes[0] + n,
+                   "the table does not grow evenly");
+          for (const char* bound : {"0/run/husk-vm", "1/husk-vm"})
+            for (const auto& entry :
+                 fs::directory_iterator(vms.back()->paths().mount("c", 0).parent_path() / bound))
+              expect(fs::is_empty(entry.path()), "a VM's files show in another's bind");
+          for (const auto& entry :
+               fs::directory_iterator(vms.front()->paths().mount("c", 1) / "husk-vm"))
+            expect(fs::is_empty(entry.path()), "a later VM's files show in a bind that follows");
+        }) == "");
 }
