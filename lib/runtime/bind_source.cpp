@@ -4,23 +4,29 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#include <cstdint>
 #include <future>
 #include <thread>
 
 #include "lib/base/error.hpp"
+#include "lib/runtime/cgroup_mounts.hpp"
 #include "lib/runtime/mount_tree.hpp"
 
 namespace husk::runtime {
 namespace {
 
+UniqueFd copy_source(const BindRequest& request) {
+  UniqueFd copy = copy_mount(request.path, request.recursive);
+  // At once: as the peer of the host's mount, what is mounted or unmounted in the copy would reach the
+  // host. A private copy shows nothing that the host mounts later, so that "ro" and "not recursive"
+  // hold for as long as the container lives.
+  set_propagation(copy.get(), request.follow_host ? MS_SLAVE : MS_PRIVATE, request.recursive);
+  if (is_cgroup_filesystem(copy.get())) return make_tmpfs("husk", {{"mode", "0555"}});
+  if (!request.recursive || !has_cgroup_mounts_below(request.path)) return copy;
+  return without_cgroup_mounts(std::move(copy));
+}
+
 BindSource open_now(const BindRequest& request) {
-  BindSource source{.tree = copy_mount(request.path, request.recursive), .directory = false};
-  // Never the peer of the host's mount: what husk or the guest's user mounts or unmounts in the copy
-  // would reach the host. A private copy shows nothing that the host mounts later, so that "ro" and
-  // "not recursive" hold for as long as the container lives.
-  const std::uint64_t propagation = request.follow_host ? MS_SLAVE : MS_PRIVATE;
-  set_propagation(source.tree.get(), propagation, request.recursive);
+  BindSource source{.tree = copy_source(request), .directory = false};
   struct stat status {};
   check_sys(::fstat(source.tree.get(), &status), "stat " + request.path.string());
   source.directory = S_ISDIR(status.st_mode);

@@ -96,7 +96,8 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   const Span all("create");
   Laps laps;
   oci::check_container_id(request.id);
-  const oci::Bundle bundle = oci::load_bundle(request.bundle);
+  oci::Bundle bundle = oci::load_bundle(request.bundle);
+  bundle.spec = with_guest_cgroups(std::move(bundle.spec));
   const HostFacts facts =
       find_host_facts(config_, request.pid_file, plan_host_namespaces(bundle.spec).network);
   CreatePlan plan = plan_create(request, bundle, config_, paths_, facts);

@@ -86,7 +86,37 @@ void check_readonly_root(const oci::Spec& spec) {
               "root.readonly: needs a mount on /dev, since no devices can be made in the root");
 }
 
+constexpr const char* cgroup_root = "/sys/fs/cgroup";
+
+bool is_in_directory(const std::filesystem::path& path, const std::string& directory) {
+  return (path.lexically_normal() / "").string().starts_with(directory + "/");
+}
+
+bool is_host_cgroup_bind(const oci::Mount& mount) {
+  return is_bind(mount) && mount.source && is_in_directory(*mount.source, cgroup_root) &&
+         is_in_directory(mount.destination, cgroup_root);
+}
+
+bool is_on_cgroup_root(const oci::Mount& mount) {
+  return (std::filesystem::path(mount.destination).lexically_normal() / "") ==
+         std::filesystem::path(cgroup_root) / "";
+}
+
+void make_cgroup_mount(oci::Mount& mount) {
+  const bool read_only = plan_bind(0, {}, mount.options).read_only;
+  mount.type = "cgroup";
+  mount.source = "cgroup";
+  mount.options = {"nosuid", "noexec", "nodev", read_only ? "ro" : "rw"};
+}
+
 }  // namespace
+
+oci::Spec with_guest_cgroups(oci::Spec spec) {
+  for (oci::Mount& mount : spec.mounts)
+    if (is_host_cgroup_bind(mount) && is_on_cgroup_root(mount)) make_cgroup_mount(mount);
+  std::erase_if(spec.mounts, is_host_cgroup_bind);
+  return spec;
+}
 
 GuestPlan plan_guest(const std::string& id, const oci::Bundle& bundle) {
   check_possible(bundle.spec);

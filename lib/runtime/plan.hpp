@@ -37,6 +37,11 @@ struct GuestPlan {
 /// read-only root without a /dev. Throws invalid_argument for a bind without a source.
 GuestPlan plan_guest(const std::string& id, const oci::Bundle& bundle);
 
+/// A bind of the host's cgroup file system on /sys/fs/cgroup becomes a mount of the guest's, with the
+/// same ro or rw; one on a directory below, as `podman --systemd=always` makes it for cgroup v1, goes.
+/// What runs in the guest, systemd above all, needs the cgroups of its own kernel.
+oci::Spec with_guest_cgroups(oci::Spec spec);
+
 /// "ro" is the bind's own mount alone, as with runc. In the guest a bind is one mount, with whatever is
 /// mounted below it on the host: for the binds of these numbers, which have mounts below, the guest's
 /// mount is not made read-only, and the host alone keeps the top so.

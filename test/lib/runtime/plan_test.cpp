@@ -13,6 +13,8 @@ using namespace husk::runtime;
 using Catch::Matchers::ContainsSubstring;
 
 namespace {
+using Options = std::vector<std::string>;
+
 oci::Bundle make_bundle() {
   oci::Bundle bundle{
       .directory = "/b", .rootfs = "/b/rootfs", .spec = oci::example_spec(false, 0, 0)};
@@ -92,6 +94,32 @@ TEST_CASE("plan_guest: a bind is private unless its options ask for more", "[run
     CHECK(follows({"rbind", "rprivate", option}));
 }
 
+TEST_CASE("with_guest_cgroups: the guest's cgroups are mounted where the host's would be",
+          "[runtime]") {
+  const auto bind = [](const char* source, const char* destination, Options options) {
+    oci::Mount mount;
+    mount.destination = destination;
+    mount.type = "bind";
+    mount.source = source;
+    mount.options = std::move(options);
+    return mount;
+  };
+  oci::Spec spec;
+  spec.mounts = {bind("/sys/fs/cgroup", "/sys/fs/cgroup/", {"rbind", "ro"}),
+                 bind("/sys/fs/cgroup/systemd", "/sys/fs/cgroup/systemd", {"bind", "private"}),
+                 bind("/sys/fs/cgroup", "/host/sys/fs/cgroup", {"rbind", "ro"}),
+                 bind("/etc/cgroup", "/sys/fs/cgroup/x", {"bind"})};
+  const oci::Spec planned = with_guest_cgroups(spec);
+  REQUIRE(planned.mounts.size() == 3);
+  CHECK(planned.mounts[0].type == "cgroup");
+  CHECK(planned.mounts[0].options == Options{"nosuid", "noexec", "nodev", "ro"});
+  CHECK(planned.mounts[1].destination == "/host/sys/fs/cgroup");
+  CHECK(planned.mounts[1].type == "bind");
+  CHECK(planned.mounts[2].source == "/etc/cgroup");
+  spec.mounts[0].options = {"rbind"};
+  CHECK(with_guest_cgroups(spec).mounts[0].options.back() == "rw");
+}
+
 TEST_CASE("leave_writable_below: ro is the bind's own mount alone, rro is for all", "[runtime]") {
   oci::Bundle bundle = make_bundle();
   const auto options_left = [&](const std::vector<std::string>& options,
@@ -101,7 +129,6 @@ TEST_CASE("leave_writable_below: ro is the bind's own mount alone, rro is for al
     leave_writable_below(plan, with_mounts_below);
     return plan.spec.mounts.back().options;
   };
-  using Options = std::vector<std::string>;
   const std::size_t last = bundle.spec.mounts.size() - 1;
   CHECK(options_left({"rbind", "ro"}, {last}) == Options{"rbind"});
   CHECK(options_left({"rbind", "ro"}, {last - 1}) == Options{"rbind", "ro"});

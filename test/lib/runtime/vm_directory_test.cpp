@@ -9,8 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <fstream>
 #include <functional>
@@ -97,7 +99,7 @@ std::string in_own_run(const std::function<void()>& body) {
   return thrown;
 }
 
-void expect(bool condition, const char* what) {
+void expect(bool condition, const std::string& what) {
   if (!condition) throw std::runtime_error(what);
 }
 
@@ -434,5 +436,34 @@ TEST_CASE(
           for (const auto& entry :
                fs::directory_iterator(vms.front()->paths().mount("c", 1) / "husk-vm"))
             expect(fs::is_empty(entry.path()), "a later VM's files show in a bind that follows");
+        }) == "");
+}
+
+TEST_CASE("VmDirectory: the share has no cgroup file system of the host's, which keeps its own",
+          "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Assets assets;
+  const bool follow = GENERATE(true, false);
+  CHECK(in_own_run([&] {
+          check_sys(::mount(nullptr, "/", nullptr, MS_REC | MS_SHARED, nullptr), "share");
+          const auto cgroups = [](const std::string& below) {
+            return std::ranges::count_if(load_mount_table(), [&](const MountEntry& mount) {
+              return mount.type.starts_with("cgroup") &&
+                     mount.mount_point.string().starts_with(below);
+            });
+          };
+          const auto before = cgroups("/");
+          expect(before > 0, "this machine has no cgroups");
+          VmDirectory vm("0000cafe", assets.boot(), 0, 0, secret);
+          const auto bind = [&](std::size_t n, const char* source) {
+            return PinnedMount{n, source, true, false, {}, follow};
+          };
+          vm.add_container("c", assets.path() / "rootfs",
+                           with_binds({bind(0, "/"), bind(1, "/sys/fs/cgroup")}));
+          expect(cgroups(vm.paths().shared()) == 0,
+                 "libvirt would take the share's for the host's");
+          expect(cgroups("/") == before, "the host has lost its own");
+          expect(fs::exists(vm.paths().mount("c", 0) / "proc/self"), "another mount is lost");
+          expect(fs::is_directory(vm.paths().mount("c", 1)), "there is no empty directory");
         }) == "");
 }
