@@ -17,6 +17,7 @@
 #include "lib/handoff/handoff.hpp"
 #include "shim/privileges.hpp"
 #include "shim/stand_in.hpp"
+#include "shim/system_calls.hpp"
 
 namespace {
 
@@ -40,6 +41,8 @@ int stand_in() {
   try {
     shim::StandIn process(received.duty, std::move(received.control), std::move(received.notify));
     process.carry_streams(std::move(received.stdio));
+    // Of the guest's bytes nothing but its answer as an owner has been read so far.
+    shim::restrict_system_calls();
     check_sys(::send(handoff_socket.get(), "", 1, MSG_NOSIGNAL), "answer husk");
     handoff_socket.reset();
     return process.stand_until_exit(signals.get());

@@ -20,7 +20,7 @@ UniqueFd copy_source(const BindRequest& request) {
   // host. A private copy shows nothing that the host mounts later, so that "ro" and "not recursive"
   // hold for as long as the container lives.
   set_propagation(copy.get(), request.follow_host ? MS_SLAVE : MS_PRIVATE, request.recursive);
-  if (is_cgroup_filesystem(copy.get())) return make_tmpfs("husk", {{"mode", "0555"}});
+  if (is_cgroup_filesystem(copy.get())) return make_filesystem("tmpfs", "husk", {{"mode", "0555"}});
   if (!request.recursive || !has_cgroup_mounts_below(request.path)) return copy;
   return without_cgroup_mounts(std::move(copy));
 }

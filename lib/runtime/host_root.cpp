@@ -10,6 +10,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/runtime/mount_points.hpp"
+#include "lib/runtime/mount_tree.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -27,11 +28,15 @@ void bind_into(int root, const HostRootPlan::Mount& mount) {
       "bind to " + mount.destination);
 }
 
+/// Read-only: the shim keeps user 0, for which /proc/sys asks no capability, so that one that was
+/// taken over could have the host's core_pattern run a program.
 void mount_proc(int root, const HostRootPlan::Mount& mount) {
   const UniqueFd target = make_directories_in_root(root, mount.destination, 0755);
-  check_sys(::mount("proc", fd_path(target.get()).c_str(), "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-                    nullptr),
-            "mount proc");
+  const UniqueFd proc = make_filesystem("proc", "proc", {});
+  change_mount(
+      proc.get(),
+      {.set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC}, false);
+  attach_mount(proc.get(), target.get());
 }
 
 void pivot_to(int root) {

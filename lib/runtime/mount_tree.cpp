@@ -22,17 +22,17 @@ UniqueFd copy_mount(const std::filesystem::path& path, bool recursive) {
   return UniqueFd{check_sys(::open_tree(AT_FDCWD, path.c_str(), flags), "bind " + path.string())};
 }
 
-UniqueFd make_tmpfs(const std::string& name,
-                    const std::vector<std::pair<std::string, std::string>>& options) {
-  const UniqueFd context{check_sys(::fsopen("tmpfs", FSOPEN_CLOEXEC), "tmpfs")};
+UniqueFd make_filesystem(const std::string& type, const std::string& source,
+                         const std::vector<std::pair<std::string, std::string>>& options) {
+  const UniqueFd context{check_sys(::fsopen(type.c_str(), FSOPEN_CLOEXEC), type)};
   const auto set = [&](const std::string& key, const std::string& value) {
     check_sys(::fsconfig(context.get(), FSCONFIG_SET_STRING, key.c_str(), value.c_str(), 0),
-              "tmpfs option " + key + "=" + value);
+              type + " option " + key + "=" + value);
   };
-  set("source", name);
+  set("source", source);
   for (const auto& [key, value] : options) set(key, value);
-  check_sys(::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0), "make a tmpfs");
-  return UniqueFd{check_sys(::fsmount(context.get(), FSMOUNT_CLOEXEC, 0), "fsmount tmpfs")};
+  check_sys(::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0), "make a " + type);
+  return UniqueFd{check_sys(::fsmount(context.get(), FSMOUNT_CLOEXEC, 0), "fsmount " + type)};
 }
 
 void change_mount(int mount, const MountAttributes& attributes, bool recursive) {
@@ -52,6 +52,11 @@ void set_propagation(int mount, std::uint64_t propagation, bool recursive) {
 void attach_mount(int mount, const std::filesystem::path& target) {
   check_sys(::move_mount(mount, "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH),
             "mount on " + target.string());
+}
+
+void attach_mount(int mount, int target) {
+  check_sys(::move_mount(mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
+            "attach a mount");
 }
 
 void detach_mounts_on(int parent, const std::string& name) {

@@ -17,9 +17,10 @@ namespace husk::runtime {
 /// A copy of what `path` shows, with the mounts below it if recursive. Throws system.
 UniqueFd copy_mount(const std::filesystem::path& path, bool recursive);
 
-/// An empty tmpfs; options as in tmpfs(5).
-UniqueFd make_tmpfs(const std::string& name,
-                    const std::vector<std::pair<std::string, std::string>>& options);
+/// A new file system of that type with its options, attached nowhere; `source` is the name that the
+/// mount table shows. Throws system.
+UniqueFd make_filesystem(const std::string& type, const std::string& source,
+                         const std::vector<std::pair<std::string, std::string>>& options);
 
 /// MOUNT_ATTR_* of the mount itself, or of all mounts below it too.
 struct MountAttributes {
@@ -32,6 +33,8 @@ void set_propagation(int mount, std::uint64_t propagation, bool recursive);
 
 /// `target` is not followed if it is a symbolic link.
 void attach_mount(int mount, const std::filesystem::path& target);
+/// On the open file or directory `target`.
+void attach_mount(int mount, int target);
 
 /// Detaches (MNT_DETACH) each mount on the entry `name` of the directory `parent`, with all that is
 /// mounted below it; fine if there is none. No component of a path is resolved but `name`, which is

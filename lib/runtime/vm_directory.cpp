@@ -67,8 +67,8 @@ void attach_unbindable(int mount, const fs::path& directory) {
 /// propagates to other mount namespaces and to binds of /run, and shows an empty directory there.
 void mount_vm_tmpfs(const fs::path& directory) {
   attach_unbindable(copy_mount(directory, false).get(), directory);
-  const UniqueFd made =
-      make_tmpfs("husk-vm", {{"mode", "0711"}, {"size", vm_bytes}, {"nr_inodes", vm_inodes}});
+  const UniqueFd made = make_filesystem(
+      "tmpfs", "husk-vm", {{"mode", "0711"}, {"size", vm_bytes}, {"nr_inodes", vm_inodes}});
   change_mount(made.get(), {.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC},
                false);
   attach_unbindable(made.get(), directory);
@@ -124,8 +124,8 @@ void VmDirectory::bind_asset(const fs::path& source, const fs::path& target, con
 void VmDirectory::make_share(const std::string& secret) {
   make_directory(paths_.shared(), 0700);
   const fs::path shared = paths_.shared();
-  const UniqueFd made =
-      make_tmpfs("husk", {{"mode", "0700"}, {"size", share_bytes}, {"nr_inodes", share_inodes}});
+  const UniqueFd made = make_filesystem(
+      "tmpfs", "husk", {{"mode", "0700"}, {"size", share_bytes}, {"nr_inodes", share_inodes}});
   write_new_file(made.get(), guestcomm::share_secret_file, secret, 0400);
   change_mount(made.get(), {.set = share_attributes, .clear = 0}, false);
   attach_mount(made.get(), shared);

@@ -135,9 +135,36 @@ attack_over_vsock() {
   expect_ok husk delete --force victim
 }
 
+# Monitors bind all of the host. Where "/" is shared, a mount that the host makes later must not come in, and
+# the host must get rid of it again; and libvirt must not take the copy of the host's cgroups for the host's.
+whole_host() {
+  local id before lines
+  before=$(wc -l </proc/self/mountinfo)
+  mkdir -p "$work/disk/later"
+  for id in first second third; do
+    make_bundle "$work/$id" sleep 1000
+    edit_config "$work/$id" '.mounts += [{type: "bind", source: "/", destination: "/host", options: ["rbind", "rro", "rprivate"]}]'
+    begin_with "$id"
+    lines+=("$(wc -l </proc/self/mountinfo)")
+  done
+  expect_equal "$((lines[1] - lines[0]))" "$((lines[2] - lines[1]))" "mounts added by the third container"
+  mount -t tmpfs -o size=64k later "$work/disk/later"
+  echo secret >"$work/disk/later/file"
+  expect_equal "" "$(husk exec first ls "/host$work/disk/later")" "what the host mounted later"
+  run husk exec first touch "/host$work/disk/later/new"
+  expect_contains "Read-only file system" "$err" "a write below rro"
+  expect_ok umount "$work/disk/later"
+  expect_equal "" "$(husk exec first ls /host/run/husk-vm | xargs -I{} "$HUSK" --root "$work/root" exec first ls "/host/run/husk-vm/{}")" "other VMs' files"
+  for id in first second third; do
+    expect_ok husk delete --force "$id"
+  done
+  expect_equal "$before" "$(wc -l </proc/self/mountinfo)" "mounts after the last"
+}
+
 at_end delete_all
 it "KVM, vhost-vsock and AppArmor are used, and nothing is denied" stock 120
 it "--systemd-cgroup makes a scope that systemd knows" scope 180
 it "a failed create leaves no scope" scope_of_failed_create 120
 it "nobody on the host commands a guest over vsock" attack_over_vsock 120
+it "binds of the whole host: private, linear, and without the host's cgroups" whole_host 240
 it "docker's own service: its scope shows the VM" docker_scope 180

@@ -383,6 +383,8 @@ TEST_CASE(
     CAPTURE(line);
     CHECK(status.find(line) != std::string::npos);
   }
+  for (const auto& thread : std::filesystem::directory_iterator(proc + "/task"))
+    CHECK(read_file(thread.path() / "status", 65536).find("Seccomp:\t2") != std::string::npos);
   // 0-2 in name only; signalfd, control, the caller's socket for sd_notify(3), and a socket and a
   // copy for each of three streams.
   const auto count = [&] {

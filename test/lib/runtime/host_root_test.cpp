@@ -222,3 +222,16 @@ TEST_CASE("enter_host_root: a /proc that is the root itself hides nothing of the
   CHECK((seen == "not the host" || seen.starts_with("failed: ")));
   CHECK(hostile.host() == before);
 }
+
+TEST_CASE("enter_host_root: nothing below proc can be written, whoever has user 0 there",
+          "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  Hostile hostile;
+  fs::create_directory(hostile.path() / "image/proc");
+  hostile.add("none", "/data");  // number 0
+  hostile.add("proc", "/proc");
+  CHECK(inside(hostile, [] {
+          const UniqueFd opened{::open("/proc/sys/kernel/core_pattern", O_WRONLY | O_CLOEXEC)};
+          return opened ? std::string("writable") : errno_text(errno);
+        }) == "read-only file system");
+}

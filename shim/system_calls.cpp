@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/system_calls.hpp"
+
+#include <seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "lib/base/error.hpp"
+
+namespace husk::shim {
+namespace {
+
+struct Release {
+  void operator()(void* filter) const noexcept { ::seccomp_release(filter); }
+};
+using Filter = std::unique_ptr<void, Release>;
+
+void check_seccomp(int result, const char* doing) {
+  if (result < 0) throw_errno(std::string("seccomp: ") + doing, -result);
+}
+
+template <typename... Conditions>
+void allow(const Filter& filter, int call, const Conditions&... conditions) {
+  check_seccomp(::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, sizeof...(conditions),
+                                   conditions...),
+                "add a rule");
+}
+
+/// The C library's too: memory, signals that were caught, abort(3), the end of a thread, and the first
+/// steps (rseq, set_robust_list) of one that was made before but has not run yet.
+constexpr int plain_calls[] = {
+    SCMP_SYS(read),         SCMP_SYS(write),          SCMP_SYS(readv),        SCMP_SYS(writev),
+    SCMP_SYS(poll),         SCMP_SYS(ppoll),          SCMP_SYS(recvfrom),     SCMP_SYS(recvmsg),
+    SCMP_SYS(sendto),       SCMP_SYS(sendmsg),        SCMP_SYS(connect),      SCMP_SYS(shutdown),
+    SCMP_SYS(close),        SCMP_SYS(futex),          SCMP_SYS(brk),          SCMP_SYS(munmap),
+    SCMP_SYS(mremap),       SCMP_SYS(madvise),        SCMP_SYS(exit),         SCMP_SYS(exit_group),
+    SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask), SCMP_SYS(getrandom),    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),       SCMP_SYS(tgkill),         SCMP_SYS(sched_yield),  SCMP_SYS(clock_gettime),
+    SCMP_SYS(restart_syscall), SCMP_SYS(rseq), SCMP_SYS(set_robust_list)};
+
+/// Those of which only a part is needed: no code can be made, no other socket, no other ioctl.
+void allow_in_part(const Filter& filter) {
+  for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)})
+    allow(filter, call, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+  allow(filter, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET));
+  for (const auto request : {std::uint64_t{TIOCGWINSZ}, std::uint64_t{TCGETS}})
+    allow(filter, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, request));
+}
+
+}  // namespace
+
+void restrict_system_calls() {
+  const Filter filter(::seccomp_init(SCMP_ACT_ERRNO(EPERM)));
+  if (!filter) throw Error(Errc::system, "seccomp: no memory for a filter");
+  // The streams' threads run already.
+  check_seccomp(::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_TSYNC, 1), "for all threads");
+  for (const int call : plain_calls) allow(filter, call);
+  allow_in_part(filter);
+  check_seccomp(::seccomp_load(filter.get()), "load the filter");
+}
+
+}  // namespace husk::shim
