@@ -20,6 +20,7 @@
 
 #include "agent/modules.hpp"
 #include "agent/setup/cgroup.hpp"
+#include "agent/setup/guest_reserve.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
@@ -160,6 +161,10 @@ BootOptions boot() {
   try_step("share", mount_share);
   laps.end("share");
   try_step("cgroups", [] { prepare_cgroup_parent(cgroup_parent); });
+  // A container is below it and in a cgroup namespace of its own, so that it cannot lift these limits.
+  try_step("the agent's reserve", [] {
+    apply_container_share(plan_container_share(load_guest_capacity()), cgroup_parent);
+  });
   raise_limits();
   laps.end("cgroups");
   return options;

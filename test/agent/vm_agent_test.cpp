@@ -359,6 +359,31 @@ TEST_CASE("agent: nothing of ended containers is left in the guest", "[vm]") {
   CHECK(look() == before);
 }
 
+TEST_CASE("agent: containers together cannot use up the guest's memory or its tasks", "[vm]") {
+  const Ended limits = shell(
+      "cd /proc/1/root/sys/fs/cgroup/husk && cat memory.max pids.max", [](husk::oci::Spec spec) {
+        std::erase_if(spec.linux_.namespaces,
+                      [](const husk::oci::Namespace& ns) { return ns.type == "pid"; });
+        spec.process->capabilities.emplace();
+        auto& capabilities = *spec.process->capabilities;
+        capabilities.bounding = {"CAP_SYS_PTRACE"};
+        capabilities.effective = capabilities.permitted = capabilities.bounding;
+        return spec;
+      });
+  CHECK_THAT(limits.out, !ContainsSubstring("max"));
+  CHECK(std::stoull(limits.out) < (512ull << 20));
+  // A tmpfs that is larger than the guest: the kill is the cgroup's, and the agent serves the next one.
+  const Ended filler = shell("dd if=/dev/zero of=/tmp/fill bs=1048576 count=1000; echo $?",
+                             [](husk::oci::Spec spec) {
+                               spec.mounts.push_back(mount("tmpfs", "/tmp", {"size=1000m"}));
+                               return spec;
+                             });
+  CHECK(filler.out != "0\n");
+  CHECK_THAT(guest().console(), ContainsSubstring("Memory cgroup out of memory"));
+  CHECK_THAT(guest().console(), !ContainsSubstring("Out of memory: Killed"));
+  CHECK(shell("echo served").out == "served\n");
+}
+
 TEST_CASE("agent: the guest powers off when the last connection closes", "[vm]") {
   husk::test::VmGuest own_guest;
   {
