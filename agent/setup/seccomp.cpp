@@ -10,11 +10,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 #include <memory>
 #include <set>
-#include <string_view>
 
+#include "agent/setup/seccomp_names.hpp"
+#include "agent/setup/seccomp_stub.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
@@ -27,55 +27,8 @@ struct Release {
 };
 using Filter = std::unique_ptr<void, Release>;
 
-/// The kernel takes no more, see seccomp(2).
-constexpr std::size_t max_filter_bytes = BPF_MAXINSNS * sizeof(sock_filter);
-
 void check_seccomp(int result, const std::string& doing) {
   if (result < 0) throw_errno("seccomp: " + doing, -result);
-}
-
-std::uint32_t find_architecture(const std::string& name) {
-  static const std::map<std::string_view, std::uint32_t> known{
-      {"SCMP_ARCH_X86", SCMP_ARCH_X86},
-      {"SCMP_ARCH_X86_64", SCMP_ARCH_X86_64},
-      {"SCMP_ARCH_X32", SCMP_ARCH_X32},
-      {"SCMP_ARCH_ARM", SCMP_ARCH_ARM},
-      {"SCMP_ARCH_AARCH64", SCMP_ARCH_AARCH64},
-      {"SCMP_ARCH_MIPS", SCMP_ARCH_MIPS},
-      {"SCMP_ARCH_MIPS64", SCMP_ARCH_MIPS64},
-      {"SCMP_ARCH_MIPS64N32", SCMP_ARCH_MIPS64N32},
-      {"SCMP_ARCH_MIPSEL", SCMP_ARCH_MIPSEL},
-      {"SCMP_ARCH_MIPSEL64", SCMP_ARCH_MIPSEL64},
-      {"SCMP_ARCH_MIPSEL64N32", SCMP_ARCH_MIPSEL64N32},
-      {"SCMP_ARCH_PPC", SCMP_ARCH_PPC},
-      {"SCMP_ARCH_PPC64", SCMP_ARCH_PPC64},
-      {"SCMP_ARCH_PPC64LE", SCMP_ARCH_PPC64LE},
-      {"SCMP_ARCH_S390", SCMP_ARCH_S390},
-      {"SCMP_ARCH_S390X", SCMP_ARCH_S390X},
-      {"SCMP_ARCH_PARISC", SCMP_ARCH_PARISC},
-      {"SCMP_ARCH_PARISC64", SCMP_ARCH_PARISC64},
-      {"SCMP_ARCH_RISCV64", SCMP_ARCH_RISCV64}};
-  const auto found = known.find(name);
-  if (found == known.end()) {
-    throw Error(Errc::invalid_argument, "linux.seccomp: unknown architecture " + name);
-  }
-  return found->second;
-}
-
-scmp_compare find_operator(const std::string& name) {
-  static const std::map<std::string_view, scmp_compare> known{
-      {"SCMP_CMP_NE", SCMP_CMP_NE},
-      {"SCMP_CMP_LT", SCMP_CMP_LT},
-      {"SCMP_CMP_LE", SCMP_CMP_LE},
-      {"SCMP_CMP_EQ", SCMP_CMP_EQ},
-      {"SCMP_CMP_GE", SCMP_CMP_GE},
-      {"SCMP_CMP_GT", SCMP_CMP_GT},
-      {"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ}};
-  const auto found = known.find(name);
-  if (found == known.end()) {
-    throw Error(Errc::invalid_argument, "linux.seccomp: unknown operator " + name);
-  }
-  return found->second;
 }
 
 std::vector<scmp_arg_cmp> comparisons(const oci::SeccompRule& rule) {
@@ -154,13 +107,17 @@ Filter make_filter(const oci::Seccomp& seccomp) {
   return filter;
 }
 
+/// Of at most BPF_MAXINSNS instructions: the kernel takes no more, see seccomp(2).
 std::vector<sock_filter> compile(const oci::Seccomp& seccomp) {
   const UniqueFd file{check_sys(::memfd_create("seccomp", MFD_CLOEXEC), "memfd_create")};
   check_seccomp(::seccomp_export_bpf(make_filter(seccomp).get(), file.get()), "export filter");
   check_sys(::lseek(file.get(), 0, SEEK_SET), "lseek");
-  const std::string bytes = read_all(file.get(), max_filter_bytes, "linux.seccomp as a filter");
-  std::vector<sock_filter> instructions(bytes.size() / sizeof(sock_filter));
-  std::memcpy(instructions.data(), bytes.data(), instructions.size() * sizeof(sock_filter));
+  std::vector<sock_filter> instructions = make_enosys_stub(seccomp);
+  const std::size_t stub = instructions.size();
+  const std::string bytes = read_all(file.get(), (BPF_MAXINSNS - stub) * sizeof(sock_filter),
+                                     "linux.seccomp as a filter");
+  instructions.resize(stub + bytes.size() / sizeof(sock_filter));
+  std::memcpy(instructions.data() + stub, bytes.data(), bytes.size());
   return instructions;
 }
 

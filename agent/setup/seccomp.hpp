@@ -21,8 +21,8 @@ std::uint32_t seccomp_action(const std::string& name, std::optional<std::uint32_
 /// allocated before, since the filter need not allow what an allocator or libseccomp calls.
 class SeccompProgram {
  public:
-  /// System calls that libseccomp does not know are skipped, as runc does. Throws invalid_argument,
-  /// unsupported.
+  /// Skips system calls that libseccomp does not know, as runc does. System calls newer than all of
+  /// the profile return ENOSYS (seccomp_stub.hpp). Throws invalid_argument, unsupported.
   explicit SeccompProgram(const oci::Seccomp& seccomp);
   /// Installs it for this process by one system call, and nothing else.
   void load() const;
