@@ -7,8 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <set>
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
@@ -53,6 +55,19 @@ bool has_home(const std::vector<std::string>& environment) {
   return false;
 }
 
+/// getenv(3) finds the first value of a name, but the last one is the one to count (runc:
+/// libcontainer/env.go). It keeps its place.
+std::vector<std::string> keep_last_values(const std::vector<std::string>& environment) {
+  std::vector<std::string> kept;
+  std::set<std::string_view> seen;
+  for (auto variable = environment.rbegin(); variable != environment.rend(); ++variable) {
+    const std::string_view name = std::string_view(*variable).substr(0, variable->find('='));
+    if (seen.insert(name).second) kept.push_back(*variable);
+  }
+  std::reverse(kept.begin(), kept.end());
+  return kept;
+}
+
 }  // namespace
 
 void apply_user(const oci::User& user) {
@@ -82,7 +97,7 @@ std::optional<std::string> find_home(std::string_view passwd, std::uint32_t uid)
 }
 
 std::vector<std::string> complete_environment(int root_fd, const oci::Process& process) {
-  std::vector<std::string> environment = process.env;
+  std::vector<std::string> environment = keep_last_values(process.env);
   if (has_home(environment)) return environment;
   std::erase_if(environment, [](const std::string& variable) { return variable == "HOME="; });
   environment.push_back("HOME=" + find_home(read_passwd(root_fd), process.user.uid).value_or("/"));

@@ -18,8 +18,8 @@ void apply_user(const oci::User& user);
 /// The home directory of `uid` in the text of a passwd file; empty if it has none.
 std::optional<std::string> find_home(std::string_view passwd, std::uint32_t uid);
 
-/// process.env with HOME added, as runc does, from the image's /etc/passwd ("/" if that does not
-/// know).
+/// process.env with the last value of each name only, and with HOME added from the image's
+/// /etc/passwd ("/" if that file has no entry), as runc does.
 std::vector<std::string> complete_environment(int root_fd, const oci::Process& process);
 
 }  // namespace husk::agent

@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view variable = "NOTIFY_SOCKET=";
 
-/// The last one counts, as for execve(2).
+/// The last one counts, as for the process itself (agent/setup/user.hpp).
 std::string notify_path(const oci::Process& process) {
   std::string path;
   for (const std::string& entry : process.env)

@@ -43,8 +43,9 @@ struct Running : Bench {
     return process;
   }
   /// What the script says.
-  std::string run(const std::string& script) {
-    exec("p1", shell(script));
+  std::string run(const std::string& script) { return run(shell(script)); }
+  std::string run(husk::oci::Process process) {
+    exec("p1", std::move(process));
     REQUIRE((error ? error->what() : std::string("created")) == "created");
     container->process("p1").own(7);
     Bench::start("p1");
@@ -71,6 +72,16 @@ TEST_CASE("exec: is in every namespace and the cgroup of its container", "[root]
   CHECK(bench.told[0].first == 7);
   CHECK(bench.told[0].second.process == husk::guestcomm::ProcessRef{"one", "p1"});
   CHECK(bench.told[0].second.status == 6);
+}
+
+TEST_CASE("exec: a variable that is given again has the last value", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Running bench;
+  husk::oci::Process process = Running::shell("");
+  process.args = {"busybox", "cat", "/proc/self/environ"};
+  process.env = {"PATH=/nowhere", "MODE=prod", "HOME=/a", "PATH=/bin", "MODE=debug", "HOME=/b"};
+  using namespace std::string_literals;
+  CHECK(bench.run(process) == "PATH=/bin\0MODE=debug\0HOME=/b\0"s);
 }
 
 TEST_CASE("exec: has none of the agent's descriptors and shows no agent to the container",

@@ -42,3 +42,14 @@ TEST_CASE("user: HOME is added unless the process has one; a pipe for passwd doe
   CHECK(complete_environment(fd.get(), process) == process.env);
   fs::remove_all(root);
 }
+
+TEST_CASE("user: the last value of a name counts, and HOME is looked at after that") {
+  const husk::UniqueFd root{::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  husk::oci::Process process;
+  process.env = {"A=1", "HOME=/old", "AB=x", "A=2", "B=", "HOME=/new", "A=3=4"};
+  CHECK(complete_environment(root.get(), process) ==
+        std::vector<std::string>{"AB=x", "B=", "HOME=/new", "A=3=4"});
+  process.user.uid = 4'000'000'000;
+  process.env = {"HOME=/old", "HOME="};
+  CHECK(complete_environment(root.get(), process) == std::vector<std::string>{"HOME=/"});
+}
