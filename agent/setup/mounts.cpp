@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <sstream>
 
 #include "agent/setup/copy_tree.hpp"
 #include "agent/setup/mount_calls.hpp"
@@ -103,10 +104,23 @@ void check_type(const std::string& type) {
   }
 }
 
+/// A tmpfs has the mode of its mount point unless the options, which come later, have another one.
+/// Without a mount point in the image the kernel's default holds (runc: createMountpoint).
+void take_mode(int root_fd, const std::string& destination, MountOptions& options) {
+  const UniqueFd there = find_in_root(root_fd, destination, O_PATH | O_DIRECTORY);
+  if (!there) return;
+  struct stat status {};
+  check_sys(::fstat(there.get(), &status), "stat");
+  std::ostringstream mode;
+  mode << std::oct << (status.st_mode & 07777);
+  options.filesystem.insert(options.filesystem.begin(), {"mode", mode.str()});
+}
+
 UniqueFd mount_filesystem(int root_fd, const oci::Mount& mount, MountOptions options) {
   const std::string type = mount.type.value_or("");
   check_type(type);
   if (type == "proc" || type == "sysfs") check_ordinary_directory(root_fd, mount);
+  if (type == "tmpfs") take_mode(root_fd, mount.destination, options);
   const UniqueFd target = directory_target(root_fd, mount.destination);
   UniqueFd made = make_filesystem(mount, type, options);
   if (type == "tmpfs" && options.copy_up) copy_tree(target.get(), made.get());

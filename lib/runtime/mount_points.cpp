@@ -2,6 +2,7 @@
 #include "lib/runtime/mount_points.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -27,6 +28,14 @@ bool is_inside_mount(const oci::Spec& spec, const std::string& path) {
   });
 }
 
+/// The guest gives a tmpfs the mode of its mount point. Where the image has none, that has to be the
+/// kernel's default for a tmpfs, as under runc.
+void make_tmpfs_point(int root, const std::string& destination) {
+  if (find_in_root(root, destination, O_PATH | O_DIRECTORY)) return;
+  const UniqueFd made = make_directories_in_root(root, destination, 0755);
+  check_sys(::chmod(fd_path(made.get()).c_str(), 01777), "chmod");
+}
+
 }  // namespace
 
 UniqueFd open_mount_point(int root, const std::string& destination, bool directory) {
@@ -41,10 +50,12 @@ UniqueFd open_mount_point(int root, const std::string& destination, bool directo
 void make_mount_points(int root, const oci::Spec& spec,
                        const std::function<bool(std::size_t)>& is_directory) {
   for (std::size_t n = 0; n < spec.mounts.size(); ++n) {
-    const std::string& destination = spec.mounts[n].destination;
-    if (is_inside_mount(spec, destination)) continue;
-    step("mounts[" + std::to_string(n) + "].destination " + destination,
-         [&] { open_mount_point(root, destination, is_directory(n)); });
+    const oci::Mount& mount = spec.mounts[n];
+    if (is_inside_mount(spec, mount.destination)) continue;
+    step("mounts[" + std::to_string(n) + "].destination " + mount.destination, [&] {
+      if (mount.type == "tmpfs" && !is_bind(mount)) make_tmpfs_point(root, mount.destination);
+      open_mount_point(root, mount.destination, is_directory(n));
+    });
   }
   if (!spec.process || is_inside_mount(spec, spec.process->cwd)) return;
   step("process.cwd", [&] { make_directories_in_root(root, spec.process->cwd, 0755); });

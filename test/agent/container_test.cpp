@@ -200,6 +200,32 @@ TEST_CASE("container: a tmpfs over a link in the image stays inside", "[root]") 
   CHECK_FALSE(fs::exists("/tmp/" + marker));
 }
 
+TEST_CASE("container: a tmpfs has the mode of its mount point unless the options have one",
+          "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Bench bench;
+  husk::oci::Spec spec = bench.spec("/bin/busybox stat -c %a /run /root /given /missing /dev");
+  const auto add_tmpfs = [&](const char* destination, std::vector<std::string> options) {
+    husk::oci::Mount mount;
+    mount.destination = destination;
+    mount.type = "tmpfs";
+    mount.options = std::move(options);
+    spec.mounts.push_back(mount);
+  };
+  for (const char* name : {"run", "root", "given", "dev"})
+    fs::create_directory(bench.rootfs / name);
+  fs::permissions(bench.rootfs / "run", fs::perms{0755});
+  fs::permissions(bench.rootfs / "root", fs::perms{02710});
+  add_tmpfs("/run", {"nosuid", "size=64k"});
+  add_tmpfs("/root", {"ro"});
+  add_tmpfs("/given", {"mode=0700"});
+  add_tmpfs("/missing", {});
+  bench.create(std::move(spec));
+  REQUIRE_FALSE(bench.error);
+  bench.start();
+  CHECK(bench.finish() == "755\n2710\n700\n1777\n755\n");
+}
+
 TEST_CASE("container: tmpcopyup keeps what the image had, links as links", "[root]") {
   SKIP_UNLESS_POSSIBLE();
   Bench bench;

@@ -243,7 +243,10 @@ TEST_CASE("VmDirectory: a read-only rootfs has its mount points, made inside of 
   plan.spec.process.emplace().cwd = "/work/dir";
   plan.spec.mounts = {mount_of("tmpfs", "/scratch"),     mount_of("tmpfs", "/dev"),
                       mount_of("devpts", "/dev/pts"),    mount_of("bind", "/conf/hosts"),
-                      mount_of("tmpfs", "/link/inside"), mount_of("bind", "/link/file")};
+                      mount_of("tmpfs", "/link/inside"), mount_of("bind", "/link/file"),
+                      mount_of("tmpfs", "/there"),       mount_of("proc", "/var/proc")};
+  fs::create_directory(rootfs / "there");
+  fs::permissions(rootfs / "there", fs::perms{0750});
   plan.binds = {{.number = 3, .source = assets.path() / "hosts"},
                 {.number = 5, .source = assets.path() / "hosts"}};
   VmDirectory vm(random_hex(4), assets.boot(), 0, 0, secret);
@@ -251,6 +254,10 @@ TEST_CASE("VmDirectory: a read-only rootfs has its mount points, made inside of 
   const fs::path shared = vm.paths().rootfs("c1");
   CHECK(write_error(shared) == EROFS);
   CHECK(fs::is_directory(shared / "scratch"));
+  // The guest's tmpfs takes the mode: a missing mount point gets the kernel's default for a tmpfs.
+  CHECK(fs::status(shared / "scratch").permissions() == fs::perms{01777});
+  CHECK(fs::status(shared / "there").permissions() == fs::perms{0750});
+  CHECK(fs::status(shared / "var/proc").permissions() == fs::perms{0755});
   CHECK(fs::is_directory(shared / "work/dir"));
   CHECK(fs::is_regular_file(shared / "conf/hosts"));
   CHECK(fs::is_directory(shared / "dev"));
