@@ -49,6 +49,10 @@ void check_supported(const Linux& section, const NamespaceTypes& types) {
   if (types.contains("user")) refuse_unsupported("linux.namespaces", "a user namespace is");
   if (!section.time_offsets.empty()) refuse_unsupported("linux.timeOffsets", "offsets are");
   if (section.has_intel_rdt) refuse_unsupported("linux.intelRdt", "cache allocation is");
+  if (!section.net_devices.empty())
+    refuse_unsupported("linux.netDevices", "moving network devices is");
+  if (section.memory_policy.value_or(MemoryPolicy{}) != MemoryPolicy{})
+    refuse_unsupported("linux.memoryPolicy", "a NUMA policy is");
 }
 
 void check_device(const Device& device, const std::string& field) {

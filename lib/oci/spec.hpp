@@ -216,6 +216,17 @@ struct Personality {
   friend bool operator==(const Personality&, const Personality&) = default;
 };
 
+struct NetDevice {   ///< of the runtime's network namespace, to be moved into the container's
+  std::string name;  ///< in the container; empty: as before
+  friend bool operator==(const NetDevice&, const NetDevice&) = default;
+};
+
+struct MemoryPolicy {  ///< set_mempolicy(2)
+  std::string mode, nodes;
+  std::vector<std::string> flags;
+  friend bool operator==(const MemoryPolicy&, const MemoryPolicy&) = default;
+};
+
 struct Linux {  // config-linux.md
   std::vector<Namespace> namespaces;
   std::vector<IdMapping> uid_mappings, gid_mappings;
@@ -228,6 +239,8 @@ struct Linux {  // config-linux.md
   std::optional<std::string> rootfs_propagation, mount_label;
   std::vector<std::string> masked_paths, readonly_paths;
   std::optional<Personality> personality;
+  std::map<std::string, NetDevice> net_devices;
+  std::optional<MemoryPolicy> memory_policy;
   bool has_intel_rdt = false;  ///< present in the JSON; not modelled
   friend bool operator==(const Linux&, const Linux&) = default;
 };

@@ -42,13 +42,15 @@ void read_value(const nlohmann::json& json, const std::string& path, SeccompRule
 
 void read_value(const nlohmann::json& json, const std::string& path, Seccomp& seccomp) {
   const JsonObject object(json, path);
-  read_required(object, "defaultAction", seccomp.default_action);
   read_optional(object, "defaultErrnoRet", seccomp.default_errno_ret);
   read_optional(object, "architectures", seccomp.architectures);
   read_optional(object, "flags", seccomp.flags);
   read_optional(object, "listenerPath", seccomp.listener_path);
   read_optional(object, "listenerMetadata", seccomp.listener_metadata);
   read_optional(object, "syscalls", seccomp.syscalls);
+  // Without both it is no filter, see below.
+  if (object.find("defaultAction") != nullptr || !seccomp.syscalls.empty())
+    read_required(object, "defaultAction", seccomp.default_action);
 }
 
 void read_value(const nlohmann::json& json, const std::string& path, TimeOffset& offset) {
@@ -63,6 +65,18 @@ void read_value(const nlohmann::json& json, const std::string& path, Personality
   read_optional(object, "flags", personality.flags);
 }
 
+void read_value(const nlohmann::json& json, const std::string& path, NetDevice& device) {
+  const JsonObject object(json, path);
+  read_optional(object, "name", device.name);
+}
+
+void read_value(const nlohmann::json& json, const std::string& path, MemoryPolicy& policy) {
+  const JsonObject object(json, path);
+  read_optional(object, "mode", policy.mode);
+  read_optional(object, "nodes", policy.nodes);
+  read_optional(object, "flags", policy.flags);
+}
+
 void read_value(const nlohmann::json& json, const std::string& path, Linux& linux_section) {
   const JsonObject object(json, path);
   read_optional(object, "namespaces", linux_section.namespaces);
@@ -73,12 +87,18 @@ void read_value(const nlohmann::json& json, const std::string& path, Linux& linu
   read_optional(object, "cgroupsPath", linux_section.cgroups_path);
   read_optional(object, "resources", linux_section.resources);
   read_optional(object, "seccomp", linux_section.seccomp);
+  // Seccomp is off without a default action and rules (runc: SetupSeccomp).
+  const auto& seccomp = linux_section.seccomp;
+  if (seccomp && seccomp->default_action.empty() && seccomp->syscalls.empty())
+    linux_section.seccomp.reset();
   read_optional(object, "sysctl", linux_section.sysctl);
   read_optional(object, "rootfsPropagation", linux_section.rootfs_propagation);
   read_optional(object, "mountLabel", linux_section.mount_label);
   read_optional(object, "maskedPaths", linux_section.masked_paths);
   read_optional(object, "readonlyPaths", linux_section.readonly_paths);
   read_optional(object, "personality", linux_section.personality);
+  read_optional(object, "netDevices", linux_section.net_devices);
+  read_optional(object, "memoryPolicy", linux_section.memory_policy);
   linux_section.has_intel_rdt = object.find("intelRdt") != nullptr;
 }
 

@@ -121,6 +121,18 @@ void to_json(nlohmann::json& json, const Personality& personality) {
   put(json, "flags", personality.flags);
 }
 
+void to_json(nlohmann::json& json, const NetDevice& device) {
+  json = nlohmann::json::object();
+  put(json, "name", device.name);
+}
+
+void to_json(nlohmann::json& json, const MemoryPolicy& policy) {
+  json = nlohmann::json::object();
+  put(json, "mode", policy.mode);
+  put(json, "nodes", policy.nodes);
+  put(json, "flags", policy.flags);
+}
+
 void to_json(nlohmann::json& json, const Linux& linux_section) {
   json = nlohmann::json::object();
   put(json, "namespaces", linux_section.namespaces);
@@ -137,6 +149,8 @@ void to_json(nlohmann::json& json, const Linux& linux_section) {
   put(json, "maskedPaths", linux_section.masked_paths);
   put(json, "readonlyPaths", linux_section.readonly_paths);
   put(json, "personality", linux_section.personality);
+  put(json, "netDevices", linux_section.net_devices);
+  put(json, "memoryPolicy", linux_section.memory_policy);
   if (linux_section.has_intel_rdt) json["intelRdt"] = nlohmann::json::object();
 }
 

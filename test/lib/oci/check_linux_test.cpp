@@ -75,6 +75,12 @@ TEST_CASE("check: what needs a namespace is refused without it", "[oci]") {
 TEST_CASE("check: what cannot work in a VM is unsupported", "[oci]") {
   CHECK(refusal_after([](Linux& section) { section.has_intel_rdt = true; }, Errc::unsupported) ==
         "linux.intelRdt: cache allocation is not supported");
+  CHECK(
+      refusal_after([](Linux& section) { section.net_devices["eth1"] = {}; }, Errc::unsupported) ==
+      "linux.netDevices: moving network devices is not supported");
+  CHECK(refusal_after([](Linux& section) { section.memory_policy.emplace().mode = "MPOL_BIND"; },
+                      Errc::unsupported) == "linux.memoryPolicy: a NUMA policy is not supported");
+  accept_after([](Linux& section) { section.memory_policy.emplace(); });
   CHECK(refusal_after(
             [](Linux& section) {
               section.namespaces.push_back({.type = "time", .path = {}});

@@ -132,6 +132,9 @@ Linux full_linux() {
   section.masked_paths = {"/proc/kcore"};
   section.readonly_paths = {"/proc/sys"};
   section.personality = Personality{.domain = "LINUX32", .flags = {"ADDR_NO_RANDOMIZE"}};
+  section.net_devices = {{"eth1", {.name = "eth0"}}};
+  section.memory_policy =
+      MemoryPolicy{.mode = "MPOL_BIND", .nodes = "0", .flags = {"MPOL_F_STATIC_NODES"}};
   section.has_intel_rdt = true;
   return section;
 }

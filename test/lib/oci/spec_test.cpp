@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 
 #include "lib/oci/bundle.hpp"
 #include "lib/oci/check.hpp"
@@ -27,7 +28,7 @@ TEST_CASE("spec: every field of the full spec reaches the JSON", "[oci]") {
   json keys = json::array();
   for (const auto& [key, value] : written["process"].items()) keys.push_back(key);
   CHECK(keys == expected_process_keys);
-  CHECK(written["linux"].size() == 15);
+  CHECK(written["linux"].size() == 17);
   CHECK(written["linux"]["resources"].size() == 9);
   CHECK(written["linux"]["resources"]["memory"].size() == 9);
   CHECK(written["linux"]["resources"]["cpu"].size() == 9);
@@ -96,6 +97,21 @@ TEST_CASE("spec: null means absent wherever Go's decoder takes it so", "[oci]") 
   CHECK(!spec.linux_.resources->pids_limit);
   CHECK(!spec.linux_.resources->memory->limit);
   CHECK(!spec.linux_.resources->has_rdma);
+}
+
+TEST_CASE("spec: seccomp without a default action and rules is no filter", "[oci]") {
+  const auto seccomp_of = [](const char* seccomp) {
+    json document = json::parse(R"({"ociVersion": "1.0.0", "linux": {}})");
+    document["linux"]["seccomp"] = json::parse(seccomp);
+    return document.get<Spec>().linux_.seccomp;
+  };
+  CHECK(!seccomp_of("{}"));
+  CHECK(
+      !seccomp_of(R"({"defaultAction": "", "syscalls": [], "architectures": ["SCMP_ARCH_X86"]})"));
+  CHECK(seccomp_of(R"({"defaultAction": "SCMP_ACT_ALLOW"})"));
+  CHECK_THROWS_WITH(
+      seccomp_of(R"({"syscalls": [{"names": ["read"], "action": "SCMP_ACT_ALLOW"}]})"),
+      Catch::Matchers::ContainsSubstring("linux.seccomp.defaultAction"));
 }
 
 TEST_CASE("spec: unknown fields are skipped, other letters of a known one too", "[oci]") {
