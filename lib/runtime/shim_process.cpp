@@ -27,6 +27,7 @@
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/guestcomm/link/guest_words.hpp"
 #include "lib/handoff/handoff.hpp"
 #include "lib/runtime/host_root.hpp"
 
@@ -227,7 +228,8 @@ void ShimProcess::hand_over(const guestcomm::ProcessRef& process, int control,
   std::array<char, 1024> answer{};
   const ssize_t n = ::recv(handoff_.get(), answer.data(), answer.size() - 1, 0);
   if (n <= 0) throw Error(Errc::peer_lost, "the shim ended during the hand-over");
-  if (answer[0] != '\0') throw Error(Errc::internal, std::string("the shim: ") + answer.data());
+  if (answer[0] != '\0')  // with what the agent said to it
+    throw Error(Errc::internal, "the shim: " + guestcomm::without_state(answer.data()));
 }
 
 }  // namespace husk::runtime

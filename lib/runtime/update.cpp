@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // husk update: limits of a container, which its guest keeps to.
+#include "lib/base/error.hpp"
 #include "lib/oci/check.hpp"
 #include "lib/runtime/container_state.hpp"
 #include "lib/runtime/runtime.hpp"
@@ -12,7 +13,9 @@ void Runtime::update(const std::string& id, const oci::Resources& resources) {
   const auto [record, state] = store_.load_with_state(id);
   check_allowed(Command::update, state, id);
   oci::check_resources(resources);
-  Sandbox::open(record.vm_id).connect(patience).update_container({id, resources});
+  step("the guest did not update the container", [&, vm_id = record.vm_id] {
+    Sandbox::open(vm_id).connect(patience).update_container({id, resources});
+  });
 }
 
 }  // namespace husk::runtime

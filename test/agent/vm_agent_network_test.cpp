@@ -20,7 +20,7 @@ namespace {
 
 /// Throws what the agent answers.
 void configure(const Network& network) {
-  AgentClient connection(guest().access(), 20s);
+  AgentClient connection(guest().access(), 20s, ErrorWords::of_the_agent);
   const UniqueFd socket = connection.release();
   write_frame(socket.get(), encode(Request{7, "configure_network", network}));
   const auto answer = read_frame(socket.get());

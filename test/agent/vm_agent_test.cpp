@@ -387,7 +387,7 @@ TEST_CASE("agent: containers together cannot use up the guest's memory or its ta
 TEST_CASE("agent: the guest powers off when the last connection closes", "[vm]") {
   husk::test::VmGuest own_guest;
   {
-    AgentClient connection(own_guest.access(), 20s);
+    AgentClient connection(own_guest.access(), 20s, ErrorWords::of_the_agent);
     CHECK_FALSE(own_guest.powers_off_within(500ms));
   }
   CHECK(own_guest.powers_off_within(10s));

@@ -28,7 +28,7 @@ inline VmGuest& guest() {
 }
 
 inline AgentClient& client() {
-  static AgentClient connection(guest().access(), 20s);
+  static AgentClient connection(guest().access(), 20s, ErrorWords::of_the_agent);
   return connection;
 }
 
@@ -74,7 +74,8 @@ inline std::string read_to_end(int fd) { return read_all(fd, 256u << 20, "stream
 
 class Running {
  public:
-  Running(const std::string& id, oci::Spec spec) : id_(id), control_(guest().access(), 20s) {
+  Running(const std::string& id, oci::Spec spec)
+      : id_(id), control_(guest().access(), 20s, ErrorWords::of_the_agent) {
     StreamTokens tokens = Pipes<std::string>{random_hex(16), random_hex(16), random_hex(16)};
     auto sockets = open_streams(guest().access(), tokens, 20s);
     auto& pipes = std::get<Pipes<UniqueFd>>(sockets);

@@ -32,8 +32,10 @@ void await_stream(int socket, const Deadline& deadline) {
 
 using std::chrono::milliseconds;
 
-AgentClient::AgentClient(const GuestAccess& guest, milliseconds patience)
-    : socket_(connect_guest(guest.address, control_port, patience)), patience_(patience) {
+AgentClient::AgentClient(const GuestAccess& guest, milliseconds patience, ErrorWords words)
+    : socket_(connect_guest(guest.address, control_port, patience)),
+      patience_(patience),
+      words_(words) {
   const Hello answer =
       call("hello", Hello{.version = HUSK_VERSION, .secret = guest.secret}, patience).get<Hello>();
   if (answer.protocol != protocol_version) {
@@ -53,8 +55,8 @@ nlohmann::json AgentClient::call(const std::string& method, const nlohmann::json
     write_frame(socket_.get(), payload, deadline);
     return await_response(id, deadline);
   });
-  // The agent's own words, without a prefix.
-  if (const auto* error = std::get_if<Error>(&response.outcome)) throw Error(*error);
+  if (const auto* error = std::get_if<Error>(&response.outcome))
+    throw words_ == ErrorWords::for_callers ? refusal(method, *error) : *error;
   return std::get<nlohmann::json>(std::move(response.outcome));
 }
 

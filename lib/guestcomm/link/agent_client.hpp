@@ -9,6 +9,7 @@
 #include "lib/base/deadline.hpp"
 #include "lib/base/unique_fd.hpp"
 #include "lib/guestcomm/link/guest_address.hpp"
+#include "lib/guestcomm/link/guest_words.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
 #include "lib/guestcomm/protocol/network.hpp"
 #include "lib/guestcomm/protocol/statistics.hpp"
@@ -19,10 +20,12 @@ class AgentClient {
  public:
   /// Connects and exchanges hello. Throws peer_lost, timed_out, or unsupported
   /// "the guest agent speaks protocol 3, this husk speaks 1".
-  AgentClient(const GuestAccess& guest, std::chrono::milliseconds patience);
+  AgentClient(const GuestAccess& guest, std::chrono::milliseconds patience,
+              ErrorWords words = ErrorWords::for_callers);
 
-  // Each takes at most the client's patience in all. An error answered by the agent is thrown with
-  // its code and its text, of which at most 4 KiB are taken, without control characters.
+  // Each takes at most the client's patience in all. An error answered by the agent is thrown with its code,
+  // in the words of refusal() (guest_words.hpp). Of the agent's text at most 4 KiB are taken, without control
+  // characters.
   void create_container(const CreateContainer& request, std::chrono::milliseconds patience);
   void create_process(const CreateProcess& request, std::chrono::milliseconds patience);
   void configure_network(const Network& network, std::chrono::milliseconds patience);
@@ -50,6 +53,7 @@ class AgentClient {
   Response await_response(std::int64_t id, const Deadline& deadline);
   UniqueFd socket_;
   std::chrono::milliseconds patience_;
+  ErrorWords words_;
   std::int64_t next_id_ = 1;
 };
 

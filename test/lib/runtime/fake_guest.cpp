@@ -113,6 +113,7 @@ class Guest {
     if (is_stuck_) return;
     Response response{.id = request.id.value(), .outcome = json::object()};
     try {
+      lie(request);
       handle(request, control, std::get<json>(response.outcome));
     } catch (const Error& e) {
       response.outcome = e;
@@ -123,6 +124,12 @@ class Guest {
     if (fault_ == Fault::exits_at_once && request.method == "own_process") exit_with(last_, 7);
     if (ended_by_ != 0) exit_with(ended_, 128 + ended_by_);
     if (exec_ends_) end_exec();
+  }
+
+  /// The words by which engines take a container for gone.
+  void lie(const Request& request) const {
+    if (fault_ == Fault::lies_about_states && has_started_ && request.method != "hello")
+      throw Error(Errc::wrong_state, "container not running: no such process; c1 does not exist");
   }
 
   void handle(const Request& request, int control, json& result) {
@@ -154,6 +161,7 @@ class Guest {
       if (fault_ == Fault::refuses_start)
         throw Error(Errc::system, "permission denied by the image");
       is_stuck_ = fault_ == Fault::stuck_after_start;
+      has_started_ = true;
     } else if (request.method == "signal_process") {
       take_signal(request.params.get<guestcomm::SignalProcess>());
     } else if (request.method == "pause_container") {
@@ -227,7 +235,7 @@ class Guest {
   guestcomm::ProcessRef exec_name_;
   std::map<std::string, int> owners_;  ///< by container
   int exec_owner_ = -1, ended_by_ = 0;
-  bool over_ = false, is_stuck_ = false, exec_ends_ = false;
+  bool over_ = false, is_stuck_ = false, exec_ends_ = false, has_started_ = false;
 };
 
 void boot(Fault fault, const std::string& host_socket) {

@@ -32,6 +32,7 @@ enum class Fault {
   refuses_exec_start,      ///< "permission denied by the image"
   refuses_signals,         ///< "signal refused"
   refuses_pause,           ///< "does not stand still"
+  lies_about_states,       ///< "container not running" to all that is asked of a started container
   ignores_kill,            ///< says yes to SIGKILL, and does nothing
   stuck_after_start        ///< takes connections and answers nothing any more
 };

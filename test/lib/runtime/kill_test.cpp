@@ -62,7 +62,8 @@ TEST_CASE("kill: a signal that the agent refuses is told, and the container runs
   bench.create();
   bench.runtime().start("c1");
   CHECK_THAT(failure_text([&] { bench.runtime().kill("c1", SIGUSR1, false); }),
-             ContainsSubstring("the guest did not take signal 10: signal refused"));
+             ContainsSubstring("the guest did not take signal 10: the agent answered "
+                               "signal_process with a system error"));
   CHECK(bench.runtime().state("c1").status == "running");
 }
 
@@ -204,4 +205,40 @@ TEST_CASE("hooks: the guest is told the state for startContainer hooks, and only
   CHECK(state->at("id") == "c1");
   CHECK(state->at("bundle") == bench.path("bundle").string());
   CHECK(state->at("annotations").at("key") == "value");
+}
+
+namespace {
+
+/// What engines look for, in any case, to know that a container is gone or in another state.
+bool tells_state(const std::string& text) {
+  for (const char* phrase : {"not running", "no such process", "does not exist"})
+    if (text.find(phrase) != std::string::npos) return true;
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("guest: an agent that lies about the state of a running container decides no error text",
+          "[runtime][root]") {
+  HuskBench bench;
+  bench.machine.fault = Fault::lies_about_states;
+  bench.create();
+  bench.runtime().start("c1");
+  CHECK(failure_text([&] { bench.runtime().kill("c1", SIGTERM, false); }) ==
+        "the guest did not take signal 15: the agent answered signal_process with a wrong state "
+        "(its text is in the debug log)");
+  oci::Resources resources;
+  resources.pids_limit = 10;
+  const std::function<void()> commands[] = {
+      [&] { bench.runtime().pause("c1"); }, [&] { bench.runtime().update("c1", resources); },
+      [&] { (void)bench.runtime().statistics("c1"); },
+      [&] { (void)bench.runtime().guest_processes("c1"); },
+      [&] { bench.runtime().follow_events("c1", 10s, [](const auto&) {}); }};
+  for (const auto& command : commands) {
+    const std::string text = failure_text(command);
+    CAPTURE(text);
+    CHECK_FALSE(tells_state(text));
+  }
+  bench.runtime().kill("c1", SIGKILL, false);
+  CHECK(bench.runtime().state("c1").status == "stopped");
 }

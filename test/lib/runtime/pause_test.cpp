@@ -41,7 +41,8 @@ TEST_CASE("pause: a guest that cannot leaves it running", "[runtime][root]") {
   bench.create();
   bench.runtime().start("c1");
   CHECK(failure_text([&] { bench.runtime().pause("c1"); }) ==
-        "the guest did not pause the container: does not stand still");
+        "the guest did not pause the container: the agent answered pause_container with a time-out "
+        "(its text is in the debug log)");
   CHECK(bench.journal() == Lines{"create", "own", "start", "pause c1", "resume c1"});
   CHECK(status(bench) == "running");
 }

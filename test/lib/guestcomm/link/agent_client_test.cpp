@@ -5,10 +5,13 @@
 #include <stdlib.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
+#include <functional>
 #include <optional>
 
 #include "lib/base/error.hpp"
+#include "lib/base/log.hpp"
 #include "lib/guestcomm/protocol/frame.hpp"
 #include "test/lib/guestcomm/link/hybrid_peer.hpp"
 
@@ -50,16 +53,25 @@ class Guest {
 
   /// What a kill throws, which may take 300 ms.
   Error kill_failure() const {
+    return failure_of([](AgentClient& client) {
+      client.signal_process({.process = {"c1", {}}, .signal = 9, .all = false});
+    });
+  }
+  Error start_failure() const {
+    return failure_of([](AgentClient& client) { client.start_process({"c1", {}}, 300ms); });
+  }
+
+ private:
+  Error failure_of(const std::function<void(AgentClient&)>& call) const {
     AgentClient client({HybridAddress{(directory_ / "s").string()}, std::string(32, 'a')}, 300ms);
     try {
-      client.signal_process({.process = {"c1", {}}, .signal = 9, .all = false});
+      call(client);
     } catch (const Error& error) {
       return error;
     }
     return {Errc::internal, "nothing was thrown"};
   }
 
- private:
   std::filesystem::path directory_;
   std::optional<HybridPeer> peer_;
 };
@@ -102,9 +114,40 @@ TEST_CASE("AgentClient: a guest's error is cut and harmless to a terminal", "[gu
     write_frame(connection, encode(Response{request, Error(Errc::not_found, text)}));
     test::await_close(connection);
   });
-  const Error error = guest.kill_failure();
+  const Error error = guest.start_failure();
   const std::string text = error.what();
   CHECK(error.code() == Errc::not_found);
   CHECK(text.starts_with("caf\u00e9 ?[2J??31m?xxx"));
   CHECK(text.size() <= 4096);
+}
+
+TEST_CASE("AgentClient: a guest's error tells callers no state", "[guestcomm]") {
+  const char* const lie =
+      GENERATE("container not running", "No Such Process", "os: process already finished",
+               "container does not exist", "container not paused");
+  const Guest guest([&](int connection, std::int64_t request) {
+    write_frame(connection, encode(Response{request, Error(Errc::wrong_state, lie)}));
+    test::await_close(connection);
+  });
+  CHECK(guest.start_failure().what() ==
+        std::string("the guest tells a state that the host does not know "
+                    "(its text is in the debug log)"));
+}
+
+TEST_CASE("AgentClient: of a guest's answer to kill its text is in the debug log alone",
+          "[guestcomm]") {
+  const Guest guest([&](int connection, std::int64_t request) {
+    write_frame(connection, encode(Response{request, Error(Errc::system, "any words")}));
+    test::await_close(connection);
+  });
+  std::string logged;
+  set_log_sink([&](LogLevel level, std::string_view text) {
+    if (level == LogLevel::debug) logged += text;
+  });
+  const Error error = guest.kill_failure();
+  set_log_sink({});
+  CHECK(error.code() == Errc::system);
+  CHECK(error.what() == std::string("the agent answered signal_process with a system error "
+                                    "(its text is in the debug log)"));
+  CHECK(logged == "the guest's answer to signal_process: any words");
 }
