@@ -22,14 +22,39 @@ NetworkNamespace NetworkNamespace::of_path(const std::filesystem::path& path) {
   return {std::move(fd), path.string()};
 }
 
-NetworkNamespace NetworkNamespace::of_process(pid_t pid) {
-  return of_path("/proc/" + std::to_string(pid) + "/ns/net");
+NetworkNamespace NetworkNamespace::of_process(const ProcessIdentity& process) {
+  const std::string pid = std::to_string(process.pid);
+  const Error ended(Errc::peer_lost, "process " + pid + ": has ended");
+  try {
+    NetworkNamespace ns = of_path("/proc/" + pid + "/ns/net");
+    // After the opening: the pid cannot have been another process's before.
+    if (!is_alive(process)) throw ended;
+    return ns;
+  } catch (const Error& e) {
+    if (e.code() == Errc::system && !is_alive(process)) throw ended;
+    throw;
+  }
 }
 
 NetworkNamespace NetworkNamespace::current() { return of_path("/proc/thread-self/ns/net"); }
 
 NetworkNamespace NetworkNamespace::duplicate() const {
   return {UniqueFd{check_sys(::fcntl(fd(), F_DUPFD_CLOEXEC, 0), name_)}, name_};
+}
+
+bool NetworkNamespace::is_the_hosts() const {
+  if (*this == current()) return true;
+  try {
+    return *this == of_path("/proc/1/ns/net");  // husk may run in another one (ip netns exec)
+  } catch (const Error&) {
+    return false;  // husk runs in a container, and may not look into its process 1
+  }
+}
+
+void refuse_the_hosts(const NetworkNamespace& ns) {
+  if (ns.is_the_hosts())
+    throw Error(Errc::unsupported,
+                "network namespace " + ns.name() + ": is the host's, which a VM cannot be in");
 }
 
 bool NetworkNamespace::operator==(const NetworkNamespace& other) const {

@@ -111,6 +111,7 @@ void connect_both(const RouteSocket& socket, const std::string& interface, const
 }  // namespace
 
 void move_tap(const std::string& tap, const NetworkNamespace& to, const std::string& new_name) {
+  refuse_the_hosts(to);
   step("tap " + tap, [&] {
     const RouteSocket socket;
     move_link(socket, load_link(socket, tap).index, to, new_name);
@@ -119,6 +120,7 @@ void move_tap(const std::string& tap, const NetworkNamespace& to, const std::str
 
 Plug::Plug(const NetworkNamespace& in, const std::string& interface, const std::string& tap)
     : in_(in.duplicate()), interface_(interface) {
+  refuse_the_hosts(in_);
   const InNetworkNamespace inside(in_);
   at_interface(interface, [&] { connect_both(RouteSocket(), interface, tap); });
 }

@@ -11,7 +11,7 @@
 
 namespace husk::network {
 
-/// From the caller's namespace; it is down there. Throws system, not_found.
+/// From the caller's namespace; it is down there. Throws system, not_found, refuse_the_hosts' unsupported.
 void move_tap(const std::string& tap, const NetworkNamespace& to, const std::string& new_name);
 
 /// Owns the connection of an interface with a tap, both in that namespace, unless kept: then it stays
@@ -25,7 +25,8 @@ void move_tap(const std::string& tap, const NetworkNamespace& to, const std::str
 class Plug {
  public:
   /// Leavings of a VM that is gone are taken away first. Leaves nothing behind when it throws:
-  /// not_found; already_exists for an ingress qdisc of someone else, or another VM's plug; system.
+  /// not_found; already_exists for an ingress qdisc of someone else, or another VM's plug; unsupported for the
+  /// host's own namespace; system.
   /// "network interface eth0: cannot add an ingress qdisc: ..."
   Plug(const NetworkNamespace& in, const std::string& interface, const std::string& tap);
   Plug(Plug&& other) noexcept

@@ -66,7 +66,7 @@ std::vector<ProcessIdentity> shims_of(const std::string& vm_id) {
 
 bool is_in(const NetworkNamespace& ns, const ProcessIdentity& process) {
   try {
-    return NetworkNamespace::of_process(process.pid) == ns;
+    return NetworkNamespace::of_process(process) == ns;
   } catch (const Error&) {
     return false;  // it has just ended
   }
@@ -84,11 +84,8 @@ std::string find_vm_in(const NetworkNamespace& ns) {
 
 NetworkFacts find_network_facts(const std::filesystem::path& path) {
   const auto ns = step("open network namespace", [&] { return NetworkNamespace::of_path(path); });
-  NetworkFacts facts{.path = path,
-                     .is_the_hosts = ns == NetworkNamespace::current(),
-                     .vm = {},
-                     .tap = {},
-                     .cards_needed = 0};
+  NetworkFacts facts{
+      .path = path, .is_the_hosts = ns.is_the_hosts(), .vm = {}, .tap = {}, .cards_needed = 0};
   if (facts.is_the_hosts) return facts;
   facts.vm = find_vm_in(ns);
   if (!facts.vm.empty()) return facts;
@@ -117,17 +114,18 @@ unsigned plan_cards(const std::optional<NetworkFacts>& named) {
   return named ? static_cast<unsigned>(named->cards_needed) : 1;
 }
 
-void place_taps(const std::vector<hypervisor::NetworkCard>& cards, pid_t shim) {
+void place_taps(const std::vector<hypervisor::NetworkCard>& cards, const ProcessIdentity& shim) {
   if (cards.empty()) return;
   const auto ns = NetworkNamespace::of_process(shim);
   for (const hypervisor::NetworkCard& card : cards) move_to(card, ns);
 }
 
-ContainerNetwork::ContainerNetwork(DirectoryLock lock, pid_t shim, Sandbox& sandbox,
-                                   const hypervisor::ConnectHypervisor& connect,
+ContainerNetwork::ContainerNetwork(DirectoryLock lock, const ProcessIdentity& shim,
+                                   Sandbox& sandbox, const hypervisor::ConnectHypervisor& connect,
                                    guestcomm::AgentClient& agent)
     : lock_(std::move(lock)) {
   const auto ns = NetworkNamespace::of_process(shim);
+  network::refuse_the_hosts(ns);  // the filters would take the host's frames away
   const network::NamespaceContents contents = network::read_namespace(ns);
   while (sandbox.cards().size() < network::cards_needed(contents)) {
     sandbox.attach_card(connect, [&](const hypervisor::NetworkCard& card) { move_to(card, ns); });
@@ -163,7 +161,7 @@ void follow_network(const std::string& vm_id, const hypervisor::ConnectHyperviso
   const auto shims = sandbox.shims();
   if (shims.empty() || !std::filesystem::exists(sandbox.paths().network_picture())) return;
   guestcomm::AgentClient agent = sandbox.connect(connect_patience);
-  ContainerNetwork network(std::move(lock), shims.front().pid, sandbox, connect, agent);
+  ContainerNetwork network(std::move(lock), shims.front(), sandbox, connect, agent);
   network.keep();
 }
 

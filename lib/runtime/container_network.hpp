@@ -18,7 +18,7 @@ namespace husk::runtime {
 /// What is known, before anything is made, of a namespace that the caller named.
 struct NetworkFacts {
   std::filesystem::path path;
-  bool is_the_hosts = false;     ///< the calling command's own
+  bool is_the_hosts = false;     ///< the calling command's own, or that of process 1
   std::string vm;                ///< id of the VM that its containers run in; empty: none
   std::string tap;               ///< of a VM, if one is in it; else empty
   std::size_t cards_needed = 0;  ///< for what is in it now
@@ -36,8 +36,8 @@ void check_network(const NetworkFacts& facts);
 unsigned plan_cards(const std::optional<NetworkFacts>& named);
 
 /// Moves the taps of a VM that was just started to where its container's interfaces are or will be:
-/// into the namespace of its shim. Throws system.
-void place_taps(const std::vector<hypervisor::NetworkCard>& cards, pid_t shim);
+/// into the namespace of its shim. Throws system, peer_lost, unsupported for the host's own namespace.
+void place_taps(const std::vector<hypervisor::NetworkCard>& cards, const ProcessIdentity& shim);
 
 /// What the caller wired by now, carried into the guest. Undone on destruction unless kept, as far
 /// as it was not there before.
@@ -45,8 +45,9 @@ class ContainerNetwork {
  public:
   /// Reads the namespace of `shim`, and gives the guest what is in it, unless it was given just that
   /// before. `lock`: the sandbox's, taken before anything of the namespace was read. Throws
-  /// unsupported and system, with the interface's name; what the agent answers.
-  ContainerNetwork(DirectoryLock lock, pid_t shim, Sandbox& sandbox,
+  /// unsupported and system, with the interface's name; unsupported for the host's own namespace; peer_lost if
+  /// `shim` has ended; what the agent answers.
+  ContainerNetwork(DirectoryLock lock, const ProcessIdentity& shim, Sandbox& sandbox,
                    const hypervisor::ConnectHypervisor& connect, guestcomm::AgentClient& agent);
   void keep() noexcept;
 

@@ -32,10 +32,13 @@ ContainerRecord load_live(const StateStore& store, const std::string& id) {
 }  // namespace
 
 std::vector<pid_t> Runtime::host_processes(const std::string& id) const {
-  const pid_t first = load_live(store_, id).shim->pid;
+  const ProcessIdentity shim = load_live(store_, id).shim.value();
+  const pid_t first = shim.pid;
   // In its cgroup the VM's processes are too; the shims alone are in the first one's pid namespace.
   const std::string wanted = pid_namespace_of(first);
   std::vector<pid_t> shims = HostCgroup(first).processes();
+  // After the reading: until now the pid was nobody else's.
+  if (!is_alive(shim)) check_allowed(Command::ps, ContainerState::stopped, id);
   std::erase_if(shims, [&](pid_t pid) { return pid_namespace_of(pid) != wanted; });
   std::sort(shims.begin(), shims.end());
   return shims;

@@ -23,7 +23,7 @@ void start_in_guest(const ContainerRecord& record, Sandbox& sandbox,
   Laps laps;
   guestcomm::AgentClient agent = sandbox.connect(start_patience);
   laps.end("connect to the agent");
-  std::optional<ContainerNetwork> network(std::in_place, sandbox.lock_network(), record.shim->pid,
+  std::optional<ContainerNetwork> network(std::in_place, sandbox.lock_network(), *record.shim,
                                           sandbox, connect, agent);
   laps.end("network");
   const auto hooks = longest_run(record.hooks.start_container);

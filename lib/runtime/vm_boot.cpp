@@ -103,7 +103,7 @@ BootingVm::BootingVm(const SandboxPlan& plan, const hypervisor::ConnectHyperviso
   for (const ProcessIdentity& helper : get().helpers) cgroup.add(helper.pid);
   const std::optional<ProcessIdentity> owner = identify_process(shim);
   if (!owner) throw Error(Errc::peer_lost, "the shim ended before the VM was there");
-  const auto ns = network::NetworkNamespace::of_process(shim);
+  const auto ns = network::NetworkNamespace::of_process(*owner);
   const UniqueFd changes = network::watch_changes(ns);
   const network::LoopbackListener loopback = listen_if_possible(ns);
   keeper_.hand_over({.vm = get().process,
@@ -112,7 +112,7 @@ BootingVm::BootingVm(const SandboxPlan& plan, const hypervisor::ConnectHyperviso
                      .changes = changes.get(),
                      .listener = loopback.socket.get(),
                      .held = loopback.steering.get()});
-  place_taps(plan.vm.network_cards, shim);
+  place_taps(plan.vm.network_cards, *owner);
   laps.end("VM's cgroup, keeper and taps");
 }
 

@@ -17,8 +17,11 @@ constexpr std::array<std::string_view, 5> telling_methods{
 /// Parts of the texts by which containerd, CRI-O and Podman know a state (caller-contract.md). containerd
 /// ignores case.
 constexpr std::array<std::string_view, 10> state_phrases{
-    "no such process", "process already finished", "not running",   "still running", "does not exist",
-    "invalid process", "already exists", "not stopped", "container paused", "not paused"};
+    "no such process",  "process already finished",
+    "not running",      "still running",
+    "does not exist",   "invalid process",
+    "already exists",   "not stopped",
+    "container paused", "not paused"};
 
 std::string lower_case(std::string text) {
   for (char& c : text)
@@ -36,15 +39,24 @@ bool tells_state(const std::string& text) {
 /// No engine looks for these.
 std::string_view kind_of(Errc code) {
   switch (code) {
-    case Errc::internal: return "an internal error";
-    case Errc::invalid_argument: return "an invalid argument";
-    case Errc::not_found: return "an unknown name";
-    case Errc::already_exists: return "a name in use";
-    case Errc::wrong_state: return "a wrong state";
-    case Errc::unsupported: return "an unsupported request";
-    case Errc::timed_out: return "a time-out";
-    case Errc::system: return "a system error";
-    case Errc::peer_lost: return "a lost connection";
+    case Errc::internal:
+      return "an internal error";
+    case Errc::invalid_argument:
+      return "an invalid argument";
+    case Errc::not_found:
+      return "an unknown name";
+    case Errc::already_exists:
+      return "a name in use";
+    case Errc::wrong_state:
+      return "a wrong state";
+    case Errc::unsupported:
+      return "an unsupported request";
+    case Errc::timed_out:
+      return "a time-out";
+    case Errc::system:
+      return "a system error";
+    case Errc::peer_lost:
+      return "a lost connection";
   }
   return "an error";
 }
@@ -61,9 +73,9 @@ Error refusal(const std::string& method, const Error& answer) {
   if (std::ranges::find(telling_methods, method) != telling_methods.end())
     return {answer.code(), without_state(answer.what()), answer.sys_errno()};
   log(LogLevel::debug, "the guest's answer to " + method + ": " + answer.what());
-  return {answer.code(), "the agent answered " + method + " with " +
-                             std::string(kind_of(answer.code())) +
-                             " (its text is in the debug log)",
+  return {answer.code(),
+          "the agent answered " + method + " with " + std::string(kind_of(answer.code())) +
+              " (its text is in the debug log)",
           answer.sys_errno()};
 }
 

@@ -246,3 +246,11 @@ TEST_CASE("move_tap: a tap goes to another namespace under a new name, and still
   tap.send(from_guest("moved", 7000));
   CHECK(outside.gets("moved"));
 }
+
+TEST_CASE("plug: the host's own namespace is refused, for a plug and for a tap") {
+  const NetworkNamespace own = NetworkNamespace::of_path("/proc/self/ns/net");
+  const std::string refusal =
+      "network namespace /proc/self/ns/net: is the host's, which a VM cannot be in";
+  CHECK_THROWS_WITH(Plug(own, "lo", "husk0"), refusal);
+  CHECK_THROWS_WITH(move_tap("no-such-tap", own, "husk0"), refusal);
+}
