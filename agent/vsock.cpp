@@ -8,6 +8,7 @@
 #include <linux/vm_sockets.h>
 
 #include <string>
+#include <thread>
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
@@ -20,6 +21,7 @@ namespace {
 constexpr int backlog = 1024;
 /// While there is no room, or no descriptor left.
 constexpr std::chrono::milliseconds rest_time{10};
+constexpr std::chrono::milliseconds announce_pause{10};
 constexpr std::uint32_t first_unprivileged_port = 1024;
 
 struct sockaddr_vm address(std::uint32_t cid, std::uint32_t port) {
@@ -32,6 +34,21 @@ struct sockaddr_vm address(std::uint32_t cid, std::uint32_t port) {
 
 UniqueFd make_socket() {
   return UniqueFd{check_sys(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0), "vsock socket")};
+}
+
+/// Empty, with errno set, if the host does not take it within `patience`.
+UniqueFd connect_host(std::uint32_t port, std::chrono::seconds patience) {
+  UniqueFd socket = make_socket();
+  struct timeval timeout {};
+  timeout.tv_sec = patience.count();
+  ::setsockopt(socket.get(), AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &timeout, sizeof timeout);
+  const struct sockaddr_vm host = address(guestcomm::host_cid, port);
+  if (::connect(socket.get(), reinterpret_cast<const struct sockaddr*>(&host), sizeof host) != 0) {
+    const int error = errno;
+    socket.reset();
+    errno = error;
+  }
+  return socket;
 }
 
 }  // namespace
@@ -83,14 +100,15 @@ void VsockListener::accept_one() {
 }
 
 void announce(std::uint32_t port, std::chrono::seconds patience) {
-  const UniqueFd socket = make_socket();
-  struct timeval timeout {};
-  timeout.tv_sec = patience.count();
-  ::setsockopt(socket.get(), AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &timeout, sizeof timeout);
-  const struct sockaddr_vm host = address(guestcomm::host_cid, port);
+  const auto end = std::chrono::steady_clock::now() + patience;
   step("announce", [&] {
-    check_sys(::connect(socket.get(), reinterpret_cast<const struct sockaddr*>(&host), sizeof host),
-              "connect to host port " + std::to_string(port));
+    UniqueFd socket = connect_host(port, patience);
+    // The host's queue may be full of other guests' connections, and the kernel resets this one then.
+    while (!socket && std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(announce_pause);
+      socket = connect_host(port, patience);
+    }
+    if (!socket) throw_errno("connect to host port " + std::to_string(port));
     write_all(socket.get(), "HUSK-AGENT " + std::to_string(guestcomm::protocol_version) + "\n");
   });
 }

@@ -44,7 +44,8 @@ class VsockListener {
   EventLoop::Watch watch_;
 };
 
-/// Tells the host that this guest listens; throws system.
+/// Tells the host that this guest listens. Tries again for `patience` if the host does not take the connection;
+/// throws system then.
 void announce(std::uint32_t port, std::chrono::seconds patience);
 
 }  // namespace husk::agent

@@ -3,74 +3,31 @@
 
 #include <fcntl.h>
 #include <linux/vm_sockets.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <string>
-#include <string_view>
 
-#include "lib/base/deadline.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
-#include "lib/base/text.hpp"
+#include "lib/base/random_id.hpp"
 #include "lib/base/unix_address.hpp"
+#include "lib/guestcomm/link/privileged_port.hpp"
+#include "lib/guestcomm/link/socket_announcement.hpp"
 
 namespace husk::guestcomm {
 namespace {
 
-constexpr std::string_view greeting = "HUSK-AGENT ";
-constexpr std::size_t max_announcement = 32;
-constexpr int backlog = 8;
+/// More than the connections of other guests fill between two of husk's looks.
+constexpr int backlog = 128;
+constexpr int port_tries = 100;
 constexpr std::uint32_t hybrid_port = 1026;  ///< any will do: each VM has a directory of its own
-
-int parse_announcement(const std::string& line) {
-  int protocol = 0;
-  const char* const end = line.data() + line.size();
-  const bool greeted = std::string_view(line).starts_with(greeting);
-  const auto parsed = greeted ? std::from_chars(line.data() + greeting.size(), end, protocol)
-                              : std::from_chars_result{line.data(), std::errc::invalid_argument};
-  if (parsed.ec != std::errc{} || parsed.ptr != end || protocol <= 0)
-    throw Error(Errc::invalid_argument, "the guest announced itself with " + quote(line));
-  return protocol;
-}
 
 UniqueFd listening_socket(int family) {
   return UniqueFd(check_sys(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
                             "make a socket for the guest's announcement"));
 }
-
-class SocketAnnouncement : public Announcement {
- public:
-  explicit SocketAnnouncement(UniqueFd listener) : listener_(std::move(listener)) {}
-
-  int wait(const GuestAddress& address, int vm_gone_fd,
-           std::chrono::milliseconds patience) override {
-    const Deadline deadline(patience);
-    for (;;) {
-      const Readiness readiness = await(listener_.get(), POLLIN, vm_gone_fd, deadline);
-      if (readiness == Readiness::gone)
-        throw Error(Errc::peer_lost, "the virtual machine ended before its agent answered");
-      if (readiness == Readiness::timed_out)
-        throw Error(Errc::timed_out, "the guest's agent did not answer within " +
-                                         std::to_string(patience.count()) + " ms");
-      const UniqueFd connection = accept_from(address);
-      if (connection) {
-        return parse_announcement(read_line(connection.get(), max_announcement, vm_gone_fd,
-                                            deadline, "the guest's announcement"));
-      }
-    }
-  }
-
- private:
-  /// Empty if the connection is not from that guest, or went before it was accepted.
-  virtual UniqueFd accept_from(const GuestAddress& address) = 0;
-
- protected:
-  UniqueFd listener_;
-};
 
 class VsockAnnouncement final : public SocketAnnouncement {
  public:
@@ -114,21 +71,33 @@ class HybridAnnouncement final : public SocketAnnouncement {
   std::string name_;
 };
 
+/// The kernel counts VMADDR_PORT_ANY up: a guest that knows its own port would know the next VM's.
+std::uint32_t random_port() {
+  const auto port = static_cast<std::uint32_t>(std::stoul(random_hex(4), nullptr, 16));
+  return port < first_unprivileged_port || port == VMADDR_PORT_ANY ? random_port() : port;
+}
+
+std::uint32_t bind_random_port(int socket) {
+  for (int n = 0; n < port_tries; ++n) {
+    sockaddr_vm name{};
+    name.svm_family = AF_VSOCK;
+    name.svm_cid = VMADDR_CID_ANY;
+    name.svm_port = random_port();
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): how the sockets API is
+    if (::bind(socket, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0)
+      return name.svm_port;
+    if (errno != EADDRINUSE) throw_errno("bind vsock port " + std::to_string(name.svm_port));
+  }
+  throw_errno("bind a vsock port", EADDRINUSE);
+}
+
 }  // namespace
 
 std::unique_ptr<Announcement> listen_vsock() {
   UniqueFd listener = listening_socket(AF_VSOCK);
-  sockaddr_vm name{};
-  name.svm_family = AF_VSOCK;
-  name.svm_cid = VMADDR_CID_ANY;
-  name.svm_port = VMADDR_PORT_ANY;
-  socklen_t size = sizeof name;
-  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): how the sockets API is
-  auto* const address = reinterpret_cast<sockaddr*>(&name);
-  check_sys(::bind(listener.get(), address, size), "bind a vsock port");
+  const std::uint32_t port = bind_random_port(listener.get());
   check_sys(::listen(listener.get(), backlog), "listen on a vsock port");
-  check_sys(::getsockname(listener.get(), address, &size), "read a vsock port");
-  return std::make_unique<VsockAnnouncement>(std::move(listener), name.svm_port);
+  return std::make_unique<VsockAnnouncement>(std::move(listener), port);
 }
 
 std::unique_ptr<Announcement> listen_hybrid(const std::filesystem::path& uds_path, unsigned uid,

@@ -17,7 +17,8 @@ class Announcement {
   virtual ~Announcement() = default;
   /// The AF_VSOCK port for husk.announce= on the guest's kernel command line.
   virtual std::uint32_t port() const = 0;
-  /// Waits until the guest at `address` announced itself. Connections from another CID are dropped.
+  /// Waits until the guest at `address` announced itself. Connections from another CID are dropped, and however
+  /// many there are, they make no wait longer than `patience`.
   /// Returns the agent's protocol version. Throws timed_out, or peer_lost as soon as `vm_gone_fd`
   /// (a pidfd of the VM's process, -1 for none) becomes readable, or invalid_argument for a wrong
   /// announcement.
@@ -25,6 +26,7 @@ class Announcement {
                    std::chrono::milliseconds patience) = 0;
 };
 
+/// On a random port, which no other guest can guess.
 std::unique_ptr<Announcement> listen_vsock();
 /// Listens on the Unix socket "<uds_path>_<port>", owned by uid/gid (the vsock device's user),
 /// removed on destruction.

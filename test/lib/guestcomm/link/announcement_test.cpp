@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/guestcomm/link/announcement.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -11,6 +12,7 @@
 #include <functional>
 
 #include "lib/base/error.hpp"
+#include "lib/guestcomm/link/socket_announcement.hpp"
 #include "test/lib/base/scratch.hpp"
 #include "test/lib/guestcomm/link/hybrid_peer.hpp"
 
@@ -32,11 +34,16 @@ struct Ear {
   }
 };
 
-UniqueFd announce(const fs::path& path, const std::string& text) {
-  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+sockaddr_un name_of(const fs::path& path) {
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
   std::strncpy(name.sun_path, path.c_str(), sizeof name.sun_path - 1);
+  return name;
+}
+
+UniqueFd announce(const fs::path& path, const std::string& text) {
+  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const sockaddr_un name = name_of(path);
   REQUIRE(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0);
   send_text(socket.get(), text);
   return socket;
@@ -131,4 +138,79 @@ TEST_CASE("announcement: the end of the VM ends the waiting at once", "[guestcom
         Errc::peer_lost);
   CHECK(std::chrono::steady_clock::now() - start < 5s);
   ::waitpid(vm, nullptr, 0);
+}
+
+namespace {
+
+UniqueFd connect_to(const fs::path& path) {
+  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const sockaddr_un name = name_of(path);
+  REQUIRE(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0);
+  return socket;
+}
+
+/// Takes every connection for another guest's, and has the next in its queue before it takes one: however fast
+/// the waiting is, a connection is there.
+class Beset final : public SocketAnnouncement {
+ public:
+  Beset(UniqueFd listener, fs::path path)
+      : SocketAnnouncement(std::move(listener)), path_(std::move(path)) {
+    next_ = connect_to(path_);
+  }
+  std::uint32_t port() const override { return 0; }
+  int dropped = 0;
+
+ private:
+  UniqueFd accept_from(const GuestAddress&) override {
+    UniqueFd later = connect_to(path_);
+    const UniqueFd connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (connection) ++dropped;
+    next_ = std::move(later);
+    return {};
+  }
+  fs::path path_;
+  UniqueFd next_;
+};
+
+UniqueFd listen_on(const fs::path& path) {
+  UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const sockaddr_un name = name_of(path);
+  REQUIRE(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0);
+  REQUIRE(::listen(listener.get(), 128) == 0);
+  return listener;
+}
+
+}  // namespace
+
+TEST_CASE("announcement: a flood of others' connections stretches no time", "[guestcomm]") {
+  const Scratch scratch;
+  Beset beset(listen_on(scratch.path() / "s"), scratch.path() / "s");
+  const auto start = std::chrono::steady_clock::now();
+  CHECK(failure_of([&] { beset.wait(VsockAddress{17}, -1, 300ms); }) == Errc::timed_out);
+  CHECK(std::chrono::steady_clock::now() - start < 3s);
+  CHECK(beset.dropped > 100);
+}
+
+TEST_CASE("announcement: the VM's end is seen through a flood of others' connections",
+          "[guestcomm]") {
+  const Scratch scratch;
+  Beset beset(listen_on(scratch.path() / "s"), scratch.path() / "s");
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  const UniqueFd gone(ends[0]);
+  ::close(ends[1]);  // readable from here on, as a pidfd after the end
+  const auto start = std::chrono::steady_clock::now();
+  CHECK(failure_of([&] { beset.wait(VsockAddress{17}, gone.get(), 20s); }) == Errc::peer_lost);
+  CHECK(std::chrono::steady_clock::now() - start < 3s);
+}
+
+TEST_CASE("announcement: a guest cannot tell the next VM's port from its own", "[guestcomm]") {
+  if (!UniqueFd(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0))) SKIP("no AF_VSOCK here");
+  std::uint32_t last = 0;
+  for (int n = 0; n < 5; ++n) {
+    const std::uint32_t port = listen_vsock()->port();
+    CHECK(port >= 1024);
+    CHECK(std::max(port, last) - std::min(port, last) > 1000);  // fails by chance once in a million
+    last = port;
+  }
 }
