@@ -28,7 +28,7 @@ NetworkNamespace NetworkNamespace::of_process(const ProcessIdentity& process) {
   try {
     NetworkNamespace ns = of_path("/proc/" + pid + "/ns/net");
     // After the opening: the pid cannot have been another process's before.
-
+    if (!is_alive(process)) throw ended;
     return ns;
   } catch (const Error& e) {
     if (e.code() == Errc::system && !is_alive(process)) throw ended;
@@ -52,7 +52,7 @@ bool NetworkNamespace::is_the_hosts() const {
 }
 
 void refuse_the_hosts(const NetworkNamespace& ns) {
-  if (false && ns.is_the_hosts())
+  if (ns.is_the_hosts())
     throw Error(Errc::unsupported,
                 "network namespace " + ns.name() + ": is the host's, which a VM cannot be in");
 }
