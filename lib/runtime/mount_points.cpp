@@ -3,8 +3,11 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <climits>
 #include <filesystem>
 
 #include "lib/base/error.hpp"
@@ -20,6 +23,28 @@ std::string normal(const std::string& path) {
   std::string made = fs::path("/" + path).lexically_normal().string();
   while (made.size() > 1 && made.back() == '/') made.pop_back();
   return made;
+}
+
+/// As many as the kernel follows in one path (path_resolution(7)).
+constexpr int max_links = 40;
+
+/// False: something has that name. A guest that shares the VM may have just made a FIFO or a device node of
+/// the name, whose opening would wait or act: O_EXCL opens neither.
+bool make_file(int root, const fs::path& path) {
+  const UniqueFd parent = open_in_root(root, path.parent_path().string(), O_PATH | O_DIRECTORY);
+  const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+  const UniqueFd made{::openat(parent.get(), path.filename().c_str(), flags, 0755)};
+  if (!made && errno != EEXIST) throw_errno("create " + path.string());
+  return static_cast<bool>(made);
+}
+
+/// Where a symbolic link of that name leads; another file's own path. Not made shorter: what comes before ".."
+/// may be a symbolic link.
+fs::path follow_link(int root, const fs::path& path) {
+  const UniqueFd link = find_in_root(root, path.string(), O_PATH | O_NOFOLLOW);
+  std::array<char, PATH_MAX> target{};
+  const ssize_t n = link ? ::readlinkat(link.get(), "", target.data(), target.size() - 1) : -1;
+  return n > 0 ? path.parent_path() / target.data() : path;
 }
 
 bool is_inside_mount(const oci::Spec& spec, const std::string& path) {
@@ -40,11 +65,14 @@ void make_tmpfs_point(int root, const std::string& destination) {
 
 UniqueFd open_mount_point(int root, const std::string& destination, bool directory) {
   if (directory) return make_directories_in_root(root, destination, 0755);
-  const fs::path path = normal(destination);
+  fs::path path = normal(destination);
   make_directories_in_root(root, path.parent_path().string(), 0755);
-  if (UniqueFd there = find_in_root(root, path.string(), O_PATH)) return there;
-  open_in_root(root, path.string(), O_WRONLY | O_CREAT, 0755);
-  return open_in_root(root, path.string(), O_PATH);
+  for (int n = 0; n < max_links; ++n) {
+    if (UniqueFd there = find_in_root(root, path.string(), O_PATH)) return there;
+    if (!make_file(root, path))
+      path = follow_link(root, path);  // into nothing, as it was not found
+  }
+  throw_errno("create " + path.string(), ELOOP);
 }
 
 void make_mount_points(int root, const oci::Spec& spec,

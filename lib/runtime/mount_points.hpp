@@ -11,7 +11,8 @@
 
 namespace husk::runtime {
 
-/// An O_PATH descriptor of `destination`, which is made if it is missing.
+/// An O_PATH descriptor of `destination`, which is made if it is missing. Opens no file that is there, so that
+/// neither a FIFO nor a device can hold it up. Throws system.
 UniqueFd open_mount_point(int root, const std::string& destination, bool directory);
 
 /// Makes what the guest would make in the rootfs but cannot once that is read-only: the mount

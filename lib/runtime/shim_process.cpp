@@ -46,6 +46,11 @@ struct ChildEnds {
 };
 
 constexpr std::chrono::seconds handoff_patience{30};
+/// The child opens files of the caller's and of the image's, which may be on a FUSE that does not answer.
+constexpr std::chrono::seconds set_up_patience{30};
+/// A killed child that a file system or the freezer of cgroup v1 holds ends later, and init reaps it.
+constexpr std::chrono::seconds reap_patience{2};
+constexpr std::size_t max_error_text = 65536;
 
 void join_namespace(const std::filesystem::path& path, int type, const char* name) {
   const std::string what = std::string(name) + " namespace " + path.string();
@@ -117,10 +122,11 @@ void connect_terminal(int terminal) {
       ++next;
     }
     ::syscall(SYS_close_range, static_cast<unsigned>(next), ~0U, 0U);
+    // No record names this process yet: it must not outlive a parent that is killed.
+    check_sys(::prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
     // The parent has put this process into its cgroup when the go comes; end of file: it gave up.
     char byte = 0;
     if (::read(go_fd, &byte, 1) != 1) ::_exit(255);
-    if (plan.end_with_parent) check_sys(::prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
     check_sys(::setsid(), "setsid");
     // For the kernel's SIGWINCH, when the caller changes the size.
     if (terminal) check_sys(::ioctl(STDIN_FILENO, TIOCSCTTY, 0), "set the controlling terminal");
@@ -128,6 +134,8 @@ void connect_terminal(int terminal) {
     ::sigfillset(&all);
     ::sigprocmask(SIG_SETMASK, &all, nullptr);  // none is lost before the shim looks at them
     std::visit([](const auto& place) { take_place(place); }, plan.place);
+    // execve(2) keeps it.
+    if (!plan.end_with_parent) check_sys(::prctl(PR_SET_PDEATHSIG, 0), "prctl");
     execute(plan.arguments);
   } catch (const std::exception& e) {
     const std::string text = e.what();
@@ -140,6 +148,32 @@ void connect_terminal(int terminal) {
 void await_answer(int socket) {
   if (await(socket, POLLIN, -1, Deadline(handoff_patience)) != Readiness::ready)
     throw Error(Errc::timed_out, "the shim did not take over the container in time");
+}
+
+/// What a child wrote until it executed or ended. Throws timed_out, and when cancelled.
+std::string read_to_end(int pipe, const Deadline& deadline) {
+  std::string text;
+  std::array<char, 4096> chunk{};
+  while (text.size() <= max_error_text) {
+    if (await(pipe, POLLIN, -1, deadline) != Readiness::ready)
+      throw Error(Errc::timed_out, "set up the shim: not done within " +
+                                       std::to_string(set_up_patience.count()) + " s");
+    const ssize_t n = ::read(pipe, chunk.data(), chunk.size());
+    if (n == 0) break;
+    if (n < 0 && errno != EINTR) throw_errno("read the shim's answer");
+    if (n > 0) text.append(chunk.data(), static_cast<std::size_t>(n));
+  }
+  return text;
+}
+
+void end_child(pid_t pid) noexcept {
+  ::kill(pid, SIGKILL);
+  const UniqueFd pidfd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
+  pollfd polled{pidfd.get(), POLLIN, 0};
+  const Deadline deadline(reap_patience);
+  while (pidfd && ::poll(&polled, 1, deadline.poll_timeout()) < 0 && errno == EINTR) {
+  }
+  ::waitpid(pid, nullptr, WNOHANG);
 }
 
 pid_t clone_with(std::uint64_t flags) {
@@ -197,23 +231,20 @@ ShimProcess::ShimProcess(const std::filesystem::path& program_path, const ShimPl
     write_all(go.write_end.get(), "g");
     wait_for_exec(errors.read_end.get());
   } catch (...) {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
+    end_child(pid_);
     throw;
   }
 }
 
 void ShimProcess::wait_for_exec(int error_pipe) {
-  const std::string text = read_all(error_pipe, 65536, "the shim's answer");
+  const std::string text = read_to_end(error_pipe, Deadline(set_up_patience));
   if (!text.empty()) throw Error(Errc::system, "set up the shim: " + text);
   if (::waitpid(pid_, nullptr, WNOHANG) == pid_)
     throw Error(Errc::internal, "the shim ended at once");
 }
 
 ShimProcess::~ShimProcess() {
-  if (keep_ || pid_ <= 0) return;
-  ::kill(pid_, SIGKILL);
-  ::waitpid(pid_, nullptr, 0);
+  if (!keep_ && pid_ > 0) end_child(pid_);
 }
 
 UniqueFd ShimProcess::open_pidfd() const {

@@ -20,7 +20,7 @@ class ShimProcess {
  public:
   /// program: husk-shim. terminal: what becomes its controlling terminal and its standard streams,
   /// instead of the caller's. Returns once it runs. Throws what went wrong on the way, in the child
-  /// too.
+  /// too; timed_out after 30 s, and when cancelled. Until it runs, it ends with the calling process.
   ShimProcess(const std::filesystem::path& program, const ShimPlan& plan, HostCgroup& cgroup,
               std::optional<int> terminal);
   ShimProcess(const ShimProcess&) = delete;
