@@ -18,8 +18,7 @@ void run_hook(const Hook& hook, const std::string& state, int namespaces_of) {
     program.argv0 = hook.args.front();
     program.arguments.assign(hook.args.begin() + 1, hook.args.end());
   }
-  program.environment =
-      hook.env;  // exactly that: the caller's environment is none of a hook's business
+  program.environment = hook.env;
   program.stdin_text = state;
   program.namespaces_of = namespaces_of;
   if (hook.timeout) program.timeout = std::chrono::seconds(*hook.timeout);

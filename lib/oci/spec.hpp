@@ -96,7 +96,9 @@ struct Process {  // config.md "Process"
 
 struct Hook {  // config.md "POSIX-platform Hooks"
   std::string path;
-  std::vector<std::string> args, env;
+  std::vector<std::string> args;
+  /// Empty optional: that of the process which runs it, as runc and crun do.
+  std::optional<std::vector<std::string>> env;
   std::optional<int> timeout;  ///< seconds
   friend bool operator==(const Hook&, const Hook&) = default;
 };

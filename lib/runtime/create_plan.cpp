@@ -81,6 +81,7 @@ oci::Hooks hooks_in_create(const oci::Hooks& all) {
 CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& bundle,
                        const Config& config, const InstallPaths& paths, const HostFacts& facts) {
   GuestPlan guest = plan_guest(request.id, bundle);
+  give_environment(guest.spec.hooks.start_container, bundle.spec.process->env);
   CgroupPlan cgroup = plan_possible_cgroup(request.id, bundle.spec, config, facts);
   check_streams(request.streams, bundle.spec.process->terminal);
   if (request.pid_file) check_pid_file(*request.pid_file, facts.pid_file_place);

@@ -47,6 +47,10 @@ std::vector<oci::Hook> limit_hooks(std::vector<oci::Hook> hooks) {
   return hooks;
 }
 
+void give_environment(std::vector<oci::Hook>& hooks, const std::vector<std::string>& environment) {
+  for (oci::Hook& hook : hooks) hook.env = hook.env.value_or(environment);
+}
+
 std::chrono::seconds longest_run(const std::vector<oci::Hook>& guest_hooks) {
   std::chrono::seconds sum{0};
   for (const oci::Hook& hook : guest_hooks) sum += std::chrono::seconds(hook.timeout.value_or(0));

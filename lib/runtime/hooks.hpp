@@ -29,6 +29,8 @@ void run_hooks_tolerantly(const std::vector<oci::Hook>& hooks, const std::string
 /// For what nobody could end: those in the guest, which is not trusted to, and those that run while
 /// a failed create is undone. Each has a time limit, the one that it had or 60 s.
 std::vector<oci::Hook> limit_hooks(std::vector<oci::Hook> hooks);
+/// For those in the guest, which run with the container's environment where they have none of their own (runc).
+void give_environment(std::vector<oci::Hook>& hooks, const std::vector<std::string>& environment);
 /// Of those: how long all of them may take. A day at most.
 std::chrono::seconds longest_run(const std::vector<oci::Hook>& guest_hooks);
 

@@ -14,7 +14,10 @@ namespace fs = std::filesystem;
 namespace {
 
 husk::oci::Hook hook(const std::string& script) {
-  return {.path = "/bin/sh", .args = {"sh", "-c", script}, .env = {"A=b=c"}, .timeout = 20};
+  return {.path = "/bin/sh",
+          .args = {"sh", "-c", script},
+          .env = std::vector<std::string>{"A=b=c"},
+          .timeout = 20};
 }
 
 }  // namespace

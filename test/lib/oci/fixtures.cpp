@@ -41,7 +41,10 @@ Process full_process() {
 }
 
 Hooks full_hooks() {
-  const Hook hook{.path = "/bin/hook", .args = {"hook", "a"}, .env = {"A=b"}, .timeout = 5};
+  const Hook hook{.path = "/bin/hook",
+                  .args = {"hook", "a"},
+                  .env = std::vector<std::string>{"A=b"},
+                  .timeout = 5};
   const Hook bare{.path = "/bin/bare", .args = {}, .env = {}, .timeout = {}};
   return {.prestart = {hook},
           .create_runtime = {hook, bare},

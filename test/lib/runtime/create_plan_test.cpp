@@ -70,6 +70,21 @@ oci::Hook hook(const std::string& path) {
 
 }  // namespace
 
+TEST_CASE("plan_create: a startContainer hook without env has the container's environment",
+          "[runtime]") {
+  Planning p;
+  p.bundle.spec.process->env = {"A=container"};
+  p.bundle.spec.hooks.start_container = {hook("/none"), hook("/empty"), hook("/own")};
+  p.bundle.spec.hooks.start_container[1].env.emplace();
+  p.bundle.spec.hooks.start_container[2].env = {"B=own"};
+  const auto hooks = p.plan().guest.spec.hooks.start_container;
+  REQUIRE(hooks.size() == 3);
+  using Strings = std::vector<std::string>;
+  CHECK(hooks[0].env == Strings{"A=container"});
+  CHECK(hooks[1].env == Strings{});
+  CHECK(hooks[2].env == Strings{"B=own"});
+}
+
 TEST_CASE("plan_create: the record's first form tells all but what is to be made", "[runtime]") {
   Planning p;
   p.bundle.spec.annotations = {{"a", "b"}};

@@ -110,6 +110,20 @@ TEST_CASE("run_hooks: a hook has its own environment and no other", "[runtime]")
   CHECK(read_file(scratch.path() / "env", 100) == "mine,none\n");
 }
 
+TEST_CASE(
+    "run_hooks: a hook without env has the environment of husk, one with an empty env has none",
+    "[runtime]") {
+  const Scratch scratch;
+  ::setenv("HUSK_TEST_OF_THE_CALLER", "1", 1);
+  const std::string shown = "echo \"${HUSK_TEST_OF_THE_CALLER-none}\" > " + in(scratch, "env");
+  oci::Hook hook = script(shown + ".inherited");
+  hook.env.reset();
+  run_hooks({hook, script(shown + ".empty")}, "prestart", some_state());
+  ::unsetenv("HUSK_TEST_OF_THE_CALLER");
+  CHECK(read_file(scratch.path() / "env.inherited", 100) == "1\n");
+  CHECK(read_file(scratch.path() / "env.empty", 100) == "none\n");
+}
+
 TEST_CASE("longest_run: the sum of the limits, a day at most", "[runtime]") {
   oci::Hook hook{.path = "/h", .args = {}, .env = {}, .timeout = {}};
   CHECK(longest_run({}) == 0s);

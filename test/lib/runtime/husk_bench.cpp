@@ -220,7 +220,7 @@ std::vector<std::string> HuskBench::left() const {
 oci::Hook script_hook(const HuskBench& bench, const std::string& script) {
   return {.path = "/bin/sh",
           .args = {"sh", "-c", script},
-          .env = {"PATH=/usr/bin:/bin", "BENCH=" + bench.path("").string()},
+          .env = std::vector<std::string>{"PATH=/usr/bin:/bin", "BENCH=" + bench.path("").string()},
           .timeout = {}};
 }
 

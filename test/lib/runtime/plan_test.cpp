@@ -38,8 +38,9 @@ oci::Bundle make_bundle() {
 TEST_CASE("plan_guest: paths are the guest's, what is the host's is gone", "[runtime]") {
   oci::Bundle bundle = make_bundle();
   bundle.spec.hooks.prestart.push_back({.path = "/h", .args = {}, .env = {}, .timeout = {}});
-  bundle.spec.hooks.start_container = {{.path = "/s", .args = {"s"}, .env = {}, .timeout = 3},
-                                       {.path = "/t", .args = {}, .env = {"A=b"}, .timeout = {}}};
+  bundle.spec.hooks.start_container = {
+      {.path = "/s", .args = {"s"}, .env = {}, .timeout = 3},
+      {.path = "/t", .args = {}, .env = std::vector<std::string>{"A=b"}, .timeout = {}}};
   bundle.spec.annotations["secret"] = "value";
   bundle.spec.linux_.cgroups_path = "/docker/x";
   bundle.spec.process->apparmor_profile = "docker-default";

@@ -35,7 +35,8 @@ ContainerRecord make_record(const std::string& id) {
   record.annotations = {{"a", "b"}};
   record.vm_id = "00001234";
   record.cgroups = {"/sys/fs/cgroup/x"};
-  record.hooks.poststop = {{.path = "/h", .args = {"h", "x"}, .env = {"A=b"}, .timeout = 3}};
+  record.hooks.poststop = {
+      {.path = "/h", .args = {"h", "x"}, .env = std::vector<std::string>{"A=b"}, .timeout = 3}};
   return record;
 }
 }  // namespace
