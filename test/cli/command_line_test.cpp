@@ -148,6 +148,27 @@ TEST_CASE("husk: spec writes a config.json once", "[cli]") {
   CHECK_THAT(again.output, ContainsSubstring("config.json"));
 }
 
+TEST_CASE("husk: spec's keys are in the order of runc's", "[cli]") {
+  const CommandLine husk;
+  REQUIRE(husk({"spec", "--bundle", husk.path().string()}).status == 0);
+  const auto spec = nlohmann::ordered_json::parse(read_file(husk.path() / "config.json", 1u << 20));
+  const auto keys = [](const nlohmann::ordered_json& object) {
+    std::string names;
+    for (const auto& [key, value] : object.items()) names += (names.empty() ? "" : " ") + key;
+    return names;
+  };
+  CHECK(keys(spec) == "ociVersion process root hostname mounts linux");
+  CHECK(keys(spec.at("process")) ==
+        "terminal user args env cwd capabilities rlimits noNewPrivileges");
+  CHECK(spec.at("process").at("rlimits").dump() ==
+        R"([{"type":"RLIMIT_NOFILE","hard":1024,"soft":1024}])");
+  CHECK(keys(spec.at("root")) == "path readonly");
+  CHECK(keys(spec.at("mounts").at(1)) == "destination type source options");
+  CHECK(keys(spec.at("linux")) == "resources namespaces maskedPaths readonlyPaths");
+  CHECK(spec.at("linux").at("resources").dump() ==
+        R"({"devices":[{"allow":false,"access":"rwm"}]})");
+}
+
 TEST_CASE("husk: a bundle is where the kernel finds it, behind a symbolic link too", "[cli]") {
   const CommandLine husk;
   fs::create_directories(husk.path() / "real" / "below");
