@@ -89,6 +89,20 @@ TEST_CASE("run: signals are passed on, the status is the container's, and nothin
   CHECK(bench.left() == Lines{});
 }
 
+TEST_CASE("run: the status is the container's although it cannot be deleted", "[runtime][root]") {
+  HuskBench bench;
+  Running run(bench);
+  REQUIRE(await_running(bench));
+  const auto foreign = bench.path("root") / "c1" / "foreign";  // delete refuses to touch it
+  std::ofstream(foreign) << "x" << std::flush;
+  run.send(SIGTERM);
+  CHECK(run.wait() == 128 + SIGTERM);
+  CHECK(bench.text_in("error").empty());
+  CHECK(std::filesystem::remove(foreign));
+  bench.runtime().remove("c1", true);
+  CHECK(bench.left() == Lines{});
+}
+
 TEST_CASE("run: with keep the container stays, stopped, until it is deleted", "[runtime][root]") {
   HuskBench bench;
   Running run(bench, true);
