@@ -2,6 +2,7 @@
 #include "lib/base/directory_lock.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,14 +10,21 @@
 #include <fstream>
 #include <sstream>
 #include <string>
-#include <thread>
 
+#include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
 
 namespace husk {
 namespace {
 
 constexpr std::chrono::milliseconds look_again{10};
+
+/// Throws when cancelled.
+void rest() {
+  pollfd polled{cancellation_fd(), POLLIN, 0};
+  ::poll(&polled, 1, static_cast<int>(look_again.count()));
+  throw_if_cancelled();
+}
 
 UniqueFd open_directory(const std::filesystem::path& directory) {
   return UniqueFd{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
@@ -63,7 +71,7 @@ std::optional<DirectoryLock> DirectoryLock::acquire(const std::filesystem::path&
         failure = Failure::timed_out;
         return std::nullopt;
       }
-      std::this_thread::sleep_for(look_again);
+      rest();
     }
     if (is_still(directory, fd.get())) return DirectoryLock(std::move(fd));
   }

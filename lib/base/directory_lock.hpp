@@ -19,7 +19,7 @@ class DirectoryLock {
   enum class Failure { gone, timed_out };
 
   /// Waits at most for `patience`. Empty: `failure` says whether the directory does not exist (any
-  /// more), or somebody else held the lock all the time. Throws system.
+  /// more), or somebody else held the lock all the time. Throws system, and when cancelled.
   static std::optional<DirectoryLock> acquire(const std::filesystem::path& directory,
                                               std::chrono::milliseconds patience, Failure& failure);
 

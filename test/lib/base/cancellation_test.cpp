@@ -11,8 +11,10 @@
 #include <stdexcept>
 
 #include "lib/base/detach.hpp"
+#include "lib/base/directory_lock.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/exit_status.hpp"
+#include "test/lib/base/scratch.hpp"
 
 using namespace husk;
 
@@ -68,6 +70,23 @@ TEST_CASE("cancellation: a signal is thrown, once", "[base]") {
             return cancelled_by() == signal ? 0 : 4;
           }) == 0);
   }
+}
+
+TEST_CASE("cancellation: waiting for a lock is cancelled", "[base]") {
+  const test::Scratch scratch;
+  DirectoryLock::Failure failure{};
+  const auto held = DirectoryLock::acquire(scratch.path(), std::chrono::seconds(1), failure);
+  REQUIRE(held);
+  CHECK(status_of([&] {
+          const Cancellation cancellation;
+          ::raise(SIGTERM);
+          try {
+            DirectoryLock::acquire(scratch.path(), std::chrono::seconds(10), failure);
+          } catch (const Error& e) {
+            return e.sys_errno() == ECANCELED ? 0 : 2;
+          }
+          return 1;
+        }) == 0);
 }
 
 TEST_CASE("cancellation: what another error undoes is not disturbed", "[base]") {
