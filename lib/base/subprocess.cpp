@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -122,7 +123,10 @@ bool read_until_exit(pid_t pid, int output_fd, Clock::time_point deadline, std::
 }
 
 /// What a program may expect of the process that starts it, whatever ours has blocked or ignored.
-void reset_child() {
+void reset_child(pid_t parent) {
+  // Whoever cleans up after a husk that was killed must not meet its hooks.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(EXIT_FAILURE);  // it ended before
   ::setpgid(0, 0);
   // Not Boost's limit_handles, which closes the pipe on which a failing exec is reported as well.
   ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
@@ -152,11 +156,12 @@ SubprocessResult run_subprocess(const Subprocess& subprocess) {
   Output output = make_output();
   std::string argv0 = subprocess.argv0.value_or(subprocess.program);
   std::error_code error;
+  const pid_t parent = ::getpid();
   bp::child child(
       bp::exe = subprocess.program, bp::args = subprocess.arguments, make_environment(subprocess),
       bp::std_in<input.get(), (bp::std_out & bp::std_err)> output.write_end.get(), error,
-      bp::extend::on_exec_setup = [&argv0, &subprocess](auto& executor) {
-        reset_child();
+      bp::extend::on_exec_setup = [&argv0, &subprocess, parent](auto& executor) {
+        reset_child(parent);
         if (subprocess.namespaces_of >= 0 && !enter_namespaces(subprocess.namespaces_of)) {
           // The way on which Boost reports a failing exec; it would go on and execute.
           executor.set_error(std::error_code(errno, std::system_category()), "namespaces");

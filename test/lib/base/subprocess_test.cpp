@@ -146,6 +146,25 @@ TEST_CASE("subprocess: what cannot enter the namespaces is not executed", "[base
   CHECK_FALSE(std::filesystem::exists(scratch.path() / "ran"));
 }
 
+TEST_CASE("subprocess: it ends with its caller, where that is killed", "[base]") {
+  const husk::test::Scratch scratch;
+  const std::filesystem::path file = scratch.path() / "pid";
+  const pid_t caller = ::fork();
+  if (caller == 0) {
+    run_subprocess(shell("echo $$ > " + file.string() + "; exec sleep 1000"));
+    ::_exit(0);
+  }
+  for (int n = 0; n < 500 && !slurp(file).ends_with("\n"); ++n) std::this_thread::sleep_for(10ms);
+  const auto program = identify_process(std::stoi(slurp(file)));
+  REQUIRE(program);
+  CHECK(is_alive(*program));
+  ::kill(caller, SIGKILL);
+  ::waitpid(caller, nullptr, 0);
+  for (int n = 0; n < 500 && is_alive(*program); ++n) std::this_thread::sleep_for(10ms);
+  CHECK_FALSE(is_alive(*program));
+  if (is_alive(*program)) ::kill(program->pid, SIGKILL);
+}
+
 TEST_CASE("detach: a detached process has nothing of its maker", "[base]") {
   const test::Scratch scratch;
   const std::string report = (scratch.path() / "report").string();
