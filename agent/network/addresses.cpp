@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "agent/network/address.hpp"
+#include "agent/network/compare_again.hpp"
 #include "agent/network/links.hpp"
 #include "lib/base/error.hpp"
 
@@ -63,12 +64,17 @@ LinkAddress address_of(const NetlinkReply& reply) {
   return a;
 }
 
+/// One that the kernel made itself and still checks (duplicate address detection) is marked, so that it is
+/// replaced: a program could not bind to it for a second.
 std::vector<LinkAddress> load_addresses(const NetlinkSocket& socket, int index,
                                         const std::string& link) {
   std::vector<LinkAddress> addresses;
   for (const NetlinkReply& reply : socket.dump(RTM_GETADDR, ifaddrmsg{}))
-    if (static_cast<int>(reply.header<ifaddrmsg>().ifa_index) == index)
-      addresses.push_back(canonical(address_of(reply), link));
+    if (static_cast<int>(reply.header<ifaddrmsg>().ifa_index) == index) {
+      const LinkAddress found = address_of(reply);
+      addresses.push_back(canonical(found, link));
+      addresses.back().flags |= found.flags & IFA_F_TENTATIVE;
+    }
   return addresses;
 }
 
@@ -116,9 +122,7 @@ bool remove(const NetlinkSocket& socket, int index, const LinkAddress& a) {
   }
 }
 
-}  // namespace
-
-void apply_addresses(const NetlinkSocket& socket, int index, const guestcomm::NetworkLink& want) {
+void apply_once(const NetlinkSocket& socket, int index, const guestcomm::NetworkLink& want) {
   const auto is_wanted = [&](const LinkAddress& have) {
     return std::ranges::any_of(want.addresses,
                                [&](const auto& a) { return canonical(a, want.name) == have; });
@@ -135,6 +139,12 @@ void apply_addresses(const NetlinkSocket& socket, int index, const guestcomm::Ne
   // The kernel tells the newest of IPv6 first.
   for (auto a = want.addresses.rbegin(); a != want.addresses.rend(); ++a)
     if (is_inet6(*a)) add_missing(*a);
+}
+
+}  // namespace
+
+void apply_addresses(const NetlinkSocket& socket, int index, const guestcomm::NetworkLink& want) {
+  compare_again_if_exists([&] { apply_once(socket, index, want); });
 }
 
 }  // namespace husk::agent

@@ -63,6 +63,14 @@ NetlinkMessage message_of(int type, int flags, int index, const Neighbour& n) {
   return message;
 }
 
+void remove(const NetlinkSocket& socket, int index, const Neighbour& n) {
+  try {
+    socket.change(message_of(RTM_DELNEIGH, 0, index, n));
+  } catch (const Error& error) {
+    if (error.sys_errno() != ENOENT) throw error.within("remove neighbour " + n.address);
+  }
+}
+
 }  // namespace
 
 void apply_neighbours(const NetlinkSocket& socket, int index, const guestcomm::NetworkLink& want) {
@@ -70,9 +78,7 @@ void apply_neighbours(const NetlinkSocket& socket, int index, const guestcomm::N
   for (const Neighbour& n : want.neighbours) wanted.push_back(canonical(n));
   const std::vector<Neighbour> have = load_neighbours(socket, index);
   for (const Neighbour& n : have)
-    if (std::ranges::find(wanted, n) == wanted.end())
-      step("remove neighbour " + n.address,
-           [&] { socket.change(message_of(RTM_DELNEIGH, 0, index, n)); });
+    if (std::ranges::find(wanted, n) == wanted.end()) remove(socket, index, n);
   for (const Neighbour& n : wanted)
     if (std::ranges::find(have, n) == have.end())
       step("neighbour " + n.address, [&] {

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "agent/network/address.hpp"
+#include "agent/network/compare_again.hpp"
 #include "agent/network/links.hpp"
 #include "lib/base/error.hpp"
 
@@ -295,9 +296,7 @@ bool concerns(const Route& r, const std::set<std::string>& links) {
          });
 }
 
-}  // namespace
-
-void apply_routes(const NetlinkSocket& socket, const guestcomm::Network& picture) {
+void apply_once(const NetlinkSocket& socket, const guestcomm::Network& picture) {
   const LinkNames names(load_links(socket));
   std::set<std::string> links;
   for (const auto& link : picture.links) links.insert(link.name);
@@ -312,6 +311,14 @@ void apply_routes(const NetlinkSocket& socket, const guestcomm::Network& picture
     }
   }
   add_all(socket, std::move(missing), names);
+}
+
+}  // namespace
+
+/// A route that a router advertised is not told by load_routes. An attempt to add the same one makes the
+/// kernel take away its expiry, so that the second comparison sees it.
+void apply_routes(const NetlinkSocket& socket, const guestcomm::Network& picture) {
+  compare_again_if_exists([&] { apply_once(socket, picture); });
 }
 
 }  // namespace husk::agent

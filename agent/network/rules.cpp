@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "agent/network/address.hpp"
+#include "agent/network/compare_again.hpp"
 #include "agent/network/routes.hpp"
 #include "lib/base/error.hpp"
 
@@ -141,10 +142,16 @@ std::string describe(const Rule& r) {
   return std::string(r.is_ipv6 ? "IPv6 " : "") + "rule " + std::to_string(r.priority);
 }
 
-}  // namespace
+void remove(const NetlinkSocket& socket, const Rule& r) {
+  try {
+    socket.change(message_of(RTM_DELRULE, 0, r));
+  } catch (const Error& error) {
+    if (error.sys_errno() != ENOENT) throw error.within("remove " + describe(r));
+  }
+}
 
 /// Added before others go: there is no moment without any.
-void apply_rules(const NetlinkSocket& socket, const std::vector<Rule>& want) {
+void apply_once(const NetlinkSocket& socket, const std::vector<Rule>& want) {
   std::vector<Rule> wanted;
   for (const Rule& r : want) wanted.push_back(canonical(r));
   const std::vector<Rule> have = load_rules(socket);
@@ -153,8 +160,13 @@ void apply_rules(const NetlinkSocket& socket, const std::vector<Rule>& want) {
       step(describe(r),
            [&] { socket.change(message_of(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, r)); });
   for (const Rule& r : have)
-    if (std::ranges::find(wanted, r) == wanted.end())
-      step("remove " + describe(r), [&] { socket.change(message_of(RTM_DELRULE, 0, r)); });
+    if (std::ranges::find(wanted, r) == wanted.end()) remove(socket, r);
+}
+
+}  // namespace
+
+void apply_rules(const NetlinkSocket& socket, const std::vector<Rule>& want) {
+  compare_again_if_exists([&] { apply_once(socket, want); });
 }
 
 }  // namespace husk::agent

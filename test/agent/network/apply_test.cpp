@@ -12,7 +12,10 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
+#include <chrono>
+#include <thread>
 
+#include "agent/network/address.hpp"
 #include "agent/network/links.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
@@ -74,6 +77,30 @@ class VethCards : public Cards {
  private:
   std::map<int, std::string> devices_;
 };
+
+/// Makes "fd00::2/64" on eth0 once, `delay` from now, as a kernel that hears a router does.
+std::thread make_address_after(std::chrono::microseconds delay) {
+  return std::thread([due = std::chrono::steady_clock::now() + delay] {
+    const NetlinkSocket socket;
+    const IpPrefix local = parse_ip("fd00::2");
+    ifa_cacheinfo times{};
+    times.ifa_valid = times.ifa_prefered = 900;
+    ifaddrmsg header{};
+    header.ifa_family = AF_INET6;
+    header.ifa_prefixlen = 64;
+    header.ifa_flags = IFA_F_NODAD;
+    header.ifa_index = ::if_nametoindex("eth0");
+    NetlinkMessage message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, header);
+    message.put(IFA_LOCAL, local.bytes.data(), local.size());
+    message.put(IFA_CACHEINFO, &times, sizeof times);
+    while (std::chrono::steady_clock::now() < due) continue;
+    try {
+      socket.change(message);
+    } catch (const Error&) {
+      // The agent was first.
+    }
+  });
+}
 
 constexpr const char *device_a = "02:00:00:00:00:0a", *device_b = "02:00:00:00:00:0b";
 
@@ -279,6 +306,59 @@ TEST_CASE("apply_network: routes of every kind", "[agent][network]") {
   CHECK_THAT(ip("-6 route show table all"), !ContainsSubstring("fd06") &&
                                                 !ContainsSubstring("fd99") &&
                                                 ContainsSubstring("fd00::1"));
+}
+
+TEST_CASE("apply_network: an address that the kernel makes meanwhile is no error",
+          "[agent][network]") {
+  const OwnNetwork own;
+  VethCards cards;
+  cards.add("a", device_a);
+  cards.add("b", device_b);
+  Network with = two_links(), without = two_links();
+  with.links[1].addresses[2].valid_lifetime = 3600;
+  with.links[1].addresses[2].preferred_lifetime = 3600;
+  without.links[1].addresses.erase(without.links[1].addresses.begin() + 2);
+  apply_network(without, cards);
+  const auto begin = std::chrono::steady_clock::now();
+  apply_network(with, cards);
+  const auto duration = std::chrono::steady_clock::now() - begin;
+  constexpr int rounds = 400;
+  for (int round = 0; round < rounds; ++round) {
+    apply_network(without, cards);
+    std::thread kernel = make_address_after(
+        std::chrono::duration_cast<std::chrono::microseconds>(duration * round / rounds));
+    const std::string error = error_of(with, cards);
+    kernel.join();
+    REQUIRE(error.empty());
+  }
+  CHECK_THAT(ip("-o -6 addr show eth0"), ContainsSubstring("fd00::2/64"));
+}
+
+TEST_CASE(
+    "apply_network: an address or route that a router advertised is replaced by the wanted one",
+    "[agent][network]") {
+  const OwnNetwork own;
+  VethCards cards;
+  cards.add("eth0", device_a);
+  cards.add("eth1", device_b);
+  Network network = two_links();
+  network.links[1].flags = IFF_UP;  // with NOARP no address is checked
+  ip("link set eth0 addrgenmode none up");
+  ip("-V >/dev/null; sleep 0.3");
+  ip("addr add fd00::2/64 dev eth0 valid_lft 900 preferred_lft 900");
+  ip("-6 route add default via fd00::1 dev eth0 proto ra metric 1024 expires 900");
+  CHECK_THAT(ip("-o -6 addr show eth0"), ContainsSubstring("tentative"));
+  SECTION("with an end") {}
+  SECTION("for ever, but not checked to the end") {
+    ip("addr change fd00::2/64 dev eth0 valid_lft forever preferred_lft forever");
+  }
+  CHECK(error_of(network, cards).empty());
+  CHECK_THAT(ip("-o -6 addr show eth0"), ContainsSubstring("fd00::2/64") &&
+                                             ContainsSubstring("valid_lft forever") &&
+                                             !ContainsSubstring("tentative"));
+  CHECK_THAT(ip("-6 route show default"),
+             ContainsSubstring("via fd00::1") && ContainsSubstring("proto static") &&
+                 !ContainsSubstring("expires") && !ContainsSubstring("proto ra"));
 }
 
 TEST_CASE("apply_network: rules, neighbours, proxies, MTU and queue", "[agent][network]") {
