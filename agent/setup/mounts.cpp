@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 #include <sstream>
 
 #include "agent/setup/copy_tree.hpp"
@@ -113,7 +114,10 @@ void take_mode(int root_fd, const std::string& destination, MountOptions& option
   check_sys(::fstat(there.get(), &status), "stat");
   std::ostringstream mode;
   mode << std::oct << (status.st_mode & 07777);
-  options.filesystem.insert(options.filesystem.begin(), {"mode", mode.str()});
+  // Not insert(): g++ 12 at -O3 takes the vector's old storage for null.
+  decltype(options.filesystem) with_mode{{"mode", mode.str()}};
+  std::ranges::move(options.filesystem, std::back_inserter(with_mode));
+  options.filesystem = std::move(with_mode);
 }
 
 UniqueFd mount_filesystem(int root_fd, const oci::Mount& mount, MountOptions options) {

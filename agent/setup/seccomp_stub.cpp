@@ -88,6 +88,17 @@ std::vector<sock_filter> make_section(std::uint32_t architecture, const Limits& 
       BPF_STMT(BPF_JMP | BPF_JA, remaining)};
 }
 
+using Program = std::vector<sock_filter>;
+
+/// Not insert(): g++ 12 at -O3 takes the vector's old storage for null.
+Program joined(const Program& first, const Program& second) {
+  Program both;
+  both.reserve(first.size() + second.size());
+  for (const Program* part : {&first, &second})
+    for (const sock_filter& instruction : *part) both.push_back(instruction);
+  return both;
+}
+
 bool lets_pass(const std::string& action) {
   // A tracer is to see new system calls as well, and answers them itself.
   return action == "SCMP_ACT_ALLOW" || action == "SCMP_ACT_LOG" || action == "SCMP_ACT_TRACE";
@@ -102,10 +113,9 @@ std::vector<sock_filter> make_enosys_stub(const oci::Seccomp& seccomp) {
   for (const auto& [architecture, limits] : find_limits(seccomp)) {
     const auto section =
         make_section(architecture, limits, static_cast<std::uint32_t>(stub.size()));
-    stub.insert(stub.begin(), section.begin(), section.end());
+    stub = joined(section, stub);
   }
-  stub.insert(stub.begin(), load(offsetof(seccomp_data, arch)));
-  return stub;
+  return joined({load(offsetof(seccomp_data, arch))}, stub);
 }
 
 }  // namespace husk::agent
