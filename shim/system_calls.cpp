@@ -27,22 +27,44 @@ void check_seccomp(int result, const char* doing) {
 
 template <typename... Conditions>
 void allow(const Filter& filter, int call, const Conditions&... conditions) {
-  check_seccomp(::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, sizeof...(conditions),
-                                   conditions...),
-                "add a rule");
+  check_seccomp(
+      ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, sizeof...(conditions), conditions...),
+      "add a rule");
 }
 
 /// The C library's too: memory, signals that were caught, abort(3), the end of a thread, and the first
 /// steps (rseq, set_robust_list) of one that was made before but has not run yet.
-constexpr int plain_calls[] = {
-    SCMP_SYS(read),         SCMP_SYS(write),          SCMP_SYS(readv),        SCMP_SYS(writev),
-    SCMP_SYS(poll),         SCMP_SYS(ppoll),          SCMP_SYS(recvfrom),     SCMP_SYS(recvmsg),
-    SCMP_SYS(sendto),       SCMP_SYS(sendmsg),        SCMP_SYS(connect),      SCMP_SYS(shutdown),
-    SCMP_SYS(close),        SCMP_SYS(futex),          SCMP_SYS(brk),          SCMP_SYS(munmap),
-    SCMP_SYS(mremap),       SCMP_SYS(madvise),        SCMP_SYS(exit),         SCMP_SYS(exit_group),
-    SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask), SCMP_SYS(getrandom),    SCMP_SYS(getpid),
-    SCMP_SYS(gettid),       SCMP_SYS(tgkill),         SCMP_SYS(sched_yield),  SCMP_SYS(clock_gettime),
-    SCMP_SYS(restart_syscall), SCMP_SYS(rseq), SCMP_SYS(set_robust_list)};
+constexpr int plain_calls[] = {SCMP_SYS(read),
+                               SCMP_SYS(write),
+                               SCMP_SYS(readv),
+                               SCMP_SYS(writev),
+                               SCMP_SYS(poll),
+                               SCMP_SYS(ppoll),
+                               SCMP_SYS(recvfrom),
+                               SCMP_SYS(recvmsg),
+                               SCMP_SYS(sendto),
+                               SCMP_SYS(sendmsg),
+                               SCMP_SYS(connect),
+                               SCMP_SYS(shutdown),
+                               SCMP_SYS(close),
+                               SCMP_SYS(futex),
+                               SCMP_SYS(brk),
+                               SCMP_SYS(munmap),
+                               SCMP_SYS(mremap),
+                               SCMP_SYS(madvise),
+                               SCMP_SYS(exit),
+                               SCMP_SYS(exit_group),
+                               SCMP_SYS(rt_sigreturn),
+                               SCMP_SYS(rt_sigprocmask),
+                               SCMP_SYS(getrandom),
+                               SCMP_SYS(getpid),
+                               SCMP_SYS(gettid),
+                               SCMP_SYS(tgkill),
+                               SCMP_SYS(sched_yield),
+                               SCMP_SYS(clock_gettime),
+                               SCMP_SYS(restart_syscall),
+                               SCMP_SYS(rseq),
+                               SCMP_SYS(set_robust_list)};
 
 /// Those of which only a part is needed: no code can be made, no other socket, no other ioctl.
 void allow_in_part(const Filter& filter) {

@@ -33,12 +33,13 @@ struct Root : Scratch {
 /// A guest that makes a FIFO of a name and takes it away again, without end.
 class Rival {
  public:
-  explicit Rival(const fs::path& fifo) : thread_([this, fifo] {
-    while (!is_over_) {
-      ::mkfifo(fifo.c_str(), 0600);
-      ::unlink(fifo.c_str());
-    }
-  }) {}
+  explicit Rival(const fs::path& fifo)
+      : thread_([this, fifo] {
+          while (!is_over_) {
+            ::mkfifo(fifo.c_str(), 0600);
+            ::unlink(fifo.c_str());
+          }
+        }) {}
   Rival(const Rival&) = delete;
   Rival& operator=(const Rival&) = delete;
   ~Rival() {

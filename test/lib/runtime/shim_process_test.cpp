@@ -34,8 +34,10 @@ class DeafFuse : public Scratch {
   DeafFuse() {
     fs::create_directories(path() / "fuse");
     fs::create_directories(path() / "rootfs");
-    const std::string options = "fd=" + std::to_string(fd_.get()) + ",rootmode=40000,user_id=0,group_id=0";
-    is_there_ = fd_ && ::mount("husk-test", (path() / "fuse").c_str(), "fuse", 0, options.c_str()) == 0;
+    const std::string options =
+        "fd=" + std::to_string(fd_.get()) + ",rootmode=40000,user_id=0,group_id=0";
+    is_there_ =
+        fd_ && ::mount("husk-test", (path() / "fuse").c_str(), "fuse", 0, options.c_str()) == 0;
   }
   DeafFuse(const DeafFuse&) = delete;
   DeafFuse& operator=(const DeafFuse&) = delete;
@@ -108,7 +110,8 @@ bool ends(const ProcessIdentity& process) {
 
 }  // namespace
 
-TEST_CASE("shim: setting it up on a file system that does not answer is cancelled", "[runtime][root]") {
+TEST_CASE("shim: setting it up on a file system that does not answer is cancelled",
+          "[runtime][root]") {
   const DeafFuse fuse;
   if (!fuse.is_there()) SKIP("no FUSE here");
   const Stuck stuck(fuse.plan());
@@ -117,7 +120,8 @@ TEST_CASE("shim: setting it up on a file system that does not answer is cancelle
   ::kill(stuck.husk, SIGTERM);
   int status = 0;
   const auto begin = std::chrono::steady_clock::now();
-  while (::waitpid(stuck.husk, &status, WNOHANG) == 0 && std::chrono::steady_clock::now() - begin < 10s)
+  while (::waitpid(stuck.husk, &status, WNOHANG) == 0 &&
+         std::chrono::steady_clock::now() - begin < 10s)
     std::this_thread::sleep_for(10ms);
   ::kill(stuck.husk, SIGKILL);
   CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 7));
