@@ -41,7 +41,7 @@ int stand_in() {
   try {
     shim::StandIn process(received.duty, std::move(received.control), std::move(received.notify));
     process.carry_streams(std::move(received.stdio));
-    // Of the guest's bytes nothing but its answer as an owner has been read so far.
+    // The guest's bytes have not been read yet, but for its answer as an owner.
     shim::restrict_system_calls();
     check_sys(::send(handoff_socket.get(), "", 1, MSG_NOSIGNAL), "answer husk");
     handoff_socket.reset();

@@ -66,7 +66,7 @@ constexpr int plain_calls[] = {SCMP_SYS(read),
                                SCMP_SYS(rseq),
                                SCMP_SYS(set_robust_list)};
 
-/// Those of which only a part is needed: no code can be made, no other socket, no other ioctl.
+/// Allows a part of some calls: memory without code, IPv4 sockets, and two questions about a terminal.
 void allow_in_part(const Filter& filter) {
   for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)})
     allow(filter, call, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));

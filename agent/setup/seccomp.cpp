@@ -107,7 +107,7 @@ Filter make_filter(const oci::Seccomp& seccomp) {
   return filter;
 }
 
-/// Of at most BPF_MAXINSNS instructions: the kernel takes no more, see seccomp(2).
+/// The program has at most BPF_MAXINSNS instructions: the kernel takes no more, see seccomp(2).
 std::vector<sock_filter> compile(const oci::Seccomp& seccomp) {
   const UniqueFd file{check_sys(::memfd_create("seccomp", MFD_CLOEXEC), "memfd_create")};
   check_seccomp(::seccomp_export_bpf(make_filter(seccomp).get(), file.get()), "export filter");

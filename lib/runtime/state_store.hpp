@@ -53,7 +53,7 @@ class StateStore {
   /// that is no JSON object: what runs is then unknown.
   std::optional<LeftOvers> load_left_overs(const std::string& id) const;
   void save(const ContainerRecord& record) const;
-  /// For who is about to end what a record names, and remove its directory by force: throws
+  /// Is called before `delete --force` ends what a record names and removes its directory: throws
   /// invalid_argument, naming what is not husk's in it, or as load_left_overs does. Fine if there is
   /// no directory.
   void check_own(const std::string& id) const;

@@ -9,7 +9,7 @@
 
 namespace husk::guestcomm {
 
-/// Whose words an error of the agent carries: husk's for callers; the agent's own for tests of the agent.
+/// Tells whether an error of the agent carries husk's words, for callers, or the agent's own, for its tests.
 enum class ErrorWords { for_callers, of_the_agent };
 
 /// `text`, or a sentence of husk's own in its place if `text` tells a container's state. The debug log gets
