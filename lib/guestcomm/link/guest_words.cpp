@@ -10,9 +10,11 @@
 namespace husk::guestcomm {
 namespace {
 
-/// Their errors name the image's program, or a mount of the bundle: engines map them to exit statuses 126, 127.
-constexpr std::array<std::string_view, 5> telling_methods{
-    "hello", "configure_network", "create_container", "create_process", "start_process"};
+/// Their errors name the image's program, a mount of the bundle, or a field of the limits: engines map
+/// some to exit statuses 126 and 127, people look for the others.
+constexpr std::array<std::string_view, 6> telling_methods{
+    "hello",          "configure_network", "create_container",
+    "create_process", "start_process",     "update_container"};
 
 /// Parts of the texts by which containerd, CRI-O and Podman know a state (caller-contract.md). containerd
 /// ignores case.

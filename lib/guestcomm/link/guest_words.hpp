@@ -17,8 +17,8 @@ enum class ErrorWords { for_callers, of_the_agent };
 std::string without_state(const std::string& text);
 
 /// The error for husk's callers when the agent answers `method` with `answer`. The text of `answer` stays for
-/// hello, configure_network, create_* and start_process, which say what is wrong with the image or the bundle,
-/// unless it tells a container's state. For any other method the debug log alone gets it.
+/// hello, configure_network, create_*, start_process and update_container, which say what is wrong with the image,
+/// the bundle or a limit, unless it tells a container's state. For any other method the debug log alone gets it.
 Error refusal(const std::string& method, const Error& answer);
 
 }  // namespace husk::guestcomm
