@@ -6,7 +6,7 @@
 #include "lib/base/error.hpp"
 #include "lib/hypervisor/vm_id.hpp"
 #include "lib/runtime/process_json.hpp"
-#include "lib/systemd/scope.hpp"
+#include "lib/systemd/scope_name.hpp"
 
 namespace husk::runtime {
 namespace {

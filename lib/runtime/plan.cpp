@@ -146,11 +146,6 @@ void leave_writable_below(GuestPlan& plan, const std::vector<std::size_t>& with_
   }
 }
 
-std::string vm_name(const std::string& vm_id, const std::string& container) {
-  // The VM's id first: files of it are known by the first 20 characters alone.
-  return "husk-" + vm_id + "-" + container.substr(0, 12);
-}
-
 std::vector<hypervisor::NetworkCard> vm_cards(const std::string& vm_id, unsigned count) {
   std::vector<hypervisor::NetworkCard> cards;
   for (unsigned n = 0; n < count; ++n) cards.push_back(hypervisor::network_card(vm_id, n));

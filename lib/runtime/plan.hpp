@@ -12,6 +12,7 @@
 #include "lib/hypervisor/vm.hpp"
 #include "lib/oci/bundle.hpp"
 #include "lib/runtime/config.hpp"
+#include "lib/runtime/vm_paths.hpp"
 
 namespace husk::runtime {
 
@@ -46,9 +47,6 @@ oci::Spec with_guest_cgroups(oci::Spec spec);
 /// mounted below it on the host: for the binds of these numbers, which have mounts below, the guest's
 /// mount is not made read-only, and the host alone keeps the top so.
 void leave_writable_below(GuestPlan& plan, const std::vector<std::size_t>& with_mounts_below);
-
-/// libvirt's name for the VM of that id, in which `container` is the first.
-std::string vm_name(const std::string& vm_id, const std::string& container);
 
 /// The first `count` cards of the VM of that id.
 std::vector<hypervisor::NetworkCard> vm_cards(const std::string& vm_id, unsigned count);

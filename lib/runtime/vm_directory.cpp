@@ -11,7 +11,6 @@
 #include "lib/base/log.hpp"
 #include "lib/base/ownership.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
-#include "lib/hypervisor/vm_id.hpp"
 #include "lib/runtime/mount_tree.hpp"
 #include "lib/runtime/pinned_files.hpp"
 
@@ -75,11 +74,6 @@ void mount_vm_tmpfs(const fs::path& directory) {
 }
 
 }  // namespace
-
-VmPaths::VmPaths(const std::string& vm_id) {
-  hypervisor::check_vm_id(vm_id);
-  directory = fs::path(vm_directories) / vm_id;
-}
 
 VmDirectory::VmDirectory(const std::string& vm_id, const BootAssets& assets, unsigned vm_uid,
                          unsigned vm_gid, const std::string& secret)

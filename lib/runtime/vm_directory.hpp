@@ -25,30 +25,9 @@
 
 #include "lib/oci/spec.hpp"
 #include "lib/runtime/plan.hpp"
+#include "lib/runtime/vm_paths.hpp"
 
 namespace husk::runtime {
-
-/// Not under /run/husk: a container may be called "vm". Short: Unix socket paths end at 107 bytes.
-inline constexpr const char* vm_directories = "/run/husk-vm";
-
-struct VmPaths {
-  /// Throws invalid_argument for what is no VM's id (hypervisor::check_vm_id).
-  explicit VmPaths(const std::string& vm_id);
-  std::filesystem::path directory;
-  std::filesystem::path kernel() const { return directory / "vmlinuz"; }
-  std::filesystem::path initrd() const { return directory / "initrd"; }
-  std::filesystem::path firmware() const { return directory / "firmware"; }
-  std::filesystem::path shared() const { return directory / "shared"; }
-  std::filesystem::path vsock() const { return directory / "vsock"; }
-  std::filesystem::path console_log() const { return directory / "console.log"; }
-  std::filesystem::path network() const { return directory / "network"; }
-  std::filesystem::path network_picture() const { return network() / "picture.json"; }
-  std::filesystem::path record() const { return directory / "vm.json"; }
-  std::filesystem::path rootfs(const std::string& id) const { return shared() / id / "rootfs"; }
-  std::filesystem::path mount(const std::string& id, std::size_t n) const {
-    return shared() / id / "mounts" / std::to_string(n);
-  }
-};
 
 /// What a VM boots from, wherever it is installed.
 struct BootAssets {

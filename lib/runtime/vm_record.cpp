@@ -9,9 +9,8 @@
 #include "lib/hypervisor/vm_id.hpp"
 #include "lib/oci/bundle.hpp"
 #include "lib/oci/check.hpp"
-#include "lib/runtime/plan.hpp"
 #include "lib/runtime/process_json.hpp"
-#include "lib/runtime/vm_directory.hpp"
+#include "lib/runtime/vm_paths.hpp"
 
 namespace husk::runtime {
 namespace {

@@ -8,7 +8,6 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
-#include "lib/base/text.hpp"
 #include "lib/systemd/sd_bus_api.hpp"
 
 namespace husk::systemd {
@@ -226,11 +225,6 @@ void start_scope(const ScopePlan& plan, pid_t pid) {
     const std::string result = jobs.wait(job_of(ask_to_start(bus.get(), plan, pid)));
     if (result != "done") throw Error(Errc::system, "the job ended as \"" + result + "\"");
   });
-}
-
-void check_scope_name(const std::string& name) {
-  if (name.ends_with(".scope") || name.ends_with(".slice")) return;
-  throw Error(Errc::invalid_argument, "unit " + quote(name) + ": is neither a scope nor a slice");
 }
 
 void stop_scope(const std::string& name) noexcept {

@@ -27,9 +27,6 @@ bool is_running();
 /// words, timed_out.
 void start_scope(const ScopePlan& plan, pid_t pid);
 
-/// Throws invalid_argument unless `name` is that of a scope or a slice, the units that are made here.
-void check_scope_name(const std::string& name);
-
 /// Stops the unit, if it is still there, and forgets that it failed. Never throws: the cgroup may
 /// be gone already, systemd may be restarting; both are fine for who cleans up.
 void stop_scope(const std::string& name) noexcept;

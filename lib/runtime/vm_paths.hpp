@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What follows from a VM's id: the places of its run-time files (vm_directory.hpp) and its name.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+
+namespace husk::runtime {
+
+/// Not under /run/husk: a container may be called "vm". Short: Unix socket paths end at 107 bytes.
+inline constexpr const char* vm_directories = "/run/husk-vm";
+
+struct VmPaths {
+  /// Throws invalid_argument for what is no VM's id (hypervisor::check_vm_id).
+  explicit VmPaths(const std::string& vm_id);
+  std::filesystem::path directory;
+  std::filesystem::path kernel() const { return directory / "vmlinuz"; }
+  std::filesystem::path initrd() const { return directory / "initrd"; }
+  std::filesystem::path firmware() const { return directory / "firmware"; }
+  std::filesystem::path shared() const { return directory / "shared"; }
+  std::filesystem::path vsock() const { return directory / "vsock"; }
+  std::filesystem::path console_log() const { return directory / "console.log"; }
+  std::filesystem::path network() const { return directory / "network"; }
+  std::filesystem::path network_picture() const { return network() / "picture.json"; }
+  std::filesystem::path record() const { return directory / "vm.json"; }
+  std::filesystem::path rootfs(const std::string& id) const { return shared() / id / "rootfs"; }
+  std::filesystem::path mount(const std::string& id, std::size_t n) const {
+    return shared() / id / "mounts" / std::to_string(n);
+  }
+};
+
+/// libvirt's name for the VM of that id, in which `container` is the first.
+std::string vm_name(const std::string& vm_id, const std::string& container);
+
+}  // namespace husk::runtime
