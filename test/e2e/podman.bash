@@ -17,9 +17,8 @@ engine_command() {
     if [[ $word == --runtime ]]; then skip_next=yes; continue; fi
     arguments+=("$word")
   done
-  command=(env "CONTAINERS_CONF=$work/containers.conf" podman --runtime "$HUSK" --root "$work/store" --runroot "$work/runroot"
-    --storage-driver overlay --cgroup-manager cgroupfs --events-backend file --network-config-dir "$work/networks"
-    --tmpdir "$work/tmp" "${arguments[@]}")
+  podman_of "$work"
+  command=("${podman[@]}" --runtime "$HUSK" "${arguments[@]}")
 }
 
 configure_podman() {
@@ -37,9 +36,8 @@ configure_podman() {
 
 default_network_works() {
   # Whether this machine can do it at all is seen with runc.
-  CONTAINERS_CONF=$work/containers.conf podman --runtime runc --root "$work/store" --runroot "$work/runroot" \
-    --storage-driver overlay --cgroup-manager cgroupfs --events-backend file --network-config-dir "$work/networks" \
-    --tmpdir "$work/tmp" run --rm husk-test true >"$work/network.log" 2>&1 </dev/null
+  podman_of "$work"
+  "${podman[@]}" --runtime runc run --rm husk-test true >"$work/network.log" 2>&1 </dev/null
 }
 
 # Podman asks for the capabilities that it has itself.
@@ -102,8 +100,8 @@ reaches() {  # FROM ADDRESS
 # Podman's plug-ins wire the namespace before create, two networks at once.
 networks() {
   local serve=(husk-net /net_tool serve 7000 /etc/passwd)
-  expect_ok engine network create --subnet 172.30.73.0/24 named
-  expect_ok engine network create --subnet 172.30.74.0/24 other
+  expect_ok engine network create named
+  expect_ok engine network create other
   expect_ok engine run -d --name one --network named,other -p 127.0.0.1:27802:7000/tcp "${serve[@]}"
   expect_ok engine run -d --name two --network other "${serve[@]}"
   expect_equal "eth0 eth1 lo" "$(engine exec one ls /sys/class/net | xargs)" "links of a container in two networks"

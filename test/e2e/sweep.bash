@@ -31,6 +31,7 @@ sweep_run() {  # DIRECTORY RUN_ID
   for vm in "${vms[@]}"; do
     end_vm "/run/husk-vm/$vm"
   done
+  sweep_podman "$directory"
   awk -v w="$directory/" 'index($5, w) == 1 { print $5 }' /proc/self/mountinfo | sort -r | xargs -r -n 1 umount -l
   for link in "huske2e$2" "husknet$2-1" "husknet$2-2"; do
     [[ ! -e /sys/class/net/$link ]] || ip link del "$link"
@@ -50,6 +51,23 @@ sweep_run() {  # DIRECTORY RUN_ID
   for vm in "${vms[@]}"; do
     rm -f /var/log/libvirt/qemu/husk-"$vm"*
   done
+}
+
+# Its CNI plug-ins alone know which bridges, namespaces, addresses and rules belong to which container.
+sweep_podman() {  # DIRECTORY
+  local -a podman
+  [[ -e $1/containers.conf ]] || return 0
+  podman_of "$1"
+  # The first call finds out that conmon is gone, and fails for it.
+  timeout 60 "${podman[@]}" --runtime "$HUSK" rm --all --force --time 0 ||
+    timeout 60 "${podman[@]}" --runtime "$HUSK" rm --all --force --time 0
+  timeout 30 "${podman[@]}" network prune --force
+} >/dev/null 2>&1
+
+# Podman with everything of its own in DIRECTORY, as the words of a command in $podman.
+podman_of() {  # DIRECTORY
+  podman=(env "CONTAINERS_CONF=$1/containers.conf" podman --root "$1/store" --runroot "$1/runroot" --storage-driver overlay
+    --cgroup-manager cgroupfs --events-backend file --network-config-dir "$1/networks" --tmpdir "$1/tmp")
 }
 
 # Those whose containers' root file systems are in DIRECTORY, as bind mounts or as an overlay's layers.
