@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <string_view>
+
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
@@ -25,9 +27,9 @@ void make_directory(const fs::path& path, mode_t mode) {
   }
 }
 
-/// Bounds of the VM's own tmpfs: virtlogd keeps four logs of 2 MiB each, and a picture of the network
-/// has one frame's size; a file for each socket.
-constexpr const char* vm_bytes = "16m";
+/// Bounds of the VM's own tmpfs: a picture of the network has one frame's size, a record less; a file
+/// for each socket.
+constexpr const char* vm_bytes = "4m";
 constexpr const char* vm_inodes = "256";
 
 /// Bounds of the share's own tmpfs: a folder or an empty file per bind, and the secret's page.
@@ -71,6 +73,24 @@ void mount_vm_tmpfs(const fs::path& directory) {
   change_mount(made.get(), {.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC},
                false);
   attach_unbindable(made.get(), directory);
+}
+
+/// Of that VM: "<id>.console.log", and what virtlogd renamed, "<id>.console.log.0" and so on.
+bool is_console_log(std::string_view name, const std::string& first) {
+  if (!name.starts_with(first)) return false;
+  name.remove_prefix(first.size());
+  return name.empty() || (name.size() > 1 && name.front() == '.' &&
+                          name.find_first_not_of("0123456789", 1) == std::string_view::npos);
+}
+
+void remove_console_logs(int parent, const std::string& vm_id) {
+  const std::string first = VmPaths(vm_id).console_log().filename();
+  const fs::path listed = "/proc/self/fd/" + std::to_string(parent);
+  for (const auto& entry : fs::directory_iterator(listed)) {
+    const std::string name = entry.path().filename();
+    if (is_console_log(name, first) && ::unlinkat(parent, name.c_str(), 0) != 0 && errno != ENOENT)
+      throw_errno("remove " + (fs::path(vm_directories) / name).string());
+  }
 }
 
 }  // namespace
@@ -140,6 +160,7 @@ void remove_vm_directory(const std::string& vm_id) {
   detach_mounts_on(parent.get(), vm_id);
   if (::unlinkat(parent.get(), vm_id.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
     throw_errno("remove " + directory.string());
+  remove_console_logs(parent.get(), vm_id);
   ::rmdir(vm_directories);  // the last one; fails while others are there
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A VM's run-time files, /run/husk-vm/<vm id>/:
-// a tmpfs of its own, so that its end is one unmount and one rmdir, nothing of it lies in /run's
-// file system, and a guest that fills its console log fills nothing else. The mount is unbindable:
+// a tmpfs of its own, so that its end is one unmount and one rmdir, and nothing of it lies in /run's
+// file system. The mount is unbindable:
 // a recursive bind of "/" or "/run" into a container leaves it out, with all that is mounted below.
 //   vmlinuz, initrd, firmware
 //                     read-only binds of what the VM boots from: the hypervisor reaches them
@@ -13,10 +13,10 @@
 //     secret          what the guest knows husk by (guestcomm::share_secret_file)
 //     <container id>/rootfs, <container id>/mounts/<n>   binds
 //   vsock/            sockets of the user-space vsock device, owned by the hypervisor's user
-//   console.log       the guest's serial console
 //   network/          the lock of who tells the guest its network
 //     picture.json    what it was told last
 //   vm.json           what husk knows of the VM (vm_record.hpp)
+// And beside it /run/husk-vm/<vm id>.console.log, the guest's serial console: VmPaths::console_log().
 #pragma once
 
 #include <filesystem>
@@ -63,7 +63,8 @@ class VmDirectory {
 };
 
 /// Detaches the VM's tmpfs, with what is mounted below it, and removes the mount point; fine if there
-/// is nothing. Deletes no file: what lies under the tmpfs is not husk's, stays, and is an error.
+/// is nothing. Deletes no file but the console's logs: what lies under the tmpfs is not husk's, stays,
+/// and is an error.
 /// Throws system; invalid_argument for what is no VM's id.
 void remove_vm_directory(const std::string& vm_id);
 

@@ -20,7 +20,9 @@ struct VmPaths {
   std::filesystem::path firmware() const { return directory / "firmware"; }
   std::filesystem::path shared() const { return directory / "shared"; }
   std::filesystem::path vsock() const { return directory / "vsock"; }
-  std::filesystem::path console_log() const { return directory / "console.log"; }
+  /// Beside the directory: virtlogd writes it, in a mount namespace of its own (libvirt 11), where the
+  /// directory's own tmpfs is not. There may be "<name>.0" and so on: virtlogd rotates.
+  std::filesystem::path console_log() const { return directory.string() + ".console.log"; }
   std::filesystem::path network() const { return directory / "network"; }
   std::filesystem::path network_picture() const { return network() / "picture.json"; }
   std::filesystem::path record() const { return directory / "vm.json"; }

@@ -87,4 +87,5 @@ end_vm() {  # ITS_DIRECTORY
   [[ -z $started || $started != "$(started_at "$pid")" ]] || kill -KILL "$pid"
   while umount -l "$1" 2>/dev/null; do :; done  # its tmpfs, with all below
   rmdir "$1"
+  rm -f "$1.console.log"*
 }

@@ -50,7 +50,7 @@ hypervisor::StartedVm FakeHypervisor::start(const hypervisor::VmConfig& config) 
   std::vector<UniqueFd> taps;  // the child's
   for (const hypervisor::NetworkCard& card : config.network_cards)
     taps.push_back(make_tap(card.tap));
-  const std::filesystem::path directory = config.console_log.parent_path();
+  const std::filesystem::path directory = config.kernel.parent_path();
   machine_.record_at_start = read_file(directory / "vm.json", 10'000);
   machine_.was_locked_at_start = is_locked(directory);
   const pid_t child = check_sys(::fork(), "fork the fake VM");
