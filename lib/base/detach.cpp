@@ -65,7 +65,7 @@ void fork_orphan(const std::function<void()>& body) {
   if (status != 0) throw Error(Errc::system, "fork: failed in the child");
 }
 
-void detach_process(const std::vector<int>& keep) {
+void detach_process(const std::vector<int>& keep, DetachedCgroups cgroups) {
   set_log_sink({});  // its descriptor goes, and another file may get the number
   ::setsid();
   check_sys(::chdir("/"), "chdir /");
@@ -78,7 +78,7 @@ void detach_process(const std::vector<int>& keep) {
   for (const int stream : {0, 1, 2}) check_sys(::dup2(null.get(), stream), "dup2");
   forget_cancellation();
   close_other_descriptors(keep);
-  move_to_root_cgroups();
+  if (cgroups == DetachedCgroups::root) move_to_root_cgroups();
   reset_oom_score();
 }
 

@@ -8,9 +8,7 @@
 #include "lib/base/trace.hpp"
 #include "lib/oci/check.hpp"
 #include "lib/runtime/caller_socket.hpp"
-#include "lib/runtime/container_network.hpp"
 #include "lib/runtime/create_plan.hpp"
-#include "lib/runtime/forwarded_connection.hpp"
 #include "lib/runtime/guest_trace.hpp"
 #include "lib/runtime/hooks.hpp"
 #include "lib/runtime/process_streams.hpp"
@@ -76,14 +74,6 @@ void create_first_in_guest(const Sandbox& sandbox, const CreatePlan& plan, const
   }
 }
 
-/// What the VM's keeper does with its network, and for whom it keeps it.
-guestcomm::KeeperCallbacks plan_callbacks(const std::string& vm_id,
-                                          const hypervisor::ConnectHypervisor& connect) {
-  return {.on_change = [=] { follow_network(vm_id, connect); },
-          .on_connection = [=](UniqueFd client) { forward_connection(vm_id, std::move(client)); },
-          .find_shims = [=] { return live_shims(load_vm(vm_id)); }};
-}
-
 ProcessIdentity identify_shim(const ShimProcess& shim) {
   if (const auto identity = identify_process(shim.pid())) return *identity;
   throw Error(Errc::peer_lost, "the shim ended before the container was created");
@@ -132,8 +122,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   laps.end("shim");
   std::unique_ptr<BootingVm> vm;
   if (plan.sandbox) {
-    vm = sandbox.boot(*plan.sandbox, connect_, cgroup, shim.pid(),
-                      plan_callbacks(record.vm_id, connect_));
+    vm = sandbox.boot(*plan.sandbox, connect_, cgroup, shim.pid());
   }
   laps.end("start the VM");
   poststop.begin();

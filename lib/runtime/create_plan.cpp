@@ -48,6 +48,7 @@ std::optional<SandboxPlan> plan_sandbox(const std::string& id, const Config& con
       .assets = {.kernel = config.kernel.value_or(paths.kernel),
                  .initrd = config.initrd.value_or(paths.initrd),
                  .firmware = config.firmware.value_or(hypervisor::driver_for(config.uri).firmware)},
+      .program = paths.program,
       .vm = std::move(vm)};
 }
 

@@ -4,10 +4,12 @@
 namespace husk::runtime {
 
 InstallPaths find_install_paths() {
-  const std::filesystem::path bin = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe");
+  const std::filesystem::path bin = program.parent_path();
   const std::filesystem::path prefix = bin.parent_path();
   const std::filesystem::path beside = bin / "husk-shim";
-  return {.shim = std::filesystem::exists(beside) ? beside : prefix / "libexec/husk/husk-shim",
+  return {.program = program,
+          .shim = std::filesystem::exists(beside) ? beside : prefix / "libexec/husk/husk-shim",
           .kernel = prefix / "share/husk/vmlinuz",
           .initrd = prefix / "share/husk/initrd"};
 }

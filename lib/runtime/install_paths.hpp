@@ -8,6 +8,7 @@
 namespace husk::runtime {
 
 struct InstallPaths {
+  std::filesystem::path program = {};    ///< husk itself
   std::filesystem::path shim;            ///< husk-shim, beside husk or in ../libexec/husk
   std::filesystem::path kernel, initrd;  ///< ../share/husk/{vmlinuz,initrd}
 };

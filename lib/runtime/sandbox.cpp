@@ -66,9 +66,8 @@ void Sandbox::note_shim(const std::string& id, const ProcessIdentity& shim) {
 
 std::unique_ptr<BootingVm> Sandbox::boot(const SandboxPlan& plan,
                                          const hypervisor::ConnectHypervisor& connect,
-                                         HostCgroup& cgroup, pid_t shim,
-                                         const guestcomm::KeeperCallbacks& callbacks) {
-  auto vm = std::make_unique<BootingVm>(plan, connect, cgroup, shim, callbacks);
+                                         HostCgroup& cgroup, pid_t shim) {
+  auto vm = std::make_unique<BootingVm>(plan, connect, cgroup, shim);
   record_.name = vm->get().name;
   record_.process = vm->get().process;
   record_.helpers = vm->get().helpers;

@@ -48,7 +48,7 @@ class Sandbox {
   /// Starts the VM, and writes down what runs. The result must go before this and `cgroup`.
   std::unique_ptr<BootingVm> boot(const SandboxPlan& plan,
                                   const hypervisor::ConnectHypervisor& connect, HostCgroup& cgroup,
-                                  pid_t shim, const guestcomm::KeeperCallbacks& callbacks);
+                                  pid_t shim);
   /// The network cards that the VM has.
   std::vector<hypervisor::NetworkCard> cards() const {
     return vm_cards(record_.id, record_.network_cards);

@@ -8,10 +8,10 @@
 #include "lib/base/log.hpp"
 #include "lib/base/trace.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
-#include "lib/hypervisor/vm_process.hpp"
 #include "lib/network/changes.hpp"
 #include "lib/network/loopback_listener.hpp"
 #include "lib/runtime/container_network.hpp"
+#include "lib/runtime/keeper_plan.hpp"
 #include "lib/runtime/plan.hpp"
 
 namespace husk::runtime {
@@ -23,13 +23,11 @@ constexpr std::size_t shown_console_bytes = 1500;
 
 /// With the vsock device, where the host's kernel has none.
 guestcomm::VmKeeper make_keeper(const SandboxPlan& plan, const VmPaths& paths,
-                                const guestcomm::KeeperCallbacks& callbacks) {
-  const hypervisor::Driver& driver = hypervisor::driver_for(plan.uri);
-  const guestcomm::AbandonedVm abandoned{
-      .find = [&driver, name = plan.vm.name] { return hypervisor::find_vm_process(driver, name); },
-      .directory = paths.directory};
-  if (guestcomm::has_vhost_vsock()) return guestcomm::VmKeeper(abandoned, callbacks);
-  return {paths.vsock(), plan.user.uid, plan.user.gid, abandoned, callbacks};
+                                const hypervisor::ConnectHypervisor& connect) {
+  std::optional<guestcomm::VhostDeviceSetup> device;
+  if (!guestcomm::has_vhost_vsock())
+    device = {.directory = paths.vsock().string(), .uid = plan.user.uid, .gid = plan.user.gid};
+  return {device, plan_keeper(plan.id, plan.uri, plan.vm.name, connect, plan.program, device)};
 }
 
 std::unique_ptr<guestcomm::Announcement> listen(const guestcomm::VmKeeper& keeper,
@@ -88,9 +86,9 @@ std::string console_end(const fs::path& console_log) {
 }  // namespace
 
 BootingVm::BootingVm(const SandboxPlan& plan, const hypervisor::ConnectHypervisor& connect,
-                     HostCgroup& cgroup, pid_t shim, const guestcomm::KeeperCallbacks& callbacks)
+                     HostCgroup& cgroup, pid_t shim)
     : paths_(plan.id),
-      keeper_(make_keeper(plan, paths_, callbacks)),
+      keeper_(make_keeper(plan, paths_, connect)),
       announcement_(listen(keeper_, plan.user)),
       hypervisor_(connect({.uri = plan.uri})) {
   Laps laps;

@@ -24,6 +24,7 @@ struct SandboxPlan {
   hypervisor::VmUser user;
   std::optional<std::string> network_namespace;  ///< its path, if the caller made it
   BootAssets assets;
+  std::filesystem::path program;  ///< husk's own
   /// All of it but the paths in the VM's directory, the vsock device, and what the kernel is told
   /// of that.
   hypervisor::VmConfig vm;
@@ -34,11 +35,11 @@ class BootingVm {
  public:
   /// Starts the keeper with the vsock device, then the VM, and puts its processes into `cgroup`,
   /// the taps of its network cards into the network namespace of `shim`.
-  /// The keeper ends the VM after `shim`, which must run, and those that it finds by then; it calls
-  /// back after changes in that namespace, and for connections that are made to "localhost" in it.
+  /// The keeper ends the VM after `shim`, which must run, and those that it finds by then; has the
+  /// guest follow changes in that namespace, and serves connections that are made to "localhost" in it.
   /// Throws what the hypervisor throws, or peer_lost when VM or shim ended.
   BootingVm(const SandboxPlan& plan, const hypervisor::ConnectHypervisor& connect,
-            HostCgroup& cgroup, pid_t shim, const guestcomm::KeeperCallbacks& callbacks);
+            HostCgroup& cgroup, pid_t shim);
 
   const hypervisor::StartedVm& get() const noexcept { return vm_->get(); }
   guestcomm::GuestAddress address() const;

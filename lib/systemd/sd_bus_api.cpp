@@ -7,8 +7,7 @@ namespace husk::systemd {
 namespace {
 
 SdBusApi load_all() {
-  const DynamicLibrary library("libsystemd.so.0",
-                               "--systemd-cgroup: libsystemd.so.0 cannot be loaded");
+  const DynamicLibrary library("libsystemd.so.0", "libsystemd.so.0 cannot be loaded");
   SdBusApi api;
   library.load("sd_bus_new", api.bus_new);
   library.load("sd_bus_set_address", api.set_address);

@@ -154,11 +154,30 @@ whole_host() {
   run husk exec first touch "/host$work/disk/later/new"
   expect_contains "Read-only file system" "$err" "a write below rro"
   expect_ok umount "$work/disk/later"
-  expect_equal "" "$(husk exec first ls /host/run/husk-vm | xargs -I{} "$HUSK" --root "$work/root" exec first ls "/host/run/husk-vm/{}")" "other VMs' files"
+  expect_equal "" "$(husk exec first sh -c 'find /host/run/husk-vm/????????/ -mindepth 1')" "other VMs' files"
   for id in first second third; do
     expect_ok husk delete --force "$id"
   done
   expect_equal "$before" "$(wc -l </proc/self/mountinfo)" "mounts after the last"
+}
+
+# conmon ends when its last descendant has ended, and a unit of systemd with it. So nothing of a VM may descend
+# from the conmon of the container that was its first.
+conmon_of_first() {
+  local podman=(podman --runtime "$HUSK" --root "$work/store" --runroot "$work/runroot" --tmpdir "$work/tmp") conmon vm
+  tar -C "$work/rootfs" -c . | "${podman[@]}" import - husk-test || fail "podman import"
+  expect_ok "${podman[@]}" run -d --name first --network none husk-test sleep 1000
+  conmon=$("${podman[@]}" inspect -f '{{.State.ConmonPid}}' first)
+  vm=$(basename /run/husk-vm/????????)
+  expect_equal active "$(systemctl show -P ActiveState "husk-keeper-$vm.service")" "the keeper's unit"
+  expect_equal "husk-keeper" "$(cat "/proc/$(systemctl show -P MainPID "husk-keeper-$vm.service")/comm")" "its process"
+  expect_ok "${podman[@]}" run -d --name second --network container:first husk-test sleep 1000
+  expect_ok "${podman[@]}" kill first
+  expect_ok timeout 60 "${podman[@]}" wait first
+  eventually 20 eval "[[ ! -e /proc/$conmon ]]"
+  expect_ok "${podman[@]}" exec second true
+  expect_ok "${podman[@]}" rm --force --time 0 --all
+  eventually 20 eval "[[ \$(systemctl show -P LoadState husk-keeper-$vm.service) == not-found ]]"
 }
 
 at_end delete_all
@@ -167,4 +186,5 @@ it "--systemd-cgroup makes a scope that systemd knows" scope 180
 it "a failed create leaves no scope" scope_of_failed_create 120
 it "nobody on the host commands a guest over vsock" attack_over_vsock 120
 it "binds of the whole host: private, linear, and without the host's cgroups" whole_host 240
+it "a container's conmon ends with it, whatever its VM goes on with" conmon_of_first 240
 it "docker's own service: its scope shows the VM" docker_scope 180

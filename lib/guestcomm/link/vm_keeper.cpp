@@ -13,8 +13,8 @@
 #include "lib/base/cancellation.hpp"
 #include "lib/base/deadline.hpp"
 #include "lib/base/descriptors.hpp"
-#include "lib/base/detach.hpp"
 #include "lib/base/error.hpp"
+#include "lib/base/log.hpp"
 #include "lib/guestcomm/link/vm_keeper_process.hpp"
 
 namespace husk::guestcomm {
@@ -27,12 +27,6 @@ constexpr int look_again_ms = 2;
 bool is_own_socket(const std::filesystem::path& path) {
   struct stat info {};
   return ::lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode);
-}
-
-/// The keeper's end of the socket closes when it exits, and it exits only with the device gone.
-bool keeper_ended(int keeper, int timeout_ms) {
-  pollfd polled{keeper, POLLIN, 0};
-  return ::poll(&polled, 1, timeout_ms) > 0;
 }
 
 UniqueFd open_kept(const ProcessIdentity& process, const std::string& what) {
@@ -49,39 +43,85 @@ UniqueFd duplicate(int fd) {
 
 }  // namespace
 
-VmKeeper::VmKeeper(const AbandonedVm& abandoned, const KeeperCallbacks& callbacks) {
-  start(std::nullopt, {abandoned, callbacks});
-}
-
-VmKeeper::VmKeeper(const std::filesystem::path& directory, unsigned uid, unsigned gid,
-                   const AbandonedVm& abandoned, const KeeperCallbacks& callbacks)
-    : directory_(directory) {
+VmKeeper::VmKeeper(std::optional<VhostDeviceSetup> device, KeeperSetup setup)
+    : device_(std::move(device)), setup_(std::move(setup)) {
+  if (!device_) {
+    start();
+    return;
+  }
   if (::access(vhost_device_program, X_OK) != 0)
     throw Error(Errc::unsupported,
                 "vhost-device-vsock is not installed and this host has no /dev/vhost-vsock");
   if (is_own_socket(device_socket()) || is_own_socket(host_socket()))
-    throw Error(Errc::already_exists, directory.string() + ": has a vsock device already");
-  start(VhostDeviceSetup{.directory = directory.string(), .uid = uid, .gid = gid},
-        {abandoned, callbacks});
+    throw Error(Errc::already_exists, device_->directory + ": has a vsock device already");
+  start();
+  confirm();
   await_sockets();
 }
 
-void VmKeeper::start(const std::optional<VhostDeviceSetup>& device, const KeeperDuties& duties) {
+void VmKeeper::start() {
+  if (!setup_.launch) return fork_keeper();
+  SocketPair ends = make_socket_pair();
+  try {
+    setup_.launch(ends.other.get());
+  } catch (const Error& e) {
+    log(LogLevel::debug, std::string("the VM's keeper is forked: ") + e.what());
+    return fork_keeper();
+  }
+  keeper_ = std::move(ends.own);
+  is_launched_ = true;
+}
+
+void VmKeeper::fork_keeper() {
+  is_launched_ = false;
   SocketPair ends = make_socket_pair();
   keeper_ = std::move(ends.own);
-  step("the VM's keeper",
-       [&] { fork_orphan([&] { run_vm_keeper(ends.other.get(), device, duties); }); });
+  step("the VM's keeper", [&] {
+    fork_orphan([&] {
+      run_vm_keeper(ends.other.get(), DetachedCgroups::root, device_,
+                    {setup_.abandoned, setup_.callbacks});
+    });
+  });
+}
+
+/// Whoever launches it may not get as far as its program, for example because the program cannot be
+/// seen from there.
+void VmKeeper::confirm() {
+  if (!is_launched_) return;
+  if (await_greeting(static_cast<int>(std::chrono::milliseconds(start_patience).count()))) {
+    is_launched_ = false;
+    return;
+  }
+  log(LogLevel::debug, "the VM's keeper is forked: the one that was launched does not answer");
+  send_no_vm(keeper_.get());  // should it come up yet
+  fork_keeper();
+}
+
+bool VmKeeper::await_greeting(int timeout_ms) {
+  pollfd polled{keeper_.get(), POLLIN, 0};
+  char byte = 0;
+  return ::poll(&polled, 1, timeout_ms) > 0 && ::recv(keeper_.get(), &byte, 1, MSG_DONTWAIT) == 1;
+}
+
+/// The keeper's end of the socket closes when it exits, and it exits only with the device gone.
+bool VmKeeper::has_ended(int timeout_ms) {
+  for (;;) {
+    pollfd polled{keeper_.get(), POLLIN, 0};
+    if (::poll(&polled, 1, timeout_ms) <= 0) return false;
+    char byte = 0;
+    if (::recv(keeper_.get(), &byte, 1, MSG_DONTWAIT) != 1) return true;
+  }
 }
 
 void VmKeeper::await_sockets() {
   const Deadline deadline(start_patience);
   while (!is_own_socket(device_socket()) || !is_own_socket(host_socket())) {
     throw_if_cancelled();
-    if (keeper_ended(keeper_.get(), look_again_ms))
+    if (has_ended(look_again_ms))
       throw Error(Errc::system, "vhost-device-vsock ended before its sockets were there in " +
-                                    directory_->string());
+                                    device_->directory);
     if (deadline.passed())
-      throw Error(Errc::timed_out, "vhost-device-vsock made no sockets in " + directory_->string());
+      throw Error(Errc::timed_out, "vhost-device-vsock made no sockets in " + device_->directory);
   }
 }
 
@@ -89,11 +129,15 @@ VmKeeper::~VmKeeper() {
   if (!keeper_) return;
   send_no_vm(keeper_.get());
   ::shutdown(keeper_.get(), SHUT_WR);
-  keeper_ended(keeper_.get(), static_cast<int>(std::chrono::milliseconds(end_patience).count()));
+  has_ended(static_cast<int>(std::chrono::milliseconds(end_patience).count()));
 }
 
-std::filesystem::path VmKeeper::device_socket() const { return directory_.value() / "vhost.sock"; }
-std::filesystem::path VmKeeper::host_socket() const { return directory_.value() / "vsock.sock"; }
+std::filesystem::path VmKeeper::device_socket() const {
+  return std::filesystem::path(device_.value().directory) / "vhost.sock";
+}
+std::filesystem::path VmKeeper::host_socket() const {
+  return std::filesystem::path(device_.value().directory) / "vsock.sock";
+}
 
 void VmKeeper::hand_over(const KeptVm& kept) {
   KeptProcesses processes;
@@ -105,6 +149,7 @@ void VmKeeper::hand_over(const KeptVm& kept) {
   processes.changes = duplicate(kept.changes);
   processes.listener = duplicate(kept.listener);
   processes.held = duplicate(kept.held);
+  confirm();
   send_kept_processes(keeper_.get(), processes);
   keeper_.reset();
 }

@@ -52,28 +52,41 @@ struct AbandonedVm {
   std::filesystem::path directory = {};  ///< the VM's: with it goes what there is to look for
 };
 
-struct KeeperDuties;
+/// Has somebody else start the keeper: a process that descends neither from the caller nor from the
+/// container's, and that calls run_vm_keeper() with `socket`, which stays the caller's. Throws when
+/// that cannot be asked for.
+using LaunchKeeper = std::function<void(int socket)>;
+
+struct KeeperSetup {
+  AbandonedVm abandoned = {};
+  KeeperCallbacks callbacks = {};
+  /// Empty, or one that fails: the keeper is forked. The nearest subreaper, which is conmon or
+  /// containerd's shim, is its parent then.
+  LaunchKeeper launch = {};
+};
 
 /// Running from construction on; ends on destruction unless handed over to a VM.
 class VmKeeper {
  public:
   /// Where the host has /dev/vhost-vsock: nothing but the keeper.
-  explicit VmKeeper(const AbandonedVm& abandoned = {}, const KeeperCallbacks& callbacks = {});
+  explicit VmKeeper(KeeperSetup setup = {}) : VmKeeper(std::nullopt, std::move(setup)) {}
   /// Starts vhost-device-vsock with its sockets `vhost.sock` (QEMU connects) and `vsock.sock` (the
-  /// host connects) in `directory`, which must exist and belong to uid/gid, as whom it runs.
-  /// Returns when both sockets are there. Throws unsupported "vhost-device-vsock is not installed
-  /// and ...", timed_out.
+  /// host connects) in the device's directory, and returns when both are there. Throws unsupported
+  /// "vhost-device-vsock is not installed and ...", timed_out.
   /// Both: must be called while the process has one thread. The keeper holds none of the caller's
-  /// descriptors and is in the root cgroups.
+  /// descriptors and is not in the caller's cgroups.
+  VmKeeper(std::optional<VhostDeviceSetup> device, KeeperSetup setup);
   VmKeeper(const std::filesystem::path& directory, unsigned uid, unsigned gid,
-           const AbandonedVm& abandoned = {}, const KeeperCallbacks& callbacks = {});
+           KeeperSetup setup = {})
+      : VmKeeper(VhostDeviceSetup{.directory = directory.string(), .uid = uid, .gid = gid},
+                 std::move(setup)) {}
   VmKeeper(VmKeeper&&) noexcept = default;
   VmKeeper& operator=(VmKeeper&&) = delete;
   VmKeeper(const VmKeeper&) = delete;
   VmKeeper& operator=(const VmKeeper&) = delete;
   ~VmKeeper();
 
-  bool has_device() const noexcept { return directory_.has_value(); }
+  bool has_device() const noexcept { return device_.has_value(); }
   std::filesystem::path device_socket() const;  ///< for QEMU's chardev
   std::filesystem::path host_socket() const;    ///< for HybridAddress
 
@@ -83,10 +96,16 @@ class VmKeeper {
   void hand_over(const KeptVm& kept);
 
  private:
-  void start(const std::optional<VhostDeviceSetup>& device, const KeeperDuties& duties);
+  void start();
+  void fork_keeper();
+  void confirm();
+  bool await_greeting(int timeout_ms);
+  bool has_ended(int timeout_ms);
   void await_sockets();
-  std::optional<std::filesystem::path> directory_;  ///< of the device's sockets
-  UniqueFd keeper_;  ///< socket to the keeper; its closing without a hand-over ends it
+  std::optional<VhostDeviceSetup> device_;
+  KeeperSetup setup_;
+  bool is_launched_ = false;  ///< and has not greeted yet
+  UniqueFd keeper_;           ///< socket to the keeper; its closing without a hand-over ends it
 };
 
 }  // namespace husk::guestcomm

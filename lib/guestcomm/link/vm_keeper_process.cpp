@@ -16,7 +16,6 @@
 #include <exception>
 
 #include "lib/base/descriptors.hpp"
-#include "lib/base/detach.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
 #include "lib/guestcomm/link/change_follower.hpp"
@@ -198,7 +197,8 @@ void send_kept_processes(int socket, const KeptProcesses& processes) {
 
 void send_no_vm(int socket) noexcept { ::send(socket, "", 1, MSG_NOSIGNAL); }
 
-void run_vm_keeper(int socket, const std::optional<VhostDeviceSetup>& device,
+void run_vm_keeper(int socket, DetachedCgroups cgroups,
+                   const std::optional<VhostDeviceSetup>& device,
                    const KeeperDuties& duties) noexcept {
   try {
     std::vector<int> kept{socket};
@@ -207,8 +207,9 @@ void run_vm_keeper(int socket, const std::optional<VhostDeviceSetup>& device,
       directory.reset(::open(device->directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
       kept.push_back(directory.get());
     }
-    detach_process(kept);
+    detach_process(kept, cgroups);
     ::prctl(PR_SET_NAME, "husk-keeper", 0, 0, 0);
+    ::send(socket, "", 1, MSG_NOSIGNAL);
     const UniqueFd hold(::dup(socket));  // husk sees us end only after the sockets are gone
     keep(UniqueFd(socket), device, duties);
     if (directory) remove_vhost_sockets(directory.get());

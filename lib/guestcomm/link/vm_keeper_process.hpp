@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "lib/base/detach.hpp"
 #include "lib/base/unique_fd.hpp"
 #include "lib/guestcomm/link/vhost_device.hpp"
 #include "lib/guestcomm/link/vm_keeper.hpp"
@@ -28,10 +29,11 @@ void send_kept_processes(int socket, const KeptProcesses& processes);
 /// Instead of them: there will be no VM.
 void send_no_vm(int socket) noexcept;
 
-/// Starts the device, waits on `socket` (SOCK_SEQPACKET) for the VM's processes, and lives until
+/// Greets with one byte, starts the device, waits on `socket` (SOCK_SEQPACKET) for the VM's processes, and lives until
 /// the VM is gone. Removes the device's sockets. End of file on `socket` means that husk was
 /// killed: see AbandonedVm.
-[[noreturn]] void run_vm_keeper(int socket, const std::optional<VhostDeviceSetup>& device,
+[[noreturn]] void run_vm_keeper(int socket, DetachedCgroups cgroups,
+                                const std::optional<VhostDeviceSetup>& device,
                                 const KeeperDuties& duties) noexcept;
 
 }  // namespace husk::guestcomm

@@ -16,8 +16,10 @@
 #include <sstream>
 #include <thread>
 
+#include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/guestcomm/link/guest_address.hpp"
+#include "lib/guestcomm/link/vm_keeper_process.hpp"
 #include "test/lib/base/scratch.hpp"
 
 using namespace husk;
@@ -255,10 +257,12 @@ TEST_CASE("VM keeper: a VM stays for shims that came later, and is killed after 
   const fs::path known = scratch.path() / "known";  // the keeper is another process
   if (in_time) std::ofstream(known).put('y');
   {
-    VmKeeper keeper({}, {.find_shims = [=]() -> std::vector<ProcessIdentity> {
-                      if (fs::exists(known)) return {later};
-                      throw Error(Errc::not_found, "no record");
-                    }});
+    KeeperSetup setup;
+    setup.callbacks.find_shims = [=]() -> std::vector<ProcessIdentity> {
+      if (fs::exists(known)) return {later};
+      throw Error(Errc::not_found, "no record");
+    };
+    VmKeeper keeper(setup);
     keeper.hand_over({.vm = vm.identity(), .shims = {first.identity()}});
   }
   first.end();
@@ -312,7 +316,8 @@ void start_and_go(const FakeProcess& vm, bool killed) {
   if (husk == 0) {
     const ProcessIdentity identity = vm.identity();
     std::optional<VmKeeper> keeper;
-    keeper.emplace(AbandonedVm{.find = [identity] { return identity; }, .directory = "/"});
+    keeper.emplace(
+        KeeperSetup{.abandoned = {.find = [identity] { return identity; }, .directory = "/"}});
     if (!killed) keeper.reset();
     ::_exit(0);
   }
@@ -327,6 +332,87 @@ TEST_CASE("VM keeper: a VM that was being started when husk was killed ends", "[
   // One that gave up has undone its start itself; the keeper touches nothing.
   start_and_go(kept, false);
   CHECK_FALSE(kept.ends_within(2s));
+}
+
+namespace {
+/// Who stands for systemd: makes the keeper, which is then no descendant of a husk that asks for it.
+/// Made before that husk, from which it gets the socket.
+class Launcher {
+ public:
+  Launcher() {
+    SocketPair ends = make_socket_pair();
+    requests_ = std::move(ends.own);
+    pid_ = ::fork();
+    if (pid_ != 0) return;
+    requests_.reset();
+    serve(ends.other.get());
+  }
+  Launcher(const Launcher&) = delete;
+  Launcher& operator=(const Launcher&) = delete;
+  ~Launcher() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  void launch(int socket) const { send_with_descriptors(requests_.get(), "k", {socket}); }
+  pid_t pid() const { return pid_; }
+
+ private:
+  [[noreturn]] static void serve(int requests) {
+    std::vector<UniqueFd> sockets;
+    char byte = 0;
+    while (receive_with_descriptors(requests, {&byte, 1}, sockets) == 1) {
+      if (::fork() == 0)
+        run_vm_keeper(sockets.back().release(), DetachedCgroups::unchanged, {}, {});
+      sockets.clear();
+    }
+    ::_exit(0);
+  }
+  UniqueFd requests_;
+  pid_t pid_ = -1;
+};
+
+/// The processes called husk-keeper that `parent` has.
+int keepers_of(pid_t parent) {
+  int count = 0;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    if (slurp(entry.path() / "comm") != "husk-keeper\n") continue;
+    if (parent_of(std::stoi(entry.path().filename())) == parent) ++count;
+  }
+  return count;
+}
+}  // namespace
+
+TEST_CASE("VM keeper: one that is launched elsewhere keeps the VM and descends from there",
+          "[guestcomm]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Launcher launcher;
+  FakeProcess vm, shim;
+  {
+    VmKeeper keeper(KeeperSetup{.launch = [&](int socket) { launcher.launch(socket); }});
+    keeper.hand_over({.vm = vm.identity(), .shims = {shim.identity()}});
+  }
+  CHECK(keepers_of(launcher.pid()) == 1);
+  CHECK(keepers_of(::getpid()) == 0);
+  ::kill(vm.pid, SIGSTOP);
+  CHECK_FALSE(vm.ends_within(300ms));
+  shim.end();
+  CHECK(vm.ends_within(8s));
+}
+
+TEST_CASE("VM keeper: is forked where nobody launches it", "[guestcomm]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const LaunchKeeper launch =
+      GENERATE(LaunchKeeper([](int) { throw Error(Errc::system, "no systemd"); }),
+               LaunchKeeper([](int) {}));  // accepted, but its program is not executed
+  FakeProcess vm, shim;
+  {
+    VmKeeper keeper(KeeperSetup{.launch = launch});
+    keeper.hand_over({.vm = vm.identity(), .shims = {shim.identity()}});
+  }
+  ::kill(vm.pid, SIGSTOP);
+  CHECK_FALSE(vm.ends_within(300ms));
+  shim.end();
+  CHECK(vm.ends_within(8s));
 }
 
 TEST_CASE("VM keeper: cannot be handed a shim that ended", "[guestcomm]") {
