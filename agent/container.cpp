@@ -125,6 +125,9 @@ void Container::add_process(const std::string& name, ExecSetup setup, Reply crea
   // What it does not say is as for the first one (runc: the container's configuration).
   if (!setup.spec.capabilities) setup.spec.capabilities = spec_.process->capabilities;
   if (setup.spec.rlimits.empty()) setup.spec.rlimits = spec_.process->rlimits;
+  if (!setup.spec.scheduler) setup.spec.scheduler = spec_.process->scheduler;
+  if (!setup.spec.io_priority) setup.spec.io_priority = spec_.process->io_priority;
+  if (!setup.spec.oom_score_adj) setup.spec.oom_score_adj = spec_.process->oom_score_adj;
   if (spec_.process->no_new_privileges) setup.spec.no_new_privileges = true;
   if (setup.spec.capabilities) warn_of_ignored(*setup.spec.capabilities);
   std::unique_ptr<Process> made = make_joining(name, setup, created);

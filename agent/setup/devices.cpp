@@ -6,6 +6,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 
 #include "agent/setup/mount_calls.hpp"
@@ -39,9 +40,21 @@ std::vector<oci::Device> default_devices() {
           device("/dev/random", 1, 8), device("/dev/urandom", 1, 9), device("/dev/tty", 5, 0)};
 }
 
+/// Those of linux.devices, and the default devices whose paths are not among them.
+std::vector<oci::Device> devices_of(const oci::Spec& spec) {
+  std::vector<oci::Device> devices = default_devices();
+  const auto& given = spec.linux_.devices;
+  std::erase_if(devices, [&](const oci::Device& one) {
+    return std::any_of(given.begin(), given.end(),
+                       [&](const oci::Device& other) { return other.path == one.path; });
+  });
+  devices.insert(devices.end(), given.begin(), given.end());
+  return devices;
+}
+
 bool is_dev_bound(const oci::Spec& spec) {
   for (const oci::Mount& mount : spec.mounts) {
-    if (mount.destination != "/dev" && mount.destination != "/dev/") continue;
+    if (mount.destination != "/dev") continue;
     if (mount.type == "bind" || parse_mount_options(mount.options).bind) return true;
   }
   return false;
@@ -118,14 +131,14 @@ void make_link(int directory, const char* target, const char* name) {
 
 void apply_devices(int root_fd, const oci::Spec& spec, bool in_user_namespace) {
   if (is_dev_bound(spec)) return;
-  std::vector<oci::Device> devices = default_devices();
-  devices.insert(devices.end(), spec.linux_.devices.begin(), spec.linux_.devices.end());
-  for (const oci::Device& device : devices) {
+  for (const oci::Device& device : devices_of(spec)) {
     step("make device " + device.path,
          [&] { in_user_namespace ? bind_node(root_fd, device) : make_node(root_fd, device); });
   }
   const UniqueFd dev = make_directories_in_root(root_fd, "/dev", 0755);
   for (const Link& link : dev_links) make_link(dev.get(), link.target, link.name);
+  // The kernel may be built without PROC_KCORE.
+  if (::access("/proc/kcore", F_OK) == 0) make_link(dev.get(), "/proc/kcore", "core");
   ::unlinkat(dev.get(), "ptmx",
              0);  // an image's own ptmx would be the guest's, not the container's
   make_link(dev.get(), "pts/ptmx", "ptmx");

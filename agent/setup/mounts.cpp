@@ -41,6 +41,18 @@ UniqueFd file_target(int root_fd, const std::string& path) {
   return open_in_root(root_fd, trimmed, O_PATH);
 }
 
+/// A link in the image may lead to its root as well. The container would not see a mount there, since
+/// its root is root_fd, below that mount.
+void check_not_root(int root_fd, int target) {
+  struct statx root {
+  }, there{};
+  const unsigned wanted = STATX_INO | STATX_MNT_ID;
+  check_sys(::statx(root_fd, "", AT_EMPTY_PATH, wanted, &root), "stat the rootfs");
+  check_sys(::statx(target, "", AT_EMPTY_PATH, wanted, &there), "stat the mount point");
+  if (root.stx_ino == there.stx_ino && root.stx_mnt_id == there.stx_mnt_id)
+    throw Error(Errc::invalid_argument, "mountpoint is on the top of rootfs");
+}
+
 /// proc and sysfs only on a real directory: an image whose /proc is a link elsewhere would leave
 /// the masked paths unmasked (CVE-2019-19921).
 void check_ordinary_directory(int root_fd, const oci::Mount& mount) {
@@ -62,6 +74,7 @@ void bind(int root_fd, const oci::Mount& mount, const MountOptions& options) {
   const UniqueFd from{check_sys(::open(source.c_str(), O_PATH | O_CLOEXEC), "open " + source)};
   const UniqueFd target = is_directory(from.get()) ? directory_target(root_fd, mount.destination)
                                                    : file_target(root_fd, mount.destination);
+  check_not_root(root_fd, target.get());
   const UniqueFd copy = clone_mount(from.get(), "", options.recursive_bind);
   attach_mount(copy.get(), target.get());
   apply_changes(copy.get(), options);
@@ -69,6 +82,7 @@ void bind(int root_fd, const oci::Mount& mount, const MountOptions& options) {
 
 void remount(int root_fd, const oci::Mount& mount, const MountOptions& options) {
   const UniqueFd target = open_in_root(root_fd, mount.destination, O_PATH);
+  check_not_root(root_fd, target.get());
   apply_changes(target.get(), options);
 }
 
@@ -126,6 +140,7 @@ UniqueFd mount_filesystem(int root_fd, const oci::Mount& mount, MountOptions opt
   if (type == "proc" || type == "sysfs") check_ordinary_directory(root_fd, mount);
   if (type == "tmpfs") take_mode(root_fd, mount.destination, options);
   const UniqueFd target = directory_target(root_fd, mount.destination);
+  check_not_root(root_fd, target.get());
   UniqueFd made = make_filesystem(mount, type, options);
   if (type == "tmpfs" && options.copy_up) copy_tree(target.get(), made.get());
   // A tmpfs (/dev above all) is filled before it becomes read-only.

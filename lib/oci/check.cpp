@@ -89,6 +89,8 @@ void check_mounts(const std::vector<Mount>& mounts) {
     const auto& mount = mounts[i];
     const std::string field = indexed("mounts", i);
     check_absolute(mount.destination, field + ".destination");
+    if (mount.destination == "/")
+      refuse(field + ".destination", "mountpoint \"/\" is on the top of rootfs");
     const bool idmap = std::any_of(
         mount.options.begin(), mount.options.end(),
         [](const std::string& option) { return option == "idmap" || option == "ridmap"; });

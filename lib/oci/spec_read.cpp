@@ -3,6 +3,7 @@
 #include "lib/oci/spec_read.hpp"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "lib/oci/json_read.hpp"
 #include "lib/oci/spec.hpp"
@@ -22,9 +23,18 @@ void read_value(const nlohmann::json& json, const std::string& path, IdMapping& 
   read_required(object, "size", mapping.size);
 }
 
+/// Without ".", ".." and repeated slashes, and without a slash at its end (runc: CleanPath). A path
+/// with a slash at its end is looked up through a symbolic link where the same path without is not.
+std::string clean_path(const std::string& path) {
+  std::string made = std::filesystem::path(path).lexically_normal().string();
+  while (made.size() > 1 && made.back() == '/') made.pop_back();
+  return made;
+}
+
 void read_value(const nlohmann::json& json, const std::string& path, Mount& mount) {
   const JsonObject object(json, path);
   read_required(object, "destination", mount.destination);
+  mount.destination = clean_path(mount.destination);
   read_optional(object, "type", mount.type);
   read_optional(object, "source", mount.source);
   read_optional(object, "options", mount.options);

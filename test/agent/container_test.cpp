@@ -200,6 +200,46 @@ TEST_CASE("container: a tmpfs over a link in the image stays inside", "[root]") 
   CHECK_FALSE(fs::exists("/tmp/" + marker));
 }
 
+TEST_CASE("container: nothing is mounted on its root, by way of a link neither", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Bench bench;
+  fs::create_symlink("/bin/..", bench.rootfs / "link");
+  husk::oci::Mount mount;
+  mount.destination = "/link";
+  SECTION("tmpfs") { mount.type = "tmpfs"; }
+  SECTION("bind") {
+    mount.type = "bind";
+    mount.source = "/bin";
+  }
+  SECTION("remount") { mount.options = {"remount", "ro"}; }
+  husk::oci::Spec spec = bench.spec("true");
+  spec.mounts.push_back(mount);
+  bench.create(std::move(spec));
+  REQUIRE(bench.error);
+  CHECK_THAT(bench.error->what(), ContainsSubstring("mountpoint is on the top of rootfs"));
+}
+
+TEST_CASE("container: linux.devices win over the default devices, and /dev/core is there",
+          "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Bench bench;
+  husk::oci::Spec spec = bench.spec(
+      "/bin/busybox stat -c '%a %g' /dev/tty /dev/zero; /bin/busybox readlink /dev/core");
+  husk::oci::Device tty;
+  tty.type = "c";
+  tty.path = "/dev/tty";
+  tty.major = 5;
+  tty.minor = 0;
+  tty.file_mode = 0620;
+  tty.gid = 5;
+  spec.linux_.devices = {tty};
+  bench.create(std::move(spec));
+  REQUIRE_FALSE(bench.error);
+  bench.start();
+  const std::string core = fs::exists("/proc/kcore") ? "/proc/kcore\n" : "";
+  CHECK(bench.finish() == "620 5\n666 0\n" + core);
+}
+
 TEST_CASE("container: a tmpfs has the mode of its mount point unless the options have one",
           "[root]") {
   SKIP_UNLESS_POSSIBLE();

@@ -84,6 +84,26 @@ TEST_CASE("exec: a variable that is given again has the last value", "[root]") {
   CHECK(bench.run(process) == "PATH=/bin\0MODE=debug\0HOME=/b\0"s);
 }
 
+TEST_CASE("exec: has the container's priorities unless it is given others", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Running bench([](husk::oci::Spec& spec) {
+    spec.process->scheduler.emplace().policy = "SCHED_BATCH";
+    spec.process->io_priority = husk::oci::IoPriority{"IOPRIO_CLASS_BE", 6};
+    spec.process->oom_score_adj = 77;
+  });
+  // Field 41 is the scheduling policy, by number (proc(5)).
+  husk::oci::Process process = Running::shell(
+      "/bin/busybox cut -d' ' -f41 /proc/self/stat; /bin/busybox ionice -p $$; "
+      "/bin/busybox cat /proc/self/oom_score_adj");
+  SECTION("as the container") { CHECK(bench.run(process) == "3\nbest-effort: prio 6\n77\n"); }
+  SECTION("its own") {
+    process.scheduler.emplace().policy = "SCHED_OTHER";
+    process.io_priority = husk::oci::IoPriority{"IOPRIO_CLASS_BE", 5};
+    process.oom_score_adj = 78;
+    CHECK(bench.run(process) == "0\nbest-effort: prio 5\n78\n");
+  }
+}
+
 TEST_CASE("exec: has none of the agent's descriptors and shows no agent to the container",
           "[root]") {
   SKIP_UNLESS_POSSIBLE();

@@ -119,6 +119,8 @@ TEST_CASE("check: scheduling values have the kernel's bounds", "[oci]") {
 TEST_CASE("check: mount destinations are absolute, id-mapped mounts are refused", "[oci]") {
   CHECK(refusal_after([](Spec& spec) { spec.mounts.at(1).destination = "dev"; }) ==
         "mounts[1].destination: \"dev\" is not an absolute path");
+  CHECK(refusal_after([](Spec& spec) { spec.mounts.at(1).destination = "/"; }) ==
+        "mounts[1].destination: mountpoint \"/\" is on the top of rootfs");
   for (const char* option : {"idmap", "ridmap"})
     CHECK(refusal_after(
               [&](Spec& spec) {

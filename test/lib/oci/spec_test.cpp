@@ -114,6 +114,22 @@ TEST_CASE("spec: seccomp without a default action and rules is no filter", "[oci
       Catch::Matchers::ContainsSubstring("linux.seccomp.defaultAction"));
 }
 
+TEST_CASE("spec: mount destinations are read without what makes no difference", "[oci]") {
+  const auto read = [](const char* destination) {
+    json document = json::parse(R"({"ociVersion": "1.0.0", "mounts": [{}]})");
+    document["mounts"][0]["destination"] = destination;
+    return document.get<Spec>().mounts.at(0).destination;
+  };
+  CHECK(read("/mnt/") == "/mnt");
+  CHECK(read("//a/./b/../c//") == "/a/c");
+  CHECK(read("/") == "/");
+  CHECK(read("/a/..") == "/");
+  CHECK(read("/../..") == "/");
+  CHECK(read("//") == "/");
+  CHECK(read("dev/") == "dev");
+  CHECK(read("") == "");
+}
+
 TEST_CASE("spec: unknown fields are skipped, other letters of a known one too", "[oci]") {
   const auto spec = json::parse(R"({"ociVersion": "1.0.0", "OCIVERSION": 5, "vm": {"x": [1]},
                                     "linux": {"new": 1, "cgroupspath": "/x"}})")
