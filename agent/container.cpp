@@ -29,6 +29,8 @@ void check_supported(const oci::Spec& spec) {
   if (spec.process->args.empty()) throw Error(Errc::invalid_argument, "process.args is empty");
 }
 
+Error stopped_for_exec() { return {Errc::wrong_state, "cannot exec in a stopped container"}; }
+
 }  // namespace
 
 Container::Container(EventLoop& loop, ContainerSetup setup, Reply created, Notify notify,
@@ -112,8 +114,7 @@ Process::Events Container::events_for(const std::string& name, Reply created) {
 
 void Container::add_process(const std::string& name, ExecSetup setup, Reply created) {
   const Process::State state = first().state();
-  if (state == Process::State::exited || state == Process::State::stopped)
-    throw Error(Errc::wrong_state, "cannot exec in a stopped container");
+  if (state == Process::State::exited || state == Process::State::stopped) throw stopped_for_exec();
   if (state == Process::State::creating)
     throw Error(Errc::wrong_state, "cannot exec in a container that is being created");
   if (processes_.contains(name))
@@ -122,6 +123,10 @@ void Container::add_process(const std::string& name, ExecSetup setup, Reply crea
     throw Error(Errc::unsupported, "this container has " + std::to_string(max_processes) +
                                        " processes of the host's and takes no more");
   }
+  while_it_runs([&] { join(name, setup, unless_it_ended(std::move(created))); });
+}
+
+void Container::join(const std::string& name, ExecSetup& setup, const Reply& created) {
   // What it does not say is as for the first one (runc: the container's configuration).
   if (!setup.spec.capabilities) setup.spec.capabilities = spec_.process->capabilities;
   if (setup.spec.rlimits.empty()) setup.spec.rlimits = spec_.process->rlimits;
@@ -134,6 +139,23 @@ void Container::add_process(const std::string& name, ExecSetup setup, Reply crea
   if (setup.spec.oom_score_adj) apply_oom_score_adj(made->pid(), *setup.spec.oom_score_adj);
   made->proceed();
   processes_[name] = std::move(made);
+}
+
+/// Its end shows in many ways to who joins it: no pid namespace (ESRCH), no more pids in it (ENOMEM), SIGKILL.
+void Container::while_it_runs(const std::function<void()>& join) const {
+  try {
+    join();
+  } catch (const Error&) {
+    if (first().is_ending()) throw stopped_for_exec();
+    throw;
+  }
+}
+
+Reply Container::unless_it_ended(Reply reply) const {
+  return [this, reply = std::move(reply)](const guestcomm::Outcome& outcome) {
+    const bool failed = std::holds_alternative<Error>(outcome);
+    reply(failed && first().is_ending() ? guestcomm::Outcome(stopped_for_exec()) : outcome);
+  };
 }
 
 std::unique_ptr<Process> Container::make_joining(const std::string& name, ExecSetup& setup,
@@ -154,14 +176,17 @@ std::unique_ptr<Process> Container::make_joining(const std::string& name, ExecSe
 }
 
 void Container::start(const std::string& name, Reply started) {
-  Process& starting = process(name);
-  if (name.empty() && starting.state() == Process::State::created)
-    apply_late_sysctls(late_sysctls(spec_));
-  if (name.empty() && shared_files_) {  // it may have been created long ago
+  if (name.empty()) return start_first(std::move(started));
+  while_it_runs([&] { process(name).start(unless_it_ended(std::move(started))); });
+}
+
+void Container::start_first(Reply started) {
+  if (first().state() == Process::State::created) apply_late_sysctls(late_sysctls(spec_));
+  if (shared_files_) {  // it may have been created long ago
     shared_files_->forget();
     shared_files_.reset();  // they would keep the container from unmounting them
   }
-  starting.start(std::move(started));
+  first().start(std::move(started));
 }
 
 Process& Container::process(const std::string& name) {

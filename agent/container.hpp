@@ -71,12 +71,14 @@ class Container {
   const oci::Spec& spec() const noexcept { return spec_; }
 
   /// Answers when the process runs its program. The first one's start writes the sysctls that
-  /// wait for their links. Throws not_found, wrong_state, system.
+  /// wait for their links. Throws not_found, wrong_state, system. Another one's error, thrown or answered, is
+  /// wrong_state "cannot exec in a stopped container" if the container ended meanwhile.
   void start(const std::string& name, Reply started);
 
   /// Begins to make a process that joins it. `created` is answered as above. A process is forgotten
   /// when it has stopped and its owner was told, or nobody is there to be told. Throws wrong_state
-  /// "cannot exec in a stopped container", already_exists, unsupported.
+  /// "cannot exec in a stopped container", which also is answered when the container ends meanwhile,
+  /// already_exists, unsupported.
   void add_process(const std::string& name, ExecSetup setup, Reply created);
 
   /// Answers when nothing of it runs any more; signals but SIGKILL wait until it is resumed. When
@@ -107,6 +109,11 @@ class Container {
  private:
   std::optional<PlacedSocket> placed_socket() const;
   void make_first(guestcomm::Stdio<UniqueFd> stdio, Reply created);
+  void join(const std::string& name, ExecSetup& setup, const Reply& created);
+  /// Runs `join`. Its error is "cannot exec in a stopped container" if the first process has ended.
+  void while_it_runs(const std::function<void()>& join) const;
+  Reply unless_it_ended(Reply reply) const;  ///< the same for an error that is answered later
+  void start_first(Reply started);
   std::unique_ptr<Process> make_joining(const std::string& name, ExecSetup& setup,
                                         const Reply& created);
   Reply keep_shared_files(Reply created);

@@ -54,7 +54,8 @@ long in_pid_namespace_of(int first, Make make) {
 
 }  // namespace
 
-Process::Process(EventLoop& loop, ProcessSetup setup, Events events) : loop_(loop) {
+Process::Process(EventLoop& loop, ProcessSetup setup, Events events)
+    : loop_(loop), joins_(setup.first >= 0) {
   Pipe orders = make_pipe(), report = make_pipe();
   guestcomm::Stdio<UniqueFd> ends = connect_streams(setup);
   spawn(setup, {orders.read_end.get(), report.write_end.get(),
@@ -206,6 +207,11 @@ void Process::end_start(const Report& report) {
   answer(started_);
 }
 
+Error Process::ended_before_start() const {
+  return {Errc::wrong_state, joins_ ? "the process was killed before its program was started"
+                                    : "cannot start a container that has stopped"};
+}
+
 void Process::start(Reply started) {
   switch (state_) {
     case State::created:
@@ -217,11 +223,10 @@ void Process::start(Reply started) {
       throw Error(Errc::wrong_state, "cannot start an already running container");
     case State::exited:
     case State::stopped:
-      throw Error(Errc::wrong_state, "cannot start a container that has stopped");
+      throw ended_before_start();
   }
   // It may have been killed, and not be reaped yet.
-  if (::write(orders_.get(), &order_start, 1) != 1)
-    throw Error(Errc::wrong_state, "cannot start a container that has stopped");
+  if (::write(orders_.get(), &order_start, 1) != 1) throw ended_before_start();
   orders_.reset();
   state_ = State::starting;
   started_ = std::move(started);

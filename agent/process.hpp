@@ -16,6 +16,7 @@
 #include "agent/request.hpp"
 #include "agent/stream_copy.hpp"
 #include "lib/base/error.hpp"
+#include "lib/base/process.hpp"
 #include "lib/base/unique_fd.hpp"
 #include "lib/guestcomm/protocol/stdio.hpp"
 
@@ -58,6 +59,8 @@ class Process {
   pid_t pid() const noexcept { return pid_; }          ///< -1 once reaped
   int pidfd() const noexcept { return pidfd_.get(); }  ///< likewise
   State state() const noexcept { return state_; }
+  /// It has ended, or is in exit(2): nothing can join it. In any state.
+  bool is_ending() const { return husk::is_ending(pid_); }
   bool was_created() const noexcept { return was_created_; }
   int status() const noexcept { return status_; }  ///< exit code or 128 + signal, once exited
 
@@ -92,6 +95,7 @@ class Process {
   void read_report();
   void handle_report();
   void end_start(const Report& report);
+  Error ended_before_start() const;
   void check_stopped();
   void tell_owner();
   void answer(Reply& reply);
@@ -99,6 +103,7 @@ class Process {
   EventLoop& loop_;
   Events events_;
   State state_ = State::creating;
+  bool joins_ = false;  ///< a container whose first process is another one
   bool was_created_ = false, streams_finish_ = false, owner_told_ = false, is_owned_ = false;
   pid_t pid_ = -1;
   int status_ = 0;

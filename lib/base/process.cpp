@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 #include <sstream>
 #include <string>
 
@@ -20,20 +21,33 @@ bool wait_on(int pidfd, std::chrono::milliseconds patience) {
   return ::poll(&event, 1, static_cast<int>(patience.count())) > 0;
 }
 
+/// The fields of a process or thread from "state" on; empty if it is gone.
+std::string read_stat(const std::filesystem::path& directory) {
+  try {
+    const std::string stat = read_file(directory / "stat", 4096);
+    // proc(5): "pid (comm) state ppid ...": comm may hold anything, so count from its last ')'.
+    const std::size_t end = stat.rfind(')');
+    return end == std::string::npos ? "" : stat.substr(end + 1);
+  } catch (const Error&) {
+    return {};  // gone, perhaps between open and read (ESRCH)
+  }
+}
+
+/// A thread that is gone counts. proc(5): field 9 is the kernel's flags.
+bool is_exiting(const std::filesystem::path& thread) {
+  constexpr unsigned long exiting = 0x4;  // PF_EXITING (linux/sched.h)
+  std::istringstream fields(read_stat(thread));
+  std::string skipped;
+  for (int field = 3; field < 9; ++field) fields >> skipped;
+  unsigned long flags = 0;
+  return !(fields >> flags) || (flags & exiting) != 0;
+}
+
 }  // namespace
 
 std::optional<ProcessIdentity> identify_process(pid_t pid) {
   if (pid <= 0) return std::nullopt;
-  std::string stat;
-  try {
-    stat = read_file("/proc/" + std::to_string(pid) + "/stat", 4096);
-  } catch (const Error&) {
-    return std::nullopt;  // gone, perhaps between open and read (ESRCH)
-  }
-  // proc(5): "pid (comm) state ppid ...": comm may hold anything, so count from its last ')'.
-  const std::size_t end = stat.rfind(')');
-  if (end == std::string::npos) return std::nullopt;
-  std::istringstream fields(stat.substr(end + 1));
+  std::istringstream fields(read_stat("/proc/" + std::to_string(pid)));
   std::string state, skipped;
   fields >> state;
   if (state == "Z" || state == "X" || state == "x") return std::nullopt;
@@ -44,6 +58,16 @@ std::optional<ProcessIdentity> identify_process(pid_t pid) {
 }
 
 bool is_alive(const ProcessIdentity& process) { return identify_process(process.pid) == process; }
+
+bool is_ending(pid_t pid) {
+  if (pid <= 0) return true;
+  std::error_code gone;
+  const std::filesystem::path threads = "/proc/" + std::to_string(pid) + "/task";
+  for (std::filesystem::directory_iterator one(threads, gone), end; !gone && one != end;
+       one.increment(gone))
+    if (!is_exiting(one->path())) return false;
+  return true;
+}
 
 UniqueFd open_process(const ProcessIdentity& process) {
   UniqueFd fd{static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0))};

@@ -24,6 +24,11 @@ std::optional<ProcessIdentity> identify_process(pid_t pid);
 /// Whether that very process still runs (not a zombie, not another one with its pid).
 bool is_alive(const ProcessIdentity& process);
 
+/// Whether each thread of the process `pid` is in exit(2), or the process is gone. Nothing can join its namespaces
+/// then, although a pidfd may not say yet that it has ended: the first process of a pid namespace waits in exit(2)
+/// until the others are gone.
+bool is_ending(pid_t pid);
+
 /// A pidfd of exactly that process; empty if it is gone.
 UniqueFd open_process(const ProcessIdentity& process);
 

@@ -4,6 +4,7 @@
 
 #include "lib/base/error.hpp"
 #include "lib/runtime/container_state.hpp"
+#include "lib/runtime/end_meanwhile.hpp"
 #include "lib/runtime/runtime.hpp"
 #include "lib/runtime/sandbox.hpp"
 
@@ -16,10 +17,10 @@ using std::chrono::milliseconds;
 
 constexpr auto patience = 10s;
 
-Sandbox open_sandbox(const StateStore& store, const std::string& id) {
+ContainerRecord load_live(const StateStore& store, const std::string& id) {
   const auto [record, state] = store.load_with_state(id);
   check_allowed(Command::events, state, id);
-  return Sandbox::open(record.vm_id);
+  return record;
 }
 
 /// Empty at the container's end, also where its VM ended with it.
@@ -37,14 +38,22 @@ std::optional<guestcomm::ContainerStatistics> ask(const Sandbox& sandbox, const 
 }  // namespace
 
 guestcomm::ContainerStatistics Runtime::statistics(const std::string& id) const {
-  return open_sandbox(store_, id).connect(patience).container_statistics(id);
+  const ContainerRecord record = load_live(store_, id);
+  return unless_it_ends(store_, record, Command::events, [&] {
+    return Sandbox::open(record.vm_id).connect(patience).container_statistics(id);
+  });
 }
 
 void Runtime::follow_events(const std::string& id, milliseconds interval,
                             const OnEvent& on_event) const {
-  const Sandbox sandbox = open_sandbox(store_, id);
-  guestcomm::AgentClient watching = sandbox.connect(patience);
-  watching.watch_container(id);
+  const ContainerRecord record = load_live(store_, id);
+  const Sandbox sandbox =
+      unless_it_ends(store_, record, Command::events, [&] { return Sandbox::open(record.vm_id); });
+  guestcomm::AgentClient watching = unless_it_ends(store_, record, Command::events, [&] {
+    guestcomm::AgentClient agent = sandbox.connect(patience);
+    agent.watch_container(id);
+    return agent;
+  });
   // As runc's, the first comes after the first interval.
   for (Clock::time_point next = Clock::now() + interval;;) {
     const auto left = std::chrono::ceil<milliseconds>(next - Clock::now());

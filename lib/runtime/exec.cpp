@@ -6,6 +6,7 @@
 #include "lib/oci/bundle.hpp"
 #include "lib/oci/check.hpp"
 #include "lib/runtime/caller_socket.hpp"
+#include "lib/runtime/end_meanwhile.hpp"
 #include "lib/runtime/foreground.hpp"
 #include "lib/runtime/host_cgroup.hpp"
 #include "lib/runtime/pid_file.hpp"
@@ -36,13 +37,9 @@ oci::Process find_process(const ExecRequest& request, const ContainerRecord& rec
   return process;
 }
 
-}  // namespace
-
-int Runtime::exec(const ExecRequest& request) {
-  std::optional<Cancellation> cancellation(std::in_place);
-  const auto [record, state] = store_.load_with_state(request.id);
-  if (!request.ignore_paused || state != ContainerState::paused)
-    check_allowed(Command::exec, state, request.id);
+/// Ends `cancellation` when the process runs: signals are for that then.
+int exec_in(const ContainerRecord& record, const ExecRequest& request,
+            const std::filesystem::path& shim_program, std::optional<Cancellation>& cancellation) {
   const oci::Process process = find_process(request, record);
   const bool is_detached = request.streams.detached;
   check_streams(request.streams, process.terminal);
@@ -52,7 +49,7 @@ int Runtime::exec(const ExecRequest& request) {
   std::optional<HostTerminal> terminal;
   if (request.streams.console_socket) terminal.emplace(*window);
   HostCgroup cgroup(record.shim->pid);
-  ShimProcess shim(paths_.shim, plan_exec_shim(process, *record.shim, !is_detached), cgroup,
+  ShimProcess shim(shim_program, plan_exec_shim(process, *record.shim, !is_detached), cgroup,
                    slave_of(terminal));
 
   // The agent ends the process with the connection that had it made, until the shim owns it.
@@ -76,6 +73,18 @@ int Runtime::exec(const ExecRequest& request) {
   shim.keep();
   cancellation.reset();  // from here on, signals are the process's
   return is_detached ? 0 : wait_for_shim(shim.pid(), signals.get());
+}
+
+}  // namespace
+
+int Runtime::exec(const ExecRequest& request) {
+  std::optional<Cancellation> cancellation(std::in_place);
+  const auto [record, state] = store_.load_with_state(request.id);
+  if (!request.ignore_paused || state != ContainerState::paused)
+    check_allowed(Command::exec, state, request.id);
+  return unless_it_ends(store_, record, Command::exec, [&, &record = record] {
+    return exec_in(record, request, paths_.shim, cancellation);
+  });
 }
 
 }  // namespace husk::runtime

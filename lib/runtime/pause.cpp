@@ -4,6 +4,7 @@
 // command that is killed half-way leaves, `resume` puts right.
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
+#include "lib/runtime/end_meanwhile.hpp"
 #include "lib/runtime/runtime.hpp"
 #include "lib/runtime/sandbox.hpp"
 
@@ -20,35 +21,41 @@ DirectoryLock lock_or_refuse(const StateStore& store, const std::string& id) {
   return std::move(*lock);
 }
 
+void pause_in_guest(const StateStore& store, ContainerRecord& record) {
+  guestcomm::AgentClient agent = Sandbox::open(record.vm_id).connect(patience);
+  record.paused = true;
+  store.save(record);
+  try {
+    agent.pause_container(record.id);
+  } catch (const Error& e) {
+    // It may have been too late only. A guest that cannot be asked may yet do it: then it counts as
+    // paused, so that `resume` is possible.
+    warn_on_failure([&] {
+      Sandbox::open(record.vm_id).connect(patience).resume_container(record.id);
+      record.paused = false;
+      store.save(record);
+    });
+    throw e.within("the guest did not pause the container");
+  }
+}
+
 }  // namespace
 
 void Runtime::pause(const std::string& id) {
   const DirectoryLock lock = lock_or_refuse(store_, id);
   ContainerRecord record = store_.load(id);
   check_allowed(Command::pause, state_of(record, /*create_at_work=*/false), id);
-  guestcomm::AgentClient agent = Sandbox::open(record.vm_id).connect(patience);
-  record.paused = true;
-  store_.save(record);
-  try {
-    agent.pause_container(id);
-  } catch (const Error& e) {
-    // It may have been too late only. A guest that cannot be asked may yet do it: then it counts as
-    // paused, so that `resume` is possible.
-    warn_on_failure([&] {
-      Sandbox::open(record.vm_id).connect(patience).resume_container(id);
-      record.paused = false;
-      store_.save(record);
-    });
-    throw e.within("the guest did not pause the container");
-  }
+  unless_it_ends(store_, record, Command::pause, [&] { pause_in_guest(store_, record); });
 }
 
 void Runtime::resume(const std::string& id) {
   const DirectoryLock lock = lock_or_refuse(store_, id);
   ContainerRecord record = store_.load(id);
   check_allowed(Command::resume, state_of(record, /*create_at_work=*/false), id);
-  step("the guest did not resume the container",
-       [&] { Sandbox::open(record.vm_id).connect(patience).resume_container(id); });
+  unless_it_ends(store_, record, Command::resume, [&] {
+    step("the guest did not resume the container",
+         [&] { Sandbox::open(record.vm_id).connect(patience).resume_container(id); });
+  });
   record.paused = false;
   store_.save(record);
 }

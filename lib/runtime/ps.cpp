@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "lib/runtime/container_state.hpp"
+#include "lib/runtime/end_meanwhile.hpp"
 #include "lib/runtime/host_cgroup.hpp"
 #include "lib/runtime/runtime.hpp"
 #include "lib/runtime/sandbox.hpp"
@@ -45,7 +46,10 @@ std::vector<pid_t> Runtime::host_processes(const std::string& id) const {
 }
 
 guestcomm::ProcessList Runtime::guest_processes(const std::string& id) const {
-  return Sandbox::open(load_live(store_, id).vm_id).connect(patience).list_processes(id);
+  const ContainerRecord record = load_live(store_, id);
+  return unless_it_ends(store_, record, Command::ps, [&] {
+    return Sandbox::open(record.vm_id).connect(patience).list_processes(id);
+  });
 }
 
 }  // namespace husk::runtime

@@ -67,7 +67,7 @@ class Runtime {
   void start(const std::string& id);
   /// Runs one more process in a container, which may have been created only. In the foreground
   /// waits, passing on signals, and returns the exit status (0 when detached). Throws wrong_state
-  /// "cannot exec in a stopped container". The process must have one thread.
+  /// "cannot exec in a stopped container", also where it ends meanwhile. The process must have one thread.
   int exec(const ExecRequest& request);
   /// Throws wrong_state "container not running" for a stopped one.
   void kill(const std::string& id, int signal, bool all);

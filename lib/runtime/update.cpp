@@ -3,6 +3,7 @@
 #include "lib/base/error.hpp"
 #include "lib/oci/check.hpp"
 #include "lib/runtime/container_state.hpp"
+#include "lib/runtime/end_meanwhile.hpp"
 #include "lib/runtime/runtime.hpp"
 #include "lib/runtime/sandbox.hpp"
 
@@ -13,8 +14,10 @@ void Runtime::update(const std::string& id, const oci::Resources& resources) {
   const auto [record, state] = store_.load_with_state(id);
   check_allowed(Command::update, state, id);
   oci::check_resources(resources);
-  step("the guest did not update the container", [&, vm_id = record.vm_id] {
-    Sandbox::open(vm_id).connect(patience).update_container({id, resources});
+  unless_it_ends(store_, record, Command::update, [&, vm_id = record.vm_id] {
+    step("the guest did not update the container", [&] {
+      Sandbox::open(vm_id).connect(patience).update_container({id, resources});
+    });
   });
 }
 

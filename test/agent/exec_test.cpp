@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Processes that join a container, made for real by the agent's code on this host.
 #include <signal.h>
+#include <sys/wait.h>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -254,6 +255,116 @@ TEST_CASE("exec: ends with its container, and its owner is told", "[root]") {
   CHECK(bench.told[0].second.status == 128 + SIGKILL);
   CHECK_THROWS_WITH(bench.container->add_process("p2", {}, nullptr),
                     "cannot exec in a stopped container");
+}
+
+namespace {
+
+constexpr const char* stopped_words = "cannot exec in a stopped container";
+
+/// Kills the container's first process behind the agent's back, which reaps nothing until the loop runs.
+void kill_first(Running& bench) { ::kill(bench.container->first().pid(), SIGKILL); }
+
+void await_zombie(pid_t pid) {
+  siginfo_t info{};
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT) == 0);
+}
+
+void drop_pid_namespace(husk::oci::Spec& spec) {
+  std::erase_if(spec.linux_.namespaces, [](const auto& ns) { return ns.type == "pid"; });
+}
+
+void start_waiting(Running& bench) {
+  bench.exec("p1", Running::shell("while :; do /bin/busybox sleep 1; done"));
+  REQUIRE_FALSE(bench.error);
+  bench.container->process("p1").own(7);
+}
+
+}  // namespace
+
+TEST_CASE("exec: into a container that has just ended is refused in runc's words", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  void (*adjust)(husk::oci::Spec&) = nullptr;
+  SECTION("with a pid namespace") {}
+  SECTION("without one") { adjust = drop_pid_namespace; }
+  Running bench(adjust);
+  const pid_t first = bench.container->first().pid();
+  kill_first(bench);
+  await_zombie(first);
+  std::string text;
+  try {
+    bench.exec("p2", Running::shell("true"));
+    if (bench.error) text = bench.error->what();
+  } catch (const husk::Error& error) {
+    text = error.what();
+    CHECK(error.code() == husk::Errc::wrong_state);
+  }
+  CHECK(text == stopped_words);
+  bench.run_until([&] { return bench.stopped; });
+}
+
+TEST_CASE("exec: into a container that is ending is refused in runc's words", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Running bench;
+  start_waiting(bench);
+  const pid_t joined = bench.container->process("p1").pid();
+  kill_first(bench);
+  // Until this zombie is reaped the first process waits for the others of its pid namespace in exit(2).
+  await_zombie(joined);
+  husk::agent::ExecSetup setup{Running::shell("true"), {}, {}};
+  CHECK_THROWS_WITH(bench.container->add_process("p2", std::move(setup), nullptr), stopped_words);
+  bench.run_until([&] { return bench.stopped; });
+}
+
+TEST_CASE("exec: a container that ends while a process joins it is a stopped one", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  void (*adjust)(husk::oci::Spec&) = nullptr;
+  SECTION("with a pid namespace") {}
+  SECTION("without one") { adjust = drop_pid_namespace; }
+  Running bench(adjust);
+  bool is_paused = false;
+  bench.container->pause([&](const Outcome&) { is_paused = true; });  // what joins it waits
+  bench.run_until([&] { return is_paused; });
+  std::optional<husk::Error> answer;
+  bench.container->add_process("p1", {Running::shell("true"), {}, {}}, [&](const Outcome& outcome) {
+    if (const auto* error = std::get_if<husk::Error>(&outcome)) answer = *error;
+  });
+  kill_first(bench);
+  bench.run_until([&] { return bench.stopped; });
+  REQUIRE(answer);
+  CHECK(std::string(answer->what()) == stopped_words);
+  CHECK(answer->code() == husk::Errc::wrong_state);
+}
+
+TEST_CASE("exec: a container that ends before the start of the process is a stopped one",
+          "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  ::signal(SIGPIPE, SIG_IGN);  // as the agent does
+  Running bench;
+  start_waiting(bench);
+  const pid_t joined = bench.container->process("p1").pid();
+  SECTION("the process is a zombie") {
+    kill_first(bench);
+    await_zombie(joined);
+  }
+  SECTION("the process is reaped") {
+    kill_first(bench);
+    bench.run_until([&] { return bench.stopped; });
+  }
+  CHECK_THROWS_WITH(bench.container->start("p1", nullptr), stopped_words);
+  bench.run_until([&] { return bench.stopped; });
+}
+
+TEST_CASE("exec: a process that is killed before its start does not speak of the container",
+          "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  ::signal(SIGPIPE, SIG_IGN);
+  Running bench;
+  start_waiting(bench);
+  const pid_t joined = bench.container->process("p1").pid();
+  ::kill(joined, SIGKILL);
+  await_zombie(joined);
+  CHECK_THROWS_WITH(bench.container->start("p1", nullptr),
+                    "the process was killed before its program was started");
 }
 
 TEST_CASE("exec: a name is one process's, and a signal is for the one named", "[root]") {

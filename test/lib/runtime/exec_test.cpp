@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -14,6 +16,7 @@
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/process.hpp"
 #include "test/lib/runtime/husk_bench.hpp"
 
 using namespace husk;
@@ -121,6 +124,57 @@ TEST_CASE("exec: only where a container is", "[runtime][root]") {
   CHECK(failure_text([&] { bench.runtime().exec(exec_request(true)); }) ==
         "cannot exec in a stopped container");
   bench.runtime().remove("c1", true);
+}
+
+TEST_CASE("exec: a container that ends meanwhile is a stopped one, whatever the guest says",
+          "[runtime][root]") {
+  HuskBench bench;
+  bench.machine.fault = Fault::ends_meanwhile;
+  bench.create();
+  bench.runtime().start("c1");
+  CHECK(exec(bench, exec_request(true)) == 99);
+  CHECK(bench.text_in("error") == "cannot exec in a stopped container");
+  bench.runtime().remove("c1", true);
+  CHECK(bench.left() == Lines{});
+}
+
+namespace {
+/// A process in the pid namespace of `first` that nobody reaps until its parent is killed: that long `first`
+/// does not get out of exit(2). The parent, and the process.
+std::pair<pid_t, pid_t> join_unreaped(pid_t first) {
+  Pipe pids = make_pipe();
+  const pid_t parent = check_sys(::fork(), "fork");
+  if (parent == 0) {
+    const std::string path = "/proc/" + std::to_string(first) + "/ns/pid";
+    const UniqueFd space{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    const pid_t joined = ::setns(space.get(), CLONE_NEWPID) == 0 ? ::fork() : -1;
+    if (joined != 0) [[maybe_unused]]
+      const auto n = ::write(pids.write_end.get(), &joined, sizeof joined);
+    for (;;) ::pause();
+  }
+  pid_t joined = -1;
+  REQUIRE(::read(pids.read_end.get(), &joined, sizeof joined) == sizeof joined);
+  REQUIRE(joined > 0);
+  return {parent, joined};
+}
+}  // namespace
+
+TEST_CASE("exec: a container whose shim is ending is a stopped one", "[runtime][root]") {
+  HuskBench bench;
+  const pid_t shim = bench.create().shim_pid;
+  bench.runtime().start("c1");
+  const auto [parent, joined] = join_unreaped(shim);
+  ::kill(shim, SIGKILL);
+  for (int i = 0; i < 500 && identify_process(joined); ++i) std::this_thread::sleep_for(10ms);
+  // A thread of it is in exit(2): the last one to end, and so perhaps not the first one, which state looks at.
+  CHECK(is_ending(shim));
+  CHECK(std::filesystem::exists("/proc/" + std::to_string(shim)));
+  CHECK(exec(bench, exec_request(true)) == 99);
+  CHECK(bench.text_in("error") == "cannot exec in a stopped container");
+  ::kill(parent, SIGKILL);
+  ::waitpid(parent, nullptr, 0);
+  bench.runtime().remove("c1", true);
+  CHECK(bench.left() == Lines{});
 }
 
 namespace {

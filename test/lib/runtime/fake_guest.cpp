@@ -121,6 +121,10 @@ class Guest {
     if (fault_ == Fault::exits_before_its_owner && request.method == "own_process")
       exit_with(last_, 0);
     guestcomm::write_frame(control, guestcomm::encode(response));
+    if (ends_meanwhile(request)) {
+      std::this_thread::sleep_for(100ms);  // the host hears of the error first
+      exit_with(last_, 0);
+    }
     if (fault_ == Fault::exits_at_once && request.method == "own_process") exit_with(last_, 7);
     if (ended_by_ != 0) exit_with(ended_, 128 + ended_by_);
     if (exec_ends_) end_exec();
@@ -130,6 +134,14 @@ class Guest {
   void lie(const Request& request) const {
     if (fault_ == Fault::lies_about_states && has_started_ && request.method != "hello")
       throw Error(Errc::wrong_state, "container not running: no such process; c1 does not exist");
+    if (ends_meanwhile(request))
+      throw Error(Errc::wrong_state, "join a namespace: no such process");
+  }
+
+  bool ends_meanwhile(const Request& request) const {
+    return fault_ == Fault::ends_meanwhile && has_started_ && request.method != "hello" &&
+           request.method != "start_process" && request.method != "signal_process" &&
+           owners_.contains(last_);
   }
 
   void handle(const Request& request, int control, json& result) {

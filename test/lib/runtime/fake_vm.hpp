@@ -30,11 +30,13 @@ enum class Fault {
   refuses_exec,            ///< "no such program in the image"
   refuses_exec_owner,      ///< "owner refused"
   refuses_exec_start,      ///< "permission denied by the image"
-  refuses_signals,         ///< "signal refused"
-  refuses_pause,           ///< "does not stand still"
-  lies_about_states,       ///< "container not running" to all that is asked of a started container
-  ignores_kill,            ///< says yes to SIGKILL, and does nothing
-  stuck_after_start        ///< takes connections and answers nothing any more
+  ends_meanwhile,  ///< a started container, which is asked for anything but signals: "no such process"
+                   ///< first, and its end then
+  refuses_signals,    ///< "signal refused"
+  refuses_pause,      ///< "does not stand still"
+  lies_about_states,  ///< "container not running" to all that is asked of a started container
+  ignores_kill,       ///< says yes to SIGKILL, and does nothing
+  stuck_after_start   ///< takes connections and answers nothing any more
 };
 
 /// What all fake VMs of a test share.
