@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where husk's own files are: relative to its program, so that a build directory works without
-// installing.
+// installing; else in the prefix that the build was configured with.
 #pragma once
 
 #include <filesystem>
@@ -13,7 +13,14 @@ struct InstallPaths {
   std::filesystem::path kernel, initrd;  ///< ../share/husk/{vmlinuz,initrd}
 };
 
-/// From /proc/self/exe. Does not look whether the files exist: whoever opens one says so.
+/// Of a program whose path holds no symbolic link. All files come from one place, the program's own or `prefix`:
+/// those of two versions may not fit together. The program's own is where a husk-shim is; a directory that everybody
+/// may write to does not count. Where neither place has a husk-shim the paths are the program's own. Does not look
+/// whether the other files exist: whoever opens one says so.
+InstallPaths find_install_paths_of(const std::filesystem::path& program,
+                                   const std::filesystem::path& prefix);
+
+/// Of the running program, with CMAKE_INSTALL_PREFIX.
 InstallPaths find_install_paths();
 
 }  // namespace husk::runtime

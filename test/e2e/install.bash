@@ -15,6 +15,9 @@ installed() {
   make_bundle "$work/bundle" uname -r
   expect_ok "$HUSK" --root "$work/root" run --bundle "$work/bundle" installed
   expect_guest_kernel "$out"
+  ln -s "$HUSK" "$work/myruntime"
+  expect_ok "$work/myruntime" --root "$work/root" run --bundle "$work/bundle" linked
+  expect_guest_kernel "$out"
   # Nothing of the build directory is used: the shim that runs is the installed one.
   edit_config "$work/bundle" '.process.args = ["sleep", "1000"]'
   "$HUSK" --root "$work/root" run --detach --bundle "$work/bundle" --pid-file "$work/pid" installed >/dev/null 2>"$work/err" </dev/null ||
