@@ -12,6 +12,7 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/oci/device_node.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -61,6 +62,32 @@ void make_tmpfs_point(int root, const std::string& destination) {
   check_sys(::chmod(fd_path(made.get()).c_str(), 01777), "chmod");
 }
 
+/// The agent makes no device where /dev is the host's (runc: needsSetupDev).
+bool has_bound_dev(const oci::Spec& spec) {
+  return std::any_of(spec.mounts.begin(), spec.mounts.end(), [](const oci::Mount& mount) {
+    return normal(mount.destination) == "/dev" && is_bind(mount);
+  });
+}
+
+/// In a user namespace no device node can be made: the agent binds the guest's on a file.
+void make_device(int root, const oci::Device& device, bool in_user_namespace) {
+  if (in_user_namespace) {
+    open_mount_point(root, device.path, false);
+  } else {
+    oci::make_device_node(root, device);
+  }
+}
+
+void make_devices(int root, const oci::Spec& spec) {
+  if (has_bound_dev(spec)) return;
+  const bool in_user_namespace = std::ranges::any_of(
+      spec.linux_.namespaces, [](const auto& one) { return one.type == "user"; });
+  for (const oci::Device& device : spec.linux_.devices) {
+    if (is_inside_mount(spec, device.path)) continue;
+    step("make device " + device.path, [&] { make_device(root, device, in_user_namespace); });
+  }
+}
+
 }  // namespace
 
 UniqueFd open_mount_point(int root, const std::string& destination, bool directory) {
@@ -85,6 +112,7 @@ void make_mount_points(int root, const oci::Spec& spec,
       open_mount_point(root, mount.destination, is_directory(n));
     });
   }
+  make_devices(root, spec);
   if (!spec.process || is_inside_mount(spec, spec.process->cwd)) return;
   step("process.cwd", [&] { make_directories_in_root(root, spec.process->cwd, 0755); });
 }

@@ -16,7 +16,7 @@ namespace husk::runtime {
 UniqueFd open_mount_point(int root, const std::string& destination, bool directory);
 
 /// Makes what the guest would make in the rootfs but cannot once that is read-only: the mount
-/// points and the working directory. Those inside of another mount are not the rootfs's.
+/// points, the nodes of linux.devices and the working directory. Those inside of another mount are not the rootfs's.
 /// is_directory: of the spec's mount with that index.
 void make_mount_points(int root, const oci::Spec& spec,
                        const std::function<bool(std::size_t)>& is_directory);

@@ -75,15 +75,17 @@ PinnedMount plan_bind(std::size_t number, const std::filesystem::path& source,
   return bind;
 }
 
-/// The host makes mount points in a root that is read-only for the guest; device nodes it does not.
+/// In a root that is read-only for the guest the host makes mount points and the nodes of linux.devices, but no
+/// default devices.
 void check_readonly_root(const oci::Spec& spec) {
   if (!spec.root || !spec.root->readonly) return;
   const auto is_dev = [](const oci::Mount& mount) {
     return std::filesystem::path(mount.destination + "/").lexically_normal() == "/dev/";
   };
   if (std::any_of(spec.mounts.begin(), spec.mounts.end(), is_dev)) return;
-  throw Error(Errc::unsupported,
-              "root.readonly: needs a mount on /dev, since no devices can be made in the root");
+  throw Error(
+      Errc::unsupported,
+      "root.readonly: needs a mount on /dev, since no default devices can be made in the root");
 }
 
 constexpr const char* cgroup_root = "/sys/fs/cgroup";
