@@ -42,7 +42,8 @@ TEST_CASE("end meanwhile: each command says what it says of a stopped container"
     check_end("container not running", [](runtime::Runtime& husk) { husk.pause("c1"); });
   }
   SECTION("resume") {
-    check_end("container not paused", [](runtime::Runtime& husk) { husk.resume("c1"); }, true);
+    check_end(
+        "container not paused", [](runtime::Runtime& husk) { husk.resume("c1"); }, true);
   }
   SECTION("update") {
     check_end("container not running", [](runtime::Runtime& husk) { husk.update("c1", {}); });

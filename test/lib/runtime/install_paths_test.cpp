@@ -78,7 +78,8 @@ TEST_CASE("install paths: a symbolic link to the program is resolved", "[runtime
   std::string text(4096, '\0');
   text.resize(std::fread(text.data(), 1, text.size(), said));
   CHECK(::pclose(said) == 0);
-  CHECK_THAT(text, Catch::Matchers::ContainsSubstring("kernel=" + find_install_paths().kernel.string() + "\n"));
+  CHECK_THAT(text, Catch::Matchers::ContainsSubstring(
+                       "kernel=" + find_install_paths().kernel.string() + "\n"));
 }
 
 TEST_CASE("install paths: as the test of symbolic links has them said", "[.install-paths]") {
