@@ -54,13 +54,12 @@ void check_not_root(int root_fd, int target) {
 }
 
 /// proc and sysfs only on a real directory: an image whose /proc is a link elsewhere would leave
-/// the masked paths unmasked (CVE-2019-19921).
-void check_ordinary_directory(int root_fd, const oci::Mount& mount) {
-  const UniqueFd link = find_in_root(root_fd, mount.destination, O_PATH | O_NOFOLLOW);
-  if (link && !is_directory(link.get())) {
-    throw Error(Errc::invalid_argument, "filesystem \"" + mount.type.value_or("") +
-                                            "\" must be mounted on ordinary directory");
-  }
+/// the masked paths unmasked (CVE-2019-19921). The words are runc's.
+UniqueFd ordinary_directory_target(int root_fd, const std::string& type, const std::string& path) {
+  UniqueFd target = make_ordinary_directory_in_root(root_fd, path, 0755);
+  if (target) return target;
+  throw Error(Errc::invalid_argument,
+              "filesystem \"" + type + "\" must be mounted on ordinary directory");
 }
 
 void apply_changes(int mount_fd, const MountOptions& options) {
@@ -137,10 +136,10 @@ void take_mode(int root_fd, const std::string& destination, MountOptions& option
 UniqueFd mount_filesystem(int root_fd, const oci::Mount& mount, MountOptions options) {
   const std::string type = mount.type.value_or("");
   check_type(type);
-  if (type == "proc" || type == "sysfs") check_ordinary_directory(root_fd, mount);
   if (type == "tmpfs") take_mode(root_fd, mount.destination, options);
-  const UniqueFd target = directory_target(root_fd, mount.destination);
-  check_not_root(root_fd, target.get());
+  const UniqueFd target = type == "proc" || type == "sysfs"
+                              ? ordinary_directory_target(root_fd, type, mount.destination)
+                              : directory_target(root_fd, mount.destination);
   UniqueFd made = make_filesystem(mount, type, options);
   if (type == "tmpfs" && options.copy_up) copy_tree(target.get(), made.get());
   // A tmpfs (/dev above all) is filled before it becomes read-only.

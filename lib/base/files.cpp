@@ -129,6 +129,20 @@ UniqueFd make_directories_in_root(int root_fd, const std::string& path, mode_t m
   return current;
 }
 
+UniqueFd make_ordinary_directory_in_root(int root_fd, const std::string& path, mode_t mode) {
+  std::string clean = std::filesystem::path("/" + path).lexically_normal().string();
+  // With a slash at its end openat2 would follow a link in spite of O_NOFOLLOW.
+  while (clean.size() > 1 && clean.back() == '/') clean.pop_back();
+  UniqueFd there = find_in_root(root_fd, clean, O_PATH | O_NOFOLLOW);
+  if (!there) {
+    make_directories_in_root(root_fd, clean, mode);
+    there = open_in_root(root_fd, clean, O_PATH | O_NOFOLLOW);
+  }
+  struct stat status {};
+  if (::fstat(there.get(), &status) != 0) throw_errno("stat " + clean);
+  return S_ISDIR(status.st_mode) ? std::move(there) : UniqueFd{};
+}
+
 std::vector<std::string> names_in(int directory) {
   std::vector<std::string> names;
   std::error_code error;

@@ -44,6 +44,10 @@ UniqueFd find_in_root(int root_fd, const std::string& path, int flags);
 /// an error (ENOTDIR).
 UniqueFd make_directories_in_root(int root_fd, const std::string& path, mode_t mode);
 
+/// The same, but no symbolic link is followed in the last component, whatever slashes and dots come after it. Empty
+/// where that is a link, or anything else but a directory. For mounts that must be where their path says.
+UniqueFd make_ordinary_directory_in_root(int root_fd, const std::string& path, mode_t mode);
+
 /// The entries of an open directory, without "." and "..", in no order. Throws system.
 std::vector<std::string> names_in(int directory);
 

@@ -31,7 +31,9 @@ void bind_into(int root, const HostRootPlan::Mount& mount) {
 /// Read-only: the shim keeps user 0, for which /proc/sys asks no capability, so that one that was
 /// taken over could have the host's core_pattern run a program.
 void mount_proc(int root, const HostRootPlan::Mount& mount) {
-  const UniqueFd target = make_directories_in_root(root, mount.destination, 0755);
+  const UniqueFd target = step("mount proc at " + mount.destination, [&] {
+    return open_filesystem_point(root, mount.destination, "proc");
+  });
   const UniqueFd proc = make_filesystem("proc", "proc", {});
   change_mount(
       proc.get(),

@@ -13,6 +13,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/oci/device_node.hpp"
+#include "lib/base/text.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -102,14 +103,28 @@ UniqueFd open_mount_point(int root, const std::string& destination, bool directo
   throw_errno("create " + path.string(), ELOOP);
 }
 
+UniqueFd open_filesystem_point(int root, const std::string& destination, const std::string& type) {
+  if (type != "proc" && type != "sysfs") return open_mount_point(root, destination, true);
+  // An image whose /proc is a link elsewhere would leave masked paths unmasked (CVE-2019-19921).
+  UniqueFd point = make_ordinary_directory_in_root(root, destination, 0755);
+  if (point) return point;
+  throw Error(Errc::invalid_argument,
+              "filesystem " + quote(type) + " must be mounted on ordinary directory");
+}
+
 void make_mount_points(int root, const oci::Spec& spec,
                        const std::function<bool(std::size_t)>& is_directory) {
   for (std::size_t n = 0; n < spec.mounts.size(); ++n) {
     const oci::Mount& mount = spec.mounts[n];
-    if (is_inside_mount(spec, mount.destination)) continue;
-    step("mounts[" + std::to_string(n) + "].destination " + mount.destination, [&] {
-      if (mount.type == "tmpfs" && !is_bind(mount)) make_tmpfs_point(root, mount.destination);
-      open_mount_point(root, mount.destination, is_directory(n));
+    const std::string& destination = mount.destination;
+    if (is_inside_mount(spec, destination)) continue;
+    step("mounts[" + std::to_string(n) + "].destination " + destination, [&] {
+      if (oci::is_bind(mount)) {
+        open_mount_point(root, destination, is_directory(n));
+        return;
+      }
+      if (mount.type == "tmpfs") make_tmpfs_point(root, destination);
+      open_filesystem_point(root, destination, mount.type.value_or(""));
     });
   }
   make_devices(root, spec);

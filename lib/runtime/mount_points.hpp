@@ -15,6 +15,10 @@ namespace husk::runtime {
 /// neither a FIFO nor a device can hold it up. Throws system.
 UniqueFd open_mount_point(int root, const std::string& destination, bool directory);
 
+/// For a file system of `type` that is made: proc or sysfs gets no other place than an ordinary directory. Throws
+/// invalid_argument in runc's words `filesystem "proc" must be mounted on ordinary directory`.
+UniqueFd open_filesystem_point(int root, const std::string& destination, const std::string& type);
+
 /// Makes what the guest would make in the rootfs but cannot once that is read-only: the mount
 /// points, the nodes of linux.devices and the working directory. Those inside of another mount are not the rootfs's.
 /// is_directory: of the spec's mount with that index.

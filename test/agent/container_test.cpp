@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <fstream>
 
@@ -264,6 +265,22 @@ TEST_CASE("container: a tmpfs has the mode of its mount point unless the options
   REQUIRE_FALSE(bench.error);
   bench.start();
   CHECK(bench.finish() == "755\n2710\n700\n1777\n755\n");
+}
+
+TEST_CASE("container: proc and sysfs on a link are refused in runc's words", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Bench bench;
+  fs::create_directory(bench.rootfs / "tmp");
+  fs::create_symlink(GENERATE("tmp", "/not/there"), bench.rootfs / "link");
+  husk::oci::Mount mount;
+  mount.destination = GENERATE("/link", "/link/", "/link/.", "/tmp/../link//");
+  mount.type = GENERATE("proc", "sysfs");
+  husk::oci::Spec spec = bench.spec("true");
+  spec.mounts.push_back(mount);
+  bench.create(std::move(spec));
+  REQUIRE(bench.error);
+  CHECK_THAT(bench.error->what(), ContainsSubstring("filesystem \"" + *mount.type +
+                                                    "\" must be mounted on ordinary directory"));
 }
 
 TEST_CASE("container: tmpcopyup keeps what the image had, links as links", "[root]") {

@@ -268,6 +268,20 @@ TEST_CASE("VmDirectory: a read-only rootfs has its mount points, made inside of 
   CHECK(write_error(rootfs) == 0);
 }
 
+TEST_CASE("VmDirectory: proc and sysfs on a link are refused in runc's words", "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Assets assets;
+  fs::create_symlink("/not/there", assets.path() / "rootfs/link");
+  const std::string type = GENERATE("proc", "sysfs");
+  GuestPlan plan;
+  plan.spec.root = oci::Root{.path = "", .readonly = true};
+  plan.spec.mounts = {mount_of(type, "/link/")};
+  VmDirectory vm(random_hex(4), assets.boot(), 0, 0, secret);
+  CHECK_THROWS_WITH(vm.add_container("c1", assets.path() / "rootfs", plan),
+                    "mounts[0].destination /link/: filesystem \"" + type +
+                        "\" must be mounted on ordinary directory");
+}
+
 TEST_CASE("VmPaths: nothing but an id that husk gave names a VM", "[runtime]") {
   for (const char* id : {"", ".", "..", "/run/volume", "1234", "../12345", "ABCDEF01"}) {
     CAPTURE(id);
