@@ -111,16 +111,12 @@ json ControlServer::greet(Connection& connection, const Request& request) {
   if (!secret_.matches(hello.secret)) {  // first: a stranger learns nothing
     throw Error(Errc::invalid_argument, "hello.secret: is not this VM's");
   }
-  if (hello.protocol != guestcomm::protocol_version) {
-    throw Error(Errc::unsupported, "the guest agent speaks protocol " +
-                                       std::to_string(guestcomm::protocol_version) + ", the host " +
-                                       std::to_string(hello.protocol));
-  }
+  guestcomm::agree(guestcomm::own_protocols, hello.protocols);
   loop_.cancel(connection.hello_timer);
   connection.greeted = true;
   connection.reader.set_limit(guestcomm::max_frame_bytes);
   was_greeted_ = true;
-  return guestcomm::Hello{guestcomm::protocol_version, HUSK_VERSION, {}};
+  return guestcomm::Hello{guestcomm::own_protocols, HUSK_VERSION, {}};
 }
 
 void ControlServer::respond(ConnectionId id, const Request& request, const Outcome& outcome) {

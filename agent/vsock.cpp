@@ -109,7 +109,9 @@ void announce(std::uint32_t port, std::chrono::seconds patience) {
       socket = connect_host(port, patience);
     }
     if (!socket) throw_errno("connect to host port " + std::to_string(port));
-    write_all(socket.get(), "HUSK-AGENT " + std::to_string(guestcomm::protocol_version) + "\n");
+    const auto [oldest, newest] = guestcomm::own_protocols;
+    write_all(socket.get(),
+              "HUSK-AGENT " + std::to_string(oldest) + " " + std::to_string(newest) + "\n");
   });
 }
 

@@ -140,6 +140,7 @@ UniqueFd mount_filesystem(int root_fd, const oci::Mount& mount, MountOptions opt
   const UniqueFd target = type == "proc" || type == "sysfs"
                               ? ordinary_directory_target(root_fd, type, mount.destination)
                               : directory_target(root_fd, mount.destination);
+  check_not_root(root_fd, target.get());
   UniqueFd made = make_filesystem(mount, type, options);
   if (type == "tmpfs" && options.copy_up) copy_tree(target.get(), made.get());
   // A tmpfs (/dev above all) is filled before it becomes read-only.

@@ -123,10 +123,8 @@ void BootingVm::await_agent(std::chrono::seconds patience) const {
   try {
     const UniqueFd vm_gone = open_process(get().process);
     if (!vm_gone) throw Error(Errc::peer_lost, "the VM ended");
-    const int protocol = announcement_->wait(address(), vm_gone.get(), patience);
-    if (protocol != guestcomm::protocol_version) {
-      throw Error(Errc::unsupported, "the guest agent speaks protocol " + std::to_string(protocol));
-    }
+    const auto protocols = announcement_->wait(address(), vm_gone.get(), patience);
+    guestcomm::agree(protocols, guestcomm::own_protocols);
   } catch (const Error& e) {
     throw explain(Error(e.code(), "the guest did not come up: " + std::string(e.what())));
   }

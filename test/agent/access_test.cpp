@@ -60,7 +60,7 @@ struct Server {
 };
 
 std::string hello(const nlohmann::json& said) {
-  nlohmann::json params{{"protocol", protocol_version}, {"version", "test"}};
+  nlohmann::json params{{"protocol", own_protocols.newest}, {"version", "test"}};
   params.update(said);
   return make_frame(encode(Request{1, "hello", params}));
 }
@@ -103,6 +103,29 @@ TEST_CASE("control: a wrong secret, none, or one of another length ends the conn
   CHECK(server.say(socket, make_frame(encode(Request{1, "start_process", {}}))).closed);
   CHECK(server.requests == 0);
   CHECK_FALSE(server.control.was_greeted());
+}
+
+TEST_CASE("control: a host is served that shares one protocol, whatever else it speaks") {
+  Server server;
+  const int oldest = own_protocols.oldest, newest = own_protocols.newest;
+  const auto say = [&](int from, int to) {
+    const UniqueFd socket = server.connect();
+    return server.say(socket,
+                      hello({{"secret", secret}, {"oldest_protocol", from}, {"protocol", to}}));
+  };
+  for (const auto& [from, to] :
+       {std::pair{oldest, newest + 7}, {1, newest}, {newest, newest + 1}}) {
+    const auto answer = say(from, to);
+    CHECK_FALSE(answer.closed);
+    CHECK_THAT(answer.bytes, ContainsSubstring(R"("oldest_protocol":)" + std::to_string(oldest)) &&
+                                 ContainsSubstring(R"("protocol":)" + std::to_string(newest)));
+  }
+  const auto refused = say(newest + 1, newest + 4);
+  CHECK(refused.closed);
+  CHECK_THAT(refused.bytes,
+             ContainsSubstring("the guest agent speaks protocol " + describe(own_protocols) +
+                               ", the host " + describe({newest + 1, newest + 4})));
+  CHECK(say(newest, oldest - 1).closed);  // no range
 }
 
 TEST_CASE("control: before hello a frame has 4 KiB at most, after it more") {

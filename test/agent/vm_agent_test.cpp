@@ -202,7 +202,7 @@ TEST_CASE("agent: more callers at once than there is room for wait their turn", 
   for (int i = 0; i < 40; ++i) {
     callers.push_back(connect_guest(guest().address(), control_port, 20s));
   }
-  const nlohmann::json hello = Hello{protocol_version, "test", guest().access().secret};
+  const nlohmann::json hello = Hello{own_protocols, "test", guest().access().secret};
   for (const UniqueFd& caller : callers) {
     write_frame(caller.get(), encode(Request{1, "hello", hello}));
     CHECK(read_frame(caller.get()));

@@ -38,11 +38,7 @@ AgentClient::AgentClient(const GuestAccess& guest, milliseconds patience, ErrorW
       words_(words) {
   const Hello answer =
       call("hello", Hello{.version = HUSK_VERSION, .secret = guest.secret}, patience).get<Hello>();
-  if (answer.protocol != protocol_version) {
-    throw Error(Errc::unsupported, "the guest agent speaks protocol " +
-                                       std::to_string(answer.protocol) + ", this husk speaks " +
-                                       std::to_string(protocol_version));
-  }
+  agree(answer.protocols, own_protocols);
 }
 
 nlohmann::json AgentClient::call(const std::string& method, const nlohmann::json& params,

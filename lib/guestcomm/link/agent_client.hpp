@@ -19,7 +19,7 @@ namespace husk::guestcomm {
 class AgentClient {
  public:
   /// Connects and exchanges hello. Throws peer_lost, timed_out, or unsupported
-  /// "the guest agent speaks protocol 3, this husk speaks 1".
+  /// "the guest agent speaks protocol 1 to 2, the host 3 to 5", if they share none.
   AgentClient(const GuestAccess& guest, std::chrono::milliseconds patience,
               ErrorWords words = ErrorWords::for_callers);
 

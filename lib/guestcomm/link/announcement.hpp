@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "lib/guestcomm/link/guest_address.hpp"
+#include "lib/guestcomm/protocol/protocol_range.hpp"
 
 namespace husk::guestcomm {
 
@@ -19,11 +20,11 @@ class Announcement {
   virtual std::uint32_t port() const = 0;
   /// Waits until the guest at `address` announced itself. Connections from another CID are dropped, and however
   /// many there are, they make no wait longer than `patience`.
-  /// Returns the agent's protocol version. Throws timed_out, or peer_lost as soon as `vm_gone_fd`
+  /// Returns the protocols that the agent speaks. Throws timed_out, or peer_lost as soon as `vm_gone_fd`
   /// (a pidfd of the VM's process, -1 for none) becomes readable, or invalid_argument for a wrong
   /// announcement.
-  virtual int wait(const GuestAddress& address, int vm_gone_fd,
-                   std::chrono::milliseconds patience) = 0;
+  virtual ProtocolRange wait(const GuestAddress& address, int vm_gone_fd,
+                             std::chrono::milliseconds patience) = 0;
 };
 
 /// On a random port, which no other guest can guess.

@@ -15,17 +15,31 @@ namespace husk::guestcomm {
 namespace {
 
 constexpr std::string_view greeting = "HUSK-AGENT ";
-constexpr std::size_t max_announcement = 32;
+constexpr std::size_t max_announcement = 40;
 
-int parse_announcement(const std::string& line) {
-  int protocol = 0;
-  const char* const end = line.data() + line.size();
-  const bool greeted = std::string_view(line).starts_with(greeting);
-  const auto parsed = greeted ? std::from_chars(line.data() + greeting.size(), end, protocol)
-                              : std::from_chars_result{line.data(), std::errc::invalid_argument};
-  if (parsed.ec != std::errc{} || parsed.ptr != end || protocol <= 0)
+/// Takes the number off the front of `text`; 0: there is none.
+int take_number(std::string_view& text) {
+  int number = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (parsed.ec != std::errc{}) return 0;
+  text.remove_prefix(static_cast<std::size_t>(parsed.ptr - text.data()));
+  return number;
+}
+
+ProtocolRange parse_announcement(const std::string& line) {
+  std::string_view rest = line;
+  ProtocolRange protocols;
+  if (rest.starts_with(greeting)) {
+    rest.remove_prefix(greeting.size());
+    protocols.oldest = take_number(rest);
+    if (rest.starts_with(' ')) {
+      rest.remove_prefix(1);
+      protocols.newest = take_number(rest);
+    }
+  }
+  if (!rest.empty() || protocols.oldest <= 0 || protocols.newest < protocols.oldest)
     throw Error(Errc::invalid_argument, "the guest announced itself with " + quote(line));
-  return protocol;
+  return protocols;
 }
 
 bool is_readable(int fd) {
@@ -39,8 +53,8 @@ bool is_readable(int fd) {
 
 }  // namespace
 
-int SocketAnnouncement::wait(const GuestAddress& address, int vm_gone_fd,
-                             std::chrono::milliseconds patience) {
+ProtocolRange SocketAnnouncement::wait(const GuestAddress& address, int vm_gone_fd,
+                                       std::chrono::milliseconds patience) {
   const Deadline deadline(patience);
   for (;;) {
     const Readiness readiness = await(listener_.get(), POLLIN, vm_gone_fd, deadline);

@@ -11,8 +11,8 @@ class SocketAnnouncement : public Announcement {
  public:
   /// `listener`: non-blocking, listening by the time of wait().
   explicit SocketAnnouncement(UniqueFd listener) : listener_(std::move(listener)) {}
-  int wait(const GuestAddress& address, int vm_gone_fd,
-           std::chrono::milliseconds patience) override;
+  ProtocolRange wait(const GuestAddress& address, int vm_gone_fd,
+                     std::chrono::milliseconds patience) override;
 
  private:
   /// Empty if the connection is not from that guest, or went before it was accepted.

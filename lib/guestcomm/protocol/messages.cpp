@@ -75,11 +75,17 @@ Error decode_error(const json& value) {
 }  // namespace
 
 void to_json(json& j, const Hello& v) {
-  j = json{{"protocol", v.protocol}, {"version", v.version}};
+  j = json{{"oldest_protocol", v.protocols.oldest},
+           {"protocol", v.protocols.newest},
+           {"version", v.version}};
   if (!v.secret.empty()) j["secret"] = v.secret;
 }
 void from_json(const json& j, Hello& v) {
-  v.protocol = get_int(j, "protocol");
+  v.protocols.newest = get_int(j, "protocol");
+  // Absent: from before there were ranges.
+  v.protocols.oldest =
+      j.contains("oldest_protocol") ? get_int(j, "oldest_protocol") : v.protocols.newest;
+  check_range(v.protocols);
   v.version = get_string(j, "version");
   v.secret = get_optional_string(j, "secret").value_or("");
 }

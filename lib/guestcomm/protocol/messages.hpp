@@ -47,8 +47,12 @@
 // closing by the host is a hang-up. No framing. Unclaimed streams are dropped after 60 s.
 //
 // Announcement: when the agent listens on both ports it connects once to the host (CID 2) on the
-// port given by husk.announce=PORT on the kernel command line, sends "HUSK-AGENT <protocol>\n" and
-// closes.
+// port given by husk.announce=PORT on the kernel command line, sends "HUSK-AGENT <oldest> <newest>\n",
+// the protocols that it speaks, and closes.
+//
+// Protocols: each side says which it speaks (protocol_range.hpp), so that a newer husk can deal with the
+// agent of a VM that was started before an upgrade. Both speak the newest one that they share; the agent
+// refuses the hello of a host with which it shares none.
 //
 // The agent accepts connections from CID 2 only, and with husk.privileged_ports on the kernel
 // command line (where the host's kernel is the vsock device) from ports below 1024 only. Who does
@@ -64,12 +68,12 @@
 #include <vector>
 
 #include "lib/base/error.hpp"
+#include "lib/guestcomm/protocol/protocol_range.hpp"
 #include "lib/guestcomm/protocol/stdio.hpp"
 #include "lib/oci/spec.hpp"
 
 namespace husk::guestcomm {
 
-inline constexpr int protocol_version = 3;
 inline constexpr std::uint32_t control_port = 1024;
 inline constexpr std::uint32_t stream_port = 1025;
 inline constexpr std::uint32_t host_cid = 2;
@@ -82,7 +86,7 @@ inline constexpr const char* share_tag = "husk";
 inline constexpr const char* share_secret_file = "secret";
 
 struct Hello {
-  int protocol = protocol_version;
+  ProtocolRange protocols = own_protocols;
   std::string version;  ///< of the program, for people
   std::string secret;   ///< the VM's, said by the host only; empty in the answer
 };

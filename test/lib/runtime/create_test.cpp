@@ -76,7 +76,7 @@ TEST_CASE("create: a VM or an agent that fails is named, and leaves nothing", "[
       Case{Fault::ends_at_once, "the virtual machine ended"},
       Case{Fault::ends_while_booting, "the guest did not come up: the virtual machine ended"},
       Case{Fault::announces_another,
-           "the guest did not come up: the guest agent speaks protocol 77"},
+           "the guest did not come up: the guest agent speaks protocol 77 to 78, the host "},
       Case{Fault::refuses_hello, "the secret is wrong"},
       Case{Fault::refuses_stream, "open a stream of the guest: the guest agent did not take"},
       Case{Fault::refuses_create, "no such program in the image"},

@@ -50,12 +50,13 @@ UniqueFd listen_on(const std::string& path) {
   return listener;
 }
 
-void announce(const std::string& host_socket, int protocol) {
+void announce(const std::string& host_socket, const guestcomm::ProtocolRange& protocols) {
   const UniqueFd socket = new_socket();
   const sockaddr_un name = address_of(host_socket + "_1026");
   check_sys(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name),
             "connect");
-  send_text(socket.get(), "HUSK-AGENT " + std::to_string(protocol) + "\n");
+  send_text(socket.get(), "HUSK-AGENT " + std::to_string(protocols.oldest) + " " +
+                              std::to_string(protocols.newest) + "\n");
 }
 
 class Guest {
@@ -258,7 +259,8 @@ void boot(Fault fault, const std::string& host_socket) {
     std::this_thread::sleep_for(300ms);
     ::_exit(0);
   }
-  announce(host_socket, fault == Fault::announces_another ? 77 : guestcomm::protocol_version);
+  announce(host_socket, fault == Fault::announces_another ? guestcomm::ProtocolRange{77, 78}
+                                                          : guestcomm::own_protocols);
 }
 
 }  // namespace

@@ -28,16 +28,17 @@ using Clock = std::chrono::steady_clock;
 /// A guest that says hello well and then does `behaviour` to the next request.
 class Guest {
  public:
-  explicit Guest(std::function<void(int connection, std::int64_t request)> behaviour) {
+  explicit Guest(std::function<void(int connection, std::int64_t request)> behaviour,
+                 Hello greeting = {}) {
     std::string pattern = "/tmp/husk-client-XXXXXX";
     if (::mkdtemp(pattern.data()) == nullptr) throw_errno("mkdtemp");
     directory_ = pattern;
-    peer_.emplace(directory_ / "s", [behaviour = std::move(behaviour)](int connection) {
+    peer_.emplace(directory_ / "s", [behaviour = std::move(behaviour), greeting](int connection) {
       try {
         test::receive_line(connection);
         test::send_text(connection, "OK 1\n");
         const Request hello = decode_request(read_frame(connection).value());
-        write_frame(connection, encode(Response{hello.id.value(), Hello{}}));
+        write_frame(connection, encode(Response{hello.id.value(), greeting}));
         behaviour(connection, decode_request(read_frame(connection).value()).id.value());
       } catch (const std::exception&) {
         // the client had enough of it
@@ -63,8 +64,8 @@ class Guest {
 
  private:
   Error failure_of(const std::function<void(AgentClient&)>& call) const {
-    AgentClient client({HybridAddress{(directory_ / "s").string()}, std::string(32, 'a')}, 300ms);
     try {
+      AgentClient client({HybridAddress{(directory_ / "s").string()}, std::string(32, 'a')}, 300ms);
       call(client);
     } catch (const Error& error) {
       return error;
@@ -89,6 +90,23 @@ TEST_CASE("AgentClient: a guest that drips costs the patience and no more", "[gu
   const auto start = Clock::now();
   CHECK(guest.kill_failure().code() == Errc::timed_out);
   CHECK(Clock::now() - start < 1500ms);
+}
+
+TEST_CASE("AgentClient: an agent from before an upgrade is served, one that shares no protocol not",
+          "[guestcomm]") {
+  const int oldest = own_protocols.oldest, newest = own_protocols.newest;
+  const auto failure_with = [](const ProtocolRange& protocols) {
+    return Guest([](int connection, std::int64_t) { test::await_close(connection); },
+                 Hello{.protocols = protocols, .version = "", .secret = ""})
+        .kill_failure();
+  };
+  CHECK(failure_with({oldest, newest}).code() == Errc::timed_out);  // hello went well
+  CHECK(failure_with({1, oldest}).code() == Errc::timed_out);
+  CHECK(failure_with({newest, newest + 5}).code() == Errc::timed_out);
+  const Error refused = failure_with({newest + 1, newest + 2});
+  CHECK(refused.code() == Errc::unsupported);
+  CHECK(refused.what() == "the guest agent speaks protocol " + describe({newest + 1, newest + 2}) +
+                              ", the host " + describe(own_protocols));
 }
 
 TEST_CASE("AgentClient: notifications nobody asked for are an error", "[guestcomm]") {

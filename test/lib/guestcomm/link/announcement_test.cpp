@@ -63,10 +63,10 @@ Errc failure_of(const std::function<void()>& action) {
 
 }  // namespace
 
-TEST_CASE("announcement: gives the agent's protocol", "[guestcomm]") {
+TEST_CASE("announcement: gives the protocols of the agent", "[guestcomm]") {
   const Ear ear;
-  const UniqueFd guest = announce(ear.socket_path(), "HUSK-AGENT 17\n");
-  CHECK(ear.announcement->wait(ear.address, -1, 5s) == 17);
+  const UniqueFd guest = announce(ear.socket_path(), "HUSK-AGENT 9 17\n");
+  CHECK(ear.announcement->wait(ear.address, -1, 5s) == ProtocolRange{9, 17});
 }
 
 TEST_CASE("announcement: the socket belongs to the device's user and goes with the ear",
@@ -104,9 +104,10 @@ TEST_CASE("announcement: an occupied name is not taken over", "[guestcomm]") {
 TEST_CASE("announcement: anything else than the greeting is refused", "[guestcomm]") {
   const Ear ear;
   const std::string text =
-      GENERATE(as<std::string>{}, "HUSK-AGENT \n", "HUSK-AGENT x\n", "HUSK-AGENT 1x\n",
-               "HUSK-AGENT -1\n", "HUSK-AGENT 0\n", "HUSK-AGENT 99999999999999999\n", "\n",
-               "husk-agent 1\n", std::string(1000, 'A'));
+      GENERATE(as<std::string>{}, "HUSK-AGENT \n", "HUSK-AGENT x\n", "HUSK-AGENT 1x 1\n",
+               "HUSK-AGENT 1\n", "HUSK-AGENT 1 \n", "HUSK-AGENT 1 1x\n", "HUSK-AGENT 1 2 3\n",
+               "HUSK-AGENT 2 1\n", "HUSK-AGENT  1 1\n", "HUSK-AGENT -1 1\n", "HUSK-AGENT 0 1\n",
+               "HUSK-AGENT 1 99999999999999\n", "\n", "husk-agent 1 1\n", std::string(1000, 'A'));
   const UniqueFd guest = announce(ear.socket_path(), text);
   CHECK(failure_of([&] { ear.announcement->wait(ear.address, -1, 5s); }) == Errc::invalid_argument);
 }

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which versions of the protocol (messages.hpp) the host and the agent speak.
+#pragma once
+
+#include <string>
+
+namespace husk::guestcomm {
+
+/// Both ends included.
+struct ProtocolRange {
+  int oldest = 0, newest = 0;
+  bool operator==(const ProtocolRange&) const = default;
+};
+
+/// This build's. The newest goes up with each change that the other side must know of. The oldest stays until
+/// no VM can run that was started by a release that speaks it, or what it needs is given up.
+inline constexpr ProtocolRange own_protocols{3, 3};
+
+/// "3", or "3 to 5".
+std::string describe(const ProtocolRange& protocols);
+
+/// Throws invalid_argument unless it is a range of positive numbers.
+void check_range(const ProtocolRange& protocols);
+
+/// The newest that both speak. Throws unsupported "the guest agent speaks protocol 1 to 2, the host 3 to 5".
+int agree(const ProtocolRange& agent, const ProtocolRange& host);
+
+}  // namespace husk::guestcomm
