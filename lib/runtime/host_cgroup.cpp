@@ -9,7 +9,9 @@
 #include "lib/base/cgroup_directories.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/log.hpp"
 #include "lib/base/mountinfo.hpp"
+#include "lib/runtime/cgroup_look.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -146,6 +148,13 @@ std::vector<fs::path> find_cgroups(pid_t member) {
   return found;
 }
 
+/// In runc's words.
+void warn_of_others(const std::vector<fs::path>& leaves) {
+  if (const std::size_t count = count_processes(leaves))
+    log(LogLevel::warning,
+        "container's cgroup is not empty: " + std::to_string(count) + " process(es) found");
+}
+
 }  // namespace
 
 CgroupPlan plan_cgroup(const std::string& cgroups_path, const std::string& id, bool systemd,
@@ -165,7 +174,11 @@ HostCgroup::HostCgroup(CgroupPlan plan) : plan_(std::move(plan)) {
       } else {
         make(hierarchy.mount_point, hierarchy.v2);
       }
+      // The shim would stand still before it executes, for ever. In runc's words.
+      if (is_frozen(leaves_.back(), hierarchy.mount_point))
+        throw Error(Errc::wrong_state, "container's cgroup unexpectedly frozen");
     }
+    warn_of_others(leaves_);
   } catch (...) {
     remove_cgroups(made_);
     throw;

@@ -31,7 +31,8 @@ CgroupPlan plan_cgroup(const std::string& cgroups_path, const std::string& id, b
 class HostCgroup {
  public:
   /// Makes the directory in every hierarchy of the host; those that are systemd's to make come with
-  /// the first process. Removed on destruction unless kept.
+  /// the first process. Removed on destruction unless kept. Throws wrong_state where a process would be frozen;
+  /// warns of the processes that are in it.
   explicit HostCgroup(CgroupPlan plan);
   /// That of a running process, which others may join. Throws system when it is gone.
   explicit HostCgroup(pid_t member);

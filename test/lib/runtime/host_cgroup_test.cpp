@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/runtime/host_cgroup.hpp"
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +11,8 @@
 #include <fstream>
 
 #include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+#include "lib/base/log.hpp"
 #include "lib/base/random_id.hpp"
 
 using namespace husk;
@@ -78,4 +81,96 @@ TEST_CASE("HostCgroup: a process put into it is there in every hierarchy; it goe
     ::waitpid(child, nullptr, 0);
   }
   for (const auto& directory : made) CHECK_FALSE(std::filesystem::exists(directory));
+}
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A cgroup that is there already in one hierarchy: freezer of v1, or v2.
+class Existing {
+ public:
+  explicit Existing(const char* control_file) {
+    for (const fs::path& mount_point :
+         {fs::path("/sys/fs/cgroup/freezer"), fs::path("/sys/fs/cgroup/unified"),
+          fs::path("/sys/fs/cgroup")}) {
+      if (::mkdir((mount_point / name_).c_str(), 0755) != 0) continue;
+      if (fs::exists(mount_point / name_ / control_file)) {
+        directory_ = mount_point / name_;
+        return;
+      }
+      ::rmdir((mount_point / name_).c_str());
+    }
+  }
+  Existing(const Existing&) = delete;
+  Existing& operator=(const Existing&) = delete;
+  ~Existing() {
+    if (is_there()) ::rmdir(directory_.c_str());
+  }
+  bool is_there() const { return !directory_.empty(); }
+  const fs::path& directory() const { return directory_; }
+  CgroupPlan plan(const std::string& below = "") const {
+    return {"/" + name_ + below, std::nullopt};
+  }
+  std::size_t count_everywhere() const {
+    std::size_t count = 0;
+    for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup"))
+      count += fs::exists(hierarchy.path() / name_) ? 1U : 0U;
+    return count;
+  }
+
+ private:
+  std::string name_ = "husk-test-" + random_hex(4);
+  fs::path directory_;
+};
+
+void check_refused_while(const char* file, const char* frozen, const char* thawed) {
+  const Existing existing(file);
+  if (!existing.is_there()) SKIP("no such freezer here");
+  const std::size_t before = existing.count_everywhere();
+  write_existing(existing.directory() / file, frozen);
+  CHECK_THROWS_WITH(HostCgroup(existing.plan()), "container's cgroup unexpectedly frozen");
+  CHECK_THROWS_WITH(HostCgroup(existing.plan("/below")), "container's cgroup unexpectedly frozen");
+  CHECK(existing.count_everywhere() == before);
+  write_existing(existing.directory() / file, thawed);
+  CHECK_NOTHROW(HostCgroup(existing.plan()));
+}
+
+}  // namespace
+
+TEST_CASE("HostCgroup: one that is frozen is refused in runc's words, cgroup v1",
+          "[runtime][root]") {
+  check_refused_while("freezer.state", "FROZEN", "THAWED");
+}
+
+TEST_CASE("HostCgroup: one that is frozen is refused in runc's words, cgroup v2",
+          "[runtime][root]") {
+  check_refused_while("cgroup.freeze", "1", "0");
+}
+
+TEST_CASE("HostCgroup: processes that are in it already are told in runc's words",
+          "[runtime][root]") {
+  const Existing existing("cgroup.procs");
+  if (!existing.is_there()) SKIP("no cgroup can be made here");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  std::vector<std::string> warnings;
+  set_log_sink([&](LogLevel level, std::string_view text) {
+    if (level == LogLevel::warning) warnings.emplace_back(text);
+  });
+  { const HostCgroup empty(existing.plan()); }
+  CHECK(warnings.empty());
+  ::mkdir((existing.directory() / "below").c_str(), 0755);
+  write_existing(existing.directory() / "below/cgroup.procs", std::to_string(child));
+  { const HostCgroup full(existing.plan()); }
+  set_log_sink({});
+  CHECK(warnings ==
+        std::vector<std::string>{"container's cgroup is not empty: 1 process(es) found"});
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  for (int n = 0; n < 100 && ::rmdir((existing.directory() / "below").c_str()) != 0; ++n)
+    ::usleep(10000);
 }
