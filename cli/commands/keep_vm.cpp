@@ -11,8 +11,7 @@ void add_keep_vm(CLI::App& app) {
   auto request = std::make_shared<runtime::KeepRequest>();
   CLI::App* command = app.add_subcommand("keep-vm", "used by husk itself")->group("");
   command->add_option("vm-id", request->vm_id)->required();
-  command->add_option("--device-uid", request->device_uid);
-  command->add_option("--device-gid", request->device_gid);
+  command->add_flag("--device", request->has_device);
   command->callback([request] { runtime::keep_vm(*request, hypervisor::bounded_libvirt); });
 }
 

@@ -36,7 +36,7 @@ constexpr Driver drivers[] = {{.name = "qemu",
                                .domain_xml = qemu_domain_xml,
                                .network_card_xml = qemu_network_card_xml,
                                .kernel_arguments = qemu_kernel_arguments,
-                               .find_user = find_qemu_user,
+                               .find_user = [] { return find_qemu_user(); },
                                .process_mark = qemu_process_mark,
                                .is_helper_pid_file = is_helper_pid_file,
                                .is_log_file = is_log_file}};

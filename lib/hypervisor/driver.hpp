@@ -28,7 +28,8 @@ struct Driver {
   /// What the guest's kernel is told of the machine that domain_xml describes. tsc_khz: of the
   /// host's time stamp counter, which an emulated CPU passes on; 0 if unknown.
   std::string (*kernel_arguments)(Accelerator accelerator, unsigned vcpus, std::uint32_t tsc_khz);
-  VmUser (*find_user)();  ///< whom libvirt runs the hypervisor as; reads libvirt's configuration
+  /// Reads libvirt's configuration and the user table. Throws unsupported, naming the user.
+  VmUser (*find_user)();
   /// Part of the command line of the process of the VM `vm`, and of no other.
   std::string (*process_mark)(const std::string& vm);
   /// Whether that file of run_directory() holds the pid of a helper of `vm`.

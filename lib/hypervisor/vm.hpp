@@ -46,9 +46,9 @@ struct VmConfig {
   unsigned network_ports = 0;              ///< for as many cards attached later; at most 8
 };
 
-/// Whom libvirt runs the hypervisor as.
+/// The user as whom libvirt runs the hypervisor.
 struct VmUser {
-  unsigned uid = 0, gid = 0;
+  unsigned uid = 0;
 };
 
 /// What a started VM can be found by afterwards, without libvirt. Kept in vm.json.

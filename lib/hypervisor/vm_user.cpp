@@ -6,6 +6,9 @@
 #include <optional>
 #include <string>
 
+#include "lib/base/error.hpp"
+#include "lib/base/text.hpp"
+
 namespace husk::hypervisor {
 namespace {
 
@@ -16,21 +19,31 @@ std::optional<unsigned> parse_id(const std::string& text) {
   return id;
 }
 
-/// Field 3 of the entry `name` in /etc/passwd or /etc/group. Not getpwnam: loading the name
-/// services costs more than a whole `husk state`.
-std::optional<unsigned> look_up(const char* file, const std::string& name) {
-  std::ifstream table(file);
-  for (std::string line; std::getline(table, line);) {
-    if (!line.starts_with(name + ":")) continue;
-    const std::size_t start = line.find(':', name.size() + 1) + 1;
-    return parse_id(line.substr(start, line.find(':', start) - start));
+/// Field 3 of the entry `name`. Not getpwnam: loading the name services costs more than a whole
+/// `husk state`.
+std::optional<unsigned> look_up(const UserFiles& files, const std::string& name) {
+  for (const std::filesystem::path& file : files.passwd) {
+    std::ifstream table(file);
+    for (std::string line; std::getline(table, line);) {
+      if (!line.starts_with(name + ":")) continue;
+      const std::size_t start = line.find(':', name.size() + 1) + 1;
+      return parse_id(line.substr(start, line.find(':', start) - start));
+    }
   }
   return std::nullopt;
 }
 
+std::string describe(const std::vector<std::filesystem::path>& files) {
+  std::string text;
+  for (const std::filesystem::path& file : files)
+    text += (text.empty() ? "" : " or ") + file.string();
+  return text;
+}
+
 /// `user = "..."` in libvirt's qemu.conf; a name, or an id with or without "+".
-std::optional<std::string> configured(const std::string& key) {
-  std::ifstream conf("/etc/libvirt/qemu.conf");
+std::optional<std::string> configured(const std::filesystem::path& qemu_conf,
+                                      const std::string& key) {
+  std::ifstream conf(qemu_conf);
   for (std::string line; std::getline(conf, line);) {
     if (!line.starts_with(key + " ") && !line.starts_with(key + "=")) continue;
     const std::size_t open = line.find('"'), close = line.find('"', open + 1);
@@ -42,17 +55,21 @@ std::optional<std::string> configured(const std::string& key) {
   return std::nullopt;
 }
 
-unsigned resolve(const char* key, const char* file, const char* fallback) {
-  const std::string name = configured(key).value_or(fallback);
-  if (const auto id = parse_id(name)) return *id;
-  return look_up(file, name).value_or(0);
-}
-
 }  // namespace
 
-VmUser find_qemu_user() {
-  return {.uid = resolve("user", "/etc/passwd", "libvirt-qemu"),
-          .gid = resolve("group", "/etc/group", "kvm")};
+VmUser find_qemu_user(const UserFiles& files) {
+  if (const std::optional<std::string> name = configured(files.qemu_conf, "user")) {
+    if (const auto id = parse_id(*name)) return {.uid = *id};
+    if (const auto id = look_up(files, *name)) return {.uid = *id};
+    throw Error(Errc::unsupported, "QEMU's user " + quote(*name) + " of " +
+                                       files.qemu_conf.string() + " is not in " +
+                                       describe(files.passwd));
+  }
+  for (const char* const name : {"libvirt-qemu", "qemu"})
+    if (const auto id = look_up(files, name)) return {.uid = *id};
+  throw Error(Errc::unsupported, "QEMU's user: neither libvirt-qemu nor qemu is in " +
+                                     describe(files.passwd) +
+                                     "; is libvirt-daemon-system installed?");
 }
 
 }  // namespace husk::hypervisor

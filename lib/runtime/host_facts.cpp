@@ -7,8 +7,10 @@
 
 #include "lib/base/random_id.hpp"
 #include "lib/base/time.hpp"
+#include "lib/guestcomm/link/guest_address.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/hypervisor/host_tsc.hpp"
+#include "lib/hypervisor/vm_id.hpp"
 #include "lib/runtime/terminal.hpp"
 #include "lib/systemd/scope.hpp"
 
@@ -41,7 +43,7 @@ HostFacts find_host_facts(const Config& config,
                           const std::optional<std::filesystem::path>& pid_file,
                           const std::optional<std::filesystem::path>& network) {
   HostFacts facts{.accelerator = hypervisor::choose_accelerator(config.accelerator),
-                  .vm_user = hypervisor::driver_for(config.uri).find_user(),
+                  .vm_user = std::nullopt,
                   .memory_mib = find_memory_mib(),
                   .has_systemd = systemd::is_running(),
                   .pid_file_place = pid_file ? find_pid_file_place(*pid_file) : PidFilePlace::good,
@@ -49,11 +51,13 @@ HostFacts find_host_facts(const Config& config,
                   .window = find_caller_window(),
                   .owner = find_owner(),
                   .now = rfc3339_now(),
-                  .vm_id = random_hex(4),
+                  .vm_id = hypervisor::new_vm_id(),
                   .secret = random_hex(16)};
   // It takes its time, so only for a VM that needs it.
   if (facts.accelerator == hypervisor::Accelerator::tcg && !is_joining(facts))
     facts.tsc_khz = hypervisor::measure_tsc_khz();
+  if (!is_joining(facts) && !guestcomm::has_vhost_vsock())
+    facts.vm_user = hypervisor::driver_for(config.uri).find_user();
   return facts;
 }
 

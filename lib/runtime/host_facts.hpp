@@ -18,8 +18,10 @@ namespace husk::runtime {
 
 struct HostFacts {
   hypervisor::Accelerator accelerator = hypervisor::Accelerator::tcg;  ///< that VMs shall have
-  std::uint32_t tsc_khz = 0;     ///< of the host's CPUs, for a VM whose are emulated; else 0
-  hypervisor::VmUser vm_user;    ///< whom the hypervisor runs as
+  std::uint32_t tsc_khz = 0;  ///< of the host's CPUs, for a VM whose are emulated; else 0
+  /// The user as whom the hypervisor runs; empty where the host's kernel is the vsock device, and for
+  /// a container that joins a VM: neither needs it.
+  std::optional<hypervisor::VmUser> vm_user;
   std::uint64_t memory_mib = 0;  ///< of the host, swap included
   bool has_systemd = false;
   PidFilePlace pid_file_place = PidFilePlace::good;  ///< if one was asked for

@@ -8,6 +8,7 @@
 #include "lib/base/error.hpp"
 #include "lib/guestcomm/link/vm_keeper_process.hpp"
 #include "lib/hypervisor/driver.hpp"
+#include "lib/hypervisor/vm_id.hpp"
 #include "lib/hypervisor/vm_process.hpp"
 #include "lib/runtime/container_network.hpp"
 #include "lib/runtime/forwarded_connection.hpp"
@@ -18,8 +19,6 @@
 
 namespace husk::runtime {
 namespace {
-
-using guestcomm::VhostDeviceSetup;
 
 guestcomm::AbandonedVm plan_abandoned(const std::string& vm_id, const std::string& uri,
                                       const std::string& vm_name) {
@@ -37,15 +36,12 @@ guestcomm::KeeperCallbacks plan_callbacks(const std::string& vm_id,
 }
 
 guestcomm::LaunchKeeper plan_launch(const std::string& vm_id, const std::filesystem::path& program,
-                                    const std::optional<VhostDeviceSetup>& device) {
+                                    bool has_device) {
   if (!systemd::is_running()) return {};
   systemd::ServicePlan plan{.name = "husk-keeper-" + vm_id + ".service",
                             .description = "husk keeper of VM " + vm_id,
                             .command = {program.string(), "keep-vm", vm_id}};
-  if (device) {
-    plan.command.push_back("--device-uid=" + std::to_string(device->uid));
-    plan.command.push_back("--device-gid=" + std::to_string(device->gid));
-  }
+  if (has_device) plan.command.push_back("--device");
   return [plan](int socket) {
     systemd::ServicePlan whole = plan;
     whole.standard_input = socket;
@@ -68,21 +64,19 @@ guestcomm::KeeperSetup plan_keeper(const std::string& vm_id, const std::string& 
                                    const std::string& vm_name,
                                    const hypervisor::ConnectHypervisor& connect,
                                    const std::filesystem::path& program,
-                                   const std::optional<VhostDeviceSetup>& device) {
+                                   bool has_device) {
   return {.abandoned = plan_abandoned(vm_id, uri, vm_name),
           .callbacks = plan_callbacks(vm_id, connect),
-          .launch = plan_launch(vm_id, program, device)};
+          .launch = plan_launch(vm_id, program, has_device)};
 }
 
 void keep_vm(const KeepRequest& request, const hypervisor::ConnectHypervisor& connect) {
   const int socket = take_keeper_socket();
   const VmRecord record = load_vm(request.vm_id);
-  std::optional<VhostDeviceSetup> device;
-  if (request.device_uid && request.device_gid) {
+  std::optional<guestcomm::VhostDeviceSetup> device;
+  if (request.has_device)
     device = {.directory = VmPaths(record.id).vsock().string(),
-              .uid = *request.device_uid,
-              .gid = *request.device_gid};
-  }
+              .uid = hypervisor::device_uid(record.id)};
   guestcomm::run_vm_keeper(
       socket, DetachedCgroups::unchanged, device,
       {plan_abandoned(record.id, record.uri, record.name), plan_callbacks(record.id, connect)});

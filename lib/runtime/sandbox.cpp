@@ -28,8 +28,7 @@ VmRecord first_record(const SandboxPlan& plan) {
 }  // namespace
 
 Sandbox::Sandbox(const SandboxPlan& plan)
-    : directory_(plan.id, plan.assets, plan.user.uid, plan.user.gid, plan.secret),
-      record_(first_record(plan)) {
+    : directory_(plan.id, plan.assets, plan.secret), record_(first_record(plan)) {
   lock_ = lock_vm(plan.id);
   save_vm(record_);
 }

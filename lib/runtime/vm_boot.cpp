@@ -8,6 +8,7 @@
 #include "lib/base/log.hpp"
 #include "lib/base/trace.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/hypervisor/vm_id.hpp"
 #include "lib/network/changes.hpp"
 #include "lib/network/loopback_listener.hpp"
 #include "lib/runtime/container_network.hpp"
@@ -24,16 +25,19 @@ constexpr std::size_t shown_console_bytes = 1500;
 /// With the vsock device, where the host's kernel has none.
 guestcomm::VmKeeper make_keeper(const SandboxPlan& plan, const VmPaths& paths,
                                 const hypervisor::ConnectHypervisor& connect) {
-  std::optional<guestcomm::VhostDeviceSetup> device;
-  if (!guestcomm::has_vhost_vsock())
-    device = {.directory = paths.vsock().string(), .uid = plan.user.uid, .gid = plan.user.gid};
-  return {device, plan_keeper(plan.id, plan.uri, plan.vm.name, connect, plan.program, device)};
+  guestcomm::KeeperSetup setup =
+      plan_keeper(plan.id, plan.uri, plan.vm.name, connect, plan.program, plan.user.has_value());
+  if (!plan.user) return guestcomm::VmKeeper(std::move(setup));
+  const guestcomm::VsockUsers users{.device = hypervisor::device_uid(plan.id),
+                                    .hypervisor = plan.user->uid};
+  return {paths.vsock(), users, std::move(setup)};
 }
 
 std::unique_ptr<guestcomm::Announcement> listen(const guestcomm::VmKeeper& keeper,
-                                                const hypervisor::VmUser& user) {
+                                                const std::string& vm_id) {
   if (!keeper.has_device()) return guestcomm::listen_vsock();
-  return guestcomm::listen_hybrid(keeper.host_socket(), user.uid, user.gid);
+  const unsigned device = hypervisor::device_uid(vm_id);
+  return guestcomm::listen_hybrid(keeper.host_socket(), device, device);
 }
 
 hypervisor::VmConfig whole_config(const SandboxPlan& plan, const VmPaths& paths,
@@ -89,7 +93,7 @@ BootingVm::BootingVm(const SandboxPlan& plan, const hypervisor::ConnectHyperviso
                      HostCgroup& cgroup, pid_t shim)
     : paths_(plan.id),
       keeper_(make_keeper(plan, paths_, connect)),
-      announcement_(listen(keeper_, plan.user)),
+      announcement_(listen(keeper_, plan.id)),
       hypervisor_(connect({.uri = plan.uri})) {
   Laps laps;
   step("start the VM", [&] {

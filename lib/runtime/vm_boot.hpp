@@ -18,10 +18,10 @@ namespace husk::runtime {
 
 /// What a VM is made from; nothing has been made yet.
 struct SandboxPlan {
-  std::string id;      ///< random; names its directory
-  std::string secret;  ///< 32 random hex digits, by which the guest knows husk
-  std::string uri;     ///< libvirt's
-  hypervisor::VmUser user;
+  std::string id;                          ///< random; names its directory
+  std::string secret;                      ///< 32 random hex digits, by which the guest knows husk
+  std::string uri;                         ///< libvirt's
+  std::optional<hypervisor::VmUser> user;  ///< see HostFacts::vm_user
   std::optional<std::string> network_namespace;  ///< its path, if the caller made it
   BootAssets assets;
   std::filesystem::path program;  ///< husk's own

@@ -13,6 +13,7 @@
 #include "lib/base/log.hpp"
 #include "lib/base/ownership.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/hypervisor/vm_id.hpp"
 #include "lib/runtime/mount_tree.hpp"
 #include "lib/runtime/pinned_files.hpp"
 
@@ -93,10 +94,21 @@ void remove_console_logs(int parent, const std::string& vm_id) {
   }
 }
 
+/// The vsock device has a folder that nobody else enters. The hypervisor is let through to a socket
+/// beside it, and can make no file there.
+void make_vsock_directories(const VmPaths& paths) {
+  const fs::path own = paths.vsock_device();
+  const unsigned user = hypervisor::device_uid(paths.directory.filename().string());
+  make_directory(paths.vsock(), 0711);
+  check_sys(::chmod(paths.vsock().c_str(), 0711), "chmod " + paths.vsock().string());
+  make_directory(own, 0700);
+  check_sys(::chown(own.c_str(), user, user), "chown " + own.string());
+}
+
 }  // namespace
 
-VmDirectory::VmDirectory(const std::string& vm_id, const BootAssets& assets, unsigned vm_uid,
-                         unsigned vm_gid, const std::string& secret)
+VmDirectory::VmDirectory(const std::string& vm_id, const BootAssets& assets,
+                         const std::string& secret)
     : paths_(vm_id) {
   make_vm_directory(paths_.directory);
   try {
@@ -104,8 +116,7 @@ VmDirectory::VmDirectory(const std::string& vm_id, const BootAssets& assets, uns
     bind_asset(assets.kernel, paths_.kernel(), "guest kernel");
     bind_asset(assets.initrd, paths_.initrd(), "guest initrd");
     bind_asset(assets.firmware, paths_.firmware(), "firmware");
-    make_directory(paths_.vsock(), 0700);
-    check_sys(::chown(paths_.vsock().c_str(), vm_uid, vm_gid), "chown " + paths_.vsock().string());
+    make_vsock_directories(paths_);
     make_directory(paths_.network(), 0700);
     make_share(secret);
   } catch (...) {

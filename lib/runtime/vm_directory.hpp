@@ -12,7 +12,8 @@
 //                     virtiofsd
 //     secret          what the guest knows husk by (guestcomm::share_secret_file)
 //     <container id>/rootfs, <container id>/mounts/<n>   binds
-//   vsock/            sockets of the user-space vsock device, owned by the hypervisor's user
+//   vsock/            of the user-space vsock device: vhost.sock, the hypervisor's user's
+//     device/         the device's other sockets; its user's alone, which no other VM's process has
 //   network/          the lock of who tells the guest its network
 //     picture.json    what it was told last
 //   vm.json           what husk knows of the VM (vm_record.hpp)
@@ -38,8 +39,7 @@ class VmDirectory {
  public:
   /// Makes it; removed on destruction unless kept. Throws invalid_argument when others than root may
   /// write to its parent.
-  VmDirectory(const std::string& vm_id, const BootAssets& assets, unsigned vm_uid, unsigned vm_gid,
-              const std::string& secret);
+  VmDirectory(const std::string& vm_id, const BootAssets& assets, const std::string& secret);
   /// One that is there, and stays.
   explicit VmDirectory(const std::string& vm_id) : paths_(vm_id), keep_(true) {}
   VmDirectory(const VmDirectory&) = delete;

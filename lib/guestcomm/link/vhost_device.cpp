@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/guestcomm/link/vhost_device.hpp"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
@@ -49,7 +50,7 @@ void become_unprivileged(const VhostDeviceSetup& setup) {
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_NOFILE, max_device_files);
   check_sys(::prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0), "clear keep-capabilities");
-  check_sys(::setresgid(setup.gid, setup.gid, setup.gid), "change group");
+  check_sys(::setresgid(setup.uid, setup.uid, setup.uid), "change group");
   drop_bounding_set();  // needs CAP_SETPCAP, so before the change of user
   check_sys(::setresuid(setup.uid, setup.uid, setup.uid), "change user");
   drop_capabilities();
@@ -59,15 +60,16 @@ void become_unprivileged(const VhostDeviceSetup& setup) {
 [[noreturn]] void run_device(const VhostDeviceSetup& setup, pid_t parent) {
   close_other_descriptors({});
   become_unprivileged(setup);
-  check_sys(::chdir(setup.directory.c_str()), "enter the VM's directory");
+  check_sys(::chdir((setup.directory + "/" + device_folder).c_str()),
+            "enter the device's directory");
   ::umask(077);
   // A change of user clears it, so last.
   check_sys(::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "bind the device to its keeper");
   if (::getppid() != parent) ::_exit(1);
   // Relative names: sun_path ends at 107 bytes.
   const std::array<const char*, 8> argv{"vhost-device-vsock", "--guest-cid", "3",
-                                        "--socket",           "vhost.sock",  "--uds-path",
-                                        "vsock.sock",         nullptr};
+                                        "--socket",           vhost_socket,  "--uds-path",
+                                        vsock_socket,         nullptr};
   const std::array<const char*, 1> environment{nullptr};
   ::execve(vhost_device_program, const_cast<char* const*>(argv.data()),
            const_cast<char* const*>(environment.data()));
@@ -95,9 +97,25 @@ VhostDevice::~VhostDevice() {
   }
 }
 
+void give_vhost_socket(const std::string& directory, unsigned uid) {
+  const std::string own = std::string(device_folder) + "/" + vhost_socket;
+  step("socket " + std::string(vhost_socket) + " in " + directory, [&] {
+    const UniqueFd root(check_sys(
+        ::open(directory.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), "open"));
+    check_sys(::renameat(root.get(), own.c_str(), root.get(), vhost_socket), "move");
+    // Only now: nobody but root can change the name any more. For the group nothing, as it is the
+    // one of all QEMUs on the host.
+    check_sys(
+        ::fchownat(root.get(), vhost_socket, uid, static_cast<gid_t>(-1), AT_SYMLINK_NOFOLLOW),
+        "chown");
+  });
+}
+
 void remove_vhost_sockets(int directory) {
-  ::unlinkat(directory, "vhost.sock", 0);
-  ::unlinkat(directory, "vsock.sock", 0);
+  const std::string folder = std::string(device_folder) + "/";
+  ::unlinkat(directory, vhost_socket, 0);
+  ::unlinkat(directory, (folder + vhost_socket).c_str(), 0);
+  ::unlinkat(directory, (folder + vsock_socket).c_str(), 0);
 }
 
 }  // namespace husk::guestcomm

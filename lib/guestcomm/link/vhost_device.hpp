@@ -11,13 +11,16 @@
 namespace husk::guestcomm {
 
 inline constexpr const char* vhost_device_program = "/usr/bin/vhost-device-vsock";
+/// The hypervisor connects to the first, the host to the second.
+inline constexpr const char *vhost_socket = "vhost.sock", *vsock_socket = "vsock.sock";
 
 struct VhostDeviceSetup {
-  std::string directory;  ///< of the sockets; belongs to uid/gid
-  unsigned uid = 0, gid = 0;
+  std::string
+      directory;  ///< root's; the device's sockets are in `device_folder` of it, which is uid's
+  unsigned uid = 0;
 };
 
-/// Runs as uid/gid without capabilities or descriptors of ours; killed and reaped on destruction,
+/// Runs as uid and the group of the same number, without capabilities or descriptors of ours; killed and reaped on destruction,
 /// and killed when its parent ends.
 class VhostDevice {
  public:
@@ -32,7 +35,15 @@ class VhostDevice {
   UniqueFd pidfd_;
 };
 
-/// By descriptor: the directory's owner cannot point these names at another one's files.
+/// The folder of a VM's vsock/ that is the device's own.
+inline constexpr const char* device_folder = "device";
+
+/// Moves `vhost.sock` out of the device's folder into `directory`, which is root's, and gives it to
+/// user `uid`, the hypervisor's. Throws system "socket vhost.sock in ...".
+void give_vhost_socket(const std::string& directory, unsigned uid);
+
+/// Of `directory` and of the device's folder in it. By descriptor: none of the names leads the caller
+/// to another's files.
 void remove_vhost_sockets(int directory);
 
 }  // namespace husk::guestcomm

@@ -43,20 +43,21 @@ UniqueFd duplicate(int fd) {
 
 }  // namespace
 
-VmKeeper::VmKeeper(std::optional<VhostDeviceSetup> device, KeeperSetup setup)
-    : device_(std::move(device)), setup_(std::move(setup)) {
-  if (!device_) {
-    start();
-    return;
-  }
+VmKeeper::VmKeeper(KeeperSetup setup) : setup_(std::move(setup)) { start(); }
+
+VmKeeper::VmKeeper(const std::filesystem::path& directory, const VsockUsers& users,
+                   KeeperSetup setup)
+    : device_(VhostDeviceSetup{.directory = directory.string(), .uid = users.device}),
+      setup_(std::move(setup)) {
   if (::access(vhost_device_program, X_OK) != 0)
     throw Error(Errc::unsupported,
                 "vhost-device-vsock is not installed and this host has no /dev/vhost-vsock");
   if (is_own_socket(device_socket()) || is_own_socket(host_socket()))
-    throw Error(Errc::already_exists, device_->directory + ": has a vsock device already");
+    throw Error(Errc::already_exists, directory.string() + ": has a vsock device already");
   start();
   confirm();
   await_sockets();
+  give_vhost_socket(directory.string(), users.hypervisor);
 }
 
 void VmKeeper::start() {
@@ -115,7 +116,7 @@ bool VmKeeper::has_ended(int timeout_ms) {
 
 void VmKeeper::await_sockets() {
   const Deadline deadline(start_patience);
-  while (!is_own_socket(device_socket()) || !is_own_socket(host_socket())) {
+  while (!is_own_socket(own_folder() / vhost_socket) || !is_own_socket(host_socket())) {
     throw_if_cancelled();
     if (has_ended(look_again_ms))
       throw Error(Errc::system, "vhost-device-vsock ended before its sockets were there in " +
@@ -132,12 +133,13 @@ VmKeeper::~VmKeeper() {
   has_ended(static_cast<int>(std::chrono::milliseconds(end_patience).count()));
 }
 
+std::filesystem::path VmKeeper::own_folder() const {
+  return std::filesystem::path(device_.value().directory) / device_folder;
+}
 std::filesystem::path VmKeeper::device_socket() const {
-  return std::filesystem::path(device_.value().directory) / "vhost.sock";
+  return std::filesystem::path(device_.value().directory) / vhost_socket;
 }
-std::filesystem::path VmKeeper::host_socket() const {
-  return std::filesystem::path(device_.value().directory) / "vsock.sock";
-}
+std::filesystem::path VmKeeper::host_socket() const { return own_folder() / vsock_socket; }
 
 void VmKeeper::hand_over(const KeptVm& kept) {
   KeptProcesses processes;

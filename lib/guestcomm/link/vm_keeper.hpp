@@ -65,21 +65,25 @@ struct KeeperSetup {
   LaunchKeeper launch = {};
 };
 
+/// Whose the sockets of a vsock device in user space are.
+struct VsockUsers {
+  unsigned device = 0;      ///< uid and gid of the device, this VM's alone
+  unsigned hypervisor = 0;  ///< uid of who connects to the device's vhost.sock
+};
+
 /// Running from construction on; ends on destruction unless handed over to a VM.
 class VmKeeper {
  public:
   /// Where the host has /dev/vhost-vsock: nothing but the keeper.
-  explicit VmKeeper(KeeperSetup setup = {}) : VmKeeper(std::nullopt, std::move(setup)) {}
-  /// Starts vhost-device-vsock with its sockets `vhost.sock` (QEMU connects) and `vsock.sock` (the
-  /// host connects) in the device's directory, and returns when both are there. Throws unsupported
-  /// "vhost-device-vsock is not installed and ...", timed_out.
+  explicit VmKeeper(KeeperSetup setup = {});
+  /// Starts vhost-device-vsock as user and group `users.device`, with its socket `vsock.sock` (the
+  /// host connects) in `directory`/device, which must exist and belong to that user. `vhost.sock`
+  /// (the hypervisor connects) is moved into `directory`, which must be root's. Returns when both
+  /// sockets are there. Throws unsupported "vhost-device-vsock is not installed and ...", timed_out.
   /// Both: must be called while the process has one thread. The keeper holds none of the caller's
   /// descriptors and is not in the caller's cgroups.
-  VmKeeper(std::optional<VhostDeviceSetup> device, KeeperSetup setup);
-  VmKeeper(const std::filesystem::path& directory, unsigned uid, unsigned gid,
-           KeeperSetup setup = {})
-      : VmKeeper(VhostDeviceSetup{.directory = directory.string(), .uid = uid, .gid = gid},
-                 std::move(setup)) {}
+  VmKeeper(const std::filesystem::path& directory, const VsockUsers& users,
+           KeeperSetup setup = {});
   VmKeeper(VmKeeper&&) noexcept = default;
   VmKeeper& operator=(VmKeeper&&) = delete;
   VmKeeper(const VmKeeper&) = delete;
@@ -101,6 +105,7 @@ class VmKeeper {
   void confirm();
   bool await_greeting(int timeout_ms);
   bool has_ended(int timeout_ms);
+  std::filesystem::path own_folder() const;  ///< the device's
   void await_sockets();
   std::optional<VhostDeviceSetup> device_;
   KeeperSetup setup_;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <grp.h>
 #include <pwd.h>
 #include <unistd.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 #include <cmath>
 #include <fstream>
 #include <sstream>
@@ -11,9 +12,13 @@
 #include "lib/hypervisor/host_tsc.hpp"
 #include "lib/hypervisor/vm.hpp"
 #include "lib/hypervisor/vm_files.hpp"
+#include "lib/hypervisor/vm_id.hpp"
 #include "lib/hypervisor/vm_user.hpp"
+#include "test/lib/base/scratch.hpp"
 
 using namespace husk::hypervisor;
+using Catch::Matchers::ContainsSubstring;
+using husk::test::Scratch;
 
 TEST_CASE("accelerator: never kvm on a processor without virtualization", "[hypervisor]") {
   std::ifstream cpuinfo("/proc/cpuinfo");
@@ -42,13 +47,67 @@ TEST_CASE("vm user: the one that the name services say libvirt's QEMU runs as", 
   const passwd* const user = ::getpwnam("libvirt-qemu");
   if (user == nullptr) SKIP("libvirt-daemon-system is not installed");
   const unsigned uid = user->pw_uid;
-  const group* const kvm = ::getgrnam("kvm");
   std::ifstream conf("/etc/libvirt/qemu.conf");
   for (std::string line; std::getline(conf, line);) {
-    if (line.starts_with("user") || line.starts_with("group")) SKIP("qemu.conf sets another user");
+    if (line.starts_with("user")) SKIP("qemu.conf sets another user");
   }
   CHECK(find_qemu_user().uid == uid);
-  CHECK(find_qemu_user().gid == (kvm != nullptr ? kvm->gr_gid : 0));
+}
+
+namespace {
+
+/// A host's files that name QEMU's user.
+struct UserTables {
+  Scratch scratch;
+  UserFiles files{.qemu_conf = scratch.path() / "qemu.conf",
+                  .passwd = {scratch.path() / "passwd", scratch.path() / "lib-passwd"}};
+  UserTables(const std::string& conf, const std::string& passwd, const std::string& lib_passwd) {
+    std::ofstream(files.qemu_conf) << conf;
+    std::ofstream(files.passwd[0]) << "root:x:0:0:root:/root:/bin/sh\n" << passwd;
+    if (!lib_passwd.empty()) std::ofstream(files.passwd[1]) << lib_passwd;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("vm user: libvirt-qemu, else qemu, unless qemu.conf names another", "[hypervisor]") {
+  const std::string debian = "libvirt-qemu:x:64055:104::/:/bin/false\n",
+                    fedora = "qemu:x:107:107::/:\n";
+  CHECK(find_qemu_user(UserTables("", fedora + debian, "").files).uid == 64055);
+  CHECK(find_qemu_user(UserTables("#user = \"qemu\"\n", fedora, "").files).uid == 107);
+  CHECK(find_qemu_user(UserTables("", "", fedora).files).uid == 107);
+  CHECK(find_qemu_user(UserTables("user = \"qemu\"\n", debian + fedora, "").files).uid == 107);
+  CHECK(find_qemu_user(UserTables("user = \"+555\"\n", debian, "").files).uid == 555);
+  CHECK(find_qemu_user(UserTables("user = \"root\"\n", debian, "").files).uid == 0);
+}
+
+TEST_CASE("vm user: one that cannot be found is an error that names it, and never root",
+          "[hypervisor]") {
+  const UserTables unknown("user = \"vmuser\"\n", "libvirt-qemu:x:64055:104::/:/bin/false\n", "");
+  CHECK_THROWS_WITH(
+      find_qemu_user(unknown.files),
+      ContainsSubstring("QEMU's user \"vmuser\" of ") && ContainsSubstring("qemu.conf"));
+  const UserTables none("", "qemux:x:5:5::/:\n", "");
+  CHECK_THROWS_WITH(find_qemu_user(none.files),
+                    ContainsSubstring("QEMU's user: neither libvirt-qemu nor qemu is in ") &&
+                        ContainsSubstring(none.files.passwd[1].string()));
+}
+
+TEST_CASE("vm id: is the number of its device's user, in a range that is nobody else's",
+          "[hypervisor]") {
+  for (int n = 0; n < 1000; ++n) {
+    const std::string id = new_vm_id();
+    check_vm_id(id);
+    const unsigned user = device_uid(id);
+    CHECK(std::stoul(id, nullptr, 16) == user);  // so no two ids have one user
+    CHECK(user >= 0x70000000);
+    CHECK(user <= 0x77ffffff);
+  }
+  CHECK(new_vm_id() != new_vm_id());
+  // One that another version of husk made.
+  CHECK(device_uid("00001234") == 0x70001234);
+  CHECK(device_uid("ffffffff") == 0x77ffffff);
+  CHECK_THROWS_WITH(device_uid("0000123"), ContainsSubstring("is not 8 hexadecimal digits"));
 }
 
 TEST_CASE("vm files: a VM's helpers are told from those of a VM with nearly the same name",

@@ -86,7 +86,7 @@ TEST_CASE("libvirt: a VM starts, speaks on its console, and leaves nothing", "[l
   CHECK_FALSE(is_alive(started.process));
   for (const ProcessIdentity& helper : started.helpers) CHECK_FALSE(is_alive(helper));
   CHECK(traces_of(started.name) == std::set<std::string>{});
-  CHECK(comes_true([&] { return fs::is_empty(vm.vsock_directory()); }, 5s));
+  CHECK(comes_true([&] { return vm.has_no_sockets(); }, 5s));
   hypervisor->destroy(started.name);  // again: nothing to do
   std::cout << "libvirt: connect " << connect_ms << " ms, start " << start_ms << " ms, destroy "
             << destroy_ms << " ms\n";
@@ -104,7 +104,7 @@ TEST_CASE("libvirt: a VM that was killed is known as gone", "[libvirt]") {
   hypervisor->destroy(started.name);
   CHECK_FALSE(is_alive(started.process));
   CHECK(traces_of(started.name) == std::set<std::string>{});
-  CHECK(comes_true([&] { return fs::is_empty(vm.vsock_directory()); }, 5s));
+  CHECK(comes_true([&] { return vm.has_no_sockets(); }, 5s));
 }
 
 TEST_CASE("libvirt: a VM that cannot start gives one clear line and leaves nothing", "[libvirt]") {

@@ -47,9 +47,10 @@ LibvirtVm::LibvirtVm(const std::string& kernel_content)
   fs::permissions(directory_, fs::perms(0711));
   fs::create_directory(directory_ / "shared");
   fs::create_directory(directory_ / "vsock");
-  fs::permissions(directory_ / "vsock", fs::perms(0700));
-  const VmUser user = qemu.find_user();
-  REQUIRE(::chown((directory_ / "vsock").c_str(), user.uid, user.gid) == 0);
+  fs::permissions(vsock_directory(), fs::perms(0711));
+  fs::create_directory(device_directory());
+  fs::permissions(device_directory(), fs::perms(0700));
+  REQUIRE(::chown(device_directory().c_str(), device_user, device_user) == 0);
   if (kernel_content.empty())
     fs::copy_file(HUSK_TEST_KERNEL, source("vmlinuz"));
   else
@@ -75,6 +76,10 @@ LibvirtVm::~LibvirtVm() {
   fs::remove_all(directory_);
 }
 
+bool LibvirtVm::has_no_sockets() const {
+  return fs::is_empty(device_directory()) && !fs::exists(vsock_directory() / "vhost.sock");
+}
+
 void LibvirtVm::bind_read_only(const std::string& name) {
   const fs::path target = directory_ / name;
   std::ofstream{target};
@@ -84,8 +89,8 @@ void LibvirtVm::bind_read_only(const std::string& name) {
 
 void start_device(LibvirtVm& vm, std::optional<guestcomm::VmKeeper>& device) {
   if (!vm.config().vsock.vhost_user_socket) return;
-  const VmUser user = qemu.find_user();
-  device.emplace(vm.vsock_directory(), user.uid, user.gid);
+  const guestcomm::VsockUsers users{.device = device_user, .hypervisor = qemu.find_user().uid};
+  device.emplace(vm.vsock_directory(), users);
 }
 
 void skip_without_assets() {

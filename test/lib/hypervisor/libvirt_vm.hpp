@@ -17,7 +17,10 @@ namespace husk::test {
 
 inline const hypervisor::Driver& qemu = hypervisor::driver_for("qemu:///system");
 
-/// What the runtime prepares for a VM: a directory for QEMU's user, kernel and initrd read-only
+/// The device's own.
+inline constexpr unsigned device_user = 0x70000001;
+
+/// What the runtime prepares for a VM: a directory for QEMU and the vsock device, kernel and initrd read-only
 /// binds, a shared directory, a vsock device where the kernel has none.
 class LibvirtVm {
  public:
@@ -28,6 +31,9 @@ class LibvirtVm {
 
   hypervisor::VmConfig& config() { return config_; }
   std::filesystem::path vsock_directory() const { return directory_ / "vsock"; }
+  std::filesystem::path device_directory() const { return vsock_directory() / "device"; }
+  /// Whether the vsock device has left no socket.
+  bool has_no_sockets() const;
   std::filesystem::path source(const std::string& name) const {
     return directory_ / (name + ".source");
   }

@@ -23,7 +23,7 @@ struct Planning {
     bundle.spec.process->args = {"/bin/true", "x"};
     bundle.spec.hostname = "box";
     facts.memory_mib = 4096;
-    facts.vm_user = {.uid = 64055, .gid = 106};
+    facts.vm_user = hypervisor::VmUser{.uid = 64055};
     facts.owner = "somebody";
     facts.now = "2026-11-25T00:00:00.000000000Z";
     facts.vm_id = "deadbeef";
@@ -132,8 +132,7 @@ TEST_CASE("plan_create: the VM is what the configuration and the host say", "[ru
   CHECK(sandbox.id == "deadbeef");
   CHECK(sandbox.secret == p.facts.secret);
   CHECK(sandbox.uri == p.config.uri);
-  CHECK(sandbox.user.uid == 64055);
-  CHECK(sandbox.user.gid == 106);
+  CHECK(sandbox.user.value().uid == 64055);
   CHECK(sandbox.vm.name == "husk-deadbeef-c1");
   CHECK(sandbox.vm.accelerator == hypervisor::Accelerator::kvm);
   CHECK(sandbox.vm.vcpus == 3);

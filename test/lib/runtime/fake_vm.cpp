@@ -55,8 +55,8 @@ hypervisor::StartedVm FakeHypervisor::start(const hypervisor::VmConfig& config) 
   machine_.was_locked_at_start = is_locked(directory);
   const pid_t child = check_sys(::fork(), "fork the fake VM");
   if (child == 0) {
-    run_fake_vm(machine_.fault, vsock / "vsock.sock", secret, machine_.journal, config.console_log,
-                numbers_of(taps));
+    run_fake_vm(machine_.fault, vsock / "device/vsock.sock", secret, machine_.journal,
+                config.console_log, numbers_of(taps));
   }
   machine_.vms.push_back(child);
   hypervisor::StartedVm vm{

@@ -20,12 +20,14 @@
 #include <set>
 #include <stdexcept>
 #include <thread>
+#include <tuple>
 
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/mountinfo.hpp"
 #include "lib/base/random_id.hpp"
+#include "lib/hypervisor/vm_id.hpp"
 #include "test/lib/base/scratch.hpp"
 
 using namespace husk;
@@ -115,6 +117,12 @@ struct Assets : Scratch {
   }
   BootAssets boot() const { return {path() / "kernel", path() / "initrd", path() / "firmware"}; }
 };
+
+std::tuple<unsigned, unsigned, unsigned> owner_and_mode(const fs::path& path) {
+  struct stat info {};
+  expect(::lstat(path.c_str(), &info) == 0, "stat " + path.string());
+  return {info.st_uid, info.st_gid, info.st_mode & 07777U};
+}
 }  // namespace
 
 TEST_CASE("VmDirectory: pins assets, rootfs and binds, and takes all of it away again",
@@ -124,7 +132,7 @@ TEST_CASE("VmDirectory: pins assets, rootfs and binds, and takes all of it away 
   const std::string id = random_hex(4);
   const fs::path directory = VmPaths(id).directory;
   {
-    VmDirectory vm(id, assets.boot(), 65534, 65534, secret);
+    VmDirectory vm(id, assets.boot(), secret);
     vm.add_container("c1", assets.path() / "rootfs",
                      with_binds({{.number = 3, .source = assets.path() / "hosts"}}));
     CHECK(read_file(vm.paths().rootfs("c1") / "etc/file", 100) == "content");
@@ -134,6 +142,10 @@ TEST_CASE("VmDirectory: pins assets, rootfs and binds, and takes all of it away 
     CHECK(errno == EROFS);
     // Not its place in /usr/share, where AppArmor's helper refuses it.
     CHECK(read_file(vm.paths().firmware(), 100) == "f");
+    // QEMU's user gets through the first to one socket; the second is the device's alone.
+    CHECK(owner_and_mode(vm.paths().vsock()) == std::tuple(0U, 0U, 0711U));
+    const unsigned device = hypervisor::device_uid(id);
+    CHECK(owner_and_mode(vm.paths().vsock_device()) == std::tuple(device, device, 0700U));
     std::ofstream(vm.paths().rootfs("c1") / "etc/new") << "written";
   }
   CHECK_FALSE(fs::exists(directory));
@@ -147,7 +159,7 @@ TEST_CASE("VmDirectory: gives back what it pinned of one container, and keeps th
           "[runtime][root]") {
   if (::geteuid() != 0) SKIP("needs root");
   const Assets assets;
-  VmDirectory vm(random_hex(4), assets.boot(), 65534, 65534, secret);
+  VmDirectory vm(random_hex(4), assets.boot(), secret);
   const auto binds = with_binds({{.number = 0, .source = assets.path() / "hosts"},
                                  {.number = 1, .source = assets.path() / "rootfs"}});
   for (const char* id : {"c1", "c2"}) vm.add_container(id, assets.path() / "rootfs", binds);
@@ -167,11 +179,11 @@ TEST_CASE("VmDirectory: a failing pin names the source and leaves nothing", "[ru
   const std::string id = random_hex(4);
   BootAssets without_kernel = assets.boot();
   without_kernel.kernel = assets.path() / "nothing";
-  CHECK_THROWS_WITH(VmDirectory(id, without_kernel, 0, 0, secret),
+  CHECK_THROWS_WITH(VmDirectory(id, without_kernel, secret),
                     ContainsSubstring("guest kernel " + without_kernel.kernel.string()));
   CHECK_FALSE(fs::exists(VmPaths(id).directory));
   {
-    VmDirectory vm(id, assets.boot(), 0, 0, secret);
+    VmDirectory vm(id, assets.boot(), secret);
     CHECK_THROWS_WITH(
         vm.add_container("c1", assets.path() / "rootfs",
                          with_binds({{.number = 0, .source = assets.path() / "missing"}})),
@@ -187,7 +199,7 @@ TEST_CASE("VmDirectory: the share's top is small, read-only, and holds the secre
   const Assets assets;
   const std::string id = random_hex(4);
   {
-    VmDirectory vm(id, assets.boot(), 0, 0, secret);
+    VmDirectory vm(id, assets.boot(), secret);
     vm.add_container("c1", assets.path() / "rootfs", with_binds({}));
     vm.add_container("c2", assets.path() / "rootfs",
                      with_binds({}));  // the share can still be added to
@@ -209,7 +221,7 @@ TEST_CASE("VmDirectory: binds are read-only and recursive as asked, on the host"
   if (::geteuid() != 0) SKIP("needs root");
   const Assets assets;
   const Tree tree;
-  VmDirectory vm(random_hex(4), assets.boot(), 0, 0, secret);
+  VmDirectory vm(random_hex(4), assets.boot(), secret);
   const auto bind = [&](std::size_t n, bool recursive, bool ro, std::optional<bool> rro) {
     return PinnedMount{n, tree.path(), recursive, ro, rro, false};
   };
@@ -250,7 +262,7 @@ TEST_CASE("VmDirectory: a read-only rootfs has its mount points, made inside of 
   fs::permissions(rootfs / "there", fs::perms{0750});
   plan.binds = {{.number = 3, .source = assets.path() / "hosts"},
                 {.number = 5, .source = assets.path() / "hosts"}};
-  VmDirectory vm(random_hex(4), assets.boot(), 0, 0, secret);
+  VmDirectory vm(random_hex(4), assets.boot(), secret);
   vm.add_container("c1", rootfs, plan);
   const fs::path shared = vm.paths().rootfs("c1");
   CHECK(write_error(shared) == EROFS);
@@ -321,7 +333,7 @@ TEST_CASE("VmDirectory: behind a symbolic link its end takes nothing of what was
           fs::create_directories("/run/elsewhere");
           fs::create_symlink("elsewhere", vm_directories);
           {
-            VmDirectory vm("0000cafe", assets.boot(), 0, 0, secret);
+            VmDirectory vm("0000cafe", assets.boot(), secret);
             vm.add_container(
                 "c1", assets.path() / "rootfs",
                 with_binds({{.number = 0, .source = volume.path(), .recursive = true}}));
@@ -411,7 +423,7 @@ TEST_CASE("VmDirectory: is not made where others may write", "[runtime][root]") 
   CHECK(in_own_run([&] {
           fs::create_directories(vm_directories);
           fs::permissions(vm_directories, fs::perms(0777));
-          const VmDirectory vm("0000cafe", assets.boot(), 0, 0, secret);
+          const VmDirectory vm("0000cafe", assets.boot(), secret);
         }) == "/run/husk-vm: other users may write to it");
 }
 
@@ -439,7 +451,7 @@ TEST_CASE("VmDirectory: no mount of the host is taken off by who renames what li
                     RENAME_EXCHANGE);
     });
     for (int round = 0; round < 3; ++round) {
-      VmDirectory vm("0000cafe", assets.boot(), 0, 0, secret);
+      VmDirectory vm("0000cafe", assets.boot(), secret);
       vm.add_container("c1", assets.path() / "rootfs",
                        with_binds({{.number = 0, .source = user.path(), .recursive = true}}));
       vm.remove_container("c1");
@@ -463,7 +475,7 @@ TEST_CASE("VmDirectory: a private bind shows nothing that the host mounts later,
         const fs::path disk = source.path();
         check_sys(::mount(disk.c_str(), disk.c_str(), nullptr, MS_BIND, nullptr), "bind");
         check_sys(::mount(nullptr, disk.c_str(), nullptr, MS_SHARED, nullptr), "share");
-        VmDirectory vm("0000cafe", assets.boot(), 0, 0, secret);
+        VmDirectory vm("0000cafe", assets.boot(), secret);
         const auto bind = [&](std::size_t n, bool recursive, std::optional<bool> rro, bool follow) {
           return PinnedMount{n, disk, recursive, false, rro, follow};
         };
@@ -495,7 +507,7 @@ TEST_CASE(
           std::vector<std::size_t> sizes{load_mount_table().size()};
           for (int n = 0; n < 8; ++n) {
             const std::string id = "0000caf" + std::to_string(n);
-            vms.push_back(std::make_unique<VmDirectory>(id, assets.boot(), 0, 0, secret));
+            vms.push_back(std::make_unique<VmDirectory>(id, assets.boot(), secret));
             vms.back()->add_container(
                 "c", assets.path() / "rootfs",
                 with_binds(
@@ -532,7 +544,7 @@ TEST_CASE("VmDirectory: the share has no cgroup file system of the host's, which
           };
           const auto before = cgroups("/");
           expect(before > 0, "this machine has no cgroups");
-          VmDirectory vm("0000cafe", assets.boot(), 0, 0, secret);
+          VmDirectory vm("0000cafe", assets.boot(), secret);
           const auto bind = [&](std::size_t n, const char* source) {
             return PinnedMount{n, source, true, false, {}, follow};
           };

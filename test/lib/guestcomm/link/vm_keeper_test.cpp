@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/guestcomm/link/vm_keeper.hpp"
 
+#include <grp.h>
 #include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -18,6 +21,7 @@
 
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
+#include "lib/base/unix_address.hpp"
 #include "lib/guestcomm/link/guest_address.hpp"
 #include "lib/guestcomm/link/vm_keeper_process.hpp"
 #include "test/lib/base/scratch.hpp"
@@ -30,7 +34,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr unsigned somebody = 65432;
+constexpr unsigned somebody = 65432, qemu = 65433, other_device = 65434;
+constexpr VsockUsers users{.device = somebody, .hypervisor = qemu};
 
 std::string slurp(const fs::path& path) {
   std::ifstream file(path);
@@ -66,14 +71,17 @@ bool comes_true(Condition&& condition) {
 
 struct DeviceDirectory {
   Scratch scratch;
-  fs::path path = scratch.path() / "vsock";
+  fs::path path = scratch.path() / "vsock", own = path / "device";
   DeviceDirectory() {
     fs::permissions(scratch.path(), fs::perms(0711));
-    fs::create_directory(path);
-    fs::permissions(path, fs::perms(0700));
-    REQUIRE(::chown(path.c_str(), somebody, somebody) == 0);
+    fs::create_directories(own);
+    fs::permissions(path, fs::perms(0711));
+    fs::permissions(own, fs::perms(0700));
+    REQUIRE(::chown(own.c_str(), somebody, somebody) == 0);
   }
-  bool is_quiet() const { return device_in(path) == 0 && fs::is_empty(path); }
+  bool is_quiet() const {
+    return device_in(own) == 0 && fs::is_empty(own) && !fs::exists(path / "vhost.sock");
+  }
 };
 
 /// A process that stands for QEMU, virtiofsd or a shim.
@@ -115,6 +123,28 @@ std::string status_line(pid_t pid, const std::string& key) {
   return status.substr(start, status.find('\n', start) - start);
 }
 
+/// What `doing` returned in a process of that user and group, without capabilities.
+template <typename F>
+int as_user(unsigned id, F&& doing) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const bool is_user = ::setgroups(0, nullptr) == 0 && ::setresgid(id, id, id) == 0 &&
+                         ::setresuid(id, id, id) == 0;
+    ::_exit(is_user ? doing() : 255);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+int connect_to(const fs::path& path) {
+  const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const sockaddr_un name = unix_address(path);
+  return ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0
+             ? 0
+             : errno;
+}
+
 }  // namespace
 
 TEST_CASE("VM keeper: the device is nobody, with nothing of ours", "[guestcomm]") {
@@ -122,11 +152,11 @@ TEST_CASE("VM keeper: the device is nobody, with nothing of ours", "[guestcomm]"
   const DeviceDirectory directory;
   std::array<int, 2> leak{};  // not close-on-exec, as a careless caller's
   REQUIRE(::pipe(leak.data()) == 0);
-  const VmKeeper vsock(directory.path, somebody, somebody);
+  const VmKeeper vsock(directory.path, users);
   ::close(leak[1]);
   CHECK(fs::is_socket(vsock.device_socket()));
   CHECK(fs::is_socket(vsock.host_socket()));
-  const pid_t device = device_in(directory.path);
+  const pid_t device = device_in(directory.own);
   REQUIRE(device > 0);
   const std::string ids = "\t65432\t65432\t65432\t65432";
   CHECK(status_line(device, "Uid") == "Uid:" + ids);
@@ -148,19 +178,49 @@ TEST_CASE("VM keeper: the device is nobody, with nothing of ours", "[guestcomm]"
     CHECK(fs::read_symlink("/proc/" + std::to_string(keeper) + "/fd/" + stream) == "/dev/null");
 }
 
+TEST_CASE("VM keeper: another VM's device reaches no socket, the hypervisor only its own",
+          "[guestcomm]") {
+  skip_if_impossible();
+  const DeviceDirectory directory;
+  const VmKeeper vsock(directory.path, users);
+  struct stat info {};
+  REQUIRE(::lstat(vsock.device_socket().c_str(), &info) == 0);
+  CHECK(info.st_uid == qemu);
+  CHECK((info.st_mode & 077) == 0);
+  CHECK(vsock.device_socket().parent_path() == directory.path);
+  CHECK(vsock.host_socket().parent_path() == directory.own);
+
+  // 0, or why not.
+  const auto connects = [](unsigned user, const fs::path& path) {
+    return as_user(user, [&] { return connect_to(path); });
+  };
+  CHECK(connects(qemu, vsock.device_socket()) == 0);
+  CHECK(connects(qemu, vsock.host_socket()) == EACCES);
+  CHECK(connects(other_device, vsock.device_socket()) == EACCES);
+  CHECK(connects(other_device, vsock.host_socket()) == EACCES);
+  for (const unsigned user : {qemu, other_device, somebody}) {
+    CAPTURE(user);
+    CHECK(as_user(user, [&] { return ::unlink(vsock.device_socket().c_str()) == 0 ? 0 : errno; }) ==
+          EACCES);
+    CHECK(as_user(user, [&] {
+            return ::mkdir((directory.path / "new").c_str(), 0700) == 0 ? 0 : errno;
+          }) == EACCES);
+  }
+}
+
 TEST_CASE("VM keeper: device and sockets go with the object", "[guestcomm]") {
   skip_if_impossible();
   const DeviceDirectory directory;
-  { const VmKeeper vsock(directory.path, somebody, somebody); }
+  { const VmKeeper vsock(directory.path, users); }
   CHECK(directory.is_quiet());  // at once: destruction waits for it
 }
 
 TEST_CASE("VM keeper: a second one in the same directory is refused", "[guestcomm]") {
   skip_if_impossible();
   const DeviceDirectory directory;
-  const VmKeeper vsock(directory.path, somebody, somebody);
-  CHECK_THROWS_AS(VmKeeper(directory.path, somebody, somebody), Error);
-  CHECK(device_in(directory.path) > 0);
+  const VmKeeper vsock(directory.path, users);
+  CHECK_THROWS_AS(VmKeeper(directory.path, users), Error);
+  CHECK(device_in(directory.own) > 0);
 }
 
 TEST_CASE("VM keeper: after hand-over it lives as long as the VM", "[guestcomm]") {
@@ -168,11 +228,11 @@ TEST_CASE("VM keeper: after hand-over it lives as long as the VM", "[guestcomm]"
   const DeviceDirectory directory;
   FakeProcess vm;
   {
-    VmKeeper vsock(directory.path, somebody, somebody);
+    VmKeeper vsock(directory.path, users);
     vsock.hand_over({.vm = vm.identity()});
   }
   std::this_thread::sleep_for(300ms);
-  CHECK(device_in(directory.path) > 0);
+  CHECK(device_in(directory.own) > 0);
   vm.end();
   CHECK(comes_true([&] { return directory.is_quiet(); }));
 }
@@ -184,7 +244,7 @@ TEST_CASE("VM keeper: cannot be handed to a VM that ended", "[guestcomm]") {
   const ProcessIdentity gone = vm.identity();
   vm.end();
   {
-    VmKeeper vsock(directory.path, somebody, somebody);
+    VmKeeper vsock(directory.path, users);
     CHECK_THROWS_AS(vsock.hand_over({.vm = gone}), Error);
   }
   CHECK(directory.is_quiet());
@@ -195,7 +255,7 @@ TEST_CASE("VM keeper: goes when the husk that made it is killed", "[guestcomm]")
   const DeviceDirectory directory;
   const pid_t husk = ::fork();
   if (husk == 0) {
-    const VmKeeper vsock(directory.path, somebody, somebody);
+    const VmKeeper vsock(directory.path, users);
     ::pause();
     ::_exit(0);
   }
@@ -209,14 +269,14 @@ TEST_CASE("VM keeper: the device goes with its keeper, the keeper with the VM", 
   skip_if_impossible();
   const DeviceDirectory directory;
   FakeProcess vm;
-  VmKeeper vsock(directory.path, somebody, somebody);
+  VmKeeper vsock(directory.path, users);
   vsock.hand_over({.vm = vm.identity()});
-  const pid_t device = device_in(directory.path);
+  const pid_t device = device_in(directory.own);
   REQUIRE(device > 0);
   const ProcessIdentity keeper = identify_process(parent_of(device)).value();
   SECTION("keeper killed") {
     ::kill(keeper.pid, SIGKILL);
-    CHECK(comes_true([&] { return device_in(directory.path) == 0; }));
+    CHECK(comes_true([&] { return device_in(directory.own) == 0; }));
   }
   SECTION("device killed") {
     ::kill(device, SIGKILL);
@@ -232,7 +292,7 @@ TEST_CASE("VM keeper: a directory that it cannot write is a clear error", "[gues
   skip_if_impossible();
   const Scratch scratch;  // root's
   try {
-    const VmKeeper vsock(scratch.path(), somebody, somebody);
+    const VmKeeper vsock(scratch.path(), users);
     FAIL("nothing was thrown");
   } catch (const Error& e) {
     CHECK(std::string(e.what()).find(scratch.path().string()) != std::string::npos);
@@ -243,7 +303,7 @@ TEST_CASE("VM keeper: a directory that it cannot write is a clear error", "[gues
 TEST_CASE("VM keeper: the device without a guest answers nobody", "[guestcomm]") {
   skip_if_impossible();
   const DeviceDirectory directory;
-  const VmKeeper vsock(directory.path, somebody, somebody);
+  const VmKeeper vsock(directory.path, users);
   CHECK_THROWS_AS(connect_guest(HybridAddress{vsock.host_socket().string()}, 1024, 500ms), Error);
 }
 
