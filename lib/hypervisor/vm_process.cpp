@@ -2,12 +2,13 @@
 #include "lib/hypervisor/vm_process.hpp"
 
 #include <charconv>
+#include <exception>
 #include <thread>
-#include <vector>
 
 #include "lib/base/cgroup_directories.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/log.hpp"
 #include "lib/hypervisor/vm_files.hpp"
 
 namespace husk::hypervisor {
@@ -18,22 +19,34 @@ namespace fs = std::filesystem;
 
 constexpr auto kill_patience = 5s;
 
-void remove_machine_cgroups(const Driver& driver, const std::string& vm) noexcept {
-  std::error_code error;
-  for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup", error)) {
-    std::error_code missing;
-    for (const auto& machine : fs::directory_iterator(hierarchy.path() / "machine", missing)) {
-      if (!driver.is_machine_cgroup(machine.path().filename().string(), vm)) continue;
-      std::vector<fs::path> directories{machine.path()};
-      for (const auto& part : fs::directory_iterator(machine.path(), missing)) {
-        if (part.is_directory(missing)) directories.push_back(part.path());
-      }
-      remove_cgroups(directories);
-    }
-  }
+/// Parents first. libvirt's own folders below a VM's are a few levels deep.
+void add_with_children(const fs::path& directory, std::vector<fs::path>& found) {
+  found.push_back(directory);
+  std::error_code missing;
+  for (const auto& part : fs::directory_iterator(directory, missing))
+    if (part.is_directory(missing) && !part.is_symlink(missing))
+      add_with_children(part.path(), found);
+}
+
+void add_machines_in(const fs::path& hierarchy, const Driver& driver, const std::string& vm,
+                     std::vector<fs::path>& found) {
+  std::error_code missing;
+  for (const auto& machine : fs::directory_iterator(hierarchy / "machine", missing))
+    if (driver.is_machine_cgroup(machine.path().filename().string(), vm))
+      add_with_children(machine.path(), found);
 }
 
 }  // namespace
+
+std::vector<fs::path> find_machine_cgroups(const fs::path& mount_point, const Driver& driver,
+                                           const std::string& vm) {
+  std::vector<fs::path> found;
+  add_machines_in(mount_point, driver, vm, found);  // cgroup v2 alone
+  std::error_code error;
+  for (const auto& hierarchy : fs::directory_iterator(mount_point, error))
+    add_machines_in(hierarchy.path(), driver, vm, found);
+  return found;
+}
 
 std::optional<ProcessIdentity> find_vm_process(const Driver& driver, const std::string& vm) try {
   const std::string text = read_file(driver.pid_file(vm), 64);
@@ -63,7 +76,11 @@ bool await_forgotten(const Driver& driver, const std::string& vm) {
 }
 
 void remove_vm_traces(const Driver& driver, const std::string& vm) noexcept {
-  remove_machine_cgroups(driver, vm);
+  try {
+    remove_cgroups(find_machine_cgroups("/sys/fs/cgroup", driver, vm));
+  } catch (const std::exception& e) {  // no memory, or the directory changes while it is read
+    log(LogLevel::debug, "cgroups of " + vm + ": " + e.what());
+  }
   remove_vm_logs(driver, vm);
 }
 

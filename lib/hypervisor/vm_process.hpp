@@ -3,8 +3,10 @@
 // and costs none of the time that libvirt does.
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lib/base/process.hpp"
 #include "lib/hypervisor/driver.hpp"
@@ -22,6 +24,12 @@ bool end_vm_process(const ProcessIdentity& process);
 bool is_forgotten(const Driver& driver, const std::string& vm);
 /// Waits up to 3 s for that. False if it has not.
 bool await_forgotten(const Driver& driver, const std::string& vm);
+
+/// The cgroups that libvirt makes for the VM where there is no systemd, parents first: in
+/// `mount_point`/machine (cgroup v2 alone) and in `mount_point`/HIERARCHY/machine (v1 and both).
+std::vector<std::filesystem::path> find_machine_cgroups(const std::filesystem::path& mount_point,
+                                                        const Driver& driver,
+                                                        const std::string& vm);
 
 /// Removes what libvirt leaves of an ended VM: logs that it keeps for ever, and cgroups, which it
 /// tries to remove once, and fails while the hypervisor's last thread is still on its way out.

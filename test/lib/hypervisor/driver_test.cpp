@@ -2,9 +2,17 @@
 #include "lib/hypervisor/driver.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
+#include <filesystem>
+#include <fstream>
+#include <vector>
+
+#include "lib/hypervisor/vm_process.hpp"
+#include "test/lib/base/scratch.hpp"
 
 using namespace husk::hypervisor;
+namespace fs = std::filesystem;
 using Catch::Matchers::ContainsSubstring;
 
 namespace {
@@ -63,4 +71,20 @@ TEST_CASE("driver: what is left out where the CPU is emulated stays elsewhere", 
   CHECK(qemu.kernel_arguments(Accelerator::tcg, 2, 2100000) ==
         kvm + " mitigations=off tsc_early_khz=2100000");
   CHECK_THAT(kvm, ContainsSubstring("console=ttyS0") && ContainsSubstring("reboot=t"));
+}
+
+TEST_CASE(
+    "vm process: libvirt's cgroups of a VM are found in cgroup v2 alone and in each hierarchy",
+    "[hypervisor]") {
+  const husk::test::Scratch mount_point;
+  const std::string vm = "husk-0a1b2c3d-a", machine = "machine/qemu-3-" + vm + ".libvirt-qemu";
+  const std::string below = GENERATE("", "memory", "unified");
+  const fs::path hierarchy = mount_point.path() / below;
+  CAPTURE(below);
+  fs::create_directories(hierarchy / machine / "libvirt/vcpu0");
+  fs::create_directories(hierarchy / "machine/qemu-4-husk-0a1b2c3e-a.libvirt-qemu/libvirt");
+  std::ofstream(hierarchy / machine / "cgroup.procs") << "";
+  CHECK(find_machine_cgroups(mount_point.path(), driver_for("qemu:///system"), vm) ==
+        std::vector<fs::path>{hierarchy / machine, hierarchy / machine / "libvirt",
+                              hierarchy / machine / "libvirt/vcpu0"});
 }
