@@ -25,6 +25,7 @@ namespace husk::hypervisor {
 namespace {
 
 using namespace std::chrono_literals;
+namespace fs = std::filesystem;
 
 constexpr const char* log_socket = "/run/libvirt/virtlogd-sock";
 constexpr const char* lock_directory = "/run/husk-vm";  // root's, unlike /run/lock
@@ -78,11 +79,15 @@ bool wait_for(Condition&& condition) {
   ::_exit(0);
 }
 
+[[noreturn]] void throw_missing(const std::string& programs) {
+  throw Error(Errc::unsupported, "libvirt is not installed (" + programs +
+                                     " is missing); install libvirt-daemon-system");
+}
+
+bool is_program(const fs::path& path) { return ::access(path.c_str(), X_OK) == 0; }
+
 void start_daemon(const std::string& program, std::chrono::seconds idle_timeout) {
-  if (::access(program.c_str(), X_OK) != 0) {
-    throw Error(Errc::unsupported, "libvirt is not installed (" + program +
-                                       " is missing); install libvirt-daemon-system");
-  }
+  if (!is_program(program)) throw_missing(program);
   const std::string timeout = std::to_string(idle_timeout.count());
   // Twice: the first child ends at once, so that the daemon is no child of this process that it
   // would have to wait for.
@@ -94,11 +99,11 @@ void start_daemon(const std::string& program, std::chrono::seconds idle_timeout)
   check_sys(::waitpid(child, nullptr, 0), "waitpid");
 }
 
-bool runs_systemd() { return std::filesystem::exists("/run/systemd/system"); }
+bool runs_systemd() { return fs::exists("/run/systemd/system"); }
 
 /// Where the one daemon for everything is not installed, the one for the driver alone is asked for.
 std::vector<std::string> socket_units(const std::string& daemon) {
-  const bool monolithic = ::access("/usr/sbin/libvirtd", X_OK) == 0;
+  const bool monolithic = is_program("/usr/sbin/libvirtd");
   return {"start", "virtlogd.socket", monolithic ? "libvirtd.socket" : daemon + ".socket"};
 }
 
@@ -118,10 +123,11 @@ void start_by_systemd(const std::string& daemon) {
 }
 
 void start_alone(const std::string& daemon, std::chrono::seconds idle_timeout) {
+  const std::string program = find_daemon_program("/usr/sbin", daemon).string();
   if (!listens(log_socket)) start_daemon("/usr/sbin/virtlogd", idle_timeout);
   if (!wait_for([] { return listens(log_socket); }))
     throw Error(Errc::timed_out, "virtlogd was started but does not listen");
-  if (!daemon_listens(daemon)) start_daemon("/usr/sbin/libvirtd", idle_timeout);
+  if (!daemon_listens(daemon)) start_daemon(program, idle_timeout);
 }
 
 /// Two husks that start at once must not both start it. The directory of the VMs is the lock, so
@@ -146,6 +152,12 @@ bool is_ready(const std::string& daemon) {
 
 }  // namespace
 
+fs::path find_daemon_program(const fs::path& directory, const std::string& daemon) {
+  for (const fs::path& program : {directory / "libvirtd", directory / daemon})
+    if (is_program(program)) return program;
+  throw_missing((directory / "libvirtd").string() + " or " + daemon);
+}
+
 void ensure_libvirt_daemon(const std::string& daemon, std::chrono::seconds idle_timeout) {
   if (is_ready(daemon)) return;
   const DirectoryLock lock = lock_daemon_start();
@@ -156,7 +168,7 @@ void ensure_libvirt_daemon(const std::string& daemon, std::chrono::seconds idle_
     start_alone(daemon, idle_timeout);
   }
   if (!wait_for([&] { return daemon_listens(daemon); }))
-    throw Error(Errc::timed_out, "libvirtd was started but does not listen");
+    throw Error(Errc::timed_out, "libvirtd or " + daemon + " was started but does not listen");
 }
 
 }  // namespace husk::hypervisor

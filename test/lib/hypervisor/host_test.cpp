@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "lib/hypervisor/host_tsc.hpp"
+#include "lib/hypervisor/libvirt_daemon.hpp"
 #include "lib/hypervisor/vm.hpp"
 #include "lib/hypervisor/vm_files.hpp"
 #include "lib/hypervisor/vm_id.hpp"
@@ -91,6 +92,21 @@ TEST_CASE("vm user: one that cannot be found is an error that names it, and neve
   CHECK_THROWS_WITH(find_qemu_user(none.files),
                     ContainsSubstring("QEMU's user: neither libvirt-qemu nor qemu is in ") &&
                         ContainsSubstring(none.files.passwd[1].string()));
+}
+
+TEST_CASE("libvirt daemon: virtqemud is started where libvirtd is not installed", "[hypervisor]") {
+  const Scratch sbin;
+  const auto install = [&](const char* name) {
+    std::ofstream(sbin.path() / name) << "#!/bin/sh\n";
+    std::filesystem::permissions(sbin.path() / name, std::filesystem::perms(0755));
+  };
+  CHECK_THROWS_WITH(find_daemon_program(sbin.path(), "virtqemud"),
+                    ContainsSubstring("libvirt is not installed (") &&
+                        ContainsSubstring("/libvirtd or virtqemud is missing)"));
+  install("virtqemud");
+  CHECK(find_daemon_program(sbin.path(), "virtqemud") == sbin.path() / "virtqemud");
+  install("libvirtd");
+  CHECK(find_daemon_program(sbin.path(), "virtqemud") == sbin.path() / "libvirtd");
 }
 
 TEST_CASE("vm id: is the number of its device's user, in a range that is nobody else's",
