@@ -1,20 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/network/reserved_ports.hpp"
 
+#include <sstream>
 #include <string>
 
+#include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/text.hpp"
 
 namespace husk::network {
+namespace {
+
+constexpr const char* file = "/proc/sys/net/ipv4/ip_local_port_range";
+constexpr std::size_t max_text = 64;
+
+}  // namespace
 
 static_assert((reserved_ports_first & reserved_ports_mask) == reserved_ports_first &&
               (reserved_ports_last & reserved_ports_mask) == reserved_ports_first &&
               ((reserved_ports_last + 1) & reserved_ports_mask) != reserved_ports_first);
 
-void use_reserved_ports(const NetworkNamespace& in) {
+PortRange parse_port_range(const std::string& text) {
+  std::istringstream in(text);
+  PortRange range;
+  std::string more;
+  if (in >> range.first >> range.last && !(in >> more) && range.first <= range.last) return range;
+  throw Error(Errc::invalid_argument, "range of ports " + quote(text));
+}
+
+std::string to_string(const PortRange& range) {
+  return std::to_string(range.first) + " " + std::to_string(range.last);
+}
+
+PortRange read_ports(const NetworkNamespace& in) {
   const InNetworkNamespace inside(in);
-  write_existing("/proc/sys/net/ipv4/ip_local_port_range",
-                 std::to_string(reserved_ports_first) + " " + std::to_string(reserved_ports_last));
+  return parse_port_range(read_file(file, max_text));
+}
+
+void use_ports(const NetworkNamespace& in, const PortRange& range) {
+  const InNetworkNamespace inside(in);
+  write_existing(file, to_string(range));
 }
 
 }  // namespace husk::network

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "lib/network/namespace.hpp"
 
@@ -14,8 +15,20 @@ inline constexpr std::uint16_t reserved_ports_first = 61440, reserved_ports_last
 /// Those whose bits under the mask are those of the first.
 inline constexpr std::uint16_t reserved_ports_mask = 0xfe00;
 
-/// Sockets in the namespace that ask for no port get one of those (net.ipv4.ip_local_port_range,
-/// which is IPv6's as well). Throws system.
-void use_reserved_ports(const NetworkNamespace& in);
+/// The ports that sockets in a namespace get when they ask for none: net.ipv4.ip_local_port_range,
+/// which is IPv6's as well.
+struct PortRange {
+  std::uint16_t first = 0, last = 0;
+  bool operator==(const PortRange&) const = default;
+};
+inline constexpr PortRange reserved_ports{reserved_ports_first, reserved_ports_last};
+
+/// "32768 60999", with any white space. Throws invalid_argument.
+PortRange parse_port_range(const std::string& text);
+std::string to_string(const PortRange& range);
+
+/// Throws system.
+PortRange read_ports(const NetworkNamespace& in);
+void use_ports(const NetworkNamespace& in, const PortRange& range);
 
 }  // namespace husk::network

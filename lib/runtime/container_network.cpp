@@ -20,6 +20,7 @@ using namespace std::chrono_literals;
 using network::NetworkNamespace;
 
 constexpr auto configure_patience = 30s, connect_patience = 60s;
+constexpr std::size_t max_ports_bytes = 64;
 constexpr std::size_t max_picture_bytes = guestcomm::max_frame_bytes;
 
 using Plugs = std::vector<network::PluggedInterface>;
@@ -53,6 +54,22 @@ std::string last_picture(const std::filesystem::path& file) {
 
 void move_to(const hypervisor::NetworkCard& card, const NetworkNamespace& ns) {
   step("network card " + card.tap, [&] { network::move_tap(card.tap, ns, card.tap); });
+}
+
+/// Sockets of the namespace get reserved ports from now on. The range that was there before is kept in
+/// `kept`.
+void take_ports(const NetworkNamespace& ns, const std::filesystem::path& kept) {
+  const network::PortRange before = network::read_ports(ns);
+  if (before == network::reserved_ports) return;
+  write_file_atomic(kept, network::to_string(before), 0600);
+  network::use_ports(ns, network::reserved_ports);
+}
+
+/// One that an administrator has changed since stays, and so does that of a VM which took none.
+void give_ports_back(const NetworkNamespace& ns, const std::filesystem::path& kept) {
+  if (!std::filesystem::exists(kept)) return;
+  if (network::read_ports(ns) != network::reserved_ports) return;
+  network::use_ports(ns, network::parse_port_range(read_file(kept, max_ports_bytes)));
 }
 
 /// A record that cannot be read is no VM that could be joined.
@@ -133,16 +150,16 @@ ContainerNetwork::ContainerNetwork(DirectoryLock lock, const ProcessIdentity& sh
   const Plugs plugs = network::find_plugs(ns);
   const network::NetworkPlan plan =
       network::plan_network(contents, cards_in(contents, plugs, sandbox.cards()));
-  const bool is_plugged_anew = plug(ns, plan.plugs, plugs);
+  const bool is_plugged_anew = plug(sandbox.paths().network_ports(), ns, plan.plugs, plugs);
   const std::string picture = nlohmann::json(plan.network).dump();
   if (!is_plugged_anew && picture == last_picture(sandbox.paths().network_picture())) return;
   agent.configure_network(plan.network, configure_patience);
   write_file_atomic(sandbox.paths().network_picture(), picture, 0600);
 }
 
-bool ContainerNetwork::plug(const NetworkNamespace& ns,
+bool ContainerNetwork::plug(const std::filesystem::path& ports, const NetworkNamespace& ns,
                             const std::vector<network::PlannedPlug>& wanted, const Plugs& present) {
-  if (!wanted.empty() && present.empty()) network::use_reserved_ports(ns);
+  if (!wanted.empty() && present.empty()) take_ports(ns, ports);
   for (const network::PlannedPlug& one : wanted) {
     const network::PluggedInterface as_present{one.interface, one.card.tap};
     if (std::ranges::find(present, as_present) == present.end())
@@ -178,6 +195,10 @@ void unplug_all(const std::filesystem::path& network_namespace, const std::strin
       if (!network::is_loopback(interface) && !network::is_own_tap(interface) &&
           !is_of_another(interface))
         network::unplug(ns, interface.name);
+    const auto is_others = [&](const auto& plug) {
+      return !hypervisor::is_tap_of(vm_id, plug.tap);
+    };
+    if (std::ranges::none_of(plugs, is_others)) give_ports_back(ns, VmPaths(vm_id).network_ports());
   } catch (const Error& e) {
     if (e.sys_errno() == ENOENT) return;
     log(LogLevel::warning, e.what());  // what it was for is gone

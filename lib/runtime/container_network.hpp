@@ -52,8 +52,9 @@ class ContainerNetwork {
   void keep() noexcept;
 
  private:
-  /// False: they are there already.
-  bool plug(const network::NetworkNamespace& ns, const std::vector<network::PlannedPlug>& wanted,
+  /// False: they are there already. `ports` keeps the namespace's range of ports.
+  bool plug(const std::filesystem::path& ports, const network::NetworkNamespace& ns,
+            const std::vector<network::PlannedPlug>& wanted,
             const std::vector<network::PluggedInterface>& present);
   DirectoryLock lock_;
   std::vector<network::Plug> plugs_;
@@ -65,7 +66,8 @@ class ContainerNetwork {
 void follow_network(const std::string& vm_id, const hypervisor::ConnectHypervisor& connect);
 
 /// Takes what husk added for an ended VM away from the interfaces of a namespace that the caller has
-/// made, and may go on with, by now perhaps with another VM. Fine if it is gone.
+/// made, and may go on with, by now perhaps with another VM. Without another VM in it, the namespace
+/// gets its range of ports back as well. Fine if it is gone. Reads the VM's directory.
 void unplug_all(const std::filesystem::path& network_namespace, const std::string& vm_id);
 
 }  // namespace husk::runtime

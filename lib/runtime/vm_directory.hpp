@@ -16,6 +16,7 @@
 //     device/         the device's other sockets; its user's alone, which no other VM's process has
 //   network/          the lock of who tells the guest its network
 //     picture.json    what it was told last
+//     ports           the range of ports that the namespace on the host had before
 //   vm.json           what husk knows of the VM (vm_record.hpp)
 // And beside it /run/husk-vm/<vm id>.console.log, the guest's serial console: VmPaths::console_log().
 #pragma once

@@ -28,6 +28,7 @@ struct VmPaths {
   std::filesystem::path console_log() const { return directory.string() + ".console.log"; }
   std::filesystem::path network() const { return directory / "network"; }
   std::filesystem::path network_picture() const { return network() / "picture.json"; }
+  std::filesystem::path network_ports() const { return network() / "ports"; }
   std::filesystem::path record() const { return directory / "vm.json"; }
   std::filesystem::path rootfs(const std::string& id) const { return shared() / id / "rootfs"; }
   std::filesystem::path mount(const std::string& id, std::size_t n) const {

@@ -374,8 +374,10 @@ failing_plug() {
   expect_equal "" "$(tc -n "$ns" qdisc | grep -oE 'ingress|clsact')" "qdiscs after the end"
 }
 
-# Only net.ipv4.ip_local_port_range stays as husk set it (lib/network/reserved_ports.hpp); no picture shows it.
+# Its range of ports too (lib/network/reserved_ports.hpp), which no picture shows.
 namespace_as_before() {
+  expect_equal "$(cat /proc/sys/net/ipv4/ip_local_port_range)" \
+    "$(ip netns exec "$wired" cat /proc/sys/net/ipv4/ip_local_port_range)" "the range of ports"
   diff "$work/wired.before" <(surroundings ip netns exec "$wired") || fail "the caller's namespace changed"
 }
 

@@ -78,9 +78,23 @@ TEST_CASE("plug: the guest asks by ARP, and is asked") {
   CHECK(w.tap.gets(holds(arp_request(outside_mac, outside4, here4))));
 }
 
+TEST_CASE("reserved ports: a namespace gets its own range of ports back") {
+  const Wired w;
+  const PortRange before = read_ports(w.n.get());
+  CHECK(before != reserved_ports);
+  use_ports(w.n.get(), reserved_ports);
+  CHECK(read_ports(w.n.get()) == reserved_ports);
+  use_ports(w.n.get(), parse_port_range(to_string(before)));
+  CHECK(read_ports(w.n.get()) == before);
+  for (const char* text : {"", "1", "1 2 3", "2 1", "1 x", "1 65536", "-1 5"}) {
+    CAPTURE(text);
+    CHECK_THROWS_AS(parse_port_range(text), husk::Error);
+  }
+}
+
 TEST_CASE("plug: answers to the namespace's own sockets reach them, others do not") {
   const Wired w;
-  use_reserved_ports(w.n.get());
+  use_ports(w.n.get(), reserved_ports);
   const Plug plug(w.n.get(), "eth0", "husk0");
   for (const auto& [here, there] : {std::pair{here4, outside4}, std::pair{here6, outside6}}) {
     const UdpSocket own(w.n, here, 0), other(w.n, here, 5353), outside(w.outside, there, 7000);

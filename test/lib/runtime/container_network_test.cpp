@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/runtime/container_network.hpp"
 
+#include <sched.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <exception>
+#include <filesystem>
 
 #include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+#include "lib/network/reserved_ports.hpp"
 #include "test/lib/runtime/husk_bench.hpp"
 
 using namespace husk;
 using namespace husk::runtime;
 using namespace husk::test;
 using namespace std::chrono_literals;
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -23,6 +30,26 @@ struct Other {
                               "/ns/net: is the host's, which a VM cannot be in";
   std::string ended = "process " + std::to_string(of_the_host.pid) + ": has ended";
 };
+
+enum Range : int { before_the_vm, reserved, other, failed };
+
+/// In a process of its own, which goes into a new network namespace.
+Range ports_after_unplugging(bool is_kept, const network::PortRange& now) noexcept try {
+  const std::string vm_id = "00001234";
+  const network::PortRange before{20000, 30000};
+  check_sys(::unshare(CLONE_NEWNET), "unshare");
+  fs::create_directories(VmPaths(vm_id).network());
+  fs::remove(VmPaths(vm_id).network_ports());
+  if (is_kept) write_file_atomic(VmPaths(vm_id).network_ports(), to_string(before), 0600);
+  const auto ns = network::NetworkNamespace::of_path("/proc/self/ns/net");
+  network::use_ports(ns, now);
+  unplug_all("/proc/self/ns/net", vm_id);
+  const network::PortRange after = network::read_ports(ns);
+  if (after == before) return before_the_vm;
+  return after == network::reserved_ports ? reserved : other;
+} catch (const std::exception&) {
+  return failed;
+}
 
 }  // namespace
 
@@ -47,4 +74,20 @@ TEST_CASE("container network: neither the host's namespace nor that of another p
   const Other other;
   CHECK(failure_text([&] { carry(other.of_the_host); }) == other.hosts_refusal);
   CHECK(failure_text([&] { carry(other.reused); }) == other.ended);
+}
+
+TEST_CASE("unplug_all: the namespace gets the range of ports back that it had", "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const OwnRun own_run;
+  const auto range_after = [](bool is_kept, const network::PortRange& now) {
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(ports_after_unplugging(is_kept, now));
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WEXITSTATUS(status);
+  };
+  const network::PortRange changed_since{40000, 50000};
+  CHECK(range_after(true, network::reserved_ports) == before_the_vm);
+  CHECK(range_after(false, network::reserved_ports) == reserved);
+  CHECK(range_after(true, changed_since) == other);
 }
