@@ -20,6 +20,8 @@
 namespace husk::runtime {
 namespace {
 
+using Members = std::vector<VmMember>;
+
 guestcomm::AbandonedVm plan_abandoned(const std::string& vm_id, const std::string& uri,
                                       const std::string& vm_name) {
   const hypervisor::Driver& driver = hypervisor::driver_for(uri);
@@ -32,7 +34,9 @@ guestcomm::KeeperCallbacks plan_callbacks(const std::string& vm_id,
                                           const hypervisor::ConnectHypervisor& connect) {
   return {.on_change = [=] { follow_network(vm_id, connect); },
           .on_connection = [=](UniqueFd client) { forward_connection(vm_id, std::move(client)); },
-          .find_shims = [=] { return live_shims(load_vm(vm_id)); }};
+          // Of a record of any version: the keeper may be older than the husk that wrote it.
+          .find_shims =
+              [=] { return live_shims(load_vm_left_overs(vm_id).members.value_or(Members{})); }};
 }
 
 guestcomm::LaunchKeeper plan_launch(const std::string& vm_id, const std::filesystem::path& program,

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/runtime/sandbox_removal.hpp"
 
+#include <algorithm>
 #include <exception>
+#include <filesystem>
 #include <thread>
+#include <vector>
 
 #include "lib/base/deadline.hpp"
 #include "lib/base/detach.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/text.hpp"
 #include "lib/base/trace.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/hypervisor/vm_process.hpp"
@@ -20,6 +24,7 @@ namespace husk::runtime {
 namespace {
 
 using namespace std::chrono_literals;
+using Members = std::vector<VmMember>;
 
 constexpr auto guest_patience = 2s;  ///< advice only: what is on the host goes in any case
 constexpr auto look_again = 20ms;
@@ -77,14 +82,42 @@ std::optional<VmRecord> load_if_usable(const std::string& vm_id) {
   }
 }
 
-/// The VM without the container, if others are in it.
-std::optional<VmRecord> leave_to_others(const std::string& vm_id, const std::string& container) {
-  std::optional<VmRecord> record = load_if_usable(vm_id);
-  if (!record) return std::nullopt;
-  std::erase_if(record->members, [&](const VmMember& member) { return member.id == container; });
-  if (record->members.empty()) return std::nullopt;
-  save_vm(*record);
-  return record;
+/// Containers that have files in the VM's share.
+std::vector<std::string> containers_with_files(const std::string& vm_id) {
+  std::vector<std::string> ids;
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(VmPaths(vm_id).shared(), none))
+    if (entry.is_directory(none)) ids.push_back(entry.path().filename().string());
+  return ids;
+}
+
+/// libvirt's name for the VM has the id of its first container, whichever that was.
+bool has_process(const std::string& vm_id, const VmLeftOvers& vm,
+                 const std::vector<std::string>& containers) {
+  if (vm.process) return is_alive(*vm.process);
+  const hypervisor::Driver& driver = hypervisor::driver_for(vm.uri);
+  return std::ranges::any_of(containers, [&](const std::string& id) {
+    return hypervisor::find_vm_process(driver, vm_name(vm_id, id)).has_value();
+  });
+}
+
+/// Of a VM whose record does not tell its members.
+void refuse_to_end_under_others(const std::string& vm_id, const std::string& container,
+                                const VmLeftOvers& vm) {
+  const std::vector<std::string> all = containers_with_files(vm_id);
+  const auto other = std::ranges::find_if(all, [&](const auto& id) { return id != container; });
+  if (other == all.end() || !has_process(vm_id, vm, all)) return;
+  throw Error(Errc::wrong_state, "VM " + vm_id + ": " + VmPaths(vm_id).record().string() +
+                                     " does not tell its containers, and " + quote(*other) +
+                                     " may run in it");
+}
+
+/// The other containers that are in the VM.
+Members find_others(const std::string& vm_id, const std::string& container, const VmLeftOvers& vm) {
+  if (!vm.members) refuse_to_end_under_others(vm_id, container, vm);
+  Members others = vm.members.value_or(Members{});
+  std::erase_if(others, [&](const VmMember& member) { return member.id == container; });
+  return others;
 }
 
 /// So that the guest lets go of its files. It learns of the shim's end at about the same time.
@@ -112,9 +145,9 @@ void remove_in_living_guest(const std::string& vm_id, const std::string& contain
 
 /// The leaving container's cgroup goes, and with it whatever is in it. Throws when nobody's would
 /// take the VM though somebody runs.
-void move_vm(const VmRecord& vm) {
+void move_vm(const VmLeftOvers& vm, const Members& others) {
   std::exception_ptr failure;
-  for (const ProcessIdentity& heir : live_shims(vm)) {
+  for (const ProcessIdentity& heir : live_shims(others)) {
     try {
       HostCgroup cgroup(heir.pid);
       for (const ProcessIdentity& helper : vm.helpers)
@@ -125,18 +158,18 @@ void move_vm(const VmRecord& vm) {
       failure = std::current_exception();
     }
   }
-  if (failure && !live_shims(vm).empty()) std::rethrow_exception(failure);
+  if (failure && !live_shims(others).empty()) std::rethrow_exception(failure);
 }
 
 /// Where none of the others runs, the VM ends, and their own removal finds it gone.
-void leave(const VmRecord& vm, const std::string& container,
-           const hypervisor::ConnectHypervisor& connect) {
-  if (live_shims(vm).empty()) {
-    end_vm(vm.id, load_vm_left_overs(vm.id), connect);
+void leave(const std::string& vm_id, const VmLeftOvers& vm, const Members& others,
+           const std::string& container, const hypervisor::ConnectHypervisor& connect) {
+  if (live_shims(others).empty()) {
+    end_vm(vm_id, vm, connect);
   } else {
-    move_vm(vm);
+    move_vm(vm, others);
   }
-  Sandbox::open(vm.id).unpin_files(container);
+  VmDirectory(vm_id).remove_container(container);
 }
 
 /// What the record does not say, its id and its container tell.
@@ -155,9 +188,11 @@ void remove_from_sandbox(const std::string& vm_id, const std::string& container,
   if (vm_id.empty()) return;
   remove_in_living_guest(vm_id, container);
   const std::optional<DirectoryLock> lock = lock_vm(vm_id);
-  if (const auto others = leave_to_others(vm_id, container))
-    return leave(*others, container, connect);
   const VmLeftOvers vm = find_left_overs(vm_id, container, uri);
+  if (const Members others = find_others(vm_id, container, vm); !others.empty()) {
+    strike_off_member(vm_id, container);
+    return leave(vm_id, vm, others, container, connect);
+  }
   end_vm(vm_id, vm, connect);
   if (vm.network_namespace) unplug_all(*vm.network_namespace, vm_id);
   remove_vm_directory(vm_id);

@@ -31,6 +31,18 @@ void read_member(const json& j, VmMember& member) {
   if (j.contains("shim")) member.shim = j["shim"].get<ProcessIdentity>();
 }
 
+/// Empty where one of them cannot be read: a container that is not known may run.
+std::optional<std::vector<VmMember>> read_members_if_possible(const json& object) try {
+  std::vector<VmMember> members;
+  for (const json& member : object.at("members").get<json::array_t>())
+    read_member(member, members.emplace_back());
+  return members;
+} catch (const json::exception&) {
+  return std::nullopt;
+} catch (const Error&) {
+  return std::nullopt;  // an id that is none
+}
+
 json member_json(const VmMember& member) {
   json j{{"id", member.id}};
   if (member.shim) j["shim"] = *member.shim;
@@ -60,6 +72,11 @@ void read_fields(const json& j, VmRecord& record) {
 json read_json(const std::string& vm_id) {
   const std::filesystem::path path = VmPaths(vm_id).record();
   return oci::parse_json(read_file(path, max_record_bytes), path.string());
+}
+
+void save_json(const std::string& vm_id, const json& object) {
+  const std::string text = object.dump(2, ' ', false, json::error_handler_t::replace);
+  write_file_atomic(VmPaths(vm_id).record(), text, 0600);
 }
 
 }  // namespace
@@ -93,14 +110,19 @@ VmLeftOvers read_vm_left_overs(const json& object) {
           .uri = read_if_possible<std::string>(object, "uri").value_or(""),
           .network_namespace = read_if_possible<std::string>(object, "network_namespace"),
           .process = read_if_possible<ProcessIdentity>(object, "process"),
-          .helpers = read_each_if_possible<ProcessIdentity>(object, "helpers")};
+          .helpers = read_each_if_possible<ProcessIdentity>(object, "helpers"),
+          .members = read_members_if_possible(object)};
+}
+
+std::vector<ProcessIdentity> live_shims(const std::vector<VmMember>& members) {
+  std::vector<ProcessIdentity> shims;
+  for (const VmMember& member : members)
+    if (member.shim && is_alive(*member.shim)) shims.push_back(*member.shim);
+  return shims;
 }
 
 std::vector<ProcessIdentity> live_shims(const VmRecord& record) {
-  std::vector<ProcessIdentity> shims;
-  for (const VmMember& member : record.members)
-    if (member.shim && is_alive(*member.shim)) shims.push_back(*member.shim);
-  return shims;
+  return live_shims(record.members);
 }
 
 std::vector<std::string> vm_ids() {
@@ -136,9 +158,15 @@ VmLeftOvers load_vm_left_overs(const std::string& vm_id) {
   }
 }
 
-void save_vm(const VmRecord& record) {
-  const std::string text = json(record).dump(2, ' ', false, json::error_handler_t::replace);
-  write_file_atomic(VmPaths(record.id).record(), text, 0600);
+void save_vm(const VmRecord& record) { save_json(record.id, record); }
+
+void strike_off_member(const std::string& vm_id, const std::string& container) {
+  json object = read_json(vm_id);
+  json others = json::array();
+  for (json& member : object.at("members"))
+    if (member.at("id") != container) others.push_back(std::move(member));
+  object["members"] = std::move(others);
+  save_json(vm_id, object);
 }
 
 }  // namespace husk::runtime

@@ -44,6 +44,7 @@ struct VmLeftOvers {
   std::optional<std::string> network_namespace;
   std::optional<ProcessIdentity> process;
   std::vector<ProcessIdentity> helpers;
+  std::optional<std::vector<VmMember>> members;  ///< empty: not one of them is known for sure
 };
 /// Whatever version it is: what is missing or not of the right type stays empty.
 VmLeftOvers read_vm_left_overs(const nlohmann::json& object);
@@ -52,6 +53,8 @@ void to_json(nlohmann::json& json, const VmRecord& record);
 /// Throws unsupported for another version, invalid_argument for a damaged file.
 void from_json(const nlohmann::json& json, VmRecord& record);
 
+/// The shims that run, of those members.
+std::vector<ProcessIdentity> live_shims(const std::vector<VmMember>& members);
 /// Those of its members that run.
 std::vector<ProcessIdentity> live_shims(const VmRecord& record);
 
@@ -64,5 +67,8 @@ VmRecord load_vm(const std::string& vm_id);
 VmLeftOvers load_vm_left_overs(const std::string& vm_id);
 /// Atomically, into the VM's directory.
 void save_vm(const VmRecord& record);
+/// Takes the container out of the members of a record of any version, and leaves all else in it as it
+/// is. For a record whose members are known (VmLeftOvers). Throws as save_vm and load_vm.
+void strike_off_member(const std::string& vm_id, const std::string& container);
 
 }  // namespace husk::runtime

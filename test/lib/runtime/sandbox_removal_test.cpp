@@ -6,6 +6,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
 #include <csignal>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -61,6 +62,32 @@ void change_record(const std::string& vm_id, const std::function<void(json&)>& c
 
 hypervisor::ConnectHypervisor connecting(HuskBench& bench) {
   return [&](const auto&) { return std::make_unique<FakeHypervisor>(bench.machine); };
+}
+
+/// A process that stands for a shim.
+class Sleeper {
+ public:
+  Sleeper() {
+    if (pid_ != 0) return;
+    ::pause();
+    ::_exit(0);
+  }
+  Sleeper(const Sleeper&) = delete;
+  Sleeper& operator=(const Sleeper&) = delete;
+  ~Sleeper() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  ProcessIdentity process() const { return process_; }
+  bool runs() const { return is_alive(process_); }
+
+ private:
+  pid_t pid_ = ::fork();
+  ProcessIdentity process_ = identify_process(pid_ == 0 ? ::getpid() : pid_).value();
+};
+
+json member_with_shim(const std::string& id, const ProcessIdentity& shim) {
+  return {{"id", id}, {"shim", {{"pid", shim.pid}, {"startTime", shim.start_time}}}};
 }
 
 }  // namespace
@@ -157,4 +184,47 @@ TEST_CASE("remove_from_sandbox: without a VM there is nothing to do", "[runtime]
   CHECK_NOTHROW(
       runtime::remove_from_sandbox("0000dead", "c1", "qemu:///system", connecting(bench)));
   CHECK(bench.machine.destroyed.empty());
+}
+
+TEST_CASE("remove_from_sandbox: members are known by a record of any version", "[runtime][root]") {
+  HuskBench bench;
+  bench.create();
+  const std::string vm_id = bench.vm_id();
+  const Sleeper other;
+  change_record(vm_id, [&](json& record) {
+    record["version"] = 99;
+    record["more"] = "of a later husk";
+    record["members"].push_back(member_with_shim("c2", other.process()));
+  });
+  runtime::remove_from_sandbox(vm_id, "c1", "qemu:///system", connecting(bench));
+  CHECK(identify_process(bench.machine.vms.at(0)));  // c2 runs in it
+  const json record = json::parse(read_file(runtime::VmPaths(vm_id).record(), 10'000));
+  CHECK(record["members"] == json::array({member_with_shim("c2", other.process())}));
+  CHECK(record["more"] == "of a later husk");
+  CHECK_FALSE(fs::exists(runtime::VmPaths(vm_id).shared() / "c1"));
+  runtime::remove_from_sandbox(vm_id, "c2", "qemu:///system", connecting(bench));
+  CHECK_FALSE(identify_process(bench.machine.vms.at(0)));
+}
+
+TEST_CASE(
+    "remove_from_sandbox: a VM that others may be in does not end where its record is damaged",
+    "[runtime][root]") {
+  HuskBench bench;
+  bench.create();
+  const std::string vm_id = bench.vm_id();
+  const bool is_json = GENERATE(true, false);
+  fs::create_directory(bench.path("rootfs-2"));
+  runtime::VmDirectory(vm_id).add_container("c2", bench.path("rootfs-2"), {});
+  const runtime::VmRecord record = runtime::load_vm(vm_id);
+  const NamedProcess named(record.name);  // as libvirt would have written its pid
+  if (is_json)
+    change_record(vm_id, [](json& damaged) { damaged["members"] = "of another shape"; });
+  else
+    std::ofstream(runtime::VmPaths(vm_id).record()) << "nothing that is JSON";
+  CHECK_THROWS_WITH(runtime::remove_from_sandbox(vm_id, "c1", "qemu:///system", connecting(bench)),
+                    "VM " + vm_id + ": /run/husk-vm/" + vm_id +
+                        "/vm.json does not tell its containers, and \"c2\" may run in it");
+  CHECK(named.runs());
+  CHECK(identify_process(bench.machine.vms.at(0)));
+  runtime::save_vm(record);
 }
