@@ -28,6 +28,7 @@ using Members = std::vector<VmMember>;
 
 constexpr auto guest_patience = 2s;  ///< advice only: what is on the host goes in any case
 constexpr auto look_again = 20ms;
+constexpr auto shim_patience = 10s;
 
 /// They end with the VM; until then they hold the containers' mounts.
 bool end_helpers(const VmLeftOvers& vm) {
@@ -120,6 +121,16 @@ Members find_others(const std::string& vm_id, const std::string& container, cons
   return others;
 }
 
+/// One that the container's own record does not name: of a create that was killed before it wrote that,
+/// or whose record is damaged. Once the member is struck off, nobody knows of the shim.
+void end_shim_of_member(const std::string& vm_id, const std::string& container) {
+  const Members members = load_vm_left_overs(vm_id).members.value_or(Members{});
+  const auto member = std::ranges::find(members, container, &VmMember::id);
+  if (member == members.end() || !member->shim) return;
+  if (!kill_process(*member->shim, shim_patience))
+    throw Error(Errc::timed_out, "the shim does not end");
+}
+
 /// So that the guest lets go of its files. It learns of the shim's end at about the same time.
 void remove_in_guest(const std::string& vm_id, const std::string& container) {
   guestcomm::AgentClient agent = Sandbox::open(vm_id).connect(guest_patience);
@@ -186,6 +197,7 @@ VmLeftOvers find_left_overs(const std::string& vm_id, const std::string& contain
 void remove_from_sandbox(const std::string& vm_id, const std::string& container,
                          const std::string& uri, const hypervisor::ConnectHypervisor& connect) {
   if (vm_id.empty()) return;
+  end_shim_of_member(vm_id, container);
   remove_in_living_guest(vm_id, container);
   const std::optional<DirectoryLock> lock = lock_vm(vm_id);
   const VmLeftOvers vm = find_left_overs(vm_id, container, uri);

@@ -228,3 +228,19 @@ TEST_CASE(
   CHECK(identify_process(bench.machine.vms.at(0)));
   runtime::save_vm(record);
 }
+
+TEST_CASE(
+    "remove_from_sandbox: a shim that the VM's record alone knows ends before it is forgotten",
+    "[runtime][root]") {
+  HuskBench bench;
+  bench.create();
+  const std::string vm_id = bench.vm_id();
+  const Sleeper unknown;  // c2's, whose create was killed before it wrote down the shim
+  change_record(vm_id, [&](json& record) {
+    record["members"].push_back(member_with_shim("c2", unknown.process()));
+  });
+  runtime::remove_from_sandbox(vm_id, "c2", "qemu:///system", connecting(bench));
+  CHECK_FALSE(unknown.runs());
+  CHECK(bench.runtime().state("c1").status == "created");
+  CHECK(identify_process(bench.machine.vms.at(0)));
+}
