@@ -67,8 +67,7 @@ int take_keeper_socket() {
 guestcomm::KeeperSetup plan_keeper(const std::string& vm_id, const std::string& uri,
                                    const std::string& vm_name,
                                    const hypervisor::ConnectHypervisor& connect,
-                                   const std::filesystem::path& program,
-                                   bool has_device) {
+                                   const std::filesystem::path& program, bool has_device) {
   return {.abandoned = plan_abandoned(vm_id, uri, vm_name),
           .callbacks = plan_callbacks(vm_id, connect),
           .launch = plan_launch(vm_id, program, has_device)};

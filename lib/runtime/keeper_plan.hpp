@@ -18,8 +18,7 @@ namespace husk::runtime {
 guestcomm::KeeperSetup plan_keeper(const std::string& vm_id, const std::string& uri,
                                    const std::string& vm_name,
                                    const hypervisor::ConnectHypervisor& connect,
-                                   const std::filesystem::path& program,
-                                   bool has_device);
+                                   const std::filesystem::path& program, bool has_device);
 
 /// What a hidden command of husk does (`husk keep-vm`): it is the keeper, with its socket as standard
 /// input. Throws invalid_argument when standard input is no such socket, what load_vm throws.

@@ -12,8 +12,8 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
-#include "lib/oci/device_node.hpp"
 #include "lib/base/text.hpp"
+#include "lib/oci/device_node.hpp"
 
 namespace husk::runtime {
 namespace {

@@ -82,8 +82,7 @@ class VmKeeper {
   /// sockets are there. Throws unsupported "vhost-device-vsock is not installed and ...", timed_out.
   /// Both: must be called while the process has one thread. The keeper holds none of the caller's
   /// descriptors and is not in the caller's cgroups.
-  VmKeeper(const std::filesystem::path& directory, const VsockUsers& users,
-           KeeperSetup setup = {});
+  VmKeeper(const std::filesystem::path& directory, const VsockUsers& users, KeeperSetup setup = {});
   VmKeeper(VmKeeper&&) noexcept = default;
   VmKeeper& operator=(VmKeeper&&) = delete;
   VmKeeper(const VmKeeper&) = delete;
