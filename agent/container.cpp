@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/container.hpp"
 
+#include <poll.h>
 #include <signal.h>
 
 #include "agent/container_setup.hpp"
@@ -9,7 +10,6 @@
 #include "agent/setup/limits.hpp"
 #include "agent/setup/namespaces.hpp"
 #include "agent/setup/process_limits.hpp"
-#include "agent/setup/shared_files.hpp"
 #include "agent/setup/sysctl.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/trace.hpp"
@@ -20,6 +20,8 @@ namespace {
 constexpr int last_signal = 64;
 constexpr const char* notify_directory = "/run";  // the agent's own, where nobody else is
 constexpr std::chrono::milliseconds cgroup_retry{2};
+/// virtio-fs trusts what it knows no longer than that, so that who waits longer gains nothing.
+constexpr std::chrono::seconds forget_patience{1};
 constexpr int cgroup_attempts = 2500;  ///< 5 s: something is stuck in the kernel after that
 constexpr int freeze_attempts = 2500;  ///< 5 s: a process does not come back from a system call
 
@@ -27,6 +29,12 @@ void check_supported(const oci::Spec& spec) {
   if (!spec.process) throw Error(Errc::invalid_argument, "process is missing");
   if (!spec.root) throw Error(Errc::invalid_argument, "root is missing");
   if (spec.process->args.empty()) throw Error(Errc::invalid_argument, "process.args is empty");
+}
+
+/// Killed, perhaps, and not reaped yet.
+bool has_ended(int pidfd) {
+  pollfd polled{pidfd, POLLIN, 0};
+  return ::poll(&polled, 1, 0) > 0;
 }
 
 Error stopped_for_exec() { return {Errc::wrong_state, "cannot exec in a stopped container"}; }
@@ -41,7 +49,8 @@ Container::Container(EventLoop& loop, ContainerSetup setup, Reply created, Notif
       cgroup_(setup.cgroup_parent, id_),
       notify_(std::move(notify)),
       hook_state_(std::move(setup.hook_state)),
-      on_stopped_(std::move(on_stopped)) {
+      on_stopped_(std::move(on_stopped)),
+      forget_files_(std::move(setup.forget_files)) {
   if (spec_.process->capabilities) warn_of_ignored(*spec_.process->capabilities);
   if (!setup.notify_socket.empty()) {
     notify_target_ = std::move(setup.notify_socket);
@@ -72,8 +81,8 @@ void Container::make_first(guestcomm::Stdio<UniqueFd> stdio, Reply created) {
                        run_container_init(spec_, descriptors, placed_socket(), hook_state_);
                      }};
   Laps laps;
-  auto first = std::make_unique<Process>(loop_, std::move(setup),
-                                         events_for({}, keep_shared_files(std::move(created))));
+  auto first =
+      std::make_unique<Process>(loop_, std::move(setup), events_for({}, std::move(created)));
   laps.end("clone");
   // From here, since the child may not write them itself.
   apply_id_mappings(first->pid(), spec_);
@@ -85,15 +94,6 @@ void Container::make_first(guestcomm::Stdio<UniqueFd> stdio, Reply created) {
 std::optional<PlacedSocket> Container::placed_socket() const {
   if (!notify_socket_) return std::nullopt;
   return PlacedSocket{notify_socket_->path(), notify_target_};
-}
-
-/// Before anything of the container has run, and while nothing of it can.
-Reply Container::keep_shared_files(Reply created) {
-  return [this, created = std::move(created)](const guestcomm::Outcome& outcome) {
-    const Span span("shared files");
-    if (!std::holds_alternative<Error>(outcome)) shared_files_.emplace(first().pid());
-    created(outcome);
-  };
 }
 
 Process::Events Container::events_for(const std::string& name, Reply created) {
@@ -176,17 +176,38 @@ std::unique_ptr<Process> Container::make_joining(const std::string& name, ExecSe
 }
 
 void Container::start(const std::string& name, Reply started) {
-  if (name.empty()) return start_first(std::move(started));
-  while_it_runs([&] { process(name).start(unless_it_ended(std::move(started))); });
+  if (!name.empty())
+    return while_it_runs([&] { process(name).start(unless_it_ended(std::move(started))); });
+  if (first().state() == Process::State::created) return prepare_start(std::move(started));
+  first().start(std::move(started));
 }
 
-void Container::start_first(Reply started) {
-  if (first().state() == Process::State::created) apply_late_sysctls(late_sysctls(spec_));
-  if (shared_files_) {  // it may have been created long ago
-    shared_files_->forget();
-    shared_files_.reset();  // they would keep the container from unmounting them
+/// It may have been created long ago, and the host have changed its files since.
+void Container::prepare_start(Reply started) {
+  if (start_helper_) throw Error(Errc::wrong_state, "cannot start an already running container");
+  if (has_ended(first().pidfd()))
+    throw Error(Errc::wrong_state, "cannot start a container that has stopped");
+  apply_late_sysctls(late_sysctls(spec_));
+  const auto begin = TraceClock::now();
+  start_helper_.emplace(
+      loop_, forget_patience, [this](int) { forget_files_(first().pid()); },
+      [this, begin](const std::string&, bool is_finished) {
+        record_span("shared files", begin);
+        if (!is_finished)
+          log(LogLevel::warning, "the host's files do not answer, start goes on id=" + id_);
+        start_first();
+      });
+  started_ = std::move(started);
+}
+
+void Container::start_first() {
+  start_helper_.reset();
+  const Reply started = std::exchange(started_, nullptr);
+  try {
+    first().start(started);
+  } catch (const Error& error) {  // it was killed meanwhile
+    started(error);
   }
-  first().start(std::move(started));
 }
 
 Process& Container::process(const std::string& name) {
@@ -333,6 +354,7 @@ void Container::forget_later(const std::string& name) {
 
 /// The first process is gone: without a pid namespace the rest of the container lives on.
 void Container::end() {
+  if (start_helper_) start_first();  // that is answered before all others go
   look_for_kills();
   cgroup_.kill();
   if (notify_socket_) notify_socket_->finish();

@@ -15,6 +15,7 @@
 
 #include "agent/container_setup.hpp"
 #include "agent/event_loop.hpp"
+#include "agent/helper_process.hpp"
 #include "agent/notify_socket.hpp"
 #include "agent/oom_watch.hpp"
 #include "agent/process.hpp"
@@ -33,6 +34,8 @@ struct ContainerSetup {
   std::filesystem::path cgroup_parent;
   std::string notify_socket{};  ///< in the container; empty: none
   std::string hook_state{};     ///< for startContainer hooks (messages.hpp)
+  /// Before the first process is started, in a helper process. It may never return.
+  std::function<void(pid_t first)> forget_files = forget_shared_files;
 };
 
 struct ExecSetup {
@@ -71,8 +74,10 @@ class Container {
   const oci::Spec& spec() const noexcept { return spec_; }
 
   /// Answers when the process runs its program. The first one's start writes the sysctls that
-  /// wait for their links. Throws not_found, wrong_state, system. Another one's error, thrown or answered, is
-  /// wrong_state "cannot exec in a stopped container" if the container ended meanwhile.
+  /// wait for their links, and makes it see what the host changed in its files meanwhile, for which a
+  /// host that does not answer has a second. Throws not_found, wrong_state, system. Another one's error,
+  /// thrown or answered, is wrong_state "cannot exec in a stopped container" if the container ended
+  /// meanwhile.
   void start(const std::string& name, Reply started);
 
   /// Begins to make a process that joins it. `created` is answered as above. A process is forgotten
@@ -113,10 +118,10 @@ class Container {
   /// Runs `join`. Its error is "cannot exec in a stopped container" if the first process has ended.
   void while_it_runs(const std::function<void()>& join) const;
   Reply unless_it_ended(Reply reply) const;  ///< the same for an error that is answered later
-  void start_first(Reply started);
   std::unique_ptr<Process> make_joining(const std::string& name, ExecSetup& setup,
                                         const Reply& created);
-  Reply keep_shared_files(Reply created);
+  void prepare_start(Reply started);
+  void start_first();
   Process::Events events_for(const std::string& name, Reply created);
   void check_stopped();
   void check_running() const;
@@ -136,7 +141,9 @@ class Container {
   std::optional<NotifySocket> notify_socket_;
   std::function<void(Container&)> on_stopped_;
   std::map<std::string, std::unique_ptr<Process>> processes_;  ///< the first one's name is empty
-  std::optional<SharedFiles> shared_files_;                    ///< until the start
+  std::function<void(pid_t)> forget_files_;
+  Reply started_;                              ///< of the first one, while it is prepared
+  std::optional<HelperProcess> start_helper_;  ///< likewise
   std::optional<EventLoop::TimerId> retry_, freezing_;
   std::map<std::string, EventLoop::TimerId> forgetting_;
   std::set<ConnectionId> watchers_;

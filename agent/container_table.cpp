@@ -4,12 +4,19 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "agent/helper_process.hpp"
+#include "agent/process_list.hpp"
 #include "agent/setup/shared_files.hpp"
 #include "agent/setup/sysctl.hpp"
 #include "lib/base/log.hpp"
 #include "lib/oci/check.hpp"
 
 namespace husk::agent {
+namespace {
+
+constexpr std::chrono::seconds let_go_patience{5};
+
+}  // namespace
 
 ContainerTable::ContainerTable(EventLoop& loop, std::filesystem::path cgroup_parent, Notify notify)
     : loop_(loop), cgroup_parent_(std::move(cgroup_parent)), notify_(std::move(notify)) {}
@@ -31,7 +38,7 @@ void ContainerTable::create(ContainerSetup setup, Reply reply) {
                                        " containers and takes no more");
   }
   // A container of that id may have been here, with other files.
-  if (had_containers_) SharedFiles::forget_share();
+  if (had_containers_) forget_share();
   had_containers_ = true;
   setup.cgroup_parent = cgroup_parent_;
   auto container =
@@ -84,8 +91,9 @@ void ContainerTable::lend(const guestcomm::ProcessRef& process, ConnectionId con
   find(process.container).container->process(process.process).lend(connection);
 }
 
-std::vector<pid_t> ContainerTable::processes(const std::string& id) {
-  return find(id).container->all_processes();
+void ContainerTable::list(const std::string& id, const Reply& reply) {
+  describe_processes(loop_, find(id).container->all_processes(),
+                     [reply](const guestcomm::ProcessList& list) { reply(nlohmann::json(list)); });
 }
 
 void ContainerTable::remove(const std::string& id, Reply reply) {
@@ -126,9 +134,29 @@ void ContainerTable::erase_later(const std::string& id) {
   entries_.erase(id);
   loop_.after(std::chrono::milliseconds{0}, [this, node, id] {
     node->container.reset();
-    if (!entries_.contains(id)) let_go_of_files(id);
-    for (const Reply& removed : node->removed) removed(done());
+    let_go_of(id, [node] {
+      for (const Reply& removed : node->removed) removed(done());
+    });
   });
+}
+
+/// `gone` is called once: when the guest has its files no longer, or cannot let go of them.
+void ContainerTable::let_go_of(const std::string& id, const std::function<void()>& gone) {
+  try {
+    if (const auto mounts = mounts_in_share(id); !entries_.contains(id) && !mounts.empty()) {
+      HelperProcess::run(
+          loop_, let_go_patience, [&mounts](int) { let_go_of_files(mounts); },
+          [gone, id](const std::string&, bool is_finished) {
+            if (!is_finished)
+              log(LogLevel::warning, "files of the host cannot be unmounted id=" + id);
+            gone();
+          });
+      return;
+    }
+  } catch (const Error& error) {
+    log(LogLevel::warning, std::string("mounts of a removed container: ") + error.what());
+  }
+  gone();
 }
 
 void ContainerTable::connection_closed(ConnectionId connection) noexcept {

@@ -34,7 +34,7 @@ class ContainerTable {
   /// The connection gets process_exited, even if the process has ended already.
   void own(const guestcomm::ProcessRef& process, ConnectionId connection);
   void lend(const guestcomm::ProcessRef& process, ConnectionId connection);
-  std::vector<pid_t> processes(const std::string& id);  ///< throws not_found
+  void list(const std::string& id, const Reply& reply);  ///< its processes
   void remove(const std::string& id, Reply reply);
 
   /// Kills what it owned.
@@ -56,6 +56,7 @@ class ContainerTable {
   void handle_exit(pid_t pid, int status);
   void handle_stopped(const std::string& id);
   void erase_later(const std::string& id);
+  void let_go_of(const std::string& id, const std::function<void()>& gone);
 
   EventLoop& loop_;
   std::filesystem::path cgroup_parent_;

@@ -4,7 +4,6 @@
 #include <map>
 #include <string_view>
 
-#include "agent/process_list.hpp"
 #include "agent/request_check.hpp"
 #include "lib/base/trace.hpp"
 #include "lib/guestcomm/protocol/network.hpp"
@@ -89,8 +88,7 @@ void own_process(const Call& call, const Reply& reply) {
 }
 
 void list_processes(const Call& call, const Reply& reply) {
-  reply(nlohmann::json(
-      describe_processes(call.containers.processes(call.params.get<guestcomm::ContainerId>().id))));
+  call.containers.list(call.params.get<guestcomm::ContainerId>().id, reply);
 }
 
 void pause_container(const Call& call, const Reply& reply) {

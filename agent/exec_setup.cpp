@@ -44,7 +44,7 @@ void run_exec(const oci::Process& process, const oci::Spec& container, pid_t fir
   run_child(
       process, container.linux_, fds,
       [&] {
-        SharedFiles(first).forget();  // while it has the agent's rights
+        forget_shared_files(first);  // while it has the agent's rights
         join_container(process, container, fds);
       },
       [] {});

@@ -4,9 +4,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
+#include <chrono>
 #include <map>
+#include <memory>
 #include <sstream>
+#include <string>
+#include <string_view>
 
+#include "agent/helper_process.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 
@@ -16,6 +22,7 @@ namespace {
 constexpr std::size_t max_processes = 300;
 constexpr std::size_t max_command_bytes = 120;
 constexpr std::size_t max_file_bytes = 1u << 20;
+constexpr std::chrono::seconds command_patience{1};
 
 struct Seen {
   pid_t parent = 0;  ///< as the agent sees it
@@ -51,42 +58,93 @@ std::string read_times(const std::string& directory, Seen& seen) {
   return text.substr(begin + 1, end - begin - 1);
 }
 
-std::string read_command(const std::string& directory, const std::string& name) {
-  std::string line = read_file(directory + "/cmdline", max_file_bytes);
+/// proc_pid_cmdline(5), on one line. The kernel reads it in the memory of the process, whose lock
+/// a thread may hold that maps a file of a server that never answers: in a helper only.
+std::string read_command(pid_t pid) {
+  std::string line = read_file("/proc/" + std::to_string(pid) + "/cmdline", max_file_bytes);
   while (!line.empty() && line.back() == '\0') line.pop_back();
   std::replace(line.begin(), line.end(), '\0', ' ');
-  if (line.empty()) line = "[" + name + "]";
   return line.substr(0, max_command_bytes);
 }
 
+/// None of it is in the memory of the process.
 Seen look_at(pid_t pid) {
   const std::string directory = "/proc/" + std::to_string(pid);
   Seen seen;
   read_status(directory, seen);
-  seen.listed.command = read_command(directory, read_times(directory, seen));
+  seen.listed.command = "[" + read_times(directory, seen) + "]";
   return seen;
 }
 
-}  // namespace
+struct Listing {
+  std::map<pid_t, Seen> seen;  ///< by pid, as the agent sees it
+  bool is_cut = false;
+};
 
-guestcomm::ProcessList describe_processes(const std::vector<pid_t>& pids) {
-  std::map<pid_t, Seen> all;
-  guestcomm::ProcessList list;
+Listing look_at_all(const std::vector<pid_t>& pids) {
+  Listing listing;
   for (const pid_t pid : pids) {
-    list.is_cut = all.size() == max_processes;
-    if (list.is_cut) break;
+    listing.is_cut = listing.seen.size() == max_processes;
+    if (listing.is_cut) break;
     try {
-      all.emplace(pid, look_at(pid));
+      listing.seen.emplace(pid, look_at(pid));
     } catch (const Error&) {
       continue;  // it ended
     }
   }
-  for (auto& [pid, seen] : all) {
-    const auto parent = all.find(seen.parent);
-    seen.listed.parent = parent == all.end() ? 0 : parent->second.listed.pid;
+  return listing;
+}
+
+/// One after the other as "PID COMMAND" and a null byte, which no command has any more, so that those
+/// before one that never answers are told.
+void tell_commands(const std::map<pid_t, Seen>& seen, int said) {
+  for (const auto& [pid, process] : seen) {
+    try {
+      std::string record = std::to_string(pid) + " " + read_command(pid);
+      record.push_back('\0');
+      write_all(said, record);
+    } catch (const Error&) {
+      continue;  // it ended
+    }
+  }
+}
+
+void take_commands(std::string_view said, std::map<pid_t, Seen>& seen) {
+  for (std::size_t end = 0; (end = said.find('\0')) != said.npos; said.remove_prefix(end + 1)) {
+    const std::string_view record = said.substr(0, end);
+    pid_t pid = 0;
+    const char* const last = record.data() + record.size();
+    const auto parsed = std::from_chars(record.data(), last, pid);
+    const auto found = seen.find(pid);
+    if (parsed.ec != std::errc{} || found == seen.end()) continue;
+    // Kernel threads and processes that emptied theirs keep their name in brackets.
+    const std::string_view command(parsed.ptr, static_cast<std::size_t>(last - parsed.ptr));
+    if (command.size() > 1) found->second.listed.command = command.substr(1);
+  }
+}
+
+guestcomm::ProcessList whole(Listing listing) {
+  guestcomm::ProcessList list;
+  list.is_cut = listing.is_cut;
+  for (auto& [pid, seen] : listing.seen) {
+    const auto parent = listing.seen.find(seen.parent);
+    seen.listed.parent = parent == listing.seen.end() ? 0 : parent->second.listed.pid;
     list.processes.push_back(std::move(seen.listed));
   }
   return list;
+}
+
+}  // namespace
+
+void describe_processes(EventLoop& loop, const std::vector<pid_t>& pids,
+                        const std::function<void(const guestcomm::ProcessList&)>& described) {
+  const auto listing = std::make_shared<Listing>(look_at_all(pids));
+  HelperProcess::run(
+      loop, command_patience, [&](int said) { tell_commands(listing->seen, said); },
+      [listing, described](const std::string& said, bool) {
+        take_commands(said, listing->seen);
+        described(whole(std::move(*listing)));
+      });
 }
 
 }  // namespace husk::agent

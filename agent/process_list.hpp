@@ -4,14 +4,19 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <vector>
 
+#include "agent/event_loop.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
 
 namespace husk::agent {
 
 /// Of those pids (the agent's view) what /proc says; who is gone meanwhile is left out. Cut to what
-/// the host takes in one answer.
-guestcomm::ProcessList describe_processes(const std::vector<pid_t>& pids);
+/// the host takes in one answer. `described` is called once, later, from the loop. The command lines
+/// are in the memory of the processes and are read in a helper process: what has not answered after a
+/// second is told as "[name]", and all after it. Throws system.
+void describe_processes(EventLoop& loop, const std::vector<pid_t>& pids,
+                        const std::function<void(const guestcomm::ProcessList&)>& described);
 
 }  // namespace husk::agent

@@ -46,38 +46,35 @@ void forget_names(int mount) noexcept {
 
 }  // namespace
 
-SharedFiles::SharedFiles(pid_t pid) noexcept {
+void forget_shared_files(pid_t pid) noexcept {
   try {
-    mounts_ = find_shared_mounts(pid);
+    for (const UniqueFd& mount : find_shared_mounts(pid)) {
+      forget_names(mount.get());
+      // The mounted file or directory itself is always in use: it is asked for.
+      struct statx status {};
+      ::statx(mount.get(), "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &status);
+    }
   } catch (const std::exception& error) {
     log(LogLevel::warning, std::string("mounts of the host's files: ") + error.what());
   }
 }
 
-void SharedFiles::forget() const noexcept {
-  for (const UniqueFd& mount : mounts_) {
-    forget_names(mount.get());
-    // The mounted file or directory itself is always in use: it is asked for.
-    struct statx status {};
-    ::statx(mount.get(), "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &status);
-  }
-}
-
-void SharedFiles::forget_share() noexcept {
+void forget_share() noexcept {
   const UniqueFd share{::open(guestcomm::share_mount_point, O_PATH | O_DIRECTORY | O_CLOEXEC)};
   if (share) forget_names(share.get());
 }
 
-void let_go_of_files(const std::string& container) noexcept {
-  try {
-    const std::string folder = std::string(guestcomm::share_mount_point) + "/" + container + "/";
-    const std::vector<MountEntry> table = load_mount_table("/proc/self/mountinfo");
-    for (const MountEntry& mount : table | std::views::reverse)
-      if (mount.mount_point.string().starts_with(folder))
-        ::umount2(mount.mount_point.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
-  } catch (const std::exception& error) {
-    log(LogLevel::warning, std::string("mounts of a removed container: ") + error.what());
-  }
+std::vector<std::filesystem::path> mounts_in_share(const std::string& container) {
+  const std::string folder = std::string(guestcomm::share_mount_point) + "/" + container + "/";
+  std::vector<std::filesystem::path> mounts;
+  for (const MountEntry& mount : load_mount_table("/proc/self/mountinfo"))
+    if (mount.mount_point.string().starts_with(folder)) mounts.push_back(mount.mount_point);
+  return mounts;
+}
+
+void let_go_of_files(const std::vector<std::filesystem::path>& mounts) noexcept {
+  for (const std::filesystem::path& mount : mounts | std::views::reverse)
+    ::umount2(mount.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 
 }  // namespace husk::agent

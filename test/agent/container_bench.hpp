@@ -55,6 +55,7 @@ struct Bench {
   std::string notify_socket;                                      ///< of the next container
   /// Of the next container, for its startContainer hooks.
   std::string hook_state = R"({"id":"one","pid":0,"status":"created"})";
+  std::function<void(pid_t)> forget_files;  ///< of the next container; empty: the agent's
   UniqueFd out;
 
   Bench() {
@@ -108,6 +109,7 @@ struct Bench {
   void create_with(oci::Spec made, guestcomm::Stdio<UniqueFd> stdio) {
     agent::ContainerSetup setup{"one",   std::move(made), std::move(stdio),
                                 cgroups, notify_socket,   hook_state};
+    if (forget_files) setup.forget_files = forget_files;
     container.emplace(
         loop, std::move(setup),
         [this](const agent::Outcome& outcome) {

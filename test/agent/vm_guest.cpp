@@ -14,6 +14,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/random_id.hpp"
+#include "lib/guestcomm/link/vhost_device.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
 
 namespace husk::test {
@@ -116,7 +117,8 @@ VmGuest::VmGuest() {
   directory_ = pattern;
   share_ = directory_ / "share";
   fs::create_directory(share_);
-  vsock_ = std::make_unique<guestcomm::VmKeeper>(directory_, 0, 0);
+  fs::create_directory(directory_ / guestcomm::device_folder);
+  vsock_ = std::make_unique<guestcomm::VmKeeper>(directory_, guestcomm::VsockUsers{});
   access_.address = guestcomm::HybridAddress{vsock_->host_socket().string()};
   access_.secret = random_hex(16);
   write_file_atomic(share_ / guestcomm::share_secret_file, access_.secret + "\n", 0400);
