@@ -26,6 +26,7 @@ runtime::SandboxPlan make_plan(const HuskBench& bench) {
       .user = {},
       .network_namespace = {},
       .assets = {bench.path("kernel"), bench.path("initrd"), bench.path("firmware")},
+      .program = {},
       .vm = {}};
   plan.vm.name = "husk-00001234-c1";
   return plan;

@@ -288,7 +288,7 @@ TEST_CASE("VmDirectory: proc and sysfs on a link are refused in runc's words", "
   GuestPlan plan;
   plan.spec.root = oci::Root{.path = "", .readonly = true};
   plan.spec.mounts = {mount_of(type, "/link/")};
-  VmDirectory vm(random_hex(4), assets.boot(), 0, 0, secret);
+  VmDirectory vm(random_hex(4), assets.boot(), secret);
   CHECK_THROWS_WITH(vm.add_container("c1", assets.path() / "rootfs", plan),
                     "mounts[0].destination /link/: filesystem \"" + type +
                         "\" must be mounted on ordinary directory");
@@ -369,7 +369,7 @@ TEST_CASE("VmDirectory: the console's logs go with it, and nobody else's", "[run
           const std::set<std::string> others{"0000caff.console.log", "0000cafe.console.log.old",
                                              "0000cafe.console.log."};
           {
-            const VmDirectory vm("0000cafe", assets.boot(), 0, 0, secret);
+            const VmDirectory vm("0000cafe", assets.boot(), secret);
             expect(vm.paths().console_log() == parent + "0000cafe.console.log", "the log's place");
             for (const char* name :
                  {"0000cafe.console.log", "0000cafe.console.log.0", "0000cafe.console.log.12"})
@@ -406,7 +406,7 @@ TEST_CASE("VmDirectory: who has a mount namespace of its own writes the console'
           ready.write_end.reset();
           read_all(ready.read_end.get(), 1, "the logger");
           {
-            const VmDirectory vm("0000cafe", assets.boot(), 0, 0, secret);
+            const VmDirectory vm("0000cafe", assets.boot(), secret);
             check_sys(::write(order.write_end.get(), "w", 1), "write");
             int status = 0;
             check_sys(::waitpid(logger, &status, 0), "waitpid");
