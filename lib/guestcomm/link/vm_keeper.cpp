@@ -55,7 +55,7 @@ VmKeeper::VmKeeper(const std::filesystem::path& directory, const VsockUsers& use
   if (is_own_socket(device_socket()) || is_own_socket(host_socket()))
     throw Error(Errc::already_exists, directory.string() + ": has a vsock device already");
   start();
-  confirm();
+  await_greeting();
   await_sockets();
   give_vhost_socket(directory.string(), users.hypervisor);
 }
@@ -86,22 +86,26 @@ void VmKeeper::fork_keeper() {
 }
 
 /// Whoever launches it may not get as far as its program, for example because the program cannot be
-/// seen from there.
-void VmKeeper::confirm() {
-  if (!is_launched_) return;
-  if (await_greeting(static_cast<int>(std::chrono::milliseconds(start_patience).count()))) {
-    is_launched_ = false;
-    return;
+/// seen from there. A greeting that was not read when the socket is closed would take what was sent
+/// over it from the keeper (unix(7): ECONNRESET).
+void VmKeeper::await_greeting() {
+  if (has_greeted_ || receive_greeting()) return;
+  if (is_launched_) {
+    log(LogLevel::debug, "the VM's keeper is forked: the one that was launched does not answer");
+    send_no_vm(keeper_.get());  // should it come up yet
+    fork_keeper();
+    if (receive_greeting()) return;
   }
-  log(LogLevel::debug, "the VM's keeper is forked: the one that was launched does not answer");
-  send_no_vm(keeper_.get());  // should it come up yet
-  fork_keeper();
+  throw Error(Errc::system, "the VM's keeper does not come up");
 }
 
-bool VmKeeper::await_greeting(int timeout_ms) {
+bool VmKeeper::receive_greeting() {
   pollfd polled{keeper_.get(), POLLIN, 0};
   char byte = 0;
-  return ::poll(&polled, 1, timeout_ms) > 0 && ::recv(keeper_.get(), &byte, 1, MSG_DONTWAIT) == 1;
+  const auto patience = static_cast<int>(std::chrono::milliseconds(start_patience).count());
+  has_greeted_ =
+      ::poll(&polled, 1, patience) > 0 && ::recv(keeper_.get(), &byte, 1, MSG_DONTWAIT) == 1;
+  return has_greeted_;
 }
 
 /// The keeper's end of the socket closes when it exits, and it exits only with the device gone.
@@ -151,7 +155,7 @@ void VmKeeper::hand_over(const KeptVm& kept) {
   processes.changes = duplicate(kept.changes);
   processes.listener = duplicate(kept.listener);
   processes.held = duplicate(kept.held);
-  confirm();
+  await_greeting();
   send_kept_processes(keeper_.get(), processes);
   keeper_.reset();
 }

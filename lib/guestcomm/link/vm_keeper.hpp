@@ -101,15 +101,15 @@ class VmKeeper {
  private:
   void start();
   void fork_keeper();
-  void confirm();
-  bool await_greeting(int timeout_ms);
+  void await_greeting();
+  bool receive_greeting();
   bool has_ended(int timeout_ms);
   std::filesystem::path own_folder() const;  ///< the device's
   void await_sockets();
   std::optional<VhostDeviceSetup> device_;
   KeeperSetup setup_;
-  bool is_launched_ = false;  ///< and has not greeted yet
-  UniqueFd keeper_;           ///< socket to the keeper; its closing without a hand-over ends it
+  bool is_launched_ = false, has_greeted_ = false;
+  UniqueFd keeper_;  ///< socket to the keeper; its closing without a hand-over ends it
 };
 
 }  // namespace husk::guestcomm

@@ -14,6 +14,7 @@
 #include <csignal>
 #include <cstdint>
 #include <exception>
+#include <span>
 
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
@@ -38,12 +39,22 @@ struct CountsMessage {
       held;  ///< how many, in the order of their sending
 };
 
+/// A husk that went without having read the greeting leaves an error instead of an end of file.
+std::size_t receive_or_end(int socket, std::span<char> buffer, std::vector<UniqueFd>& descriptors) {
+  try {
+    return receive_with_descriptors(socket, buffer, descriptors);
+  } catch (const Error& e) {
+    if (e.sys_errno() == ECONNRESET) return 0;
+    throw;
+  }
+}
+
 /// Empty: there will be no VM, or (`abandoned`) husk went without telling.
 std::optional<KeptProcesses> receive_kept_processes(int socket, bool& abandoned) {
   CountsMessage counts{};
   std::vector<UniqueFd> all;
   const std::size_t received =
-      receive_with_descriptors(socket, {reinterpret_cast<char*>(&counts), sizeof counts}, all);
+      receive_or_end(socket, {reinterpret_cast<char*>(&counts), sizeof counts}, all);
   abandoned = received == 0;
   if (received != sizeof counts) return std::nullopt;
   if (all.size() != std::size_t{1} + counts.helpers + counts.shims + counts.changes +

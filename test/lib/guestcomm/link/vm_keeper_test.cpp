@@ -378,6 +378,7 @@ void start_and_go(const FakeProcess& vm, bool killed) {
     std::optional<VmKeeper> keeper;
     keeper.emplace(
         KeeperSetup{.abandoned = {.find = [identity] { return identity; }, .directory = "/"}});
+    std::this_thread::sleep_for(200ms);  // the keeper has greeted, and nobody has read that
     if (!killed) keeper.reset();
     ::_exit(0);
   }
