@@ -3,6 +3,7 @@
 // there is nothing here that could make or change anything.
 #include <cstdlib>
 
+#include "lib/runtime/keeper_plan.hpp"
 #include "lib/runtime/runtime.hpp"
 
 namespace husk::runtime {
@@ -27,6 +28,7 @@ int Runtime::run(const CreateRequest&, bool) { std::abort(); }
 
 Config load_config(const std::filesystem::path&) { std::abort(); }
 InstallPaths find_install_paths() { std::abort(); }
+void keep_vm(const KeepRequest&, const hypervisor::ConnectHypervisor&) { std::abort(); }
 
 }  // namespace husk::runtime
 
