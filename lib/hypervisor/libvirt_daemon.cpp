@@ -16,6 +16,7 @@
 #include "lib/base/detach.hpp"
 #include "lib/base/directory_lock.hpp"
 #include "lib/base/error.hpp"
+#include "lib/base/mount_namespace.hpp"
 #include "lib/base/subprocess.hpp"
 #include "lib/base/unique_fd.hpp"
 #include "lib/base/unix_address.hpp"
@@ -31,14 +32,24 @@ constexpr const char* log_socket = "/run/libvirt/virtlogd-sock";
 constexpr const char* lock_directory = "/run/husk-vm";  // root's, unlike /run/lock
 constexpr auto patience = 30s;
 
-bool listens(const std::string& path) {
-  const UniqueFd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+/// Empty where nobody listens.
+UniqueFd connect_to(const std::string& path) {
+  UniqueFd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   const sockaddr_un address = unix_address(path);
-  return ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return {};
+  return socket;
+}
+
+bool listens(const std::string& path) { return static_cast<bool>(connect_to(path)); }
+
+UniqueFd connect_to_daemon(const std::string& daemon) {
+  if (UniqueFd socket = connect_to("/run/libvirt/libvirt-sock")) return socket;
+  return connect_to("/run/libvirt/" + daemon + "-sock");
 }
 
 bool daemon_listens(const std::string& daemon) {
-  return listens("/run/libvirt/libvirt-sock") || listens("/run/libvirt/" + daemon + "-sock");
+  return static_cast<bool>(connect_to_daemon(daemon));
 }
 
 template <typename Condition>
@@ -156,6 +167,14 @@ fs::path find_daemon_program(const fs::path& directory, const std::string& daemo
   for (const fs::path& program : {directory / "libvirtd", directory / daemon})
     if (is_program(program)) return program;
   throw_missing((directory / "libvirtd").string() + " or " + daemon);
+}
+
+UniqueFd daemons_mount_namespace(const std::string& daemon) {
+  const UniqueFd socket = connect_to_daemon(daemon);
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (!socket || ::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return {};
+  return other_mount_namespace(peer.pid);
 }
 
 void ensure_libvirt_daemon(const std::string& daemon, std::chrono::seconds idle_timeout) {

@@ -6,12 +6,18 @@
 #include <filesystem>
 #include <string>
 
+#include "lib/base/unique_fd.hpp"
+
 namespace husk::hypervisor {
 
 /// Makes sure that a libvirt daemon listens, the one for everything or `daemon` ("virtqemud"),
 /// which has one driver alone: asks systemd where it runs, else starts virtlogd and one of
 /// the two, which end by themselves when idle. Throws unsupported where they are not installed, timed_out.
 void ensure_libvirt_daemon(const std::string& daemon, std::chrono::seconds idle_timeout);
+
+/// The mount namespace of the daemon that listens, if it is another one than this process's and may
+/// be entered. Where systemd listens for the daemon, systemd's own: the daemon has the same.
+UniqueFd daemons_mount_namespace(const std::string& daemon);
 
 /// The one for everything where it is installed in `directory`, else `daemon`. Throws unsupported
 /// "libvirt is not installed (...)" where neither is.

@@ -55,6 +55,9 @@ class LibvirtHypervisor : public Hypervisor {
   }
 
   StartedVm start(const VmConfig& config) override {
+    if (config.show_files)
+      if (const UniqueFd there = daemons_mount_namespace(driver_.daemon()))
+        config.show_files(there.get());
     Domain domain = create(config, CpuQuestions::few);
     if (!domain && is_refused_capability()) domain = create(config, CpuQuestions::all);
     if (!domain) {

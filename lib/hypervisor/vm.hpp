@@ -44,6 +44,10 @@ struct VmConfig {
   std::vector<SharedDirectory> shared_directories;
   std::vector<NetworkCard> network_cards;  ///< there from the start; at most 8
   unsigned network_ports = 0;              ///< for as many cards attached later; at most 8
+  /// Called before the start where the daemon that starts the VM has another mount namespace than
+  /// this process (the descriptor): makes the files named above visible in it. May be called in a
+  /// child process.
+  std::function<void(int mount_namespace)> show_files;
 };
 
 /// The user as whom libvirt runs the hypervisor.

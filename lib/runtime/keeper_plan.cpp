@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lib/base/error.hpp"
+#include "lib/base/mount_namespace.hpp"
 #include "lib/guestcomm/link/vm_keeper_process.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/hypervisor/vm_id.hpp"
@@ -41,7 +42,9 @@ guestcomm::KeeperCallbacks plan_callbacks(const std::string& vm_id,
 
 guestcomm::LaunchKeeper plan_launch(const std::string& vm_id, const std::filesystem::path& program,
                                     bool has_device) {
-  if (!systemd::is_running()) return {};
+  // A service is in systemd's mount namespace. The VM's directory is not there yet where the caller
+  // has one of its own (other_mount_namespace.hpp).
+  if (!systemd::is_running() || other_mount_namespace(1)) return {};
   systemd::ServicePlan plan{.name = "husk-keeper-" + vm_id + ".service",
                             .description = "husk keeper of VM " + vm_id,
                             .command = {program.string(), "keep-vm", vm_id}};

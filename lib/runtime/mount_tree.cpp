@@ -22,6 +22,18 @@ UniqueFd copy_mount(const std::filesystem::path& path, bool recursive) {
   return UniqueFd{check_sys(::open_tree(AT_FDCWD, path.c_str(), flags), "bind " + path.string())};
 }
 
+UniqueFd open_mount(const std::filesystem::path& path) {
+  return UniqueFd{
+      check_sys(::open_tree(AT_FDCWD, path.c_str(), OPEN_TREE_CLOEXEC), "open " + path.string())};
+}
+
+void mount_unbindable(const std::filesystem::path& directory) {
+  const UniqueFd mount = copy_mount(directory, false);
+  attach_mount(mount.get(), directory);
+  // After the attaching: the kernel attaches no unbindable mount to a shared one.
+  set_propagation(mount.get(), MS_UNBINDABLE, false);
+}
+
 UniqueFd make_filesystem(const std::string& type, const std::string& source,
                          const std::vector<std::pair<std::string, std::string>>& options) {
   const UniqueFd context{check_sys(::fsopen(type.c_str(), FSOPEN_CLOEXEC), type)};

@@ -31,6 +31,13 @@ void change_mount(int mount, const MountAttributes& attributes, bool recursive);
 /// propagation: MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE (mount_namespaces(7)).
 void set_propagation(int mount, std::uint64_t propagation, bool recursive);
 
+/// The mount that `path` is the top of, to be changed where it is. Throws system.
+UniqueFd open_mount(const std::filesystem::path& path);
+
+/// Mounts the directory on itself, so that a recursive bind of what is above leaves it out, with all
+/// that is mounted on it later.
+void mount_unbindable(const std::filesystem::path& directory);
+
 /// `target` is not followed if it is a symbolic link.
 void attach_mount(int mount, const std::filesystem::path& target);
 /// On the open file or directory `target`.

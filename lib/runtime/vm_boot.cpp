@@ -13,6 +13,7 @@
 #include "lib/network/loopback_listener.hpp"
 #include "lib/runtime/container_network.hpp"
 #include "lib/runtime/keeper_plan.hpp"
+#include "lib/runtime/other_mount_namespace.hpp"
 #include "lib/runtime/plan.hpp"
 
 namespace husk::runtime {
@@ -48,6 +49,7 @@ hypervisor::VmConfig whole_config(const SandboxPlan& plan, const VmPaths& paths,
   config.initrd = paths.initrd();
   config.firmware = paths.firmware();
   config.console_log = paths.console_log();
+  config.show_files = [paths](int ns) { show_vm_directory(paths, ns); };
   config.shared_directories = {{paths.shared(), guestcomm::share_tag}};
   if (keeper.has_device()) config.vsock.vhost_user_socket = keeper.device_socket();
   // Where every user of the host can reach the guest, the ports tell root from others. In front,

@@ -58,22 +58,16 @@ void make_vm_directory(const fs::path& directory) {
   throw_errno("make directory " + directory.string());
 }
 
-/// Attaches `mount` where no recursive bind takes it along. Unbindable comes after the attaching: the
-/// kernel attaches no unbindable mount to a shared one.
-void attach_unbindable(int mount, const fs::path& directory) {
-  attach_mount(mount, directory);
-  set_propagation(mount, MS_UNBINDABLE, false);
-}
-
 /// The directory on itself comes first. Where /run is shared, as with systemd, this one alone
 /// propagates to other mount namespaces and to binds of /run, and shows an empty directory there.
 void mount_vm_tmpfs(const fs::path& directory) {
-  attach_unbindable(copy_mount(directory, false).get(), directory);
+  mount_unbindable(directory);
   const UniqueFd made = make_filesystem(
       "tmpfs", "husk-vm", {{"mode", "0711"}, {"size", vm_bytes}, {"nr_inodes", vm_inodes}});
   change_mount(made.get(), {.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC},
                false);
-  attach_unbindable(made.get(), directory);
+  attach_mount(made.get(), directory);
+  set_propagation(made.get(), MS_UNBINDABLE, false);
 }
 
 /// Of that VM: "<id>.console.log", and what virtlogd renamed, "<id>.console.log.0" and so on.

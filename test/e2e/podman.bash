@@ -71,6 +71,7 @@ kubernetes() {
   expect_ok engine generate kube -f "$work/played.yaml" played
   expect_contains "image: localhost/husk-test:latest" "$(cat "$work/played.yaml")" "the YAML"
   expect_ok engine rm --force --time 0 played
+  [[ -x $(command -v catatonit) || -x /usr/libexec/podman/catatonit ]] || skip "podman has no catatonit here, with which it makes a pod"
   run engine play kube --network none "$work/played.yaml"
   [[ $status != 0 ]] || fail "a pod"
   expect_contains "is not supported" "$out$err" "the reason"
@@ -89,6 +90,24 @@ says_that_it_is_ready() {
   ! grep -q 4242 "$work/notified" || fail "a pid of the guest's was told: $(cat "$work/notified")"
   kill "$listener"
   expect_ok engine rm --force --time 0 ready
+}
+
+# Buildah calls the runtime in a mount namespace of its own, which libvirtd is not in. The volume shows that what is
+# mounted there alone reaches the VM.
+builds_an_image() {
+  mkdir -p "$work/built" "$work/volume"
+  echo of-the-host >"$work/volume/file"
+  cat >"$work/built/Containerfile" <<-'END'
+	FROM husk-test
+	RUN uname -r >/kernel && cat /volume/file >/from-volume
+	RUN cat /kernel >/again
+	END
+  expect_ok engine build --isolation oci --network none --volume "$work/volume:/volume" -t built "$work/built"
+  expect_equal 0 "$(running_vms)" "VMs after the build"
+  expect_ok engine run --rm --network none built cat /again /from-volume
+  expect_guest_kernel "${out%%$'\n'*}"
+  expect_equal of-the-host "${out#*$'\n'}" "the volume's file"
+  expect_ok engine rmi built
 }
 
 address_in() { engine inspect -f "{{(index .NetworkSettings.Networks \"$2\").IPAddress}}" "$1"; }  # NAME NETWORK
@@ -163,6 +182,7 @@ if command -v podman >/dev/null; then
   engine_session
   engine_exec_list --health-cmd 'ls /tmp/well || { echo not well; exit 1; }' --health-interval disable --health-retries 1
   it "--sdnotify=container: what the container says arrives, but for its pid" says_that_it_is_ready 120
+  it "podman build: RUN in a VM" builds_an_image 120
   it "generate kube, and play kube, which is refused" kubernetes 120
   it "podman shows the runtime's text when a command is missing" text_of_a_failed_create
 else

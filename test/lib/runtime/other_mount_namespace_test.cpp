@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/other_mount_namespace.hpp"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <fstream>
+#include <functional>
+#include <stdexcept>
+
+#include "lib/base/descriptors.hpp"
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+#include "lib/base/mount_namespace.hpp"
+#include "lib/base/random_id.hpp"
+#include "lib/runtime/mount_tree.hpp"
+#include "lib/runtime/vm_directory.hpp"
+#include "test/lib/base/scratch.hpp"
+
+using namespace husk;
+using namespace husk::runtime;
+using Catch::Matchers::ContainsSubstring;
+using husk::test::Scratch;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A mount namespace of this process's own; returns the one that it leaves.
+UniqueFd enter_new_namespace() {
+  UniqueFd left{check_sys(::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), "open ns/mnt")};
+  check_sys(::unshare(CLONE_NEWNS), "unshare");
+  check_sys(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "make mounts private");
+  return left;
+}
+
+/// Runs `body` in a child that has left two mount namespaces, and gives it the second; returns "", or
+/// what it threw. The namespaces' mounts end with the child.
+std::string between_namespaces(const std::function<void(int daemons)>& body) {
+  Pipe text = make_pipe();
+  const pid_t child = check_sys(::fork(), "fork");
+  if (child == 0) {
+    try {
+      enter_new_namespace();
+      const UniqueFd daemons = enter_new_namespace();
+      body(daemons.get());
+    } catch (const std::exception& e) {
+      write_all(text.write_end.get(), e.what());
+    }
+    ::_exit(0);
+  }
+  text.write_end.reset();
+  std::string thrown = read_all(text.read_end.get(), 65536, "the child's error");
+  ::waitpid(child, nullptr, 0);
+  return thrown;
+}
+
+void expect(bool condition, const std::string& what) {
+  if (!condition) throw std::runtime_error(what);
+}
+
+bool is_mounted_below(const fs::path& directory) {
+  std::ifstream table("/proc/thread-self/mountinfo");
+  for (std::string line; std::getline(table, line);)
+    if (line.find(directory.string()) != std::string::npos) return true;
+  return false;
+}
+
+struct Assets : Scratch {
+  Assets() {
+    for (const char* name : {"kernel", "initrd", "firmware"}) std::ofstream(path() / name) << name;
+    fs::create_directories(path() / "rootfs/etc");
+    std::ofstream(path() / "rootfs/etc/file") << "content";
+  }
+  BootAssets boot() const { return {path() / "kernel", path() / "initrd", path() / "firmware"}; }
+};
+
+}  // namespace
+
+TEST_CASE("show_vm_directory: mounts and unmounts show in both namespaces", "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Assets assets;
+  const std::string id = random_hex(4), secret(32, '5');
+  const VmPaths paths(id);
+  const fs::path root = assets.path() / "rootfs";
+  const auto steps = [&](int daemons) {
+    const auto there = [&](const std::function<void()>& body) {
+      in_mount_namespace(daemons, body);
+    };
+    {
+      VmDirectory vm(id, assets.boot(), secret);
+      vm.add_container("c1", root, {});
+      there([&] { expect(!fs::exists(paths.kernel()), "is not another namespace"); });
+      show_vm_directory(paths, daemons);
+      vm.add_container("c2", root, {});
+      there([&] {
+        expect(read_file(paths.kernel(), 100) == "kernel", "no kernel");
+        expect(read_file(paths.shared() / "secret", 100) == secret, "no share");
+        for (const char* name : {"c1", "c2"})
+          expect(read_file(paths.rootfs(name) / "etc/file", 100) == "content", "no rootfs");
+        const UniqueFd copy = copy_mount("/run", true);
+        expect(!fs::exists(fd_path(copy.get()) + "/husk-vm/" + id + "/vmlinuz"), "binds take it");
+      });
+      vm.remove_container("c1");
+      there([&] { expect(!is_mounted_below(paths.rootfs("c1")), "c1 is still mounted"); });
+    }
+    there([&] {
+      expect(!is_mounted_below(paths.directory), "the directory is still mounted");
+      expect(!fs::exists(paths.directory), "the directory is there");
+    });
+  };
+  CHECK(between_namespaces(steps).empty());
+  CHECK_FALSE(fs::exists(paths.directory));
+}
+
+TEST_CASE("show_vm_directory: the other side may remove the directory", "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Assets assets;
+  const std::string id = random_hex(4);
+  CHECK(between_namespaces([&](int daemons) {
+          VmDirectory vm(id, assets.boot(), "secret");
+          vm.keep();
+          show_vm_directory(vm.paths(), daemons);
+          in_mount_namespace(daemons, [&] { remove_vm_directory(id); });
+          expect(!is_mounted_below(vm.paths().directory), "the directory is still mounted");
+        }).empty());
+  CHECK_FALSE(fs::exists(VmPaths(id).directory));
+}
+
+TEST_CASE("show_vm_directory: another /run is refused by name", "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Assets assets;
+  const std::string id = random_hex(4);
+  const auto steps = [&](int daemons) {
+    in_mount_namespace(daemons, [] {
+      check_sys(::mount("tmpfs", "/run", "tmpfs", 0, "mode=755"), "mount /run");
+      fs::create_directories("/run/husk-vm");
+    });
+    VmDirectory vm(id, assets.boot(), "secret");
+    show_vm_directory(vm.paths(), daemons);
+  };
+  CHECK_THAT(between_namespaces(steps),
+             ContainsSubstring("/run/husk-vm: is another directory where libvirt's daemon runs"));
+  CHECK_FALSE(fs::exists(VmPaths(id).directory));
+}
