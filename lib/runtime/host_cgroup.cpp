@@ -12,6 +12,7 @@
 #include "lib/base/log.hpp"
 #include "lib/base/mountinfo.hpp"
 #include "lib/runtime/cgroup_look.hpp"
+#include "lib/runtime/device_list.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -171,6 +172,7 @@ HostCgroup::HostCgroup(CgroupPlan plan) : plan_(std::move(plan)) {
     for (const Hierarchy& hierarchy : find_hierarchies()) {
       if (plan_.scope && hierarchy.systemds) {
         leaves_.push_back(hierarchy.mount_point / fs::path(plan_.path).relative_path());
+        unrestricted_.push_back({leaves_.back(), hierarchy.v2});
       } else {
         make(hierarchy.mount_point, hierarchy.v2);
       }
@@ -221,6 +223,8 @@ bool HostCgroup::try_make(const fs::path& mount_point, bool v2) {
     if (!v2) inherit_cpuset(directory);
   }
   leaves_.push_back(directory);
+  if (std::find(made_.begin(), made_.end(), directory) != made_.end())
+    unrestricted_.push_back({directory, v2});
   return true;
 }
 
@@ -231,8 +235,16 @@ void HostCgroup::start_unit(pid_t pid) {
   unit_started_ = true;
 }
 
+/// A kernel without the filter costs a layer of defence, not the container.
+void HostCgroup::restrict_own() noexcept {
+  for (const OwnLeaf& leaf : unrestricted_)
+    warn_on_failure([&] { restrict_devices(leaf.directory, leaf.v2); });
+  unrestricted_.clear();
+}
+
 void HostCgroup::add(pid_t pid) {
   start_unit(pid);
+  restrict_own();
   for (const fs::path& leaf : leaves_) write_existing(leaf / "cgroup.procs", std::to_string(pid));
 }
 

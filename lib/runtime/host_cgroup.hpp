@@ -41,7 +41,9 @@ class HostCgroup {
   ~HostCgroup();
 
   std::vector<pid_t> processes() const;  ///< all that are in it
-  void add(pid_t pid);                   ///< the whole process; throws system
+  /// The whole process, which may then open the devices of device_list.hpp alone, if husk has made the
+  /// directory. Throws system.
+  void add(pid_t pid);
   /// What has to be removed in the end: directories, parents first, and systemd's unit.
   const std::vector<std::filesystem::path>& made() const noexcept { return made_; }
   std::string unit() const { return plan_.scope ? plan_.scope->name : std::string{}; }
@@ -51,9 +53,17 @@ class HostCgroup {
   void make(const std::filesystem::path& mount_point, bool v2);
   bool try_make(const std::filesystem::path& mount_point, bool v2);
   void start_unit(pid_t pid);
+  void restrict_own() noexcept;
 
   CgroupPlan plan_;
+  /// One that this object has made, or systemd for it: nobody else's processes are in it.
+  struct OwnLeaf {
+    std::filesystem::path directory;
+    bool v2 = false;
+  };
+
   std::vector<std::filesystem::path> leaves_, made_;
+  std::vector<OwnLeaf> unrestricted_;
   bool unit_started_ = false, keep_ = false;
 };
 

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The devices of the host that the processes of a container's cgroup may open: what QEMU needs and
+// libvirt allows it, and the harmless ones. libvirt's own list is that of the cgroup in which it starts
+// QEMU, and husk moves QEMU out of there.
+#pragma once
+
+#include <linux/bpf.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace husk::runtime {
+
+/// A character device, for reading and writing. Making device nodes and block devices are never allowed.
+struct AllowedDevice {
+  unsigned major = 0;
+  int minor = -1;  ///< -1: all
+};
+
+std::vector<AllowedDevice> allowed_devices();
+
+/// cgroup v2: a program of type BPF_PROG_TYPE_CGROUP_DEVICE, which returns 1 for what is allowed.
+std::vector<bpf_insn> device_program(const std::vector<AllowedDevice>& allowed);
+
+/// cgroup v1: lines for devices.allow, after "a" was written to devices.deny.
+std::vector<std::string> device_rules(const std::vector<AllowedDevice>& allowed);
+
+/// Restricts the processes of a cgroup that husk has made to allowed_devices(). Does nothing in a
+/// hierarchy of v1 without the devices controller. A program that another manager has attached holds as
+/// well. Throws system.
+void restrict_devices(const std::filesystem::path& cgroup, bool v2);
+
+}  // namespace husk::runtime
