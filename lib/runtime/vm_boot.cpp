@@ -13,6 +13,7 @@
 #include "lib/network/loopback_listener.hpp"
 #include "lib/runtime/container_network.hpp"
 #include "lib/runtime/keeper_plan.hpp"
+#include "lib/runtime/open_files.hpp"
 #include "lib/runtime/other_mount_namespace.hpp"
 #include "lib/runtime/plan.hpp"
 
@@ -104,7 +105,10 @@ BootingVm::BootingVm(const SandboxPlan& plan, const hypervisor::ConnectHyperviso
   });
   laps.end("libvirt");
   cgroup.add(get().process.pid);
-  for (const ProcessIdentity& helper : get().helpers) cgroup.add(helper.pid);
+  for (const ProcessIdentity& helper : get().helpers) {
+    cgroup.add(helper.pid);
+    warn_on_failure([&] { limit_open_files(helper.pid); });
+  }
   const std::optional<ProcessIdentity> owner = identify_process(shim);
   if (!owner) throw Error(Errc::peer_lost, "the shim ended before the VM was there");
   const auto ns = network::NetworkNamespace::of_process(*owner);

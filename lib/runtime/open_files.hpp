@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// How many files virtiofsd may have open. It keeps a descriptor for each file that the guest has looked
+// up, so that a guest decides how much of the host's file table it takes.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+
+namespace husk::runtime {
+
+/// For one VM on a host with this fs.file-max: an eighth, at least 65536, at most 1000000.
+std::uint64_t open_files_limit(std::uint64_t file_max);
+
+/// Lowers RLIMIT_NOFILE of the process and of its children to open_files_limit() of this host; a
+/// lower limit stays. Throws system.
+void limit_open_files(pid_t pid);
+
+}  // namespace husk::runtime
