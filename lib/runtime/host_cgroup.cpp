@@ -98,6 +98,9 @@ std::string checked_path(const std::string& cgroups_path) {
   return path;
 }
 
+/// Tells the unit of this container from one of the same name that is another's.
+std::string description_of(const std::string& id) { return "husk container " + id; }
+
 /// "slice:prefix:name", as runc reads it.
 CgroupPlan plan_unit(const std::string& cgroups_path, const std::string& id) {
   const std::string whole = cgroups_path.empty() ? ":husk:" + id : cgroups_path;
@@ -112,7 +115,7 @@ CgroupPlan plan_unit(const std::string& cgroups_path, const std::string& id) {
   }
   systemd::ScopePlan unit{.name = whole.substr(second + 1),
                           .slice = whole.substr(0, first),
-                          .description = "husk container " + id,
+                          .description = description_of(id),
                           .properties = {}};
   const std::string prefix = whole.substr(first + 1, second - first - 1);
   if (!unit.name.ends_with(".slice"))
@@ -190,7 +193,9 @@ HostCgroup::HostCgroup(CgroupPlan plan) : plan_(std::move(plan)) {
 HostCgroup::HostCgroup(pid_t member) : leaves_(find_cgroups(member)), keep_(true) {}
 
 HostCgroup::~HostCgroup() {
-  if (!keep_) remove_host_cgroup(unit_started_ ? unit() : "", made_);
+  if (keep_) return;
+  if (unit_started_) systemd::stop_scope(plan_.scope->name, plan_.scope->description);
+  remove_cgroups(made_);
 }
 
 void HostCgroup::make(const fs::path& mount_point, bool v2) {
@@ -256,9 +261,9 @@ std::vector<pid_t> HostCgroup::processes() const {
   return found;
 }
 
-void remove_host_cgroup(const std::string& unit,
+void remove_host_cgroup(const std::string& id, const std::string& unit,
                         const std::vector<fs::path>& directories) noexcept {
-  if (!unit.empty()) systemd::stop_scope(unit);
+  if (!unit.empty()) systemd::stop_scope(unit, description_of(id));
   remove_cgroups(directories);
 }
 

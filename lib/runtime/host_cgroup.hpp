@@ -67,8 +67,10 @@ class HostCgroup {
   bool unit_started_ = false, keep_ = false;
 };
 
-/// Stops the unit, if there is one, and removes the directories.
-void remove_host_cgroup(const std::string& unit,
+/// Stops the unit, if there is one and husk made it for the container `id`, and removes the
+/// directories. A record may name another's unit: that of a create which found the name taken, or one
+/// that was made after the container's own had ended.
+void remove_host_cgroup(const std::string& id, const std::string& unit,
                         const std::vector<std::filesystem::path>& directories) noexcept;
 
 }  // namespace husk::runtime

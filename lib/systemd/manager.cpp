@@ -15,6 +15,9 @@ constexpr auto patience = 30s;
 constexpr const char* service = "org.freedesktop.systemd1";
 constexpr const char* object = "/org/freedesktop/systemd1";
 constexpr const char* manager = "org.freedesktop.systemd1.Manager";
+constexpr const char* unit_interface = "org.freedesktop.systemd1.Unit";
+constexpr const char* properties = "org.freedesktop.DBus.Properties";
+constexpr const char* no_such_unit = "org.freedesktop.systemd1.NoSuchUnit";
 constexpr const char* private_address = "unix:path=/run/systemd/private";
 
 Bus connect_private() {
@@ -23,6 +26,19 @@ Bus connect_private() {
   Bus bus{raw};
   check_bus(api().set_address(bus.get(), private_address), "set the address");
   return api().start(bus.get()) < 0 ? Bus{} : std::move(bus);
+}
+
+/// The object of a unit that is loaded.
+std::optional<std::string> find_object(::sd_bus* bus, const std::string& unit) {
+  const Message call = new_call(bus, "GetUnit");
+  check_bus(api().append(call.get(), "s", unit.c_str()), unit);
+  BusError error;
+  const Message answer = send_call(bus, call, error);
+  if (!answer && error.is(no_such_unit)) return std::nullopt;
+  if (!answer) throw Error(Errc::system, "systemd: find the unit: " + error.text());
+  const char* path = nullptr;
+  check_bus(api().read(answer.get(), "o", &path), "read the answer");
+  return path;
 }
 
 template <typename Value>
@@ -66,6 +82,21 @@ void call_on_unit(::sd_bus* bus, const char* method, const std::string& unit) {
   check_bus(api().append(call.get(), "s", unit.c_str()), unit);
   BusError ignored;
   send_call(bus, call, ignored);
+}
+
+std::optional<std::string> find_description(::sd_bus* bus, const std::string& unit) {
+  const auto path = find_object(bus, unit);
+  if (!path) return std::nullopt;
+  sd_bus_message* raw = nullptr;
+  check_bus(api().new_method_call(bus, &raw, service, path->c_str(), properties, "Get"), "Get");
+  const Message call{raw};
+  check_bus(api().append(call.get(), "ss", unit_interface, "Description"), unit);
+  BusError error;
+  const Message answer = send_call(bus, call, error);
+  if (!answer) throw Error(Errc::system, "systemd: read the description: " + error.text());
+  const char* text = nullptr;
+  check_bus(api().read(answer.get(), "v", "s", &text), "read the description");
+  return text;
 }
 
 void PropertyWriter::add(const UnitProperty& property) {

@@ -2,6 +2,7 @@
 // Calls of systemd's manager over D-Bus: org.freedesktop.systemd1(5). Private to lib/systemd.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -44,6 +45,10 @@ Message send_call(::sd_bus* bus, const Message& call, BusError& error);
 
 /// Calls a method that takes the unit's name alone; a refusal is fine.
 void call_on_unit(::sd_bus* bus, const char* method, const std::string& unit);
+
+/// The Description of a unit that is loaded; empty: systemd knows no such unit. Throws system where
+/// systemd does not answer.
+std::optional<std::string> find_description(::sd_bus* bus, const std::string& unit);
 
 /// Writes one "(sv)" after the other into the array of properties of a call.
 class PropertyWriter {

@@ -7,6 +7,7 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/text.hpp"
 #include "lib/systemd/manager.hpp"
 
 namespace husk::systemd {
@@ -14,13 +15,14 @@ namespace {
 
 constexpr const char* unit_exists = "org.freedesktop.systemd1.UnitExists";
 
-/// What runc sets on its units, for the tools that read them.
+/// The properties that runc sets on its units, for the tools that read them.
 std::vector<UnitProperty> own_properties(const ScopePlan& plan) {
   const bool is_slice = plan.name.ends_with(".slice");
-  std::vector<UnitProperty> properties{
-      {"Description", plan.description}, {"MemoryAccounting", true},
-      {"CPUAccounting", true},           {"IOAccounting", true},
-      {"TasksAccounting", true},         {"DefaultDependencies", false}};
+  std::vector<UnitProperty> properties{{"MemoryAccounting", true},
+                                       {"CPUAccounting", true},
+                                       {"IOAccounting", true},
+                                       {"TasksAccounting", true},
+                                       {"DefaultDependencies", false}};
   if (is_slice) {
     properties.push_back({"Wants", std::vector<std::string>{plan.slice}});
   } else {
@@ -37,6 +39,9 @@ Message make_start_call(::sd_bus* bus, const ScopePlan& plan, pid_t pid) {
   PropertyWriter writer(call.get());
   for (const UnitProperty& property : own_properties(plan)) writer.add(property);
   for (const UnitProperty& property : plan.properties) writer.add(property);
+  // The last of a name counts: the caller cannot give a Description by which stop_scope would not
+  // know the unit.
+  writer.add({"Description", plan.description});
   if (!plan.name.ends_with(".slice")) writer.add_pid(pid);
   check_bus(api().close_container(call.get()), "properties");
   check_bus(api().append(call.get(), "a(sa(sv))", 0), "auxiliary units");
@@ -67,13 +72,17 @@ void start_scope(const ScopePlan& plan, pid_t pid) {
   });
 }
 
-void stop_scope(const std::string& name) noexcept {
+void stop_scope(const std::string& name, const std::string& description) noexcept {
   try {
     const Bus bus = connect_to_manager();
+    const auto found = find_description(bus.get(), name);
+    if (!found) return;  // usually: a scope goes with its last process
+    if (*found != description)
+      throw Error(Errc::wrong_state, "is another's: its description is " + quote(*found));
     JobWatch jobs(bus.get());
     const Message call = new_call(bus.get(), "StopUnit");
     check_bus(api().append(call.get(), "ss", name.c_str(), "replace"), name);
-    BusError error;  // usually: no such unit, since a scope goes with its last process
+    BusError error;
     if (const Message answer = send_call(bus.get(), call, error)) jobs.wait(job_of(answer));
     call_on_unit(bus.get(), "ResetFailedUnit", name);
   } catch (const std::exception& e) {

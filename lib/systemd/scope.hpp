@@ -16,7 +16,7 @@ namespace husk::systemd {
 struct ScopePlan {
   std::string name;                      ///< "docker-ID.scope", or "x.slice"
   std::string slice;                     ///< "system.slice"; the parent
-  std::string description;               ///< for people
+  std::string description;               ///< for people, and stop_scope knows the unit by it
   std::vector<UnitProperty> properties;  ///< the caller's, after husk's own
 };
 
@@ -27,8 +27,10 @@ bool is_running();
 /// words, timed_out.
 void start_scope(const ScopePlan& plan, pid_t pid);
 
-/// Stops the unit, if it is still there, and forgets that it failed. Never throws: the cgroup may
-/// be gone already, systemd may be restarting; both are fine for who cleans up.
-void stop_scope(const std::string& name) noexcept;
+/// Stops the unit, if it is still there, and forgets that it failed. A unit with another Description
+/// is left alone: the name is the caller's to choose, and somebody else may have a unit of that name
+/// by now. Never throws: the cgroup may be gone already, systemd may be restarting; clean-up goes on
+/// after both.
+void stop_scope(const std::string& name, const std::string& description) noexcept;
 
 }  // namespace husk::systemd

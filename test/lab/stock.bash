@@ -70,6 +70,26 @@ scope_of_failed_create() {
   expect_failure 1 'slice:prefix:name' husk --systemd-cgroup create --bundle "$work/nocmd" nocmd
 }
 
+# A scope ends with its last process, and its name is free again.
+scope_of_the_next() {
+  local id unit=husk-e2e-same.scope
+  for id in first second; do
+    make_bundle "$work/$id" sleep 1000
+    edit_config "$work/$id" '.linux.cgroupsPath = "system.slice:husk-e2e:same"'
+  done
+  begin_with first --systemd-cgroup
+  expect_failure 1 "already" husk --systemd-cgroup create --bundle "$work/second" second
+  is_state first running || fail "a create that found the name taken ended the container whose it is"
+  expect_ok husk kill first KILL
+  eventually 20 is_state first stopped
+  eventually 20 eval "[[ \$(systemctl show -P LoadState $unit) == not-found ]]"
+  begin_with second --systemd-cgroup
+  expect_ok husk delete first
+  expect_equal active "$(systemctl show -P ActiveState $unit)" "the second container's unit"
+  is_state second running || fail "the first container's delete ended the second"
+  expect_ok husk delete --force second
+}
+
 docker_scope() {
   mkdir -p /etc/docker
   echo "{\"runtimes\": {\"husk\": {\"path\": \"$HUSK\"}}}" >/etc/docker/daemon.json
@@ -184,6 +204,7 @@ at_end delete_all
 it "KVM, vhost-vsock and AppArmor are used, and nothing is denied" stock 120
 it "--systemd-cgroup makes a scope that systemd knows" scope 180
 it "a failed create leaves no scope" scope_of_failed_create 120
+it "a stopped container's delete leaves the scope of its successor alone" scope_of_the_next 240
 it "nobody on the host commands a guest over vsock" attack_over_vsock 120
 it "binds of the whole host: private, linear, and without the host's cgroups" whole_host 240
 it "a container's conmon ends with it, whatever its VM goes on with" conmon_of_first 240
