@@ -78,7 +78,7 @@ void Container::make_first(guestcomm::Stdio<UniqueFd> stdio, Reply created) {
                      -1,
                      false,
                      [this](const ChildDescriptors& descriptors) {
-                       run_container_init(spec_, descriptors, placed_socket(), hook_state_);
+                       run_container_init(id_, spec_, descriptors, placed_socket(), hook_state_);
                      }};
   Laps laps;
   auto first =
@@ -170,7 +170,7 @@ std::unique_ptr<Process> Container::make_joining(const std::string& name, ExecSe
                     first().pidfd(),
                     has_namespace(spec_, "pid"),
                     [this, &setup](const ChildDescriptors& descriptors) {
-                      run_exec(setup.spec, spec_, first().pid(), descriptors);
+                      run_exec(id_, setup.spec, spec_, first().pid(), descriptors);
                     }};
   return std::make_unique<Process>(loop_, std::move(made), events_for(name, created));
 }

@@ -3,12 +3,11 @@
 
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/keyctl.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agent/setup/devices.hpp"
+#include "agent/setup/keyring.hpp"
 #include "agent/setup/mount_calls.hpp"
 #include "agent/setup/mounts.hpp"
 #include "agent/setup/namespaces.hpp"
@@ -59,7 +58,7 @@ void enter_rootfs(const oci::Spec& spec, const ChildDescriptors& fds,
   laps.end("pivot");
 }
 
-void make_container(const oci::Spec& spec, const ChildDescriptors& fds,
+void make_container(const std::string& id, const oci::Spec& spec, const ChildDescriptors& fds,
                     const std::optional<PlacedSocket>& socket) {
   Laps laps;
   // Its hooks, and what is executed in it before its start, see this process in /proc while it still is
@@ -67,8 +66,7 @@ void make_container(const oci::Spec& spec, const ChildDescriptors& fds,
   // undoes it.
   check_sys(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "set not dumpable");
   become_namespace_root(spec);
-  // A keyring of its own, or all containers would share root's; a kernel without keys is fine.
-  ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
+  join_session_keyring(id);
   apply_time_namespace(spec);  // through the agent's /proc, like the sysctls
   apply_host_name(spec);
   apply_sysctls(spec);
@@ -85,11 +83,11 @@ void become_namespace_root(const oci::Spec& spec) {
   check_sys(::setresuid(0, 0, 0), "become root of the user namespace");
 }
 
-void run_container_init(const oci::Spec& spec, const ChildDescriptors& fds,
+void run_container_init(const std::string& id, const oci::Spec& spec, const ChildDescriptors& fds,
                         const std::optional<PlacedSocket>& socket,
                         const std::string& hook_state) noexcept {
   run_child(
-      *spec.process, spec.linux_, fds, [&] { make_container(spec, fds, socket); },
+      *spec.process, spec.linux_, fds, [&] { make_container(id, spec, fds, socket); },
       [&] { run_start_hooks(spec.hooks.start_container, hook_state); });
 }
 

@@ -2,14 +2,17 @@
 // The way of a process that joins a container from clone3 to exec.
 #pragma once
 
+#include <string>
+
 #include "agent/process_setup.hpp"
 #include "lib/oci/spec.hpp"
 
 namespace husk::agent {
 
-/// `container`: the one it joins, whose first process is `first`. Only its pid namespace is joined before, by clone3 (Process).
-/// Enters the others and goes on as run_child says.
-[[noreturn]] void run_exec(const oci::Process& process, const oci::Spec& container, pid_t first,
+/// `id`, `container`: of the container that it joins, whose first process is `first`. clone3 (Process)
+/// has joined the pid namespace. Enters the other namespaces and goes on as run_child says.
+[[noreturn]] void run_exec(const std::string& id, const oci::Process& process,
+                           const oci::Spec& container, pid_t first,
                            const ChildDescriptors& fds) noexcept;
 
 }  // namespace husk::agent

@@ -75,6 +75,23 @@ TEST_CASE("exec: is in every namespace and the cgroup of its container", "[root]
   CHECK(bench.told[0].second.status == 6);
 }
 
+TEST_CASE("exec: has the session keyring of its container", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  void (*adjust)(husk::oci::Spec&) = nullptr;
+  std::uint32_t user = 0;
+  SECTION("as root") {}
+  SECTION("as another user") {
+    adjust = [](husk::oci::Spec& spec) { spec.process->user.uid = 1000; };
+    user = 1000;
+  }
+  Running bench(adjust);
+  husk::oci::Process process =
+      Running::shell("/bin/busybox grep -o '_ses[.]one.*' /proc/keys; true");
+  process.user.uid = user;
+  // One line: a keyring of the exec's own would have the same name.
+  CHECK(bench.run(process) == "_ses.one: empty\n");
+}
+
 TEST_CASE("exec: a variable that is given again has the last value", "[root]") {
   SKIP_UNLESS_POSSIBLE();
   Running bench;

@@ -35,7 +35,8 @@ UniqueFd listen_on_socket() {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, socket_path, sizeof address.sun_path - 1);
-  check_sys(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind");
+  check_sys(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
+            "bind");
   check_sys(::listen(listener.get(), 8), "listen");
   return listener;
 }
@@ -107,7 +108,8 @@ void FakeManager::serve() {
   while (!ending_) {
     pollfd polled{listener_.get(), POLLIN, 0};
     if (::poll(&polled, 1, turn_ms) <= 0) continue;
-    const int connection = ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    const int connection =
+        ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (connection >= 0) serve_connection(connection);
   }
 }
@@ -174,8 +176,10 @@ int FakeManager::get_unit(sd_bus_message* call) const {
 int FakeManager::get_description(sd_bus_message* call) const {
   const auto found = units_.find(unit_of(sd_bus_message_get_path(call)));
   const std::string interface = read_string(call), property = read_string(call);
-  if (found == units_.end() || interface != "org.freedesktop.systemd1.Unit" || property != "Description")
-    return sd_bus_reply_method_errorf(call, "org.freedesktop.DBus.Error.UnknownProperty", "unknown");
+  if (found == units_.end() || interface != "org.freedesktop.systemd1.Unit" ||
+      property != "Description")
+    return sd_bus_reply_method_errorf(call, "org.freedesktop.DBus.Error.UnknownProperty",
+                                      "unknown");
   return sd_bus_reply_method_return(call, "v", "s", found->second.c_str());
 }
 

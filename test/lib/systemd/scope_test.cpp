@@ -18,7 +18,8 @@ using Units = std::map<std::string, std::string>;
 namespace {
 
 ScopePlan plan(const std::string& name) {
-  return {.name = name, .slice = "system.slice", .description = "husk container c1", .properties = {}};
+  return {
+      .name = name, .slice = "system.slice", .description = "husk container c1", .properties = {}};
 }
 
 }  // namespace
