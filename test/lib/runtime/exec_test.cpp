@@ -157,18 +157,33 @@ std::pair<pid_t, pid_t> join_unreaped(pid_t first) {
   REQUIRE(joined > 0);
   return {parent, joined};
 }
+
+/// The shim has a thread for each stream that is open.
+std::size_t threads_of(pid_t pid) {
+  const std::filesystem::directory_iterator threads("/proc/" + std::to_string(pid) + "/task");
+  return static_cast<std::size_t>(std::distance(begin(threads), end(threads)));
+}
+
+template <class F>
+bool eventually(F&& is_so) {
+  for (int i = 0; i < 500 && !is_so(); ++i) std::this_thread::sleep_for(10ms);
+  return is_so();
+}
 }  // namespace
 
 TEST_CASE("exec: a container whose shim is ending is a stopped one", "[runtime][root]") {
   HuskBench bench;
+  bench.machine.fault = Fault::closes_streams;
   const pid_t shim = bench.create().shim_pid;
   bench.runtime().start("c1");
+  // The last thread to end waits in exit(2) for the others of the pid namespace. It has to be the first
+  // thread: were that a zombie, every look at the shim would say that it has ended.
+  REQUIRE(eventually([&] { return threads_of(shim) == 1; }));
   const auto [parent, joined] = join_unreaped(shim);
   ::kill(shim, SIGKILL);
-  for (int i = 0; i < 500 && identify_process(joined); ++i) std::this_thread::sleep_for(10ms);
-  // A thread of it is in exit(2): the last one to end, and so perhaps not the first one, which state looks at.
+  REQUIRE(eventually([pid = joined] { return !identify_process(pid); }));
   CHECK(is_ending(shim));
-  CHECK(std::filesystem::exists("/proc/" + std::to_string(shim)));
+  CHECK(identify_process(shim));
   CHECK(exec(bench, exec_request(true)) == 99);
   CHECK(bench.text_in("error") == "cannot exec in a stopped container");
   ::kill(parent, SIGKILL);

@@ -174,6 +174,7 @@ class Guest {
       if (fault_ == Fault::refuses_start)
         throw Error(Errc::system, "permission denied by the image");
       is_stuck_ = fault_ == Fault::stuck_after_start;
+      if (fault_ == Fault::closes_streams) streams_.clear();
       has_started_ = true;
     } else if (request.method == "signal_process") {
       take_signal(request.params.get<guestcomm::SignalProcess>());

@@ -32,6 +32,7 @@ enum class Fault {
   refuses_exec_start,      ///< "permission denied by the image"
   ends_meanwhile,  ///< a started container, which is asked for anything but signals: "no such process"
                    ///< first, and its end then
+  closes_streams,     ///< all of a started container's, as a daemon does
   refuses_signals,    ///< "signal refused"
   refuses_pause,      ///< "does not stand still"
   lies_about_states,  ///< "container not running" to all that is asked of a started container
