@@ -6,7 +6,6 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,9 +14,7 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <fstream>
-#include <functional>
 #include <memory>
-#include <set>
 #include <stdexcept>
 #include <thread>
 #include <tuple>
@@ -29,16 +26,19 @@
 #include "lib/base/random_id.hpp"
 #include "lib/hypervisor/vm_id.hpp"
 #include "test/lib/base/scratch.hpp"
+#include "test/lib/runtime/vm_files.hpp"
 
 using namespace husk;
 using namespace husk::runtime;
 using Catch::Matchers::ContainsSubstring;
+using husk::test::Assets;
+using husk::test::expect;
+using husk::test::in_own_run;
 using husk::test::Scratch;
+using husk::test::secret;
 namespace fs = std::filesystem;
 
 namespace {
-const std::string secret(32, '5');
-
 bool is_mounted_below(const fs::path& directory) {
   std::ifstream table("/proc/self/mountinfo");
   for (std::string line; std::getline(table, line);) {
@@ -74,49 +74,6 @@ oci::Mount mount_of(const std::string& type, const std::string& destination) {
   mount.destination = destination;
   return mount;
 }
-
-/// A mount namespace with a /run of its own, for what would disturb the machine's; left by the end of
-/// the process, so it is for a child.
-void enter_own_run() {
-  check_sys(::unshare(CLONE_NEWNS), "unshare");
-  check_sys(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "make mounts private");
-  check_sys(::mount("tmpfs", "/run", "tmpfs", 0, "mode=755"), "mount /run");
-}
-
-/// Runs `body` in such a child; "" or what it threw.
-std::string in_own_run(const std::function<void()>& body) {
-  Pipe text = make_pipe();
-  const pid_t child = check_sys(::fork(), "fork");
-  if (child == 0) {
-    try {
-      enter_own_run();
-      body();
-    } catch (const std::exception& e) {
-      write_all(text.write_end.get(), e.what());
-    }
-    ::_exit(0);
-  }
-  text.write_end.reset();
-  std::string thrown = read_all(text.read_end.get(), 65536, "the child's error");
-  ::waitpid(child, nullptr, 0);
-  return thrown;
-}
-
-void expect(bool condition, const std::string& what) {
-  if (!condition) throw std::runtime_error(what);
-}
-
-struct Assets : Scratch {
-  Assets() {
-    std::ofstream(path() / "kernel") << "k";
-    std::ofstream(path() / "initrd") << "i";
-    std::ofstream(path() / "firmware") << "f";
-    fs::create_directories(path() / "rootfs/etc");
-    std::ofstream(path() / "rootfs/etc/file") << "content";
-    std::ofstream(path() / "hosts") << "127.0.0.1";
-  }
-  BootAssets boot() const { return {path() / "kernel", path() / "initrd", path() / "firmware"}; }
-};
 
 std::tuple<unsigned, unsigned, unsigned> owner_and_mode(const fs::path& path) {
   struct stat info {};
@@ -358,62 +315,6 @@ TEST_CASE("VmDirectory: what lies under a VM's mount is not husk's, and stays", 
                    e.what());
           }
           expect(fs::exists("/run/husk-vm/0000cafe/precious"), "something was removed");
-        }) == "");
-}
-
-TEST_CASE("VmDirectory: the console's logs go with it, and nobody else's", "[runtime][root]") {
-  if (::geteuid() != 0) SKIP("needs root");
-  const Assets assets;
-  CHECK(in_own_run([&] {
-          const std::string parent = std::string(vm_directories) + "/";
-          const std::set<std::string> others{"0000caff.console.log", "0000cafe.console.log.old",
-                                             "0000cafe.console.log."};
-          {
-            const VmDirectory vm("0000cafe", assets.boot(), secret);
-            expect(vm.paths().console_log() == parent + "0000cafe.console.log", "the log's place");
-            for (const char* name :
-                 {"0000cafe.console.log", "0000cafe.console.log.0", "0000cafe.console.log.12"})
-              std::ofstream(parent + name) << "Linux version";
-            for (const std::string& name : others) std::ofstream(parent + name) << "kept";
-          }
-          std::set<std::string> left;
-          for (const auto& entry : fs::directory_iterator(vm_directories))
-            left.insert(entry.path().filename());
-          expect(left == others, "other files than those are left");
-        }) == "");
-}
-
-// libvirt 11's virtlogd has a mount namespace of its own, which gets what the host mounts in a shared
-// directory: what it wrote under the VM's mount could not be removed.
-TEST_CASE("VmDirectory: who has a mount namespace of its own writes the console's log beside it",
-          "[runtime][root]") {
-  if (::geteuid() != 0) SKIP("needs root");
-  const Assets assets;
-  CHECK(in_own_run([&] {
-          check_sys(::mount(nullptr, "/run", nullptr, MS_SHARED, nullptr), "share /run");
-          Pipe order = make_pipe(), ready = make_pipe();
-          const pid_t logger = ::fork();
-          if (logger == 0) {
-            if (::unshare(CLONE_NEWNS) != 0) ::_exit(1);
-            if (::mount(nullptr, "/", nullptr, MS_SLAVE | MS_REC, nullptr) != 0) ::_exit(2);
-            order.write_end.reset();
-            ready.write_end.reset();
-            char byte = 0;
-            if (::read(order.read_end.get(), &byte, 1) != 1) ::_exit(3);
-            std::ofstream log(VmPaths("0000cafe").console_log());
-            ::_exit(log << "Linux version" << std::flush ? 0 : 4);
-          }
-          ready.write_end.reset();
-          read_all(ready.read_end.get(), 1, "the logger");
-          {
-            const VmDirectory vm("0000cafe", assets.boot(), secret);
-            check_sys(::write(order.write_end.get(), "w", 1), "write");
-            int status = 0;
-            check_sys(::waitpid(logger, &status, 0), "waitpid");
-            expect(status == 0, "the log cannot be written");
-            expect(read_file(vm.paths().console_log(), 100) == "Linux version", "it is not seen");
-          }
-          expect(!fs::exists(vm_directories), "the VM's directory is left");
         }) == "");
 }
 

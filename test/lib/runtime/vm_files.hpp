@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the tests of VmDirectory share: the files of a VM, and a child with a /run of its own.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "lib/runtime/vm_directory.hpp"
+#include "test/lib/base/scratch.hpp"
+
+namespace husk::test {
+
+/// A VM's, for VmDirectory.
+const std::string secret(32, '5');
+
+/// Runs `body` in a child with a mount namespace and a /run of its own, for what would disturb the
+/// machine's. "", or what `body` threw.
+std::string in_own_run(const std::function<void()>& body);
+
+/// Throws `what` unless the condition holds: Catch2 hears nothing of a child's CHECK.
+void expect(bool condition, const std::string& what);
+
+/// Kernel, initrd, firmware, a rootfs with one file, and a file to bind.
+struct Assets : Scratch {
+  Assets();
+  runtime::BootAssets boot() const;
+};
+
+}  // namespace husk::test
