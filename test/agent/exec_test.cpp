@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <sstream>
 
@@ -290,6 +291,12 @@ void drop_pid_namespace(husk::oci::Spec& spec) {
   std::erase_if(spec.linux_.namespaces, [](const auto& ns) { return ns.type == "pid"; });
 }
 
+using Adjust = void (*)(husk::oci::Spec&);
+/// Makes the test case run once with each.
+Adjust with_and_without_pid_namespace() {
+  return GENERATE(Adjust{nullptr}, Adjust{drop_pid_namespace});
+}
+
 void start_waiting(Running& bench) {
   bench.exec("p1", Running::shell("while :; do /bin/busybox sleep 1; done"));
   REQUIRE_FALSE(bench.error);
@@ -300,10 +307,7 @@ void start_waiting(Running& bench) {
 
 TEST_CASE("exec: into a container that has just ended is refused in runc's words", "[root]") {
   SKIP_UNLESS_POSSIBLE();
-  void (*adjust)(husk::oci::Spec&) = nullptr;
-  SECTION("with a pid namespace") {}
-  SECTION("without one") { adjust = drop_pid_namespace; }
-  Running bench(adjust);
+  Running bench(with_and_without_pid_namespace());
   const pid_t first = bench.container->first().pid();
   kill_first(bench);
   await_zombie(first);
@@ -334,10 +338,7 @@ TEST_CASE("exec: into a container that is ending is refused in runc's words", "[
 
 TEST_CASE("exec: a container that ends while a process joins it is a stopped one", "[root]") {
   SKIP_UNLESS_POSSIBLE();
-  void (*adjust)(husk::oci::Spec&) = nullptr;
-  SECTION("with a pid namespace") {}
-  SECTION("without one") { adjust = drop_pid_namespace; }
-  Running bench(adjust);
+  Running bench(with_and_without_pid_namespace());
   bool is_paused = false;
   bench.container->pause([&](const Outcome&) { is_paused = true; });  // what joins it waits
   bench.run_until([&] { return is_paused; });

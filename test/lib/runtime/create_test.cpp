@@ -250,8 +250,7 @@ TEST_CASE("create: programs in the image that are called like husk's are not run
   const fs::path before = fs::current_path();
   ::setenv("PATH", bin.c_str(), 1);
   fs::current_path(bin);
-  bench.create();
-  bench.runtime().start("c1");
+  bench.create_and_start();
   bench.runtime().remove("c1", true);
   fs::current_path(before);
   ::setenv("PATH", search_path.c_str(), 1);

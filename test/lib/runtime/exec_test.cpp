@@ -130,8 +130,7 @@ TEST_CASE("exec: a container that ends meanwhile is a stopped one, whatever the 
           "[runtime][root]") {
   HuskBench bench;
   bench.machine.fault = Fault::ends_meanwhile;
-  bench.create();
-  bench.runtime().start("c1");
+  bench.create_and_start();
   CHECK(exec(bench, exec_request(true)) == 99);
   CHECK(bench.text_in("error") == "cannot exec in a stopped container");
   bench.runtime().remove("c1", true);
@@ -174,8 +173,7 @@ bool eventually(F&& is_so) {
 TEST_CASE("exec: a container whose shim is ending is a stopped one", "[runtime][root]") {
   HuskBench bench;
   bench.machine.fault = Fault::closes_streams;
-  const pid_t shim = bench.create().shim_pid;
-  bench.runtime().start("c1");
+  const pid_t shim = bench.create_and_start().shim_pid;
   // The last thread to end waits in exit(2) for the others of the pid namespace. It has to be the first
   // thread: were that a zombie, every look at the shim would say that it has ended.
   REQUIRE(eventually([&] { return threads_of(shim) == 1; }));

@@ -83,7 +83,7 @@ std::vector<std::string> cgroups_called(const std::string& name) {
   return found;
 }
 
-/// Of the host's containers: below the new /run nobody could tell them from the test's.
+/// Detaches the VMs of the host's containers: below the new /run nobody could tell them from the test's.
 void detach_vms_of_others() {
   const std::vector<MountEntry> table = load_mount_table();
   for (auto mount = table.rbegin(); mount != table.rend(); ++mount) {
@@ -161,6 +161,12 @@ runtime::Runtime HuskBench::runtime() {
 runtime::CreateRequest HuskBench::request() {
   std::ofstream(path("bundle/config.json")) << nlohmann::json(spec).dump();
   return {.id = id, .bundle = path("bundle"), .pid_file = {}, .streams = {}};
+}
+
+runtime::CreatedContainer HuskBench::create_and_start() {
+  const runtime::CreatedContainer created = create();
+  runtime().start(id);
+  return created;
 }
 
 std::string HuskBench::text_in(const std::string& name) const { return content(path(name)); }

@@ -40,6 +40,7 @@ class HuskBench {
   runtime::Runtime runtime();
   runtime::CreateRequest request();  ///< writes the spec into the bundle
   runtime::CreatedContainer create() { return runtime().create(request()); }
+  runtime::CreatedContainer create_and_start();
   std::vector<std::string> journal() const;
   /// Whether the agent was asked for that, within a generous time.
   bool await_journal(const std::string& line) const;
@@ -49,7 +50,7 @@ class HuskBench {
   std::vector<std::string> look() const;
   /// The same after a generous time for what ends by itself.
   std::vector<std::string> left() const;
-  /// Of the container's VM, by its record.
+  /// The id of the container's VM, from the container's record.
   std::string vm_id() const;
   std::string text_in(const std::string& name) const;
 

@@ -46,8 +46,7 @@ TEST_CASE("kill: whatever the agent does with SIGKILL, the container ends in bou
 
 TEST_CASE("kill: a signal and --all arrive at the agent as they are", "[runtime][root]") {
   HuskBench bench;
-  bench.create();
-  bench.runtime().start("c1");
+  bench.create_and_start();
   bench.runtime().kill("c1", SIGUSR1, false);
   bench.runtime().kill("c1", SIGUSR2, true);
   bench.runtime().kill("c1", 0, false);  // asks only whether it is there
@@ -59,8 +58,7 @@ TEST_CASE("kill: a signal that the agent refuses is told, and the container runs
           "[runtime][root]") {
   HuskBench bench;
   bench.machine.fault = Fault::refuses_signals;
-  bench.create();
-  bench.runtime().start("c1");
+  bench.create_and_start();
   CHECK_THAT(failure_text([&] { bench.runtime().kill("c1", SIGUSR1, false); }),
              ContainsSubstring("the guest did not take signal 10: the agent answered "
                                "signal_process with a system error"));
@@ -222,8 +220,7 @@ TEST_CASE("guest: an agent that lies about the state of a running container deci
           "[runtime][root]") {
   HuskBench bench;
   bench.machine.fault = Fault::lies_about_states;
-  bench.create();
-  bench.runtime().start("c1");
+  bench.create_and_start();
   CHECK(failure_text([&] { bench.runtime().kill("c1", SIGTERM, false); }) ==
         "the guest did not take signal 15: the agent answered signal_process with a wrong state "
         "(its text is in the debug log)");

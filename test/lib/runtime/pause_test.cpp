@@ -38,8 +38,7 @@ TEST_CASE("pause: a paused container shows it, and is resumed to what it was", "
 TEST_CASE("pause: a guest that cannot leaves it running", "[runtime][root]") {
   HuskBench bench;
   bench.machine.fault = Fault::refuses_pause;
-  bench.create();
-  bench.runtime().start("c1");
+  bench.create_and_start();
   CHECK(failure_text([&] { bench.runtime().pause("c1"); }) ==
         "the guest did not pause the container: the agent answered pause_container with a time-out "
         "(its text is in the debug log)");
@@ -49,8 +48,7 @@ TEST_CASE("pause: a guest that cannot leaves it running", "[runtime][root]") {
 
 TEST_CASE("pause: a paused container is killed and deleted like any other", "[runtime][root]") {
   HuskBench bench;
-  bench.create();
-  bench.runtime().start("c1");
+  bench.create_and_start();
   bench.runtime().pause("c1");
   SECTION("kill") {
     bench.runtime().kill("c1", SIGKILL, false);
@@ -65,8 +63,7 @@ TEST_CASE("pause: a paused container is killed and deleted like any other", "[ru
 
 TEST_CASE("pause: exec is refused, but where it says that it knows", "[runtime][root]") {
   HuskBench bench;
-  bench.create();
-  bench.runtime().start("c1");
+  bench.create_and_start();
   bench.runtime().pause("c1");
   runtime::ExecRequest request;
   request.id = "c1";
