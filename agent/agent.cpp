@@ -75,7 +75,7 @@ class Agent {
   }
 
  private:
-  /// Of any container: all have the guest's network.
+  /// Asks the shim of any container: all have the guest's network.
   bool ask_dns(const guestcomm::DnsQuery& query) {
     const std::optional<ConnectionId> shim = containers_.owner_of_first();
     if (shim) control_.notify(*shim, "dns_query", query);

@@ -127,7 +127,7 @@ void Container::add_process(const std::string& name, ExecSetup setup, Reply crea
 }
 
 void Container::join(const std::string& name, ExecSetup& setup, const Reply& created) {
-  // What it does not say is as for the first one (runc: the container's configuration).
+  // Fields that it leaves out are as for the first process (runc: the container's configuration).
   if (!setup.spec.capabilities) setup.spec.capabilities = spec_.process->capabilities;
   if (setup.spec.rlimits.empty()) setup.spec.rlimits = spec_.process->rlimits;
   if (!setup.spec.scheduler) setup.spec.scheduler = spec_.process->scheduler;

@@ -68,7 +68,7 @@ class Container {
   const std::string& id() const noexcept { return id_; }
   Process& process(const std::string& name);  ///< throws not_found
   Process& first() const { return *processes_.at({}); }
-  /// Those that its own made, too.
+  /// Its processes, with the ones that they made.
   std::vector<pid_t> all_processes() const { return cgroup_.processes(); }
   bool is_stopped() const;  ///< all of its processes have
   const oci::Spec& spec() const noexcept { return spec_; }

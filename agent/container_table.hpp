@@ -44,7 +44,7 @@ class ContainerTable {
   bool has_running() const;
   /// The connection that owns the first process of a container that runs; empty: there is none.
   std::optional<ConnectionId> owner_of_first() const;
-  /// Those of the guest's one network that any container sets, below /proc/sys/net.
+  /// The settings below /proc/sys/net, of the guest's one network, that any container sets.
   std::set<std::string> network_sysctls() const;
 
  private:

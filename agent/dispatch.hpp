@@ -10,7 +10,7 @@
 
 namespace husk::agent {
 
-/// Those by whom a request is done.
+/// The parts of the agent that do what a request asks for.
 struct Parts {
   ContainerTable& containers;
   PendingStreams& streams;

@@ -34,7 +34,7 @@ class DnsRelay {
   DnsRelay& operator=(const DnsRelay&) = delete;
   ~DnsRelay();
 
-  /// Of a question that was asked; of another one: nothing.
+  /// Passes on the answer to a question that was asked; ignores any other.
   void answer(const guestcomm::DnsAnswer& answer);
 
  private:

@@ -7,7 +7,7 @@
 
 namespace husk::agent {
 
-/// What the guest needs to reach its host and its files. What fails is logged.
+/// Loads the modules by which the guest reaches its host and its files. Logs the ones that fail.
 void load_first_modules();
 
 /// The others, one in a turn of the loop, so that requests get in between: first those of network

@@ -88,7 +88,7 @@ class PortConnector::Connection {
     reply_(done());
   }
 
-  /// What IPv4 said is the answer: it is what most will have meant.
+  /// IPv4's error is the answer: most callers will have meant IPv4.
   void give_up_family(int error) {
     if (family_ != AF_INET) return fail(first_error_);
     first_error_ = error;

@@ -70,7 +70,7 @@ class Process {
   void signal(int signal);  ///< throws wrong_state "container not running", system
   void kill() noexcept;     ///< SIGKILL, in any state
 
-  /// Of its terminal. Throws wrong_state where there is none.
+  /// Sets the size of its terminal. Throws wrong_state where there is none.
   void resize(guestcomm::WindowSize size) const;
 
   /// The connection that had it made holds it until another one owns it, and is not told anything.
@@ -112,7 +112,7 @@ class Process {
   std::string report_bytes_;
   std::optional<Error> error_;
   Reply started_;
-  /// Of a terminal: where its master comes from, and where it goes to then.
+  /// For a terminal: where its master comes from, and where it goes to then.
   UniqueFd terminal_sender_, terminal_host_;
   UniqueFd terminal_;  ///< the master; its hang-up is the process's, so no longer than the copies
   std::unique_ptr<StreamCopy> input_;

@@ -12,7 +12,7 @@
 
 namespace husk::agent {
 
-/// Of those pids (the agent's view) what /proc says; who is gone meanwhile is left out. Cut to what
+/// Tells what /proc says of these pids (the agent's view). A process that is gone by then is left out. Cut to what
 /// the host takes in one answer. `described` is called once, later, from the loop. The command lines
 /// are in the memory of the processes and are read in a helper process: what has not answered after a
 /// second is told as "[name]", and all after it. Throws system.

@@ -94,8 +94,8 @@ void reopen_null_streams(const guestcomm::Stdio<int>& stdio) {
   }
 }
 
-/// What else the agent has open is its own: its sockets, the streams of other containers. Nothing
-/// of it is to be there while this process deals with what the image and config.json say.
+/// Closes the agent's own files: its sockets, the streams of other containers. None
+/// of them is to be open while this process deals with what the image and config.json say.
 void close_what_is_the_agents(const ChildDescriptors& fds) {
   set_log_sink(nullptr);  // its descriptor goes as well, and the number may become another file's
   std::vector<int> kept{fds.orders, fds.report};

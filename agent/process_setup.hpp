@@ -15,22 +15,22 @@
 
 namespace husk::agent {
 
-/// What the agent tells the child, one byte each on the orders pipe.
+/// The agent's orders to the child, one byte each on the orders pipe.
 inline constexpr char order_set_up = 'G';  ///< id maps are written, go on
 inline constexpr char order_start = 'S';
 
 struct ChildDescriptors {
   int orders = -1;  ///< read end
   int report = -1;  ///< write end (report.hpp)
-  /// Of a terminal the stream is a socket, over which the master goes to the agent.
+  /// For a terminal the stream is a socket, over which the master goes to the agent.
   guestcomm::Stdio<int> stdio;
   int first = -1;  ///< pidfd of the container's first process, for one that joins it
 };
 
-/// What is executed in the end. All but the path is complete before a filter is loaded.
+/// The program that is executed in the end. All but its path is complete before a filter is loaded.
 class Program {
  public:
-  /// What can be done ahead, and would need more system calls later. In the container's root.
+  /// Does ahead, in the container's root, what would need more system calls later.
   void prepare(const oci::Process& process, const std::optional<oci::Seccomp>& seccomp);
   /// Loads the filter, if there is one.
   void load_filter() const;

@@ -18,7 +18,7 @@ void report_executing(int fd);
 /// Cut to what a pipe takes in one piece. Never throws: it is the last act of a failing child.
 void report_error(int fd, const Error& error) noexcept;
 
-/// What the bytes read so far say.
+/// The report in the bytes that were read so far.
 struct Report {
   bool ready = false;
   bool executing = false;

@@ -9,13 +9,13 @@
 
 namespace husk::agent {
 
-/// Of a cgroup's file with two columns; as many lines as a message takes.
+/// Reads a cgroup's file with two columns, as many lines as a message takes.
 guestcomm::Counters parse_counters(const std::string& text);
 
-/// Of /proc/net/dev, without loopback.
+/// Reads /proc/net/dev, without loopback.
 std::vector<guestcomm::InterfaceStatistics> parse_interfaces(const std::string& text);
 
-/// What cannot be read is left out.
+/// Leaves out what cannot be read.
 guestcomm::ContainerStatistics measure(const std::filesystem::path& cgroup);
 
 }  // namespace husk::agent

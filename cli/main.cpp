@@ -33,7 +33,7 @@ std::string describe(const CLI::App& app, const std::string& what) {
   return what;
 }
 
-/// What stands where a command should: CLI11 says only that one is missing.
+/// The word that stands where a command should: CLI11 says only that a command is missing.
 std::string unknown_word(const CLI::App& app) {
   const std::vector<std::string> words = app.remaining();
   return app.get_subcommands().empty() && !words.empty() ? words.front() : std::string();

@@ -54,7 +54,7 @@ Spelled spell_option(const CLI::App& command, const std::string& word) {
                                                                  : "--" + known.front();
   if (equals + 1 == word.size()) {
     const std::string value = spell_value(*option, "");
-    // Of "--pid-file=" it would take the next word.
+    // CLI11 would take the next word as the value of "--pid-file=".
     return takes_value ? Spelled{{spelled, value}} : Spelled{{spelled + "=" + value}};
   }
   return {{spelled + word.substr(equals)}, takes_value && !has_value ? option : nullptr};

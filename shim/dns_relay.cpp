@@ -29,7 +29,7 @@ UniqueFd connect_to_server(bool over_tcp) {
   return socket;
 }
 
-/// Of a stream: without the length, once all of it is there.
+/// Takes the length off a message of a stream, once all of the message is there.
 bool take_length(std::string& received) {
   const std::optional<std::size_t> size = guestcomm::dns_length(received);
   if (!size || received.size() < guestcomm::dns_length_bytes + *size) return false;

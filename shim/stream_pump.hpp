@@ -8,7 +8,7 @@ namespace husk::shim {
 
 enum class Direction { to_guest, from_guest };
 
-/// What the guest is told when the stream has ended.
+/// How the guest is told that the stream has ended.
 enum class AtEnd { shut_down, nothing };
 
 /// One thread of its own, since the caller's descriptors may block and must not be made

@@ -15,7 +15,7 @@ namespace {
 
 using guestcomm::LinkAddress;
 
-/// Those that make a difference later. IFA_F_NODAD is for the moment of adding.
+/// The flags that make a difference later. IFA_F_NODAD is for the moment of adding.
 constexpr std::uint32_t kept_flags =
     IFA_F_NOPREFIXROUTE | IFA_F_MCAUTOJOIN | IFA_F_MANAGETEMPADDR | IFA_F_HOMEADDRESS;
 constexpr std::uint32_t for_ever = UINT32_MAX;
@@ -27,7 +27,7 @@ std::uint32_t canonical_lifetime(std::uint32_t seconds) {
   return seconds == for_ever ? for_ever : std::min(seconds, 1u);
 }
 
-/// What two descriptions of the same address have in common, whoever wrote them.
+/// The part of an address that two descriptions of it have in common, whoever wrote them.
 LinkAddress canonical(LinkAddress a, const std::string& link) {
   IpPrefix local = parse_ip(a.address);
   if (!a.peer.empty()) local.length = parse_ip(a.peer).length;

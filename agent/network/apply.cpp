@@ -49,7 +49,7 @@ Sysctls wanted_sysctls(const Network& picture, const std::set<std::string>& kept
   return sysctls;
 }
 
-/// Those that are there by now: the others' links come later.
+/// The settings of links that are there by now: the others' links come later.
 Sysctls of_links(const Sysctls& all) {
   Sysctls made;
   for (const auto& [name, value] : all)

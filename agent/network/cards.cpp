@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Of a virtio device, its parent on the PCI bus; empty for a link that is no card.
+/// The parent of a virtio device on the PCI bus; empty for a link that is no card.
 fs::path pci_device(const std::string& link) {
   std::error_code none;
   const fs::path device = fs::canonical("/sys/class/net/" + link + "/device", none);

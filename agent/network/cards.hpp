@@ -13,7 +13,7 @@ struct Card {
   std::string device;  ///< the MAC address that it was made with, lower case
 };
 
-/// What can be done about them; another one in tests.
+/// Lists and removes cards; tests have another implementation.
 class Cards {
  public:
   Cards() = default;
@@ -26,7 +26,7 @@ class Cards {
   virtual void rescan() = 0;                  ///< one that was removed may be wanted again
 };
 
-/// Those that virtio has on the PCI bus.
+/// The virtio cards on the PCI bus.
 class PciCards : public Cards {
  public:
   std::vector<Card> list() override;

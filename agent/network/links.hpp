@@ -23,7 +23,7 @@ struct Link {
 
 std::vector<Link> load_links(const NetlinkSocket& socket);
 
-/// Of the picture, by its index here.
+/// The links of the picture, by their index here.
 using PlacedLinks = std::map<int, guestcomm::NetworkLink>;
 
 /// Which link of the picture each card is, loopback among them. Throws not_found for a card that is

@@ -32,7 +32,7 @@ Neighbour neighbour_of(const NetlinkReply& reply) {
   return canonical(n);
 }
 
-/// Those that someone set; the others are the kernel's own business.
+/// The neighbours that someone set; the kernel looks after the others.
 std::vector<Neighbour> load_neighbours(const NetlinkSocket& socket, int index) {
   std::vector<Neighbour> neighbours;
   for (const std::uint8_t flags : {std::uint8_t{0}, std::uint8_t{NTF_PROXY}}) {

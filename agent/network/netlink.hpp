@@ -18,7 +18,7 @@ namespace husk::agent {
 /// NLA_HDRLEN and its like mix signs.
 inline constexpr int attribute_header = sizeof(nlattr);
 inline constexpr std::size_t message_header = sizeof(nlmsghdr);
-/// What messages and attributes begin at multiples of.
+/// Messages and attributes begin at multiples of this.
 constexpr std::size_t aligned(std::size_t size) { return (size + 3) & ~std::size_t{3}; }
 
 inline const void* nla_data(const nlattr* attribute) {
@@ -39,7 +39,7 @@ class NetlinkMessage {
     put(attribute, &number, sizeof number);
   }
   void put_text(int attribute, const std::string& text);
-  /// What `fill` puts is inside of the attribute.
+  /// Adds an attribute that holds what `fill` puts.
   template <std::invocable F>
   void put_nested(int attribute, F&& fill) {
     const std::size_t start = begin_nested(attribute);
@@ -62,7 +62,7 @@ class NetlinkMessage {
   std::vector<char> bytes_;
 };
 
-/// Those of a message, or within an attribute.
+/// The attributes of a message, or within an attribute.
 class Attributes {
  public:
   Attributes(const nlmsghdr& message, std::size_t header);

@@ -9,7 +9,7 @@
 
 namespace husk::agent {
 
-/// Of all tables, but for what follows from addresses ("local") or was learnt. Routes over links
+/// Routes of all tables, without the ones that follow from addresses ("local") or were learnt. Routes over links
 /// that `picture` does not name are left alone: a container may have made them.
 void apply_routes(const NetlinkSocket& socket, const guestcomm::Network& picture);
 

@@ -142,7 +142,7 @@ std::optional<std::string> with_host_ports(const std::string& ports) {
 void reserve_host_ports(const std::optional<std::string>& wanted) {
   const UniqueFd directory = open_network_parameters();
   const std::string base = wanted ? *wanted : read_value(directory.get(), reserved_ports);
-  // What cannot be read the kernel refuses with its own words.
+  // The kernel refuses with its own words a setting that cannot be read.
   apply_one(directory.get(), reserved_ports, with_host_ports(base).value_or(base));
 }
 

@@ -39,7 +39,7 @@ std::vector<oci::Device> default_devices() {
           device("/dev/random", 1, 8), device("/dev/urandom", 1, 9), device("/dev/tty", 5, 0)};
 }
 
-/// Those of linux.devices, and the default devices whose paths are not among them.
+/// The devices of linux.devices, and the default ones whose paths are not among them.
 std::vector<oci::Device> devices_of(const oci::Spec& spec) {
   std::vector<oci::Device> devices = default_devices();
   const auto& given = spec.linux_.devices;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the guest keeps back from its containers, so that the agent can work whatever they do.
+// The memory and pids that the guest keeps back from its containers, so that the agent can work whatever they do.
 #pragma once
 
 #include <cstdint>

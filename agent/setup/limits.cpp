@@ -40,7 +40,7 @@ std::int64_t limit_now(const fs::path& file) {
   return limit;
 }
 
-/// Of version 1, where it counts memory as well. 0: nothing is said.
+/// The text for a limit in the meaning of version 1, where swap counts memory as well. 0: none is set.
 std::string swap_text(const oci::MemoryLimits& memory, const fs::path& cgroup) {
   const std::int64_t swap = memory.swap.value_or(0);
   if (swap == 0) return memory.limit.value_or(0) < 0 ? no_limit : "";

@@ -47,7 +47,7 @@ const AttributeChange* find_attribute(std::string_view name) {
   return nullptr;
 }
 
-/// What a later option sets is no longer cleared and the other way round.
+/// A later option that sets an attribute undoes an earlier one that clears it, and the other way round.
 void add(AttributeChange& total, const AttributeChange& change) {
   total.set = (total.set & ~(change.set | change.clear)) | change.set;
   total.clear = (total.clear & ~change.set) | change.clear;

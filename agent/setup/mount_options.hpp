@@ -30,7 +30,7 @@ struct MountOptions {
   AttributeChange attributes;       ///< "ro", "nosuid", ...
   AttributeChange tree_attributes;  ///< "rro", "rnosuid", ...: with every mount below
   std::vector<PropagationChange> propagation;
-  /// What is left goes to the file system: "size=64m" as {size, 64m}, "sync" as {sync, none}.
+  /// Other options go to the file system: "size=64m" as {size, 64m}, "sync" as {sync, none}.
   std::vector<std::pair<std::string, std::optional<std::string>>> filesystem;
 };
 

@@ -20,7 +20,7 @@ struct LimitFlags {
   std::string file, memory, memory_reservation, memory_swap;
   std::string cpu_period, cpu_quota, cpu_burst, cpu_share, cpu_idle;
   std::optional<std::int64_t> pids_limit;
-  // Of the host's CPUs, disks and caches.
+  // Limits on the host's CPUs, disks and caches.
   std::string no_effect, cache_schema, bandwidth_schema;
 };
 

@@ -13,7 +13,7 @@
 
 namespace husk {
 
-/// What kind of failure it is. Travels to the guest and back: append, never renumber.
+/// The kind of failure. Travels to the guest and back: append, never renumber.
 enum class Errc {
   internal = 1,
   invalid_argument,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a process that ended is said to have ended with.
+// The exit status that is told of a process that ended.
 #pragma once
 
 #include <sys/wait.h>

@@ -7,7 +7,7 @@
 
 namespace husk {
 
-/// Of the socket at `path`, for bind(2) and connect(2). Throws invalid_argument if that is more than the 107
+/// The address of the socket at `path`, for bind(2) and connect(2). Throws invalid_argument if that is more than the 107
 /// bytes an address takes: a longer one is reached through a descriptor of its folder or file (fd_path).
 sockaddr_un unix_address(const std::string& path);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What differs between libvirt's drivers, each of which runs another hypervisor: a table of values.
+// A table of the differences between libvirt's drivers, each of which runs another hypervisor.
 // Pure: names files, and touches none.
 #pragma once
 

@@ -11,7 +11,7 @@
 
 namespace husk::hypervisor {
 
-/// What libvirt says of it.
+/// The XML by which libvirt describes the domain.
 std::string describe_domain(virDomainPtr domain);
 
 /// As Hypervisor::attach.

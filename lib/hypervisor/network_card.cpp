@@ -30,7 +30,7 @@ bool is_unicast_mac(const std::string& mac) {
   return std::string_view("02468ace").find(mac[1]) != std::string_view::npos;
 }
 
-/// Of all taps of the VM.
+/// The names of all taps of the VM begin with it.
 std::string tap_prefix(const std::string& vm_id) { return "husk" + vm_id + "-"; }
 
 std::string two_hex_digits(unsigned number) {

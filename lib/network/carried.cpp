@@ -39,7 +39,7 @@ bool is_carried(const Interface& i) {
   return false;
 }
 
-/// What arrives at the one below goes to the VM before the kernel looks whose it is.
+/// Frames that arrive at the lower interface go to the VM before the kernel looks whose they are.
 void refuse_stacked(const Interface& i, const Interfaces& carried) {
   const auto parent = std::ranges::find(carried, i.parent, &Interface::index);
   if (i.parent == 0 || i.kind == "veth" || parent == carried.end()) return;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is in a network namespace of the host, as read.
+// The contents of a network namespace of the host, as read.
 #pragma once
 
 #include <cstdint>

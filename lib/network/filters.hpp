@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What arrives at a link, sorted by classic BPF programs (bpf(4)) of the kernel's traffic control,
-// and sent on by its action "mirred". Both are in stock kernels; and a program, unlike the
+// Sorts the frames that arrive at a link by classic BPF programs (bpf(4)) of the kernel's traffic control,
+// and sends them on by its action "mirred". Both are in stock kernels; and a program, unlike the
 // classifier u32, can drop a frame without another action.
 #pragma once
 

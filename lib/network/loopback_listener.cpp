@@ -16,7 +16,7 @@ void set_option(int socket, int level, int option, int value) {
   check_sys(::setsockopt(socket, level, option, &value, sizeof value), "setsockopt");
 }
 
-/// Of both families. At 127.0.0.1 and not at every address: the port that it has besides must not be
+/// Listens for both families. At 127.0.0.1 and not at every address: the port that it has besides must not be
 /// reached from outside.
 UniqueFd open_listener() {
   UniqueFd socket{check_sys(

@@ -13,7 +13,7 @@ namespace {
 
 constexpr int tries = 10;  ///< of a dump that something changes under our feet
 
-/// What the kernel answered: libnl's own error numbers say less.
+/// The kernel's error: libnl's own error numbers say less.
 struct Answer {
   std::vector<NetlinkReply> replies;
   int error = 0;     ///< errno

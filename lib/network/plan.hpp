@@ -11,7 +11,7 @@
 
 namespace husk::network {
 
-/// What husk's own taps are called; callers' interfaces with such a name are no taps.
+/// The prefix of the names of husk's own taps; callers' interfaces with such a name are no taps.
 inline constexpr std::string_view tap_prefix = "husk";
 
 /// A card of the VM, and its end on the host.

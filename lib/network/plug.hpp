@@ -18,10 +18,10 @@ void move_tap(const std::string& tap, const NetworkNamespace& to, const std::str
 /// until unplug(), or until the tap goes with its VM. The interface's addresses, state and MAC stay
 /// as they are; one that is down carries nothing until the caller sets it up.
 ///
-/// Of what arrives at the interface, answers to the namespace's own sockets (reserved_ports.hpp) are
-/// left to them, and neighbour discovery goes to both. All else goes to the VM only. Of what the VM
-/// sends, frames with another source MAC than the interface's are dropped: no foreign name leaves
-/// here. (So a guest that changes its MAC loses its network.)
+/// Answers that arrive at the interface for the namespace's own sockets (reserved_ports.hpp) are
+/// left to them, and neighbour discovery goes to both. All else that arrives goes to the VM only.
+/// Frames that the VM sends with another source MAC than the interface's are dropped: no foreign name
+/// leaves here. (So a guest that changes its MAC loses its network.)
 class Plug {
  public:
   /// Leavings of a VM that is gone are taken away first. Leaves nothing behind when it throws:
@@ -50,7 +50,7 @@ struct PluggedInterface {
   std::string interface, tap;
   bool operator==(const PluggedInterface&) const = default;
 };
-/// Those with a tap that is there, that is with a VM that runs. Throws system.
+/// The interfaces whose tap is there, that is whose VM runs. Throws system.
 std::vector<PluggedInterface> find_plugs(const NetworkNamespace& in);
 
 }  // namespace husk::network

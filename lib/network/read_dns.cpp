@@ -23,7 +23,7 @@ std::string in_socket_table(const char* address) {
 }  // namespace
 
 bool has_dns_server() {
-  // Of this thread: the process may have others, in other namespaces.
+  // This thread's sockets: other threads of the process may be in other namespaces.
   std::ifstream sockets("/proc/thread-self/net/udp");
   const std::string wanted = in_socket_table(guestcomm::dns_address);
   for (std::string line; std::getline(sockets, line);) {

@@ -67,7 +67,7 @@ Interface interface_of(rtnl_link& link) {
   return i;
 }
 
-/// What the address is made with again. One that is known to be nobody else's needs no second
+/// The flags that the address is made with again. One that is known to be nobody else's needs no second
 /// search for its owner in the guest: under runc the container can use it at once.
 std::uint32_t address_flags(std::uint32_t flags, int family) {
   constexpr std::uint32_t settable = IFA_F_NODAD | IFA_F_HOMEADDRESS | IFA_F_MANAGETEMPADDR |
@@ -95,7 +95,7 @@ Interface* find_interface(std::vector<Interface>& interfaces, int index) {
   return found == interfaces.end() ? nullptr : &*found;
 }
 
-/// Those that someone set: a neighbour that was found is for the guest to find itself.
+/// Whether someone set it: a neighbour that the kernel found is for the guest to find itself.
 bool is_set(rtnl_neigh& neighbour) {
   return rtnl_neigh_get_state(&neighbour) == NUD_PERMANENT ||
          (rtnl_neigh_get_flags(&neighbour) & NTF_PROXY) != 0;

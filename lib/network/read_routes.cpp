@@ -79,7 +79,7 @@ std::map<std::uint32_t, std::uint32_t> metrics_of(nlattr* nested) {
   return metrics;
 }
 
-/// What the kernel makes by itself, in the guest as here: caches, what follows from addresses, and
+/// Routes that the kernel makes by itself, in the guest as here: caches, what follows from addresses, and
 /// what routers announce (with an end), which they do to the guest.
 bool is_automatic(const rtmsg& header, std::uint32_t table, const RouteAttributes& a) {
   if ((header.rtm_flags & RTM_F_CLONED) != 0 || header.rtm_protocol == RTPROT_REDIRECT) return true;

@@ -48,7 +48,7 @@ void read_one(const std::string& name, Sysctls& into) {
   into[name] = value;
 }
 
-/// Of all links, or none: some follow from that of `all`, others from what they were before. Each
+/// Reads the values of all links, or none: some follow from the value of `all`, others from earlier ones. Each
 /// costs the guest's start a look.
 void read_where_changed(const std::string& family, const KnownSysctl& known,
                         const std::vector<std::string>& links, Sysctls& into) {

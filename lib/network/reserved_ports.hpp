@@ -12,7 +12,7 @@
 namespace husk::network {
 
 inline constexpr std::uint16_t reserved_ports_first = 61440, reserved_ports_last = 61951;
-/// Those whose bits under the mask are those of the first.
+/// A port is reserved if its bits under the mask are those of the first one.
 inline constexpr std::uint16_t reserved_ports_mask = 0xfe00;
 
 /// The ports that sockets in a namespace get when they ask for none: net.ipv4.ip_local_port_range,

@@ -58,7 +58,7 @@ Json features() {
   json["mountOptions"] = array_of(mount_options);
   json["linux"] = linux_features();
   json["annotations"]["io.husk.version"] = HUSK_VERSION;
-  // Those of them that change what husk does (lib/systemd/unit_property.cpp).
+  // The annotations that change what husk does (lib/systemd/unit_property.cpp).
   json["potentiallyUnsafeConfigAnnotations"] = Json::array({"org.systemd.property."});
   return json;
 }

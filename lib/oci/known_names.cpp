@@ -48,7 +48,7 @@ constexpr auto actions =
 constexpr auto operators = list("SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE",
                                 "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE");
 
-// Of the guest's byte order: libseccomp has no filter for both.
+// Architectures of the guest's byte order: libseccomp has no filter for both orders.
 constexpr auto architectures =
     list("SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM", "SCMP_ARCH_MIPSEL", "SCMP_ARCH_MIPSEL64",
          "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PPC64LE", "SCMP_ARCH_RISCV64", "SCMP_ARCH_X32",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is to be shown in the container, taken from the host.
+// The source of a bind, taken from the host.
 #pragma once
 
 #include <chrono>

@@ -43,7 +43,7 @@ std::vector<network::NetworkCard> cards_in(const network::NamespaceContents& con
   return all;
 }
 
-/// What the guest was told; empty: nothing yet.
+/// The network that the guest was told; empty: none yet.
 std::string last_picture(const std::filesystem::path& file) {
   try {
     return read_file(file, max_picture_bytes);

@@ -15,7 +15,7 @@
 
 namespace husk::runtime {
 
-/// What is known, before anything is made, of a namespace that the caller named.
+/// The facts about a namespace that the caller named, known before anything is made.
 struct NetworkFacts {
   std::filesystem::path path;
   bool is_the_hosts = false;     ///< the calling command's own, or that of process 1
@@ -39,7 +39,7 @@ unsigned plan_cards(const std::optional<NetworkFacts>& named);
 /// into the namespace of its shim. Throws system, peer_lost, unsupported for the host's own namespace.
 void place_taps(const std::vector<hypervisor::NetworkCard>& cards, const ProcessIdentity& shim);
 
-/// What the caller wired by now, carried into the guest. Undone on destruction unless kept, as far
+/// The network that the caller has wired by now, carried into the guest. Undone on destruction unless kept, as far
 /// as it was not there before.
 class ContainerNetwork {
  public:

@@ -24,7 +24,7 @@ std::string_view name_of(ContainerState state);
 /// StateStore::load_with_state. With a shim: what the shim's liveness tells.
 ContainerState state_of(const ContainerRecord& record, bool create_at_work);
 
-/// Those that not every state allows. remove: delete without --force.
+/// The commands that not every state allows. remove: delete without --force.
 enum class Command { start, exec, ps, kill, kill_all, pause, resume, update, events, remove };
 inline constexpr std::array commands{
     Command::start, Command::exec,   Command::ps,     Command::kill,   Command::kill_all,

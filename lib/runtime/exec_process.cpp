@@ -23,7 +23,7 @@ void set_user(oci::User& user, const std::string& text) {
     user.gid = parse_id(std::string_view(text).substr(colon + 1), text);
 }
 
-/// Of all but the inheritable set, as runc does.
+/// Adds to every set but the inheritable one, as runc does.
 void add_capabilities(oci::Capabilities& sets, const std::vector<std::string>& added) {
   for (auto* set : {&sets.bounding, &sets.effective, &sets.permitted, &sets.ambient})
     set->insert(set->end(), added.begin(), added.end());

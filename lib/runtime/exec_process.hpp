@@ -10,7 +10,7 @@
 
 namespace husk::runtime {
 
-/// What differs from the container's first process, as runc's flags say it.
+/// The differences from the container's first process, as runc's flags say them.
 struct ExecChanges {
   std::vector<std::string> args;
   std::vector<std::string> env;  ///< added: the last of one name counts

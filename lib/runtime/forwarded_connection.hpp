@@ -15,7 +15,7 @@ namespace husk::runtime {
 /// connection reset, and the agent's error is thrown. In a process of its own: it starts a thread.
 void forward_connection(const std::string& vm_id, UniqueFd client);
 
-/// What comes from `client` goes to `to_guest`, what comes from `from_guest` goes to `client`: sockets,
+/// Copies from `client` to `to_guest`, and from `from_guest` to `client`: sockets,
 /// all blocking. Returns when both directions have ended, or nothing was carried for `limit`.
 void carry_both_ways(UniqueFd client, UniqueFd to_guest, UniqueFd from_guest,
                      std::chrono::milliseconds limit);

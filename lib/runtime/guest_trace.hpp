@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the guest recorded, among what the host did.
+// The spans that the guest recorded, among the host's.
 #pragma once
 
 #include "lib/guestcomm/link/agent_client.hpp"

@@ -31,7 +31,7 @@ void run_hooks_tolerantly(const std::vector<oci::Hook>& hooks, const std::string
 std::vector<oci::Hook> limit_hooks(std::vector<oci::Hook> hooks);
 /// For those in the guest, which run with the container's environment where they have none of their own (runc).
 void give_environment(std::vector<oci::Hook>& hooks, const std::vector<std::string>& environment);
-/// Of those: how long all of them may take. A day at most.
+/// How long all of these hooks may take. A day at most.
 std::chrono::seconds longest_run(const std::vector<oci::Hook>& guest_hooks);
 
 /// A create that fails once its hooks have begun goes on with the poststop hooks, as one that was

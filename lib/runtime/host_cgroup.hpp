@@ -44,7 +44,7 @@ class HostCgroup {
   /// The whole process, which may then open the devices of device_list.hpp alone, if husk has made the
   /// directory. Throws system.
   void add(pid_t pid);
-  /// What has to be removed in the end: directories, parents first, and systemd's unit.
+  /// The directories, parents first, and systemd's unit, to be removed in the end.
   const std::vector<std::filesystem::path>& made() const noexcept { return made_; }
   std::string unit() const { return plan_.scope ? plan_.scope->name : std::string{}; }
   void keep() noexcept { keep_ = true; }

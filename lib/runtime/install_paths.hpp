@@ -13,14 +13,14 @@ struct InstallPaths {
   std::filesystem::path kernel, initrd;  ///< ../share/husk/{vmlinuz,initrd}
 };
 
-/// Of a program whose path holds no symbolic link. All files come from one place, the program's own or `prefix`:
+/// The paths for a program whose own path holds no symbolic link. All files come from one place, the program's own or `prefix`:
 /// those of two versions may not fit together. The program's own is where a husk-shim is; a directory that everybody
 /// may write to does not count. Where neither place has a husk-shim the paths are the program's own. Does not look
 /// whether the other files exist: whoever opens one says so.
 InstallPaths find_install_paths_of(const std::filesystem::path& program,
                                    const std::filesystem::path& prefix);
 
-/// Of the running program, with CMAKE_INSTALL_PREFIX.
+/// The paths for the running program, with CMAKE_INSTALL_PREFIX.
 InstallPaths find_install_paths();
 
 }  // namespace husk::runtime

@@ -30,12 +30,12 @@ guestcomm::AbandonedVm plan_abandoned(const std::string& vm_id, const std::strin
           .directory = VmPaths(vm_id).directory};
 }
 
-/// What the keeper does with the VM's network, and for whom it keeps the VM.
+/// Tells the keeper what to do with the VM's network, and for whom to keep the VM.
 guestcomm::KeeperCallbacks plan_callbacks(const std::string& vm_id,
                                           const hypervisor::ConnectHypervisor& connect) {
   return {.on_change = [=] { follow_network(vm_id, connect); },
           .on_connection = [=](UniqueFd client) { forward_connection(vm_id, std::move(client)); },
-          // Of a record of any version: the keeper may be older than the husk that wrote it.
+          // Reads a record of any version: the keeper may be older than the husk that wrote it.
           .find_shims =
               [=] { return live_shims(load_vm_left_overs(vm_id).members.value_or(Members{})); }};
 }

@@ -20,7 +20,7 @@ guestcomm::KeeperSetup plan_keeper(const std::string& vm_id, const std::string& 
                                    const hypervisor::ConnectHypervisor& connect,
                                    const std::filesystem::path& program, bool has_device);
 
-/// What a hidden command of husk does (`husk keep-vm`): it is the keeper, with its socket as standard
+/// Does the work of a hidden command of husk (`husk keep-vm`): it is the keeper, with its socket as standard
 /// input. Throws invalid_argument when standard input is no such socket, what load_vm throws.
 struct KeepRequest {
   std::string vm_id;

@@ -8,7 +8,7 @@
 
 namespace husk::runtime {
 
-/// What a caller can get wrong in its path.
+/// The mistakes that a caller can make in the path.
 enum class PidFilePlace { good, no_folder, occupied };
 
 /// Looks at the host. no_folder: it is missing or not writable; occupied: by a directory.

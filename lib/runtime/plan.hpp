@@ -40,7 +40,7 @@ GuestPlan plan_guest(const std::string& id, const oci::Bundle& bundle);
 
 /// A bind of the host's cgroup file system on /sys/fs/cgroup becomes a mount of the guest's, with the
 /// same ro or rw; one on a directory below, as `podman --systemd=always` makes it for cgroup v1, goes.
-/// What runs in the guest, systemd above all, needs the cgroups of its own kernel.
+/// Programs in the guest, systemd above all, need the cgroups of the guest's kernel.
 oci::Spec with_guest_cgroups(oci::Spec spec);
 
 /// "ro" is the bind's own mount alone, as with runc. In the guest a bind is one mount, with whatever is
@@ -54,7 +54,7 @@ std::vector<hypervisor::NetworkCard> vm_cards(const std::string& vm_id, unsigned
 /// All of VmConfig that does not depend on the VM's directory: no paths, no vsock device.
 hypervisor::VmConfig plan_vm(const std::string& id, const Config& config, const HostFacts& facts);
 
-/// What the guest's kernel is told of the machine (the hypervisor's driver says it), for a quick
+/// The arguments that tell the guest's kernel of the machine (the hypervisor's driver says it), for a quick
 /// start, and by the administrator, in this order.
 std::string plan_kernel_arguments(const Config& config, const std::string& machine);
 

@@ -23,7 +23,7 @@ std::string pid_namespace_of(pid_t pid) {
   return fs::read_symlink("/proc/" + std::to_string(pid) + "/ns/pid", gone).string();
 }
 
-/// Of a container that has a shim, created or running.
+/// Throws unless the container has a shim: it is created or running.
 ContainerRecord load_live(const StateStore& store, const std::string& id) {
   const auto [record, state] = store.load_with_state(id);
   check_allowed(Command::ps, state, id);

@@ -37,7 +37,7 @@ class Sandbox {
   /// Writes it down as a member: from then on the VM is not only the others'. Throws already_exists,
   /// not_found "VM 1234: is gone" for one whose machine has ended, what lock_vm throws.
   void add_member(const std::string& id);
-  /// Those of a member: VmDirectory::add_container.
+  /// Pins the files of a member: VmDirectory::add_container.
   std::vector<std::size_t> pin_files(const std::string& id, const std::filesystem::path& rootfs,
                                      const GuestPlan& plan) {
     return directory_.add_container(id, rootfs, plan);
@@ -53,7 +53,7 @@ class Sandbox {
   std::vector<hypervisor::NetworkCard> cards() const {
     return vm_cards(record_.id, record_.network_cards);
   }
-  /// Those who stand for its containers, as far as they run.
+  /// The shims of its containers that run.
   std::vector<ProcessIdentity> shims() const { return live_shims(record_); }
   /// For who reads what the caller wired and tells the guest: one at a time. Reads anew what others
   /// wrote down meanwhile. Throws timed_out, not_found.

@@ -102,7 +102,7 @@ bool has_process(const std::string& vm_id, const VmLeftOvers& vm,
   });
 }
 
-/// Of a VM whose record does not tell its members.
+/// For a VM whose record does not tell its members.
 void refuse_to_end_under_others(const std::string& vm_id, const std::string& container,
                                 const VmLeftOvers& vm) {
   const std::vector<std::string> all = containers_with_files(vm_id);
@@ -146,7 +146,7 @@ void remove_in_guest(const std::string& vm_id, const std::string& container) {
   }
 }
 
-/// Of a VM that goes on. Before its lock is taken: a guest may take its time.
+/// For a VM that goes on. Call it before the VM's lock is taken: a guest may take its time.
 void remove_in_living_guest(const std::string& vm_id, const std::string& container) noexcept {
   warn_on_failure([&] {
     const std::optional<VmRecord> vm = load_if_usable(vm_id);
@@ -183,7 +183,7 @@ void leave(const std::string& vm_id, const VmLeftOvers& vm, const Members& other
   VmDirectory(vm_id).remove_container(container);
 }
 
-/// What the record does not say, its id and its container tell.
+/// The VM's id and its container tell what the record does not say.
 VmLeftOvers find_left_overs(const std::string& vm_id, const std::string& container,
                             const std::string& uri) {
   VmLeftOvers vm = load_vm_left_overs(vm_id);

@@ -59,7 +59,7 @@ HostNamespaces plan_host_namespaces(const oci::Spec& spec);
 ShimPlan plan_shim(const std::string& id, const oci::Spec& spec, const VmPaths& paths,
                    bool end_with_parent);
 
-/// Of an exec in the container whose first shim that is.
+/// The plan for an exec in the container whose first shim is `first`.
 ShimPlan plan_exec_shim(const oci::Process& process, const ProcessIdentity& first,
                         bool end_with_parent);
 

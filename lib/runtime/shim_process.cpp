@@ -40,7 +40,7 @@ constexpr int program_fd = 5;
 constexpr int go_fd = 6;
 constexpr int first_fd = 7;  ///< a pidfd, of the shim to be joined
 
-/// What the child begins with, in the order of those numbers; first: -1 if there is none.
+/// The descriptors that the child begins with, in the order of those numbers; first: -1 if there is none.
 struct ChildEnds {
   int handoff, error_pipe, program, go, first;
 };
@@ -150,7 +150,7 @@ void await_answer(int socket) {
     throw Error(Errc::timed_out, "the shim did not take over the container in time");
 }
 
-/// What a child wrote until it executed or ended. Throws timed_out, and when cancelled.
+/// Reads the text that a child wrote until it executed or ended. Throws timed_out, and when cancelled.
 std::string read_to_end(int pipe, const Deadline& deadline) {
   std::string text;
   std::array<char, 4096> chunk{};

@@ -96,7 +96,7 @@ void make_state_root(const fs::path& path) {
   fs::path root = fs::absolute(path).lexically_normal();
   if (!root.has_filename()) root = root.parent_path();  // "/x/" is "/x"
   make_parents(root);
-  // What a container's state tells is its owner's business: hooks and annotations.
+  // Only the owner may read a container's state: it holds hooks and annotations.
   if (::mkdir(root.c_str(), 0700) != 0 && errno != EEXIST)
     throw_errno("make directory " + root.string());
   const UniqueFd made{

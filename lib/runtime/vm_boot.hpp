@@ -16,7 +16,7 @@
 
 namespace husk::runtime {
 
-/// What a VM is made from; nothing has been made yet.
+/// The plan of a VM; nothing has been made yet.
 struct SandboxPlan {
   std::string id;                          ///< random; names its directory
   std::string secret;                      ///< 32 random hex digits, by which the guest knows husk

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What follows from a VM's id: the places of its run-time files (vm_directory.hpp) and its name.
+// The places of a VM's run-time files (vm_directory.hpp) and its name, which follow from its id.
 #pragma once
 
 #include <cstddef>

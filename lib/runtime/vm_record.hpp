@@ -55,15 +55,15 @@ void from_json(const nlohmann::json& json, VmRecord& record);
 
 /// The shims that run, of those members.
 std::vector<ProcessIdentity> live_shims(const std::vector<VmMember>& members);
-/// Those of its members that run.
+/// The shims of its members that run.
 std::vector<ProcessIdentity> live_shims(const VmRecord& record);
 
-/// Of every VM on this host that has a directory.
+/// The id of every VM on this host that has a directory.
 std::vector<std::string> vm_ids();
 
 /// Throws not_found when the VM's directory or its record is gone, else as from_json.
 VmRecord load_vm(const std::string& vm_id);
-/// What can be known from a record that is missing, damaged, or of another version.
+/// The fields that can be read from a record that is missing, damaged, or of another version.
 VmLeftOvers load_vm_left_overs(const std::string& vm_id);
 /// Atomically, into the VM's directory.
 void save_vm(const VmRecord& record);

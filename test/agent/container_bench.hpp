@@ -53,7 +53,7 @@ struct Bench {
   std::vector<std::pair<agent::ConnectionId, guestcomm::ContainerEvent::Type>> events;
   std::vector<std::pair<agent::ConnectionId, std::string>> said;  ///< by sd_notify(3)
   std::string notify_socket;                                      ///< of the next container
-  /// Of the next container, for its startContainer hooks.
+  /// The next container's state, for its startContainer hooks.
   std::string hook_state = R"({"id":"one","pid":0,"status":"created"})";
   std::function<void(pid_t)> forget_files;  ///< of the next container; empty: the agent's
   UniqueFd out;
@@ -73,7 +73,7 @@ struct Bench {
   ~Bench() {
     if (container && container->first().pid() > 0) {
       container->kill();
-      // Those in its pid namespace too, or it never ends.
+      // The processes in its pid namespace too, or it never ends.
       while (::waitpid(-1, nullptr, 0) > 0) continue;
     }
     container.reset();

@@ -14,7 +14,7 @@ source "$here/engine_network.bash"
 engine_command() { command=("$docker" --host "unix://$work/docker.sock" "$@"); }
 
 make_bridge() {
-  # Of our own, and no packet filter rules: nothing of the machine's, or of another dockerd's, is touched.
+  # A bridge of our own, and no packet filter rules: nothing of the machine's, or of another dockerd's, is touched.
   bridge=huske2e$run_id
   ip link add "$bridge" type bridge && ip addr add "172.29.$((RANDOM % 250)).1/24" dev "$bridge" && ip link set "$bridge" up
   at_end "ip link del $bridge"

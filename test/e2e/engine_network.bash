@@ -47,7 +47,7 @@ named() {
   expect_equal "said 02:42:ac:1e:47:77 1400 1 1 1" "$(xargs <<<"$out")" "name, MAC, MTU, sysctl, host, gateway"
 }
 
-# Of the engine, and of a server outside, which it asks from the container's namespace on the host.
+# The engine's names, and those of a server outside, which the engine asks from the container's namespace on the host.
 names() {
   eventually 10 "$here/net_tool" ask 172.30.71.1 udp outside.test
   local protocol
@@ -121,7 +121,7 @@ joined_network() {
   expect_equal "$vms" "$(running_vms)" "VMs afterwards"
   expect_reaches two one '172\.30\.71\.[0-9]+'
   expect_reaches one two '172\.30\.71\.11'
-  # Of a container that has no VM it cannot be.
+  # The network cannot be that of a container without a VM.
   run engine run --rm --runtime "$RUNTIME" --network container:plain husk-net true
   ! is_husk || expect_contains "is another container's" "$out$err" "--network container:plain"
 }

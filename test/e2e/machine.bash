@@ -30,7 +30,7 @@ running_programs() {
   done
 }
 
-# Those of containers, by every engine's and driver's names, and libvirt's of machines.
+# Cgroups of containers, by every engine's and driver's names, and libvirt's of machines.
 container_cgroups() {
   find /sys/fs/cgroup -mindepth 1 -type d -printf '%P\n' 2>/dev/null | grep -E \
     '(^|/)(husk($|/)|husk-(test|e2e)|husk-[^/]*\.scope|docker/[0-9a-f]{12}|docker-[0-9a-f]{12}|libpod-[0-9a-f]{12}|crio-|machine-qemu|[^/]*\.libvirt-qemu)' |

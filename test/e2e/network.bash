@@ -221,7 +221,7 @@ joined() {
   same_picture "$wired" box || fail "the first (>) has another network than the namespace (<)"
 }
 
-# Whose network it was goes first.
+# The container whose network it was goes first.
 stays_behind() {
   begin_in_network_of box second sleep 1000
   begin_in_network_of second third sh -c 'exit 3'
@@ -281,7 +281,7 @@ not_for_a_vm() {
   expect_equal "1000 bytes from 10.90.0.2" "$(husk exec box /net_tool udp 10.90.0.1 7000 1000)" "a datagram of the other container"
 }
 
-# Of those without Ethernet frames a kernel may have this one only.
+# This may be the only kind without Ethernet frames that the kernel has.
 no_ethernet() {
   local ns=$wired-tun
   new_namespace "$ns"

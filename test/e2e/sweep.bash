@@ -70,7 +70,7 @@ podman_of() {  # DIRECTORY
     --cgroup-manager cgroupfs --events-backend file --network-config-dir "$1/networks" --tmpdir "$1/tmp")
 }
 
-# Those whose containers' root file systems are in DIRECTORY, as bind mounts or as an overlay's layers.
+# The ones whose containers' root file systems are in DIRECTORY, as bind mounts or as an overlay's layers.
 vms_of() {  # DIRECTORY
   grep -F "$1/" /proc/self/mountinfo | grep -oE ' /run/husk-vm/[^/ ]+' | cut -d/ -f4 | sort -u
 }

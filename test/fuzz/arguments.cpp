@@ -38,7 +38,7 @@ void parse(std::vector<std::string> words) {
   int status = 0;
   const auto app = cli::make_app(options, status);
   struct AllRead {};
-  // Of the app itself: called when all words are read, before what the commands do.
+  // The app's own callback: called when all words are read, before what the commands do.
   app->parse_complete_callback([&app] {
     for (const CLI::App* command : app->get_subcommands())
       fuzz::only_errors([&] { check_words(*command); });

@@ -109,7 +109,7 @@ std::optional<ContainerEvent> AgentClient::next_event(milliseconds patience) {
   if (count < 0 && errno != EINTR) throw_errno("poll");
   if (count <= 0) return std::nullopt;
   return step("guest agent: container_event", [&] {
-    // What has begun is there in a moment, or the guest is hostile.
+    // A message that has begun is complete in a moment, or the guest is hostile.
     const auto frame = read_frame(socket_.get(), Deadline(patience_), max_guest_bytes);
     if (!frame) throw Error(Errc::peer_lost, "connection closed");
     const Request event = decode_request(*frame);

@@ -17,7 +17,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-/// What changed is read anew by who handles it; also after the kernel had no room to tell (ENOBUFS).
+/// The handler reads anew what changed; also after the kernel had no room to tell (ENOBUFS).
 /// Closes a socket that tells no more.
 bool drain(UniqueFd& socket) {
   std::array<char, 16 << 10> buffer;

@@ -42,7 +42,7 @@ inline constexpr const char* device_folder = "device";
 /// user `uid`, the hypervisor's. Throws system "socket vhost.sock in ...".
 void give_vhost_socket(const std::string& directory, unsigned uid);
 
-/// Of `directory` and of the device's folder in it. By descriptor: none of the names leads the caller
+/// Removes the sockets in `directory` and in the device's folder in it. By descriptor: no name leads the caller
 /// to another's files.
 void remove_vhost_sockets(int directory);
 

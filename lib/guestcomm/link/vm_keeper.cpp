@@ -35,7 +35,7 @@ UniqueFd open_kept(const ProcessIdentity& process, const std::string& what) {
   return pidfd;
 }
 
-/// Of none (-1): none.
+/// -1, no descriptor, gives none.
 UniqueFd duplicate(int fd) {
   if (fd < 0) return {};
   return UniqueFd{check_sys(::fcntl(fd, F_DUPFD_CLOEXEC, 3), "duplicate a descriptor")};

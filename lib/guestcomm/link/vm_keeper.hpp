@@ -26,7 +26,7 @@ struct KeptVm {
   int held = -1;      ///< to be kept open until the VM is gone; -1: nothing
 };
 
-/// What is done after `changes` told something and was quiet for 100 ms: in a child of the keeper,
+/// Called after `changes` told something and was quiet for 100 ms: in a child of the keeper,
 /// never twice at a time. What it throws is nobody's to hear.
 using OnChange = std::function<void()>;
 
@@ -65,7 +65,7 @@ struct KeeperSetup {
   LaunchKeeper launch = {};
 };
 
-/// Whose the sockets of a vsock device in user space are.
+/// The owners of the sockets of a vsock device in user space.
 struct VsockUsers {
   unsigned device = 0;      ///< uid and gid of the device, this VM's alone
   unsigned hypervisor = 0;  ///< uid of who connects to the device's vhost.sock

@@ -93,7 +93,7 @@ void end_after(int pidfd, milliseconds grace) {
   await_any({pidfd}, kill_patience);
 }
 
-/// Those of containers that came into the VM later. False: there are none.
+/// Finds the shims of containers that came into the VM later. False: there are none.
 bool find_later_shims(KeptProcesses& kept, const FindShims& find) {
   if (!find) return false;
   warn_on_failure([&] {

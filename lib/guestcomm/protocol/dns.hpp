@@ -34,7 +34,7 @@ struct DnsAnswer {
 inline constexpr std::size_t dns_length_bytes = 2;
 /// message: of max_dns_answer_bytes at most.
 std::string with_dns_length(const std::string& message);
-/// Of the message that `received` begins with; empty: its length is not all there.
+/// The length of the message that `received` begins with; empty: the length itself is not complete.
 std::optional<std::size_t> dns_length(std::string_view received);
 
 void to_json(nlohmann::json& json, const DnsQuery& v);

@@ -160,7 +160,7 @@ void from_json(const json& j, ProcessExited& v) {
 void to_json(json& j, const SdNotify& v) { j = json{{"text", v.text}}; }
 void from_json(const json& j, SdNotify& v) {
   v.text = get_string(j, "text");
-  // What is not UTF-8 was replaced on the way, by three bytes for one.
+  // Bytes that are not UTF-8 were replaced on the way, by three bytes for one.
   if (v.text.size() > 3 * max_notify_bytes) refuse("text is too long");
 }
 

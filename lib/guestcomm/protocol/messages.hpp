@@ -210,7 +210,7 @@ void from_json(const nlohmann::json& json, ConnectPort& v);
 void to_json(nlohmann::json& json, const GuestTrace& v);
 void from_json(const nlohmann::json& json, GuestTrace& v);
 
-/// What a request came to.
+/// The outcome of a request.
 using Outcome = std::variant<nlohmann::json, Error>;
 
 // JSON-RPC 2.0 envelopes. An Error travels as {"code": Errc, "message": text,

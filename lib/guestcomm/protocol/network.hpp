@@ -27,7 +27,7 @@ struct LinkAddress {
   bool operator==(const LinkAddress&) const = default;
 };
 
-/// Those that a user set: permanent ones, and proxies.
+/// A neighbour that a user set: a permanent one, or a proxy.
 struct Neighbour {
   std::string address, mac;  ///< mac: empty for a proxy
   std::uint16_t state = 0;   ///< NUD_*
@@ -87,7 +87,7 @@ struct Network {
   std::vector<NetworkLink> links;  ///< loopback among them
   std::vector<Route> routes;
   std::vector<Rule> rules;
-  /// Of the namespace, below /proc/sys/net: "ipv6/conf/eth0/disable_ipv6" to "1". Those of a link
+  /// The namespace's settings below /proc/sys/net: "ipv6/conf/eth0/disable_ipv6" to "1". Settings of a link
   /// that is not there are an error.
   std::map<std::string, std::string> sysctls;
   /// There is a DNS server on the host side's loopback, which the guest shall have too (dns.hpp).

@@ -15,7 +15,7 @@ namespace {
 
 using Lines = std::vector<std::string>;
 
-/// Of a container that runs: the guest refuses what it is asked, and the container ends then.
+/// Runs `command` on a container that runs: the guest refuses what it is asked, and the container ends then.
 void check_end(const std::string& text, const std::function<void(runtime::Runtime&)>& command,
                bool paused = false) {
   HuskBench bench;

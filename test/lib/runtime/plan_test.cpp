@@ -53,7 +53,7 @@ TEST_CASE("plan_guest: paths are the guest's, what is the host's is gone", "[run
   CHECK(plan.binds[1].source == "/b/dir");
   CHECK(plan.spec.mounts[n].source == "/run/husk/shared/c1/mounts/" + std::to_string(n));
   CHECK(plan.spec.mounts[n].options == bundle.spec.mounts[n].options);
-  // Those are the container's, and the guest is not waited for without end.
+  // The startContainer hooks are the container's, and husk does not wait for the guest without end.
   oci::Hooks kept;
   kept.start_container = bundle.spec.hooks.start_container;
   kept.start_container[1].timeout = 60;
