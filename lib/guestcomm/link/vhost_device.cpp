@@ -19,6 +19,7 @@
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/unique_fd.hpp"
+#include "lib/guestcomm/link/device_system_calls.hpp"
 
 namespace husk::guestcomm {
 namespace {
@@ -71,6 +72,7 @@ void become_unprivileged(const VhostDeviceSetup& setup) {
                                         "--socket",           vhost_socket,  "--uds-path",
                                         vsock_socket,         nullptr};
   const std::array<const char*, 1> environment{nullptr};
+  restrict_device_system_calls();  // last: it allows none of the calls above
   ::execve(vhost_device_program, const_cast<char* const*>(argv.data()),
            const_cast<char* const*>(environment.data()));
   ::_exit(127);

@@ -20,8 +20,9 @@ struct VhostDeviceSetup {
   unsigned uid = 0;
 };
 
-/// Runs as uid and the group of the same number, without capabilities or descriptors of ours; killed and reaped on destruction,
-/// and killed when its parent ends.
+/// Runs as uid and the group of the same number, without capabilities or descriptors of ours, and with
+/// the filter of device_system_calls.hpp; killed and reaped on destruction, and killed when its parent
+/// ends.
 class VhostDevice {
  public:
   explicit VhostDevice(const VhostDeviceSetup& setup);

@@ -163,6 +163,8 @@ TEST_CASE("VM keeper: the device is nobody, with nothing of ours", "[guestcomm]"
   CHECK(status_line(device, "Gid") == "Gid:" + ids);
   CHECK(status_line(device, "Groups").find_first_of("0123456789") == std::string::npos);
   CHECK(status_line(device, "NoNewPrivs") == "NoNewPrivs:\t1");
+  CHECK(status_line(device, "Seccomp") ==
+        "Seccomp:\t2");  // device_system_calls_test.cpp: which filter
   for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"})
     CHECK(status_line(device, set) == std::string(set) + ":\t0000000000000000");
   CHECK(slurp("/proc/" + std::to_string(device) + "/environ").empty());

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// What vhost-device-vsock may ask of the host's kernel while it reads a hostile guest's queues.
+#pragma once
+
+namespace husk::guestcomm {
+
+/// Loads a seccomp filter for the calling process, which is to execute vhost-device-vsock next. It
+/// allows what an ordinary program of threads, files and AF_UNIX sockets calls. Everything else fails
+/// with ENOSYS: processes (threads are allowed), namespaces, mounts, other socket families, ptrace(2),
+/// bpf(2), io_uring, keys, and whatever the kernel learns later. Needs no_new_privs. Throws system.
+void restrict_device_system_calls();
+
+}  // namespace husk::guestcomm
