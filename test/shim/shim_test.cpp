@@ -228,6 +228,33 @@ TEST_CASE("husk-shim: asks its namespace's DNS server for the guest", "[shim][dn
   });
 }
 
+TEST_CASE("husk-shim: 256 DNS questions are open at most, each for 15 s", "[shim][dns]") {
+  test::in_loopback_namespace([] {
+    const DnsSocket server(SOCK_DGRAM);  // takes them and does not answer
+    Shim shim;
+    shim.become_ready();
+    const auto begin = std::chrono::steady_clock::now();
+    for (std::uint32_t number = 1; number <= 257; ++number) shim.ask_dns({number, false, "q"});
+    const DnsAnswer refused = shim.take_dns_answer();
+    CHECK(refused.number == 257);
+    CHECK(refused.message.empty());
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds{10});
+    const DnsAnswer given_up = shim.take_dns_answer();
+    CHECK(given_up.number != 257);
+    CHECK(given_up.message.empty());
+    const auto taken = std::chrono::steady_clock::now() - begin;
+    CHECK(taken >= std::chrono::seconds{14});
+    CHECK(taken < std::chrono::seconds{20});
+    for (int n = 0; n < 255; ++n) shim.take_dns_answer();
+    shim.ask_dns({258, false, "there is room again"});
+    std::array<char, 64> question{};
+    ssize_t count = 0;
+    while (count >= 0 && question[0] != 't')
+      count = ::recv(server.get(), question.data(), question.size(), 0);
+    CHECK(count == 19);
+  });
+}
+
 TEST_CASE("husk-shim: what the guest asks that is no DNS question ends it", "[shim][dns]") {
   Shim shim;
   shim.become_ready();

@@ -7,7 +7,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -16,90 +15,67 @@
 #include <csignal>
 #include <thread>
 
+#include "test/filtered_call.hpp"
+
+using namespace husk;
 using namespace husk::guestcomm;
 
 namespace {
 
-constexpr int not_loaded = 200;
-
 /// What `doing` returned (a byte) in a process that has the filter.
 template <typename F>
 int filtered(F&& doing) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    try {
-      if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) ::_exit(not_loaded);
-      restrict_device_system_calls();
-    } catch (...) {
-      ::_exit(not_loaded);
-    }
-    ::_exit(doing());
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return test::filtered(restrict_device_system_calls, doing);
 }
-
-struct Call {
-  const char* name;
-  long number;
-  std::array<long, 5> arguments = {};
-};
 
 /// Each fails in another way, or works, where nothing refuses it.
-int error_of(const Call& call) {
-  const auto& a = call.arguments;
-  const long result = ::syscall(call.number, a[0], a[1], a[2], a[3], a[4]);
-  if (result == 0 && (call.number == SYS_clone || call.number == SYS_fork)) ::_exit(0);
-  return result >= 0 ? 0 : errno;
-}
-
-const Call forbidden[] = {{"ptrace", SYS_ptrace, {0 /* PTRACE_TRACEME */}},
-                          {"process_vm_readv", SYS_process_vm_readv},
-                          {"process_vm_writev", SYS_process_vm_writev},
-                          {"pidfd_getfd", SYS_pidfd_getfd, {-1, 0, 0}},
-                          {"kill", SYS_kill, {1, 0}},
-                          {"tgkill of another", SYS_tgkill, {1, 1, 0}},
-                          {"mount", SYS_mount},
-                          {"umount2", SYS_umount2},
-                          {"open_tree", SYS_open_tree, {AT_FDCWD, 0, 0}},
-                          {"fsopen", SYS_fsopen},
-                          {"pivot_root", SYS_pivot_root},
-                          {"chroot", SYS_chroot},
-                          {"setns", SYS_setns, {-1, 0}},
-                          {"unshare", SYS_unshare, {0}},
-                          {"fork", SYS_fork},
-                          {"clone of a process", SYS_clone, {SIGCHLD}},
-                          {"clone of a user namespace", SYS_clone, {CLONE_NEWUSER | SIGCHLD}},
-                          {"clone3", SYS_clone3},
-                          {"keyctl", SYS_keyctl, {0, -3, 0}},
-                          {"add_key", SYS_add_key},
-                          {"bpf", SYS_bpf},
-                          {"perf_event_open", SYS_perf_event_open},
-                          {"io_uring_setup", SYS_io_uring_setup, {1}},
-                          {"userfaultfd", SYS_userfaultfd},
-                          {"seccomp", SYS_seccomp, {2 /* SECCOMP_GET_ACTION_AVAIL */}},
-                          {"kexec_load", SYS_kexec_load, {0, 1000}},
-                          {"init_module", SYS_init_module},
-                          {"finit_module", SYS_finit_module, {-1}},
-                          {"delete_module", SYS_delete_module},
-                          {"open_by_handle_at", SYS_open_by_handle_at, {-1}},
-                          {"memfd_create", SYS_memfd_create},
-                          {"execveat", SYS_execveat, {-1, 0, 0, 0, 0}},
-                          {"socket(AF_INET)", SYS_socket, {AF_INET, SOCK_STREAM, 0}},
-                          {"socket(AF_NETLINK)", SYS_socket, {AF_NETLINK, SOCK_RAW, 0}},
-                          {"socket(AF_PACKET)", SYS_socket, {AF_PACKET, SOCK_RAW, 0}},
-                          {"socket(AF_ALG)", SYS_socket, {AF_ALG, SOCK_SEQPACKET, 0}},
-                          {"socket(AF_VSOCK)", SYS_socket, {AF_VSOCK, SOCK_STREAM, 0}},
-                          {"TIOCSTI", SYS_ioctl, {-1, 0x5412, 0}},
-                          {"PR_SET_DUMPABLE", SYS_prctl, {PR_SET_DUMPABLE, 1}}};
+const test::SystemCall forbidden[] = {
+    {"ptrace", SYS_ptrace, {0 /* PTRACE_TRACEME */}},
+    {"process_vm_readv", SYS_process_vm_readv},
+    {"process_vm_writev", SYS_process_vm_writev},
+    {"pidfd_getfd", SYS_pidfd_getfd, {-1, 0, 0}},
+    {"kill", SYS_kill, {1, 0}},
+    {"tgkill of another", SYS_tgkill, {1, 1, 0}},
+    {"mount", SYS_mount},
+    {"umount2", SYS_umount2},
+    {"open_tree", SYS_open_tree, {AT_FDCWD, 0, 0}},
+    {"fsopen", SYS_fsopen},
+    {"pivot_root", SYS_pivot_root},
+    {"chroot", SYS_chroot},
+    {"setns", SYS_setns, {-1, 0}},
+    {"unshare", SYS_unshare, {0}},
+    {"fork", SYS_fork},
+    {"clone of a process", SYS_clone, {SIGCHLD}},
+    {"clone of a user namespace", SYS_clone, {CLONE_NEWUSER | SIGCHLD}},
+    {"clone3", SYS_clone3},
+    {"keyctl", SYS_keyctl, {0, -3, 0}},
+    {"add_key", SYS_add_key},
+    {"bpf", SYS_bpf},
+    {"perf_event_open", SYS_perf_event_open},
+    {"io_uring_setup", SYS_io_uring_setup, {1}},
+    {"userfaultfd", SYS_userfaultfd},
+    {"seccomp", SYS_seccomp, {2 /* SECCOMP_GET_ACTION_AVAIL */}},
+    {"kexec_load", SYS_kexec_load, {0, 1000}},
+    {"init_module", SYS_init_module},
+    {"finit_module", SYS_finit_module, {-1}},
+    {"delete_module", SYS_delete_module},
+    {"open_by_handle_at", SYS_open_by_handle_at, {-1}},
+    {"memfd_create", SYS_memfd_create},
+    {"execveat", SYS_execveat, {-1, 0, 0, 0, 0}},
+    {"socket(AF_INET)", SYS_socket, {AF_INET, SOCK_STREAM, 0}},
+    {"socket(AF_NETLINK)", SYS_socket, {AF_NETLINK, SOCK_RAW, 0}},
+    {"socket(AF_PACKET)", SYS_socket, {AF_PACKET, SOCK_RAW, 0}},
+    {"socket(AF_ALG)", SYS_socket, {AF_ALG, SOCK_SEQPACKET, 0}},
+    {"socket(AF_VSOCK)", SYS_socket, {AF_VSOCK, SOCK_STREAM, 0}},
+    {"TIOCSTI", SYS_ioctl, {-1, 0x5412, 0}},
+    {"PR_SET_DUMPABLE", SYS_prctl, {PR_SET_DUMPABLE, 1}}};
 
 }  // namespace
 
 TEST_CASE("device system calls: what a vsock device does not need is not there", "[guestcomm]") {
-  for (const Call& call : forbidden) {
+  for (const test::SystemCall& call : forbidden) {
     CAPTURE(call.name);
-    CHECK(filtered([&] { return error_of(call); }) == ENOSYS);
+    CHECK(filtered([&] { return test::error_of(call); }) == ENOSYS);
   }
 }
 

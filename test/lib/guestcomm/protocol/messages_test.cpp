@@ -218,4 +218,9 @@ TEST_CASE("messages: a DNS message is carried, and refused as malformed where it
     CAPTURE(bad);
     CHECK_THROWS_AS(json::parse(bad).get<DnsQuery>(), Error);
   }
+  const auto of_size = [](std::size_t bytes) {
+    return json(DnsQuery{7, false, std::string(bytes, 'x')}).get<DnsQuery>().message.size();
+  };
+  CHECK(of_size(4096) == 4096);
+  CHECK_THROWS_AS(of_size(4097), Error);
 }

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/system_calls.hpp"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <csignal>
+
+#include "test/filtered_call.hpp"
+
+using namespace husk;
+
+namespace {
+
+/// Each fails in another way, or works, where nothing refuses it: the test may be root's.
+const test::SystemCall forbidden[] = {
+    {"open", SYS_open},
+    {"openat", SYS_openat, {AT_FDCWD}},
+    {"openat2", SYS_openat2, {AT_FDCWD}},
+    {"unlink", SYS_unlink},
+    {"execve", SYS_execve},
+    {"execveat", SYS_execveat, {AT_FDCWD}},
+    {"fork", SYS_fork},
+    {"clone", SYS_clone, {SIGCHLD}},
+    {"clone3", SYS_clone3},
+    {"memfd_create", SYS_memfd_create},
+    {"mmap of code", SYS_mmap, {0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1}},
+    {"mprotect to code", SYS_mprotect, {0, 4096, PROT_READ | PROT_EXEC}},
+    {"socket(AF_UNIX)", SYS_socket, {AF_UNIX, SOCK_STREAM, 0}},
+    {"socket(AF_INET6)", SYS_socket, {AF_INET6, SOCK_STREAM, 0}},
+    {"socket(AF_NETLINK)", SYS_socket, {AF_NETLINK, SOCK_RAW, 0}},
+    {"socket(AF_VSOCK)", SYS_socket, {AF_VSOCK, SOCK_STREAM, 0}},
+    {"bind", SYS_bind, {-1}},
+    {"listen", SYS_listen, {-1}},
+    {"TIOCSTI", SYS_ioctl, {-1, TIOCSTI, 0}},
+    {"kill", SYS_kill, {1, 0}},
+    {"ptrace", SYS_ptrace, {0 /* PTRACE_TRACEME */}},
+    {"process_vm_readv", SYS_process_vm_readv},
+    {"pidfd_getfd", SYS_pidfd_getfd, {-1}},
+    {"mount", SYS_mount},
+    {"unshare", SYS_unshare},
+    {"setns", SYS_setns, {-1}},
+    {"bpf", SYS_bpf},
+    {"keyctl", SYS_keyctl, {0, -3, 0}},
+    {"io_uring_setup", SYS_io_uring_setup, {1}},
+    {"prctl", SYS_prctl, {PR_SET_DUMPABLE, 1}}};
+
+}  // namespace
+
+TEST_CASE("system calls: the shim opens, executes and makes nothing", "[shim]") {
+  for (const test::SystemCall& call : forbidden) {
+    CAPTURE(call.name);
+    CHECK(test::filtered(shim::restrict_system_calls, [&] { return test::error_of(call); }) ==
+          EPERM);
+  }
+}
+
+TEST_CASE("system calls: the shim carries bytes and asks by IPv4", "[shim]") {
+  CHECK(test::filtered(shim::restrict_system_calls, [] {
+          return ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) >= 0 ? 0 : errno;
+        }) == 0);
+}
