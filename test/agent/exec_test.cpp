@@ -254,6 +254,19 @@ TEST_CASE("exec: ends with the connection that had it made, or that owns it", "[
   CHECK(bench.told.empty());
 }
 
+TEST_CASE("exec: is in the user namespace of its container", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Running bench([](husk::oci::Spec& spec) {
+    spec.linux_.namespaces.push_back({"user", std::nullopt});
+    spec.linux_.uid_mappings = {{0, 0, 65536}};  // the rootfs is root's
+    spec.linux_.gid_mappings = spec.linux_.uid_mappings;
+  });
+  const std::string own = fs::read_symlink("/proc/self/ns/user");
+  CHECK(bench.first_link("ns/user") != own);
+  CHECK(bench.run("/bin/busybox readlink /proc/self/ns/user; /bin/busybox id -u") ==
+        bench.first_link("ns/user") + "\n0\n");
+}
+
 TEST_CASE("exec: ends with its container, and its owner is told", "[root]") {
   SKIP_UNLESS_POSSIBLE();
   void (*adjust)(husk::oci::Spec&) = nullptr;

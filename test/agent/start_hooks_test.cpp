@@ -62,6 +62,10 @@ TEST_CASE("container: a startContainer hook that fails is named by start, and en
     failing = hook("printf 'why\\nnot\\033[31m'; exit 3");
     text = "startContainer hook #1 /bin/sh: exit status 3: why not [31m";
   }
+  SECTION("with the last 512 bytes of what it prints") {
+    failing = hook("printf '%050000d end' 0; exit 3");
+    text = "startContainer hook #1 /bin/sh: exit status 3: " + std::string(508, '0') + " end";
+  }
   SECTION("since the image does not have it") {
     failing.path = "/no/hook";
     text = "startContainer hook #1 /no/hook: start /no/hook: no such file or directory";

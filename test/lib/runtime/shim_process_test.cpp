@@ -3,8 +3,10 @@
 #include "lib/runtime/shim_process.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -74,6 +76,7 @@ std::vector<pid_t> children_of(pid_t pid) {
     HostCgroup cgroup({cgroups_path, std::nullopt});
     const ShimProcess shim("/bin/sleep", plan, cgroup, std::nullopt);
   } catch (const Error& e) {
+    if (e.code() == Errc::timed_out) ::_exit(6);
     ::_exit(e.sys_errno() == ECANCELED ? 7 : 8);
   }
   ::_exit(9);
@@ -125,6 +128,24 @@ TEST_CASE("shim: setting it up on a file system that does not answer is cancelle
     std::this_thread::sleep_for(10ms);
   ::kill(stuck.husk, SIGKILL);
   CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 7));
+  CHECK(ends(*stuck.child));
+}
+
+TEST_CASE("shim: setting it up on a file system that does not answer ends after 30 s",
+          "[runtime][root]") {
+  const DeafFuse fuse;
+  if (!fuse.is_there()) SKIP("no FUSE here");
+  const auto begin = std::chrono::steady_clock::now();
+  const Stuck stuck(fuse.plan());
+  REQUIRE(stuck.child);
+  const UniqueFd husk(static_cast<int>(::syscall(SYS_pidfd_open, stuck.husk, 0U)));
+  pollfd ended{husk.get(), POLLIN, 0};
+  REQUIRE(::poll(&ended, 1, 45'000) == 1);
+  CHECK(std::chrono::steady_clock::now() - begin >= 29s);
+  siginfo_t info{};
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(stuck.husk), &info, WEXITED | WNOWAIT) == 0);
+  CHECK(info.si_code == CLD_EXITED);
+  CHECK(info.si_status == 6);
   CHECK(ends(*stuck.child));
 }
 

@@ -161,6 +161,7 @@ TEST_CASE("VmDirectory: the share's top is small, read-only, and holds the secre
     vm.add_container("c2", assets.path() / "rootfs",
                      with_binds({}));  // the share can still be added to
     const fs::path shared = vm.paths().shared();
+    CHECK(owner_and_mode(shared) == std::tuple(0U, 0U, 0700U));
     CHECK(read_file(shared / "secret", 100) == secret);
     CHECK((fs::status(shared / "secret").permissions() & fs::perms::mask) == fs::perms::owner_read);
     for (const fs::path& folder : {shared, shared / "c1", shared / "c1/mounts"}) {
