@@ -13,7 +13,8 @@
 namespace husk::runtime {
 namespace {
 
-constexpr unsigned memory = 1, tty = 5, misc = 10, pts = 136;  // Documentation/admin-guide/devices.txt
+constexpr unsigned memory = 1, tty = 5, misc = 10,
+                   pts = 136;  // Documentation/admin-guide/devices.txt
 
 bpf_insn instruction(unsigned code, unsigned destination, unsigned source, int offset, int value) {
   bpf_insn made{};
@@ -60,8 +61,8 @@ UniqueFd load_program(const std::vector<bpf_insn>& program) {
 
 /// The kernel keeps the program for as long as the cgroup is there.
 void attach_program(const std::filesystem::path& cgroup) {
-  const UniqueFd directory{check_sys(
-      ::open(cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open " + cgroup.string())};
+  const UniqueFd directory{check_sys(::open(cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+                                     "open " + cgroup.string())};
   const UniqueFd program = load_program(device_program(allowed_devices()));
   bpf_attr attributes{};
   attributes.target_fd = static_cast<__u32>(directory.get());

@@ -71,12 +71,12 @@ struct Nodes : test::Scratch {
 }  // namespace
 
 TEST_CASE("device_rules: characters' numbers, for reading and writing", "[runtime]") {
-  CHECK(device_rules({{1, 3}, {136, -1}}) ==
-        std::vector<std::string>{"c 1:3 rw", "c 136:* rw"});
+  CHECK(device_rules({{1, 3}, {136, -1}}) == std::vector<std::string>{"c 1:3 rw", "c 136:* rw"});
 }
 
 // As root on a host of either kind, a hybrid one has both.
-TEST_CASE("restrict_devices: only the listed devices open, and none can be made", "[runtime][root]") {
+TEST_CASE("restrict_devices: only the listed devices open, and none can be made",
+          "[runtime][root]") {
   if (::geteuid() != 0) SKIP("needs root");
   const Nodes nodes;
   bool tried = false;
@@ -95,7 +95,8 @@ TEST_CASE("restrict_devices: only the listed devices open, and none can be made"
   if (!tried) SKIP("no hierarchy here keeps a list of devices");
 }
 
-TEST_CASE("HostCgroup: restricts what husk has made, and nothing that was there", "[runtime][root]") {
+TEST_CASE("HostCgroup: restricts what husk has made, and nothing that was there",
+          "[runtime][root]") {
   if (::geteuid() != 0) SKIP("needs root");
   const Nodes nodes;
   const std::string name = "/husk-test-" + random_hex(4);

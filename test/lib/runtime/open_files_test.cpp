@@ -23,7 +23,7 @@ TEST_CASE("open_files_limit: an eighth of the host's file table, within bounds",
 }
 
 // In children: nobody can raise the limits of this process again.
-TEST_CASE("limit_open_files: holds for the process and its child; never raises", "[runtime]") {
+TEST_CASE("limit_open_files: holds for the process and its child, and never raises", "[runtime]") {
   Pipe end = make_pipe(), ready = make_pipe();
   const pid_t parent = ::fork();
   if (parent == 0) {
