@@ -72,6 +72,15 @@ void attach_program(const std::filesystem::path& cgroup) {
   check_sys(call_bpf(BPF_PROG_ATTACH, attributes), "attach a device filter to " + cgroup.string());
 }
 
+/// A device that the cgroup above denies stays denied, as in a container without it.
+void allow(const std::filesystem::path& cgroup, const std::string& rule) {
+  const std::filesystem::path file = cgroup / "devices.allow";
+  const UniqueFd opened{
+      check_sys(::open(file.c_str(), O_WRONLY | O_CLOEXEC), "open " + file.string())};
+  if (::write(opened.get(), rule.data(), rule.size()) < 0 && errno != EPERM)
+    throw_errno("write \"" + rule + "\" to " + file.string());
+}
+
 }  // namespace
 
 std::vector<AllowedDevice> allowed_devices() {
@@ -120,8 +129,7 @@ void restrict_devices(const std::filesystem::path& cgroup, bool v2) {
   if (v2) return attach_program(cgroup);
   if (!std::filesystem::exists(cgroup / "devices.deny")) return;
   write_existing(cgroup / "devices.deny", "a");
-  for (const std::string& rule : device_rules(allowed_devices()))
-    write_existing(cgroup / "devices.allow", rule);
+  for (const std::string& rule : device_rules(allowed_devices())) allow(cgroup, rule);
 }
 
 }  // namespace husk::runtime

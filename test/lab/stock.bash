@@ -73,21 +73,21 @@ scope_of_failed_create() {
 # A scope ends with its last process, and its name is free again.
 scope_of_the_next() {
   local id unit=husk-e2e-same.scope
-  for id in first second; do
+  for id in former successor; do
     make_bundle "$work/$id" sleep 1000
     edit_config "$work/$id" '.linux.cgroupsPath = "system.slice:husk-e2e:same"'
   done
-  begin_with first --systemd-cgroup
-  expect_failure 1 "already" husk --systemd-cgroup create --bundle "$work/second" second
-  is_state first running || fail "a create that found the name taken ended the container whose it is"
-  expect_ok husk kill first KILL
-  eventually 20 is_state first stopped
+  begin_with former --systemd-cgroup
+  expect_failure 1 "already" husk --systemd-cgroup create --bundle "$work/successor" successor
+  is_state former running || fail "a create that found the name taken ended the container whose it is"
+  expect_ok husk kill former KILL
+  eventually 20 is_state former stopped
   eventually 20 eval "[[ \$(systemctl show -P LoadState $unit) == not-found ]]"
-  begin_with second --systemd-cgroup
-  expect_ok husk delete first
+  begin_with successor --systemd-cgroup
+  expect_ok husk delete former
   expect_equal active "$(systemctl show -P ActiveState $unit)" "the second container's unit"
-  is_state second running || fail "the first container's delete ended the second"
-  expect_ok husk delete --force second
+  is_state successor running || fail "the first container's delete ended the second"
+  expect_ok husk delete --force successor
 }
 
 docker_scope() {

@@ -7,8 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
-#include <catch2/generators/catch_generators.hpp>
 #include <csignal>
 #include <functional>
 
@@ -93,6 +93,24 @@ TEST_CASE("restrict_devices: only the listed devices open, and none can be made"
     CHECK_FALSE(fs::exists(cgroup));
   }
   if (!tried) SKIP("no hierarchy here keeps a list of devices");
+}
+
+TEST_CASE("restrict_devices: a device that the cgroup above denies costs none of the others",
+          "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const auto table = load_mount_table();
+  const auto devices = std::ranges::find_if(table, [](const MountEntry& mount) {
+    return mount.type == "cgroup" && fs::exists(mount.mount_point / "devices.list");
+  });
+  if (devices == table.end()) SKIP("no hierarchy of cgroup v1 keeps a list of devices");
+  const fs::path above = devices->mount_point / ("husk-test-" + random_hex(4));
+  fs::create_directories(above / "below");
+  write_existing(above / "devices.deny", "c 1:3 rwm");  // the list's first
+  CHECK_NOTHROW(restrict_devices(above / "below", false));
+  const std::string list = read_file(above / "below/devices.list", 4096);
+  CHECK(list.find("c 1:3 ") == std::string::npos);
+  CHECK(list.find("c 10:241 rw") != std::string::npos);  // the list's last
+  remove_cgroups({above, above / "below"});
 }
 
 TEST_CASE("HostCgroup: restricts what husk has made, and nothing that was there",
