@@ -71,7 +71,7 @@ prepare() {  # STAGE ID
 command_of() {  # STAGE ID: sets command, and the moment at which the victim dies, in seconds after its begin
   case $1 in
     create) command=(create --bundle "$work/bundle" "$2") moment=0.2 ;;
-    start) command=(start "$2") moment=0.03 ;;
+    start) command=(start "$2") moment=0.01 ;;
     exec) command=(exec "$2" sleep 20) moment=0.5 ;;
     delete) command=(delete --force "$2") moment=0.02 ;;
   esac
