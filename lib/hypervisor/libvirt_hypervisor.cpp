@@ -48,14 +48,14 @@ class LibvirtHypervisor : public Hypervisor {
  public:
   explicit LibvirtHypervisor(const HypervisorOptions& options) : driver_(driver_for(options.uri)) {
     libvirt();  // its absence is the clearer error, so first
-    if (options.uri == driver_.uri())
-      ensure_libvirt_daemon(driver_.daemon(), options.daemon_idle_timeout);
+    is_local_ = options.uri == driver_.uri();
+    if (is_local_) ensure_libvirt_daemon(driver_.daemon(), options.daemon_idle_timeout);
     connection_.reset(libvirt().connect_open(options.uri.c_str()));
     if (!connection_) throw libvirt_error("connect to libvirt at " + options.uri);
   }
 
   StartedVm start(const VmConfig& config) override {
-    if (config.show_files)
+    if (config.show_files && is_local_)
       if (const UniqueFd there = daemons_mount_namespace(driver_.daemon()))
         config.show_files(there.get());
     Domain domain = create(config, CpuQuestions::few);
@@ -123,6 +123,7 @@ class LibvirtHypervisor : public Hypervisor {
   }
 
   const Driver& driver_;
+  bool is_local_ = false;  ///< connected to the system's daemon of this host
   Connection connection_;
 };
 

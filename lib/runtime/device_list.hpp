@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The devices of the host that the processes of a container's cgroup may open: what QEMU needs and
-// libvirt allows it, and the harmless ones. libvirt's own list is that of the cgroup in which it starts
+// The devices of the host that the processes of a container's cgroup may open: those that libvirt
+// allows QEMU, and harmless ones such as null. libvirt's own list is that of the cgroup in which it starts
 // QEMU, and husk moves QEMU out of there.
 #pragma once
 

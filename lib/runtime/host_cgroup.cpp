@@ -210,6 +210,7 @@ void HostCgroup::make(const fs::path& mount_point, bool v2) {
 /// False: a directory that was there is gone again.
 bool HostCgroup::try_make(const fs::path& mount_point, bool v2) {
   fs::path directory = mount_point;
+  bool is_new = false;
   for (const fs::path& part : fs::path(plan_.path).lexically_normal().relative_path()) {
     if (part.empty()) continue;
     if (v2) enable_controllers(directory);
@@ -217,7 +218,8 @@ bool HostCgroup::try_make(const fs::path& mount_point, bool v2) {
     // The folder of containers without a cgroupsPath is husk's own: the last of them takes it away,
     // whoever made it.
     const bool own_parent = directory == mount_point / "husk";
-    if (::mkdir(directory.c_str(), 0755) == 0 || (errno == EEXIST && own_parent)) {
+    is_new = ::mkdir(directory.c_str(), 0755) == 0;
+    if (is_new || (errno == EEXIST && own_parent)) {
       if (std::find(made_.begin(), made_.end(), directory) == made_.end())
         made_.push_back(directory);
     } else if (errno == ENOENT) {
@@ -228,8 +230,7 @@ bool HostCgroup::try_make(const fs::path& mount_point, bool v2) {
     if (!v2) inherit_cpuset(directory);
   }
   leaves_.push_back(directory);
-  if (std::find(made_.begin(), made_.end(), directory) != made_.end())
-    unrestricted_.push_back({directory, v2});
+  if (is_new) unrestricted_.push_back({directory, v2});
   return true;
 }
 

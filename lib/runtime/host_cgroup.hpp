@@ -41,8 +41,8 @@ class HostCgroup {
   ~HostCgroup();
 
   std::vector<pid_t> processes() const;  ///< all that are in it
-  /// The whole process, which may then open the devices of device_list.hpp alone, if husk has made the
-  /// directory. Throws system.
+  /// Adds the whole process. If husk has made the cgroup, the process may from then on open only the
+  /// devices of device_list.hpp. Throws system.
   void add(pid_t pid);
   /// The directories, parents first, and systemd's unit, to be removed in the end.
   const std::vector<std::filesystem::path>& made() const noexcept { return made_; }

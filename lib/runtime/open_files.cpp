@@ -16,12 +16,6 @@ namespace {
 
 constexpr std::uint64_t least = 65536, most = 1000000, share = 8;
 
-std::uint64_t read_file_max() {
-  std::uint64_t number = 0;
-  std::istringstream(read_file("/proc/sys/fs/file-max", 64)) >> number;
-  return number;
-}
-
 /// virtiofsd's child does the work; the first process only waits for it.
 std::vector<pid_t> with_children(pid_t pid) {
   const std::string number = std::to_string(pid);
@@ -46,8 +40,13 @@ std::uint64_t open_files_limit(std::uint64_t file_max) {
   return std::clamp(file_max / share, least, most);
 }
 
-void limit_open_files(pid_t pid) {
-  const rlim_t limit = open_files_limit(read_file_max());
+std::uint64_t open_files_limit() {
+  std::uint64_t number = 0;
+  std::istringstream(read_file("/proc/sys/fs/file-max", 64)) >> number;
+  return open_files_limit(number);
+}
+
+void limit_open_files(pid_t pid, std::uint64_t limit) {
   for (const pid_t process : with_children(pid)) lower(process, limit);
 }
 

@@ -12,8 +12,11 @@ namespace husk::runtime {
 /// For one VM on a host with this fs.file-max: an eighth, at least 65536, at most 1000000.
 std::uint64_t open_files_limit(std::uint64_t file_max);
 
-/// Lowers RLIMIT_NOFILE of the process and of its children to open_files_limit() of this host; a
-/// lower limit stays. Throws system.
-void limit_open_files(pid_t pid);
+/// The same for this host. Throws system.
+std::uint64_t open_files_limit();
+
+/// Lowers RLIMIT_NOFILE of the process and of its children to `limit`; a lower one stays. Throws
+/// system.
+void limit_open_files(pid_t pid, std::uint64_t limit);
 
 }  // namespace husk::runtime

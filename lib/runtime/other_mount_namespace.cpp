@@ -4,6 +4,9 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include <optional>
+#include <utility>
+
 #include "lib/base/error.hpp"
 #include "lib/base/mount_namespace.hpp"
 #include "lib/runtime/mount_tree.hpp"
@@ -11,25 +14,23 @@
 namespace husk::runtime {
 namespace {
 
-/// Where the tmpfs is mounted, unlike the tmpfs itself.
-struct stat look_at_parent(const VmPaths& paths) {
-  const std::filesystem::path parent = paths.directory.parent_path();
+/// Identifies the directory that the VM's tmpfs is mounted in; empty if there is none.
+std::optional<std::pair<dev_t, ino_t>> look_at_parent(const VmPaths& paths) {
   struct stat status {};
-  check_sys(::stat(parent.c_str(), &status), "stat " + parent.string());
-  return status;
+  if (::stat(paths.directory.parent_path().c_str(), &status) != 0) return std::nullopt;
+  return std::pair(status.st_dev, status.st_ino);
 }
 
 }  // namespace
 
 void show_vm_directory(const VmPaths& paths, int mount_namespace) {
-  const struct stat here = look_at_parent(paths);
+  const auto here = look_at_parent(paths);
   // A copy of a shared mount is its peer.
   const UniqueFd original = open_mount(paths.directory);
   set_propagation(original.get(), MS_SHARED, true);
   const UniqueFd peer = copy_mount(paths.directory, true);
   in_mount_namespace(mount_namespace, [&] {
-    const struct stat there = look_at_parent(paths);
-    if (there.st_dev != here.st_dev || there.st_ino != here.st_ino)
+    if (look_at_parent(paths) != here)
       throw Error(Errc::unsupported, paths.directory.parent_path().string() +
                                          ": is another directory where libvirt's daemon runs");
     mount_unbindable(paths.directory);

@@ -107,7 +107,7 @@ BootingVm::BootingVm(const SandboxPlan& plan, const hypervisor::ConnectHyperviso
   cgroup.add(get().process.pid);
   for (const ProcessIdentity& helper : get().helpers) {
     cgroup.add(helper.pid);
-    warn_on_failure([&] { limit_open_files(helper.pid); });
+    warn_on_failure([&] { limit_open_files(helper.pid, open_files_limit()); });
   }
   const std::optional<ProcessIdentity> owner = identify_process(shim);
   if (!owner) throw Error(Errc::peer_lost, "the shim ended before the VM was there");

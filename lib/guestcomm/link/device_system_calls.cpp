@@ -102,8 +102,8 @@ void allow_in_part(const Filter& filter) {
   allow(filter, SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
   allow(filter, SCMP_SYS(prlimit64), SCMP_A2(SCMP_CMP_EQ, 0));     // no new limits
   allow(filter, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, own_pid));  // abort(3)
-  // For husk itself, once. Of a program that takes the device's place no call is allowed that is not
-  // allowed now, and it cannot be executed beside the device, in a process of its own.
+  // husk needs it once, to start the device. A device that was taken over can replace itself by
+  // another program, which stays under this filter. It cannot start a second process.
   allow(filter, SCMP_SYS(execve));
 }
 

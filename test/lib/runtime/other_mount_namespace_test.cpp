@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <fstream>
 #include <functional>
@@ -135,10 +136,11 @@ TEST_CASE("show_vm_directory: another /run is refused by name", "[runtime][root]
   if (::geteuid() != 0) SKIP("needs root");
   const Assets assets;
   const std::string id = random_hex(4);
+  const bool has_vms = GENERATE(true, false);
   const auto steps = [&](int daemons) {
-    in_mount_namespace(daemons, [] {
+    in_mount_namespace(daemons, [&] {
       check_sys(::mount("tmpfs", "/run", "tmpfs", 0, "mode=755"), "mount /run");
-      fs::create_directories("/run/husk-vm");
+      if (has_vms) fs::create_directories("/run/husk-vm");
     });
     VmDirectory vm(id, assets.boot(), "secret");
     show_vm_directory(vm.paths(), daemons);
