@@ -25,7 +25,9 @@ void check_fields(const std::string& vm_id, const std::string& unit) {
 }
 
 void read_fields(const json& j, ContainerRecord& record) {
-  if (j.at("version").get<int>() != ContainerRecord::current_version) {
+  int version = 0;
+  read_integer(j.at("version"), version);
+  if (version != ContainerRecord::current_version) {
     throw Error(Errc::unsupported, "state of version " + j.at("version").dump());
   }
   j.at("id").get_to(record.id);

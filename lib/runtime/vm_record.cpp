@@ -50,7 +50,9 @@ json member_json(const VmMember& member) {
 }
 
 void read_fields(const json& j, VmRecord& record) {
-  if (j.at("version").get<int>() != VmRecord::current_version)
+  int version = 0;
+  read_integer(j.at("version"), version);
+  if (version != VmRecord::current_version)
     throw Error(Errc::unsupported, "VM record of version " + j.at("version").dump());
   j.at("id").get_to(record.id);
   hypervisor::check_vm_id(record.id);
@@ -62,7 +64,7 @@ void read_fields(const json& j, VmRecord& record) {
   j.at("secret").get_to(record.secret);
   for (const json& member : j.at("members")) read_member(member, record.members.emplace_back());
   j.at("helpers").get_to(record.helpers);
-  if (j.contains("network_cards")) j["network_cards"].get_to(record.network_cards);
+  if (j.contains("network_cards")) read_integer(j["network_cards"], record.network_cards);
   if (j.contains("network_namespace"))
     record.network_namespace = j["network_namespace"].get<std::string>();
   if (j.contains("process")) record.process = j["process"].get<ProcessIdentity>();

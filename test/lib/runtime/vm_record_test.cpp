@@ -91,6 +91,20 @@ TEST_CASE("VmRecord: each field is needed, and of its type", "[runtime]") {
   CHECK_THROWS_WITH(other.get<VmRecord>(), ContainsSubstring("damaged VM record: "));
 }
 
+// A conversion would be undefined: the sanitizer ends the test.
+TEST_CASE("VmRecord: a number that no integer holds is refused", "[runtime]") {
+  const json number = GENERATE(json(1.4e111), json(-1e111), json(1.5), json(UINT64_MAX));
+  for (const char* field : {"version", "network_cards"}) {
+    json record = make_record("00001234");
+    record[field] = number;
+    CAPTURE(record.dump());
+    CHECK_THROWS_WITH(record.get<VmRecord>(), ContainsSubstring("damaged VM record: "));
+  }
+  json record = make_record("00001234");
+  record["process"] = {{"pid", number}, {"startTime", 7}};
+  CHECK_THROWS_WITH(record.get<VmRecord>(), ContainsSubstring("damaged VM record: "));
+}
+
 TEST_CASE("VmRecord: other versions are refused by their number", "[runtime]") {
   json record = make_record("00001234");
   for (const int version : {0, VmRecord::current_version + 1}) {
