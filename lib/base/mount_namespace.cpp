@@ -18,7 +18,7 @@ UniqueFd other_mount_namespace(pid_t pid) {
   UniqueFd there{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   struct stat own {
   }, others{};
-  if (!there || ::fstat(there.get(), &others) != 0 || ::stat("/proc/self/ns/mnt", &own) != 0)
+  if (!there || ::fstat(there.get(), &others) != 0 || ::stat("/proc/thread-self/ns/mnt", &own) != 0)
     return {};
   if (own.st_dev == others.st_dev && own.st_ino == others.st_ino) return {};
   return there;

@@ -10,7 +10,7 @@
 
 namespace husk {
 
-/// The mount namespace of the process `pid`, if it is another one than this process's. Empty
+/// The mount namespace of the process `pid`, if it is another one than this thread's. Empty
 /// otherwise, and where this process may not look into `pid`.
 UniqueFd other_mount_namespace(pid_t pid);
 

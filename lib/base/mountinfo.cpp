@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <span>
 
 #include "lib/base/error.hpp"
 
@@ -41,6 +42,10 @@ std::string decode(std::string_view field) {
   return text;
 }
 
+bool has_tag(std::span<const std::string_view> optional, std::string_view tag) {
+  return std::ranges::any_of(optional, [&](auto field) { return field.starts_with(tag); });
+}
+
 }  // namespace
 
 MountEntry parse_mount_entry(std::string_view line) {
@@ -52,9 +57,11 @@ MountEntry parse_mount_entry(std::string_view line) {
                 fields.end(), "-");
   if (static_cast<std::size_t>(fields.end() - dash) < after_optional)
     throw Error(Errc::internal, "mount table: line of unknown form");
+  const std::span<const std::string_view> optional(fields.begin() + before_optional, dash);
   return {.device = std::string(fields[2]),
           .root = decode(fields[3]),
           .mount_point = decode(fields[4]),
+          .is_plain_peer = has_tag(optional, "shared:") && !has_tag(optional, "master:"),
           .type = decode(dash[1]),
           .super_options = std::string(dash[3])};
 }

@@ -13,8 +13,11 @@ struct MountEntry {
   std::string device;                 ///< "major:minor", one for each file system
   std::filesystem::path root;         ///< what of the file system is mounted; "/": all
   std::filesystem::path mount_point;  ///< as this process sees it
-  std::string type;                   ///< "tmpfs", "cgroup2"
-  std::string super_options;          ///< the file system's own, as written in the table
+  /// Its group of peers passes on to it what is mounted below one of them (mount_namespaces(7)), and
+  /// it is no slave of another group.
+  bool is_plain_peer;
+  std::string type;           ///< "tmpfs", "cgroup2"
+  std::string super_options;  ///< the file system's own, as written in the table
 };
 
 /// One line of the table, blanks and the like in its paths (\040) decoded. Throws internal for one

@@ -21,6 +21,7 @@
 #include "lib/base/unique_fd.hpp"
 #include "lib/base/unix_address.hpp"
 #include "lib/hypervisor/daemon_cgroup.hpp"
+#include "lib/hypervisor/daemon_namespace.hpp"
 
 namespace husk::hypervisor {
 namespace {

@@ -15,10 +15,6 @@ namespace husk::hypervisor {
 /// the two, which end by themselves when idle. Throws unsupported where they are not installed, timed_out.
 void ensure_libvirt_daemon(const std::string& daemon, std::chrono::seconds idle_timeout);
 
-/// The mount namespace of the daemon that listens, if it is another one than this process's and may
-/// be entered. Where systemd listens for the daemon, systemd's own: the daemon has the same.
-UniqueFd daemons_mount_namespace(const std::string& daemon);
-
 /// The one for everything where it is installed in `directory`, else `daemon`. Throws unsupported
 /// "libvirt is not installed (...)" where neither is.
 std::filesystem::path find_daemon_program(const std::filesystem::path& directory,

@@ -5,6 +5,7 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/hypervisor/daemon_namespace.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/hypervisor/libvirt_api.hpp"
 #include "lib/hypervisor/libvirt_daemon.hpp"

@@ -13,6 +13,7 @@
 #include "lib/hypervisor/vm_process.hpp"
 #include "lib/runtime/container_network.hpp"
 #include "lib/runtime/forwarded_connection.hpp"
+#include "lib/runtime/other_mount_namespace.hpp"
 #include "lib/runtime/vm_paths.hpp"
 #include "lib/runtime/vm_record.hpp"
 #include "lib/systemd/scope.hpp"
@@ -40,11 +41,15 @@ guestcomm::KeeperCallbacks plan_callbacks(const std::string& vm_id,
               [=] { return live_shims(load_vm_left_overs(vm_id).members.value_or(Members{})); }};
 }
 
+bool is_shown_to_systemd(const VmPaths& paths) {
+  const UniqueFd systemds = other_mount_namespace(1);
+  return !systemds || shows_vm_directory_in(paths, systemds.get());
+}
+
 guestcomm::LaunchKeeper plan_launch(const std::string& vm_id, const std::filesystem::path& program,
                                     bool has_device) {
-  // A service is in systemd's mount namespace. The VM's directory is not there yet where the caller
-  // has one of its own (other_mount_namespace.hpp).
-  if (!systemd::is_running() || other_mount_namespace(1)) return {};
+  // A service is in systemd's mount namespace.
+  if (!systemd::is_running() || !is_shown_to_systemd(VmPaths(vm_id))) return {};
   systemd::ServicePlan plan{.name = "husk-keeper-" + vm_id + ".service",
                             .description = "husk keeper of VM " + vm_id,
                             .command = {program.string(), "keep-vm", vm_id}};

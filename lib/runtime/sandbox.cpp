@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "lib/base/error.hpp"
+#include "lib/runtime/other_mount_namespace.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -46,6 +47,7 @@ void Sandbox::change_record(const std::function<void(VmRecord&)>& change) {
 }
 
 void Sandbox::add_member(const std::string& id) {
+  if (!shows_vm_directory(paths())) throw other_mount_namespace_error(paths());
   change_record([&](VmRecord& record) {
     if (record.process && !is_alive(*record.process)) throw gone(record.id);
     if (std::ranges::find(record.members, id, &VmMember::id) != record.members.end())

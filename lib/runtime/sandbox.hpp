@@ -35,7 +35,8 @@ class Sandbox {
 
   const VmPaths& paths() const noexcept { return directory_.paths(); }
   /// Writes it down as a member: from then on the VM is not only the others'. Throws already_exists,
-  /// not_found "VM 1234: is gone" for one whose machine has ended, what lock_vm throws.
+  /// not_found "VM 1234: is gone" for one whose machine has ended, unsupported where files that are
+  /// pinned in this mount namespace do not reach the VM, what lock_vm throws.
   void add_member(const std::string& id);
   /// Pins the files of a member: VmDirectory::add_container.
   std::vector<std::size_t> pin_files(const std::string& id, const std::filesystem::path& rootfs,

@@ -11,12 +11,14 @@
 #include "lib/base/detach.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/mount_namespace.hpp"
 #include "lib/base/text.hpp"
 #include "lib/base/trace.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/hypervisor/vm_process.hpp"
 #include "lib/runtime/container_network.hpp"
 #include "lib/runtime/host_cgroup.hpp"
+#include "lib/runtime/other_mount_namespace.hpp"
 #include "lib/runtime/plan.hpp"
 #include "lib/runtime/sandbox.hpp"
 
@@ -192,11 +194,19 @@ VmLeftOvers find_left_overs(const std::string& vm_id, const std::string& contain
   return vm;
 }
 
-}  // namespace
+/// Its directory is in a mount namespace that husk does not find: what runs in the VM is unknown.
+void refuse_to_end_unseen(const std::string& vm_id, const std::string& uri) {
+  const VmPaths paths(vm_id);
+  if (!std::filesystem::exists(paths.directory) || shows_vm_directory(paths)) return;
+  if (hypervisor::has_vm_process(hypervisor::driver_for(uri), vm_name(vm_id, "")))
+    throw other_mount_namespace_error(paths);
+}
 
-void remove_from_sandbox(const std::string& vm_id, const std::string& container,
-                         const std::string& uri, const hypervisor::ConnectHypervisor& connect) {
-  if (vm_id.empty()) return;
+/// In the mount namespace that has the VM's directory.
+void remove_from_sandbox_here(const std::string& vm_id, const std::string& container,
+                              const std::string& uri,
+                              const hypervisor::ConnectHypervisor& connect) {
+  refuse_to_end_unseen(vm_id, uri);
   end_shim_of_member(vm_id, container);
   remove_in_living_guest(vm_id, container);
   const std::optional<DirectoryLock> lock = lock_vm(vm_id);
@@ -208,6 +218,19 @@ void remove_from_sandbox(const std::string& vm_id, const std::string& container,
   end_vm(vm_id, vm, connect);
   if (vm.network_namespace) unplug_all(*vm.network_namespace, vm_id);
   remove_vm_directory(vm_id);
+}
+
+}  // namespace
+
+void remove_from_sandbox(const std::string& vm_id, const std::string& container,
+                         const std::string& uri, const hypervisor::ConnectHypervisor& connect) {
+  if (vm_id.empty()) return;
+  const auto remove = [&] { remove_from_sandbox_here(vm_id, container, uri, connect); };
+  if (const UniqueFd there = find_vm_directory(VmPaths(vm_id), uri)) {
+    in_mount_namespace(there.get(), remove);
+  } else {
+    remove();
+  }
 }
 
 JoinedVm::~JoinedVm() {

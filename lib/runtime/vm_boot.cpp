@@ -6,6 +6,7 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/mount_namespace.hpp"
 #include "lib/base/trace.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
 #include "lib/hypervisor/vm_id.hpp"
@@ -16,6 +17,7 @@
 #include "lib/runtime/open_files.hpp"
 #include "lib/runtime/other_mount_namespace.hpp"
 #include "lib/runtime/plan.hpp"
+#include "lib/systemd/scope.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -24,9 +26,17 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t shown_console_bytes = 1500;
 
+/// So that the VM's keeper can be a service of systemd's. Where that cannot be, husk forks the keeper.
+void show_to_systemd(const VmPaths& paths) {
+  if (!systemd::is_running()) return;
+  if (const UniqueFd systemds = other_mount_namespace(1))
+    warn_on_failure([&] { show_vm_directory(paths, systemds.get()); });
+}
+
 /// With the vsock device, where the host's kernel has none.
 guestcomm::VmKeeper make_keeper(const SandboxPlan& plan, const VmPaths& paths,
                                 const hypervisor::ConnectHypervisor& connect) {
+  show_to_systemd(paths);
   guestcomm::KeeperSetup setup =
       plan_keeper(plan.id, plan.uri, plan.vm.name, connect, plan.program, plan.user.has_value());
   if (!plan.user) return guestcomm::VmKeeper(std::move(setup));

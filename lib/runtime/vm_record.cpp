@@ -9,6 +9,7 @@
 #include "lib/hypervisor/vm_id.hpp"
 #include "lib/oci/bundle.hpp"
 #include "lib/oci/check.hpp"
+#include "lib/runtime/other_mount_namespace.hpp"
 #include "lib/runtime/process_json.hpp"
 #include "lib/runtime/vm_paths.hpp"
 
@@ -144,8 +145,10 @@ VmRecord load_vm(const std::string& vm_id) {
         throw Error(Errc::invalid_argument, "damaged VM record: is that of VM " + record.id);
       return record;
     } catch (const Error& e) {
-      if (e.sys_errno() == ENOENT) throw Error(Errc::not_found, "is gone");
-      throw;
+      if (e.sys_errno() != ENOENT) throw;
+      const VmPaths paths(vm_id);
+      if (find_vm_directory(paths, {})) throw other_mount_namespace_error(paths);
+      throw Error(Errc::not_found, "is gone");
     }
   });
 }

@@ -200,6 +200,38 @@ conmon_of_first() {
   eventually 20 eval "[[ \$(systemctl show -P LoadState husk-keeper-$vm.service) == not-found ]]"
 }
 
+# As a service with PrivateMounts= calls husk: neither its VM's files nor others' are where it would look for them.
+private_mounts() {
+  local older vm in_it
+  unshare --mount --propagation slave sleep 1000 &
+  older=$!
+  at_end "kill $older 2>/dev/null"
+  in_it=(nsenter --target "$older" --mount)
+  make_bundle "$work/outer" sleep 1000
+  begin_with outer
+  run "${in_it[@]}" "$HUSK" --root "$work/root" exec outer true
+  expect_contains "is mounted in another mount namespace than husk's" "$err" "exec where the VM's files are not"
+  expect_equal running "$("${in_it[@]}" "$HUSK" --root "$work/root" state outer | jq -r .status)" "state there"
+  expect_ok husk exec outer true
+  expect_ok "${in_it[@]}" "$HUSK" --root "$work/root" kill outer CONT
+  expect_ok "${in_it[@]}" "$HUSK" --root "$work/root" delete --force outer
+  expect_equal "" "$(ls -A /run/husk-vm 2>/dev/null)" "VMs' files after delete in that namespace"
+  expect_equal "" "$(virsh -c qemu:///system list --name --all | xargs)" "VMs"
+  # One that is made there is in both namespaces, and its keeper is systemd's.
+  make_bundle "$work/inner" sleep 1000
+  "${in_it[@]}" "$HUSK" --root "$work/root" create --bundle "$work/inner" inner >"$work/inner.out" 2>&1 </dev/null ||
+    fail "create in a mount namespace of its own: $(cat "$work/inner.out")"
+  vm=$(basename /run/husk-vm/????????)
+  expect_equal active "$(systemctl show -P ActiveState "husk-keeper-$vm.service")" "the keeper's unit"
+  expect_ok husk start inner
+  expect_ok husk exec inner true
+  expect_ok husk delete --force inner
+  expect_equal "" "$("${in_it[@]}" ls -A /run/husk-vm 2>/dev/null)" "VMs' files in that namespace after delete"
+  expect_equal "" "$("${in_it[@]}" grep husk-vm /proc/self/mountinfo)" "mounts there"
+  eventually 20 eval "[[ \$(systemctl show -P LoadState husk-keeper-$vm.service) == not-found ]]"
+  kill "$older"
+}
+
 at_end delete_all
 it "KVM, vhost-vsock and AppArmor are used, and nothing is denied" stock 120
 it "--systemd-cgroup makes a scope that systemd knows" scope 180
@@ -208,4 +240,5 @@ it "a stopped container's delete leaves the scope of its successor alone" scope_
 it "nobody on the host commands a guest over vsock" attack_over_vsock 120
 it "binds of the whole host: private, linear, and without the host's cgroups" whole_host 240
 it "a container's conmon ends with it, whatever its VM goes on with" conmon_of_first 240
+it "commands in a mount namespace of their own, older than the VM" private_mounts 240
 it "docker's own service: its scope shows the VM" docker_scope 180

@@ -19,6 +19,7 @@ TEST_CASE("mountinfo: a line's fields, with any number of optional ones", "[base
   CHECK(entry.mount_point == "/mnt2");
   CHECK(entry.type == "cgroup");
   CHECK(entry.super_options == "rw,xattr,name=systemd");
+  CHECK(entry.is_plain_peer == (optional == "shared:5 "));
 }
 
 TEST_CASE("mountinfo: escapes in paths are decoded, and nothing else is", "[base]") {

@@ -17,6 +17,7 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/mount_namespace.hpp"
 #include "lib/base/mountinfo.hpp"
 #include "lib/base/random_id.hpp"
 #include "lib/guestcomm/link/guest_address.hpp"
@@ -221,6 +222,16 @@ std::vector<std::string> HuskBench::left() const {
     found = look();
   }
   return found;
+}
+
+UniqueFd copy_mount_namespace(unsigned long propagation) {
+  UniqueFd made, own{::open("/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC)};
+  in_mount_namespace(own.get(), [&] {
+    check_sys(::unshare(CLONE_NEWNS), "unshare");
+    check_sys(::mount(nullptr, "/", nullptr, MS_REC | propagation, nullptr), "change propagation");
+    made.reset(check_sys(::open("/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC), "open ns/mnt"));
+  });
+  return made;
 }
 
 oci::Hook script_hook(const HuskBench& bench, const std::string& script) {

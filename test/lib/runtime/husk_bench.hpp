@@ -67,6 +67,10 @@ class HuskBench {
   UniqueFd stdin_;
 };
 
+/// A copy of this process's, whose mounts are `propagation` of this process's: MS_PRIVATE, as with
+/// unshare(1), or MS_SLAVE, as with systemd's PrivateMounts=.
+UniqueFd copy_mount_namespace(unsigned long propagation);
+
 /// A hook that runs a shell script, which has the bench's directory as $BENCH.
 oci::Hook script_hook(const HuskBench& bench, const std::string& script);
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A container that is created in the network of another: in that one's VM.
+#include <sys/mount.h>
+
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <csignal>
 
 #include "lib/base/error.hpp"
+#include "lib/base/mount_namespace.hpp"
 #include "lib/runtime/host_cgroup.hpp"
 #include "lib/runtime/vm_directory.hpp"
 #include "lib/runtime/vm_record.hpp"
@@ -145,4 +148,15 @@ TEST_CASE("join: not the network of one that has ended", "[runtime][root]") {
   CHECK_THAT(failure_text([&] { j.bench.create(); }),
              ContainsSubstring("/proc/" + std::to_string(shim) + "/ns/net"));
   CHECK(j.members() == Ids{"c1"});
+}
+
+TEST_CASE("join: from a mount namespace whose mounts do not reach the VM is refused",
+          "[runtime][root]") {
+  Joining j;
+  const UniqueFd copy = copy_mount_namespace(MS_PRIVATE);
+  in_mount_namespace(copy.get(), [&] {
+    CHECK_THAT(failure_text([&] { j.bench.create(); }),
+               ContainsSubstring("is mounted in another mount namespace than husk's"));
+  });
+  j.check_only_the_first();
 }

@@ -146,6 +146,7 @@ TEST_CASE("show_vm_directory: another /run is refused by name", "[runtime][root]
     show_vm_directory(vm.paths(), daemons);
   };
   CHECK_THAT(between_namespaces(steps),
-             ContainsSubstring("/run/husk-vm: is another directory where libvirt's daemon runs"));
+             ContainsSubstring(
+                 "/run/husk-vm: is another directory in the mount namespace of libvirt's daemon"));
   CHECK_FALSE(fs::exists(VmPaths(id).directory));
 }

@@ -16,6 +16,7 @@
 #include "lib/runtime/vm_directory.hpp"
 #include "lib/runtime/vm_record.hpp"
 #include "test/lib/runtime/husk_bench.hpp"
+#include "test/lib/runtime/named_process.hpp"
 
 using namespace husk;
 using namespace husk::test;
@@ -26,32 +27,6 @@ namespace fs = std::filesystem;
 namespace {
 
 using Nothing = std::vector<std::string>;
-
-/// A process that looks like the hypervisor's of that name, with the pid file that libvirt writes.
-class NamedProcess {
- public:
-  explicit NamedProcess(const std::string& name) : pid_(::fork()) {
-    if (pid_ == 0) {
-      ::execl("/bin/sleep", ("guest=" + name + ",").c_str(), "1000", nullptr);
-      ::_exit(127);
-    }
-    fs::create_directories("/run/libvirt/qemu");
-    std::ofstream("/run/libvirt/qemu/" + name + ".pid") << pid_;
-    const std::string command = "/proc/" + std::to_string(pid_) + "/cmdline";
-    while (read_file(command, 65536).find("guest=") == std::string::npos) ::usleep(1000);
-  }
-  NamedProcess(const NamedProcess&) = delete;
-  NamedProcess& operator=(const NamedProcess&) = delete;
-  ~NamedProcess() {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-    fs::remove_all("/run/libvirt");
-  }
-  bool runs() const { return identify_process(pid_).has_value(); }
-
- private:
-  pid_t pid_;
-};
 
 void change_record(const std::string& vm_id, const std::function<void(json&)>& change) {
   const fs::path path = runtime::VmPaths(vm_id).record();
