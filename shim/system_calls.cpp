@@ -1,36 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/system_calls.hpp"
 
-#include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <cerrno>
 #include <cstdint>
-#include <memory>
-#include <string>
 
-#include "lib/base/error.hpp"
+#include "lib/base/allowed_system_calls.hpp"
 
 namespace husk::shim {
 namespace {
-
-struct Release {
-  void operator()(void* filter) const noexcept { ::seccomp_release(filter); }
-};
-using Filter = std::unique_ptr<void, Release>;
-
-void check_seccomp(int result, const char* doing) {
-  if (result < 0) throw_errno(std::string("seccomp: ") + doing, -result);
-}
-
-template <typename... Conditions>
-void allow(const Filter& filter, int call, const Conditions&... conditions) {
-  check_seccomp(
-      ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, sizeof...(conditions), conditions...),
-      "add a rule");
-}
 
 /// The C library's too: memory, signals that were caught, abort(3), the end of a thread, and the first
 /// steps (rseq, set_robust_list) of one that was made before but has not run yet.
@@ -67,24 +48,21 @@ constexpr int plain_calls[] = {SCMP_SYS(read),
                                SCMP_SYS(set_robust_list)};
 
 /// Allows a part of some calls: memory without code, IPv4 sockets, and two questions about a terminal.
-void allow_in_part(const Filter& filter) {
+void allow_in_part(AllowedSystemCalls& filter) {
   for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)})
-    allow(filter, call, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-  allow(filter, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET));
+    filter.allow(call, {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)});
+  filter.allow(SCMP_SYS(socket), {SCMP_A0(SCMP_CMP_EQ, AF_INET)});
   for (const auto request : {std::uint64_t{TIOCGWINSZ}, std::uint64_t{TCGETS}})
-    allow(filter, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, request));
+    filter.allow(SCMP_SYS(ioctl), {SCMP_A1(SCMP_CMP_EQ, request)});
 }
 
 }  // namespace
 
 void restrict_system_calls() {
-  const Filter filter(::seccomp_init(SCMP_ACT_ERRNO(EPERM)));
-  if (!filter) throw Error(Errc::system, "seccomp: no memory for a filter");
-  // The streams' threads run already.
-  check_seccomp(::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_TSYNC, 1), "for all threads");
-  for (const int call : plain_calls) allow(filter, call);
+  AllowedSystemCalls filter(EPERM);
+  filter.allow(plain_calls);
   allow_in_part(filter);
-  check_seccomp(::seccomp_load(filter.get()), "load the filter");
+  filter.load_for_all_threads();  // the streams' threads run already
 }
 
 }  // namespace husk::shim

@@ -2,7 +2,6 @@
 #include "lib/guestcomm/link/device_system_calls.hpp"
 
 #include <sched.h>
-#include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -10,29 +9,11 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <memory>
-#include <string>
 
-#include "lib/base/error.hpp"
+#include "lib/base/allowed_system_calls.hpp"
 
 namespace husk::guestcomm {
 namespace {
-
-struct Release {
-  void operator()(void* filter) const noexcept { ::seccomp_release(filter); }
-};
-using Filter = std::unique_ptr<void, Release>;
-
-void check_seccomp(int result, const char* doing) {
-  if (result < 0) throw_errno(std::string("seccomp: ") + doing, -result);
-}
-
-template <typename... Conditions>
-void allow(const Filter& filter, int call, const Conditions&... conditions) {
-  check_seccomp(
-      ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, sizeof...(conditions), conditions...),
-      "add a rule");
-}
 
 // vhost-device-vsock is not husk's, and its calls change with its version and the C library's. So the
 // lists have the relatives of each call that it was seen to make, and not those calls alone.
@@ -75,14 +56,6 @@ constexpr int sockets_and_events[] = {
     SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl),  SCMP_SYS(epoll_wait),  SCMP_SYS(epoll_pwait),
     SCMP_SYS(epoll_pwait2),  SCMP_SYS(eventfd2)};
 
-void allow_ordinary(const Filter& filter) {
-  for (const int call : memory_and_threads) allow(filter, call);
-  for (const int call : signals_and_time) allow(filter, call);
-  for (const int call : own_ids) allow(filter, call);
-  for (const int call : files) allow(filter, call);
-  for (const int call : sockets_and_events) allow(filter, call);
-}
-
 /// No namespaces either: clone(2) allows none beside these, and clone3(2), whose flags no filter sees,
 /// is not there. The C library uses clone(2) then.
 constexpr std::uint64_t thread_flags = CLONE_VM | CLONE_THREAD | CLONE_SIGHAND;
@@ -90,31 +63,34 @@ constexpr std::uint64_t namespace_flags = CLONE_NEWNS | CLONE_NEWUSER | CLONE_NE
                                           CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
                                           CLONE_NEWCGROUP;
 
-void allow_in_part(const Filter& filter) {
+void allow_in_part(AllowedSystemCalls& filter) {
   const auto own_pid = static_cast<std::uint64_t>(::getpid());
-  allow(filter, SCMP_SYS(clone),
-        SCMP_A0(SCMP_CMP_MASKED_EQ, thread_flags | namespace_flags, thread_flags));
+  filter.allow(SCMP_SYS(clone),
+               {SCMP_A0(SCMP_CMP_MASKED_EQ, thread_flags | namespace_flags, thread_flags)});
   for (const int call : {SCMP_SYS(socket), SCMP_SYS(socketpair)})
-    allow(filter, call, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+    filter.allow(call, {SCMP_A0(SCMP_CMP_EQ, AF_UNIX)});
   for (const auto request :
        {std::uint64_t{TCGETS}, std::uint64_t{FIONBIO}, std::uint64_t{FIONREAD}})
-    allow(filter, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffU, request));
-  allow(filter, SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
-  allow(filter, SCMP_SYS(prlimit64), SCMP_A2(SCMP_CMP_EQ, 0));     // no new limits
-  allow(filter, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, own_pid));  // abort(3)
+    filter.allow(SCMP_SYS(ioctl), {SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffU, request)});
+  filter.allow(SCMP_SYS(prctl), {SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME)});
+  filter.allow(SCMP_SYS(prlimit64), {SCMP_A2(SCMP_CMP_EQ, 0)});     // no new limits
+  filter.allow(SCMP_SYS(tgkill), {SCMP_A0(SCMP_CMP_EQ, own_pid)});  // abort(3)
   // husk needs it once, to start the device. A device that was taken over can replace itself by
   // another program, which stays under this filter. It cannot start a second process.
-  allow(filter, SCMP_SYS(execve));
+  filter.allow(SCMP_SYS(execve));
 }
 
 }  // namespace
 
 void restrict_device_system_calls() {
-  const Filter filter(::seccomp_init(SCMP_ACT_ERRNO(ENOSYS)));
-  if (!filter) throw Error(Errc::system, "seccomp: no memory for a filter");
-  allow_ordinary(filter);
+  AllowedSystemCalls filter(ENOSYS);
+  filter.allow(memory_and_threads);
+  filter.allow(signals_and_time);
+  filter.allow(own_ids);
+  filter.allow(files);
+  filter.allow(sockets_and_events);
   allow_in_part(filter);
-  check_seccomp(::seccomp_load(filter.get()), "load the filter");
+  filter.load_for_this_thread();
 }
 
 }  // namespace husk::guestcomm
