@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -25,6 +24,7 @@
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/unique_fd.hpp"
+#include "test/lib/base/private_mounts.hpp"
 
 namespace husk::test {
 
@@ -122,8 +122,7 @@ class SilentProcess {
   [[noreturn]] static void be_silent(const std::string& mount_point, int ready, int life) noexcept {
     try {
       check_sys(::setpgid(0, 0), "setpgid");
-      check_sys(::unshare(CLONE_NEWNS), "unshare");
-      check_sys(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "make private");
+      enter_private_mounts();
       start_server(mount_point, life);
       const UniqueFd file{check_sys(::open(mount_point.c_str(), O_RDONLY | O_CLOEXEC), "open")};
       write_all(ready, std::string_view(&ready_mark, 1));

@@ -24,6 +24,7 @@
 #include "lib/guestcomm/link/vhost_device.hpp"
 #include "lib/oci/example.hpp"
 #include "lib/runtime/vm_directory.hpp"
+#include "test/lib/base/private_mounts.hpp"
 
 namespace husk::test {
 namespace {
@@ -107,8 +108,7 @@ OwnRun::OwnRun() {
   skip_where_it_cannot_run();
   outside_.reset(check_sys(::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), "open namespace"));
   directory_.reset(check_sys(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC), "open ."));
-  check_sys(::unshare(CLONE_NEWNS), "unshare");
-  check_sys(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "make mounts private");
+  enter_private_mounts();
   detach_vms_of_others();
   check_sys(::mount("tmpfs", "/run", "tmpfs", 0, "mode=755"), "mount /run");
 }

@@ -2,9 +2,7 @@
 #include "lib/runtime/other_mount_namespace.hpp"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/mount.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch_test_macros.hpp>
@@ -12,20 +10,21 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <fstream>
 #include <functional>
-#include <stdexcept>
 
-#include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/mount_namespace.hpp"
 #include "lib/base/random_id.hpp"
 #include "lib/runtime/mount_tree.hpp"
 #include "lib/runtime/vm_directory.hpp"
+#include "test/lib/base/child.hpp"
+#include "test/lib/base/private_mounts.hpp"
 #include "test/lib/base/scratch.hpp"
 
 using namespace husk;
 using namespace husk::runtime;
 using Catch::Matchers::ContainsSubstring;
+using husk::test::expect;
 using husk::test::Scratch;
 namespace fs = std::filesystem;
 
@@ -34,34 +33,18 @@ namespace {
 /// A mount namespace of this process's own; returns the one that it leaves.
 UniqueFd enter_new_namespace() {
   UniqueFd left{check_sys(::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), "open ns/mnt")};
-  check_sys(::unshare(CLONE_NEWNS), "unshare");
-  check_sys(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "make mounts private");
+  test::enter_private_mounts();
   return left;
 }
 
 /// Runs `body` in a child that has left two mount namespaces, and gives it the second; returns "", or
 /// what it threw. The namespaces' mounts end with the child.
 std::string between_namespaces(const std::function<void(int daemons)>& body) {
-  Pipe text = make_pipe();
-  const pid_t child = check_sys(::fork(), "fork");
-  if (child == 0) {
-    try {
-      enter_new_namespace();
-      const UniqueFd daemons = enter_new_namespace();
-      body(daemons.get());
-    } catch (const std::exception& e) {
-      write_all(text.write_end.get(), e.what());
-    }
-    ::_exit(0);
-  }
-  text.write_end.reset();
-  std::string thrown = read_all(text.read_end.get(), 65536, "the child's error");
-  ::waitpid(child, nullptr, 0);
-  return thrown;
-}
-
-void expect(bool condition, const std::string& what) {
-  if (!condition) throw std::runtime_error(what);
+  return test::thrown_in_child([&] {
+    enter_new_namespace();
+    const UniqueFd daemons = enter_new_namespace();
+    body(daemons.get());
+  });
 }
 
 bool is_mounted_below(const fs::path& directory) {

@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test/lib/runtime/vm_files.hpp"
 
-#include <sched.h>
 #include <sys/mount.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <fstream>
-#include <stdexcept>
 
-#include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
-#include "lib/base/files.hpp"
+#include "test/lib/base/private_mounts.hpp"
 
 namespace husk::test {
 namespace {
@@ -20,33 +15,17 @@ namespace fs = std::filesystem;
 
 /// Left by the end of the process, so it is for a child.
 void enter_own_run() {
-  check_sys(::unshare(CLONE_NEWNS), "unshare");
-  check_sys(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "make mounts private");
+  enter_private_mounts();
   check_sys(::mount("tmpfs", "/run", "tmpfs", 0, "mode=755"), "mount /run");
 }
 
 }  // namespace
 
 std::string in_own_run(const std::function<void()>& body) {
-  Pipe text = make_pipe();
-  const pid_t child = check_sys(::fork(), "fork");
-  if (child == 0) {
-    try {
-      enter_own_run();
-      body();
-    } catch (const std::exception& e) {
-      write_all(text.write_end.get(), e.what());
-    }
-    ::_exit(0);
-  }
-  text.write_end.reset();
-  std::string thrown = read_all(text.read_end.get(), 65536, "the child's error");
-  ::waitpid(child, nullptr, 0);
-  return thrown;
-}
-
-void expect(bool condition, const std::string& what) {
-  if (!condition) throw std::runtime_error(what);
+  return thrown_in_child([&] {
+    enter_own_run();
+    body();
+  });
 }
 
 Assets::Assets() {

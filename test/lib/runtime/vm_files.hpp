@@ -6,6 +6,7 @@
 #include <string>
 
 #include "lib/runtime/vm_directory.hpp"
+#include "test/lib/base/child.hpp"
 #include "test/lib/base/scratch.hpp"
 
 namespace husk::test {
@@ -16,9 +17,6 @@ const std::string secret(32, '5');
 /// Runs `body` in a child with a mount namespace and a /run of its own, for what would disturb the
 /// machine's. "", or what `body` threw.
 std::string in_own_run(const std::function<void()>& body);
-
-/// Throws `what` unless the condition holds: Catch2 hears nothing of a child's CHECK.
-void expect(bool condition, const std::string& what);
 
 /// Kernel, initrd, firmware, a rootfs with one file, and a file to bind.
 struct Assets : Scratch {

@@ -2,7 +2,6 @@
 #include "test/lib/systemd/fake_manager.hpp"
 
 #include <poll.h>
-#include <sched.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -13,6 +12,7 @@
 #include <string_view>
 
 #include "lib/base/error.hpp"
+#include "test/lib/base/private_mounts.hpp"
 
 namespace husk::systemd {
 namespace {
@@ -24,8 +24,7 @@ constexpr const char* unit_prefix = "/org/freedesktop/systemd1/unit";
 constexpr int turn_ms = 20;
 
 void enter_own_run() {
-  check_sys(::unshare(CLONE_NEWNS), "unshare");
-  check_sys(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "make mounts private");
+  test::enter_private_mounts();
   check_sys(::mount("run", "/run", "tmpfs", 0, nullptr), "mount a tmpfs on /run");
   check_sys(::mkdir("/run/systemd", 0755), "mkdir");
 }
