@@ -7,6 +7,7 @@
 #include "agent/container_setup.hpp"
 #include "agent/exec_setup.hpp"
 #include "agent/setup/capabilities.hpp"
+#include "agent/setup/keyring.hpp"
 #include "agent/setup/limits.hpp"
 #include "agent/setup/namespaces.hpp"
 #include "agent/setup/process_limits.hpp"
@@ -45,6 +46,7 @@ Container::Container(EventLoop& loop, ContainerSetup setup, Reply created, Notif
                      std::function<void(Container&)> on_stopped)
     : loop_(loop),
       id_(std::move(setup.id)),
+      keyring_(make_keyring_name(id_)),
       spec_((check_supported(setup.spec), std::move(setup.spec))),
       cgroup_(setup.cgroup_parent, id_),
       notify_(std::move(notify)),
@@ -78,7 +80,8 @@ void Container::make_first(guestcomm::Stdio<UniqueFd> stdio, Reply created) {
                      -1,
                      false,
                      [this](const ChildDescriptors& descriptors) {
-                       run_container_init(id_, spec_, descriptors, placed_socket(), hook_state_);
+                       run_container_init(keyring_, spec_, descriptors, placed_socket(),
+                                          hook_state_);
                      }};
   Laps laps;
   auto first =
@@ -170,7 +173,7 @@ std::unique_ptr<Process> Container::make_joining(const std::string& name, ExecSe
                     first().pidfd(),
                     has_namespace(spec_, "pid"),
                     [this, &setup](const ChildDescriptors& descriptors) {
-                      run_exec(id_, setup.spec, spec_, first().pid(), descriptors);
+                      run_exec(keyring_, setup.spec, spec_, first().pid(), descriptors);
                     }};
   return std::make_unique<Process>(loop_, std::move(made), events_for(name, created));
 }

@@ -134,6 +134,7 @@ class Container {
 
   EventLoop& loop_;
   std::string id_;
+  const std::string keyring_;  ///< its name, a secret of the container's
   oci::Spec spec_;
   Cgroup cgroup_;
   Notify notify_;

@@ -58,7 +58,7 @@ void enter_rootfs(const oci::Spec& spec, const ChildDescriptors& fds,
   laps.end("pivot");
 }
 
-void make_container(const std::string& id, const oci::Spec& spec, const ChildDescriptors& fds,
+void make_container(const std::string& keyring, const oci::Spec& spec, const ChildDescriptors& fds,
                     const std::optional<PlacedSocket>& socket) {
   Laps laps;
   // Its hooks, and what is executed in it before its start, see this process in /proc while it still is
@@ -66,7 +66,7 @@ void make_container(const std::string& id, const oci::Spec& spec, const ChildDes
   // undoes it.
   check_sys(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "set not dumpable");
   become_namespace_root(spec);
-  join_session_keyring(id);
+  join_session_keyring(keyring);
   apply_time_namespace(spec);  // through the agent's /proc, like the sysctls
   apply_host_name(spec);
   apply_sysctls(spec);
@@ -83,11 +83,11 @@ void become_namespace_root(const oci::Spec& spec) {
   check_sys(::setresuid(0, 0, 0), "become root of the user namespace");
 }
 
-void run_container_init(const std::string& id, const oci::Spec& spec, const ChildDescriptors& fds,
-                        const std::optional<PlacedSocket>& socket,
+void run_container_init(const std::string& keyring, const oci::Spec& spec,
+                        const ChildDescriptors& fds, const std::optional<PlacedSocket>& socket,
                         const std::string& hook_state) noexcept {
   run_child(
-      *spec.process, spec.linux_, fds, [&] { make_container(id, spec, fds, socket); },
+      *spec.process, spec.linux_, fds, [&] { make_container(keyring, spec, fds, socket); },
       [&] { run_start_hooks(spec.hooks.start_container, hook_state); });
 }
 

@@ -20,8 +20,9 @@ struct PlacedSocket {
 /// Root of the container's user namespace, if it has one; before that there is no id at all.
 void become_namespace_root(const oci::Spec& spec);
 
-/// Sets the container `id` up and goes on as run_child says. hook_state: for its startContainer hooks.
-[[noreturn]] void run_container_init(const std::string& id, const oci::Spec& spec,
+/// Sets the container up and goes on as run_child says. keyring: the name of its session keyring;
+/// hook_state: for its startContainer hooks.
+[[noreturn]] void run_container_init(const std::string& keyring, const oci::Spec& spec,
                                      const ChildDescriptors& fds,
                                      const std::optional<PlacedSocket>& socket,
                                      const std::string& hook_state) noexcept;

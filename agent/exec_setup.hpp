@@ -9,9 +9,9 @@
 
 namespace husk::agent {
 
-/// `id`, `container`: of the container that it joins, whose first process is `first`. clone3 (Process)
+/// keyring: the name of the session keyring of the container that it joins; `first`: its first process. clone3 (Process)
 /// has joined the pid namespace. Enters the other namespaces and goes on as run_child says.
-[[noreturn]] void run_exec(const std::string& id, const oci::Process& process,
+[[noreturn]] void run_exec(const std::string& keyring, const oci::Process& process,
                            const oci::Spec& container, pid_t first,
                            const ChildDescriptors& fds) noexcept;
 
