@@ -20,10 +20,15 @@ void check_memory(const Config& config, const HostFacts& facts) {
                                           std::to_string(facts.memory_mib) + " MiB");
 }
 
+/// Of the VM that the container will be in.
+std::string vm_id_of(const HostFacts& facts) {
+  return is_joining(facts) ? facts.network->vm : facts.vm_id;
+}
+
 CgroupPlan plan_possible_cgroup(const std::string& id, const oci::Spec& spec, const Config& config,
                                 const HostFacts& facts) {
-  CgroupPlan plan =
-      plan_cgroup(spec.linux_.cgroups_path, id, config.systemd_cgroup, spec.annotations);
+  CgroupPlan plan = plan_cgroup(spec.linux_.cgroups_path, {.container = id, .vm = vm_id_of(facts)},
+                                config.systemd_cgroup, spec.annotations);
   if (plan.scope && !facts.has_systemd) {
     throw Error(Errc::unsupported,
                 "systemd not running on this host, cannot use systemd cgroups manager");
@@ -62,7 +67,7 @@ ContainerRecord plan_record(const std::string& id, const oci::Bundle& bundle,
   record.bundle = bundle.directory;
   record.rootfs = bundle.rootfs;
   record.annotations = bundle.spec.annotations;
-  record.vm_id = is_joining(facts) ? facts.network->vm : facts.vm_id;
+  record.vm_id = vm_id_of(facts);
   record.hooks.start_container = limit_hooks(bundle.spec.hooks.start_container);
   record.hooks.poststart = bundle.spec.hooks.poststart;
   record.hooks.poststop = bundle.spec.hooks.poststop;

@@ -44,7 +44,7 @@ void Runtime::clean_up(const std::string& id, const LeftOvers& left) {
   laps.end("end the shim");
   remove_from_sandbox(left.vm_id, id, config_.uri, connect_);
   laps.end("remove from the VM, or the VM");
-  remove_host_cgroup(id, left.unit, left.cgroups);
+  remove_host_cgroup({.container = id, .vm = left.vm_id}, left.unit, left.cgroups);
   laps.end("remove the cgroup");
 }
 

@@ -98,12 +98,15 @@ std::string checked_path(const std::string& cgroups_path) {
   return path;
 }
 
-/// Tells the unit of this container from one of the same name that is another's.
-std::string description_of(const std::string& id) { return "husk container " + id; }
+/// Tells the unit of this container from one of the same name that is another's, also from that of a
+/// container of the same id under another root.
+std::string description_of(const CgroupOwner& owner) {
+  return "husk container " + owner.container + " in VM " + owner.vm;
+}
 
 /// "slice:prefix:name", as runc reads it.
-CgroupPlan plan_unit(const std::string& cgroups_path, const std::string& id) {
-  const std::string whole = cgroups_path.empty() ? ":husk:" + id : cgroups_path;
+CgroupPlan plan_unit(const std::string& cgroups_path, const CgroupOwner& owner) {
+  const std::string whole = cgroups_path.empty() ? ":husk:" + owner.container : cgroups_path;
   const std::size_t first = whole.find(':'), second = whole.find(':', first + 1);
   const bool three_parts = first != std::string::npos && second != std::string::npos &&
                            whole.find(':', second + 1) == std::string::npos;
@@ -115,7 +118,7 @@ CgroupPlan plan_unit(const std::string& cgroups_path, const std::string& id) {
   }
   systemd::ScopePlan unit{.name = whole.substr(second + 1),
                           .slice = whole.substr(0, first),
-                          .description = description_of(id),
+                          .description = description_of(owner),
                           .properties = {}};
   const std::string prefix = whole.substr(first + 1, second - first - 1);
   if (!unit.name.ends_with(".slice"))
@@ -161,11 +164,12 @@ void warn_of_others(const std::vector<fs::path>& leaves) {
 
 }  // namespace
 
-CgroupPlan plan_cgroup(const std::string& cgroups_path, const std::string& id, bool systemd,
+CgroupPlan plan_cgroup(const std::string& cgroups_path, const CgroupOwner& owner, bool systemd,
                        const std::map<std::string, std::string>& annotations) {
   if (!systemd)
-    return {checked_path(cgroups_path.empty() ? "/husk/" + id : cgroups_path), std::nullopt};
-  CgroupPlan plan = plan_unit(cgroups_path, id);
+    return {checked_path(cgroups_path.empty() ? "/husk/" + owner.container : cgroups_path),
+            std::nullopt};
+  CgroupPlan plan = plan_unit(cgroups_path, owner);
   plan.scope->properties = systemd::unit_properties(annotations);
   return plan;
 }
@@ -262,9 +266,9 @@ std::vector<pid_t> HostCgroup::processes() const {
   return found;
 }
 
-void remove_host_cgroup(const std::string& id, const std::string& unit,
+void remove_host_cgroup(const CgroupOwner& owner, const std::string& unit,
                         const std::vector<fs::path>& directories) noexcept {
-  if (!unit.empty()) systemd::stop_scope(unit, description_of(id));
+  if (!unit.empty()) systemd::stop_scope(unit, description_of(owner));
   remove_cgroups(directories);
 }
 

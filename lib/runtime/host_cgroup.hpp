@@ -21,11 +21,16 @@ struct CgroupPlan {
   std::optional<systemd::ScopePlan> scope;  ///< systemd makes it (--systemd-cgroup)
 };
 
+/// Whose a cgroup is. Containers of one id may be under two roots; those of one VM have different ids.
+struct CgroupOwner {
+  std::string container, vm;  ///< ids
+};
+
 /// systemd: cgroupsPath has the form "slice:prefix:name", and the unit "prefix-name.scope" is made
 /// in that slice ("system.slice" if empty; "name" itself when it ends in ".slice"). Otherwise it is
-/// a path. Empty: husk's own, by `id`. Throws invalid_argument for ".." in a path, for another
+/// a path. Empty: husk's own, by the container's id. Throws invalid_argument for ".." in a path, for another
 /// form.
-CgroupPlan plan_cgroup(const std::string& cgroups_path, const std::string& id, bool systemd,
+CgroupPlan plan_cgroup(const std::string& cgroups_path, const CgroupOwner& owner, bool systemd,
                        const std::map<std::string, std::string>& annotations);
 
 class HostCgroup {
@@ -67,10 +72,10 @@ class HostCgroup {
   bool unit_started_ = false, keep_ = false;
 };
 
-/// Stops the unit, if there is one and husk made it for the container `id`, and removes the
-/// directories. A record may name another's unit: that of a create which found the name taken, or one
-/// that was made after the container's own had ended.
-void remove_host_cgroup(const std::string& id, const std::string& unit,
+/// Stops the unit, if there is one and husk made it for `owner`, and removes the directories. A record
+/// may name another's unit: that of a create which found the name taken, or one that was made after
+/// the container's own had ended.
+void remove_host_cgroup(const CgroupOwner& owner, const std::string& unit,
                         const std::vector<std::filesystem::path>& directories) noexcept;
 
 }  // namespace husk::runtime

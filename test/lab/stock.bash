@@ -43,7 +43,7 @@ scope() {
   pid=$(cat "$work/$id.pid")
   expect_equal active "$(systemctl show -P ActiveState $unit)" "the unit"
   expect_equal yes "$(systemctl show -P Delegate $unit)" "Delegate"
-  expect_equal "husk container scoped" "$(systemctl show -P Description $unit)" "Description"
+  expect_match '^husk container scoped in VM [0-9a-f]{8}$' "$(systemctl show -P Description $unit)" Description
   expect_equal 7s "$(systemctl show -P TimeoutStopUSec $unit)" "the caller's property"
   expect_equal "/system.slice/$unit" "$(cgroup_of "$pid")" "the shim's cgroup"
   expect_contains qemu-system "$(systemctl status --no-pager $unit)" "systemctl status"

@@ -102,7 +102,8 @@ TEST_CASE("session keyring: whoever knows the name joins it and reads its keys")
         }) == 0);
 }
 
-TEST_CASE("session keyring: another container of the user's cannot join it, of the same id neither") {
+TEST_CASE(
+    "session keyring: another container of the user's cannot join it, of the same id neither") {
   SKIP_WITHOUT_KEYS();
   const Session first(make_keyring_name("one"));
   REQUIRE(first.keyring() > 0);
@@ -152,7 +153,8 @@ TEST_CASE("session keyring: what a container's process permits stays when anothe
           join_session_keyring(name);
           if (keyctl(KEYCTL_SETPERM, session(), with_owners_view) != 0) return 3;
           const int joined = in_child([&] {
-            keyctl(KEYCTL_JOIN_SESSION_KEYRING);  // an anonymous one, as the agent's child has another
+            keyctl(
+                KEYCTL_JOIN_SESSION_KEYRING);  // an anonymous one, as the agent's child has another
             join_session_keyring(name);
             return 0;
           });

@@ -201,6 +201,7 @@ TEST_CASE("plan_create: the cgroup is a path, or a unit where systemd runs", "[r
   REQUIRE(cgroup.scope);
   CHECK(cgroup.scope->name == "docker-x.scope");
   CHECK(cgroup.path == "/user.slice/docker-x.scope");
+  CHECK(cgroup.scope->description == "husk container c1 in VM deadbeef");
 }
 
 TEST_CASE("plan_create: what the caller and the administrator wait for is carried along",
@@ -301,6 +302,8 @@ TEST_CASE("plan_create: a container in another's network goes into its VM", "[ru
   const CreatePlan plan = p.plan();
   CHECK_FALSE(plan.sandbox);
   CHECK(plan.record.vm_id == "cafe0001");
+  p.config.systemd_cgroup = p.facts.has_systemd = true;
+  CHECK(p.plan().cgroup.scope.value().description == "husk container c1 in VM cafe0001");
   const auto& shim = std::get<NewShim>(plan.shim.place);
   CHECK(shim.namespaces.network == "/proc/77/ns/net");
   CHECK(shim.root.rootfs == VmPaths("cafe0001").rootfs("c1"));

@@ -118,8 +118,8 @@ TEST_CASE("HostCgroup: restricts what husk has made, and nothing that was there"
   if (::geteuid() != 0) SKIP("needs root");
   const Nodes nodes;
   const std::string name = "/husk-test-" + random_hex(4);
-  HostCgroup outer(plan_cgroup(name, "c1", false, {}));
-  HostCgroup inner(plan_cgroup(name, "c2", false, {}));  // does not make the directory
+  HostCgroup outer(plan_cgroup(name, {"c1", "1234"}, false, {}));
+  HostCgroup inner(plan_cgroup(name, {"c2", "1234"}, false, {}));  // does not make the directory
   CHECK(ask_inside([&](pid_t pid) { inner.add(pid); },
                    [&] { return open_error(nodes.path() / "kmsg"); }) != EPERM);
   nodes.check([&](pid_t pid) { outer.add(pid); });

@@ -21,7 +21,7 @@ using Catch::Matchers::ContainsSubstring;
 
 namespace {
 std::string path_of(const std::string& cgroups_path, bool systemd) {
-  return plan_cgroup(cgroups_path, "c1", systemd, {}).path;
+  return plan_cgroup(cgroups_path, {"c1", "1234"}, systemd, {}).path;
 }
 }  // namespace
 
@@ -41,14 +41,15 @@ TEST_CASE("plan_cgroup: every form the callers use", "[runtime]") {
 
 TEST_CASE("plan_cgroup: systemd's unit has the caller's slice, name and properties", "[runtime]") {
   const CgroupPlan plan =
-      plan_cgroup("system.slice:docker:abc", "abc", true,
+      plan_cgroup("system.slice:docker:abc", {"abc", "1234"}, true,
                   {{"org.systemd.property.CollectMode", "'inactive-or-failed'"}, {"other", "x"}});
   REQUIRE(plan.scope);
   CHECK(plan.scope->name == "docker-abc.scope");
   CHECK(plan.scope->slice == "system.slice");
+  CHECK(plan.scope->description == "husk container abc in VM 1234");
   CHECK(plan.scope->properties ==
         std::vector<systemd::UnitProperty>{{"CollectMode", std::string("inactive-or-failed")}});
-  CHECK_FALSE(plan_cgroup("/docker/abc", "abc", false, {}).scope);
+  CHECK_FALSE(plan_cgroup("/docker/abc", {"abc", "1234"}, false, {}).scope);
 }
 
 TEST_CASE("plan_cgroup: another form for systemd is refused as runc refuses it", "[runtime]") {

@@ -18,8 +18,10 @@ using Units = std::map<std::string, std::string>;
 namespace {
 
 ScopePlan plan(const std::string& name) {
-  return {
-      .name = name, .slice = "system.slice", .description = "husk container c1", .properties = {}};
+  return {.name = name,
+          .slice = "system.slice",
+          .description = "husk container c1 in VM 12345678",
+          .properties = {}};
 }
 
 }  // namespace
@@ -31,20 +33,20 @@ TEST_CASE("stop_scope: stops the unit that start_scope made, and no other of its
   const std::string name = GENERATE("a-c1.scope", "a-c1.slice");
   SECTION("ours") {
     start_scope(plan(name), ::getpid());
-    CHECK(manager.units() == Units{{name, "husk container c1"}});
-    stop_scope(name, "husk container c1");
+    CHECK(manager.units() == Units{{name, "husk container c1 in VM 12345678"}});
+    stop_scope(name, "husk container c1 in VM 12345678");
     CHECK(manager.units().empty());
   }
   SECTION("another runtime's, which made start_scope fail") {
     manager.add(name, "libcontainer container c2");
     CHECK_THROWS_WITH(start_scope(plan(name), ::getpid()), ContainsSubstring("already loaded"));
-    stop_scope(name, "husk container c1");
+    stop_scope(name, "husk container c1 in VM 12345678");
     CHECK(manager.units() == Units{{name, "libcontainer container c2"}});
   }
   SECTION("none: it ended with its last process") {
-    manager.add("b.scope", "husk container c1");
-    stop_scope(name, "husk container c1");
-    CHECK(manager.units() == Units{{"b.scope", "husk container c1"}});
+    manager.add("b.scope", "husk container c1 in VM 12345678");
+    stop_scope(name, "husk container c1 in VM 12345678");
+    CHECK(manager.units() == Units{{"b.scope", "husk container c1 in VM 12345678"}});
   }
 }
 
