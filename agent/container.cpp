@@ -67,6 +67,7 @@ Container::Container(EventLoop& loop, ContainerSetup setup, Reply created, Notif
 Container::~Container() {
   if (retry_) loop_.cancel(*retry_);
   if (freezing_) loop_.cancel(*freezing_);
+  if (making_helper_) loop_.cancel(*making_helper_);
   for (const auto& [name, timer] : forgetting_) loop_.cancel(timer);
 }
 
@@ -84,8 +85,8 @@ void Container::make_first(guestcomm::Stdio<UniqueFd> stdio, Reply created) {
                                           hook_state_);
                      }};
   Laps laps;
-  auto first =
-      std::make_unique<Process>(loop_, std::move(setup), events_for({}, std::move(created)));
+  auto first = std::make_unique<Process>(loop_, std::move(setup),
+                                         events_for({}, helped(std::move(created))));
   laps.end("clone");
   // From here, since the child may not write them itself.
   apply_id_mappings(first->pid(), spec_);
@@ -185,21 +186,38 @@ void Container::start(const std::string& name, Reply started) {
   first().start(std::move(started));
 }
 
+/// The helper of `start` is made once `create` was answered: while the host does its part, the guest
+/// idles.
+Reply Container::helped(Reply created) {
+  return [this, created = std::move(created)](const guestcomm::Outcome& outcome) {
+    if (!std::holds_alternative<Error>(outcome)) {
+      making_helper_ = loop_.after(std::chrono::milliseconds{0}, [this] {
+        making_helper_.reset();
+        if (first().state() == Process::State::created) make_helper();
+      });
+    }
+    created(outcome);
+  };
+}
+
+void Container::make_helper() {
+  if (!start_helper_) start_helper_.emplace(loop_, [this](int) { forget_files_(first().pid()); });
+}
+
 /// It may have been created long ago, and the host have changed its files since.
 void Container::prepare_start(Reply started) {
-  if (start_helper_) throw Error(Errc::wrong_state, "cannot start an already running container");
+  if (started_) throw Error(Errc::wrong_state, "cannot start an already running container");
   if (has_ended(first().pidfd()))
     throw Error(Errc::wrong_state, "cannot start a container that has stopped");
   apply_late_sysctls(late_sysctls(spec_));
   const auto begin = TraceClock::now();
-  start_helper_.emplace(
-      loop_, forget_patience, [this](int) { forget_files_(first().pid()); },
-      [this, begin](const std::string&, bool is_finished) {
-        record_span("shared files", begin);
-        if (!is_finished)
-          log(LogLevel::warning, "the host's files do not answer, start goes on id=" + id_);
-        start_first();
-      });
+  make_helper();
+  start_helper_->begin(forget_patience, [this, begin](const std::string&, bool is_finished) {
+    record_span("shared files", begin);
+    if (!is_finished)
+      log(LogLevel::warning, "the host's files do not answer, start goes on id=" + id_);
+    start_first();
+  });
   started_ = std::move(started);
 }
 
@@ -309,6 +327,7 @@ void Container::signal(const guestcomm::SignalProcess& request) {
 }
 
 void Container::kill() noexcept {
+  if (!started_) start_helper_.reset();
   first().kill();
   cgroup_.kill();
 }
@@ -357,7 +376,8 @@ void Container::forget_later(const std::string& name) {
 
 /// The first process is gone: without a pid namespace the rest of the container lives on.
 void Container::end() {
-  if (start_helper_) start_first();  // that is answered before all others go
+  if (started_) start_first();  // that is answered before all others go
+  start_helper_.reset();
   look_for_kills();
   cgroup_.kill();
   if (notify_socket_) notify_socket_->finish();

@@ -120,6 +120,8 @@ class Container {
   Reply unless_it_ended(Reply reply) const;  ///< the same for an error that is answered later
   std::unique_ptr<Process> make_joining(const std::string& name, ExecSetup& setup,
                                         const Reply& created);
+  Reply helped(Reply created);
+  void make_helper();
   void prepare_start(Reply started);
   void start_first();
   Process::Events events_for(const std::string& name, Reply created);
@@ -143,9 +145,9 @@ class Container {
   std::function<void(Container&)> on_stopped_;
   std::map<std::string, std::unique_ptr<Process>> processes_;  ///< the first one's name is empty
   std::function<void(pid_t)> forget_files_;
-  Reply started_;                              ///< of the first one, while it is prepared
-  std::optional<HelperProcess> start_helper_;  ///< likewise
-  std::optional<EventLoop::TimerId> retry_, freezing_;
+  std::optional<HelperProcess> start_helper_;  ///< from the first one's creation to its start
+  Reply started_;                              ///< while that helper works
+  std::optional<EventLoop::TimerId> retry_, freezing_, making_helper_;
   std::map<std::string, EventLoop::TimerId> forgetting_;
   std::set<ConnectionId> watchers_;
   std::optional<OomWatch> oom_watch_;  ///< from the first watcher on

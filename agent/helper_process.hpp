@@ -7,6 +7,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "agent/event_loop.hpp"
@@ -20,19 +21,23 @@ class HelperProcess {
   /// `said`, a pipe to it. What it throws ends the child.
   using Work = std::function<void(int said)>;
   /// From the loop, once. `said`: what came through the pipe, at most max_said_bytes of it.
-  /// is_finished: the child has ended in time; otherwise it was killed.
+  /// is_finished: the work was done in time, or the child ended; otherwise it was killed.
   using Done = std::function<void(const std::string& said, bool is_finished)>;
 
   static constexpr std::size_t max_said_bytes = 1u << 20;
 
-  /// Begins at once. The child is reaped with all others of the agent's. Throws system.
-  HelperProcess(EventLoop& loop, std::chrono::milliseconds patience, const Work& work, Done done);
+  /// Makes the child, which waits for `begin`: a copy of the agent takes longer than most work. It is
+  /// reaped with all others of the agent's. Throws system.
+  HelperProcess(EventLoop& loop, const Work& work);
   HelperProcess(const HelperProcess&) = delete;
   HelperProcess& operator=(const HelperProcess&) = delete;
   /// Kills the child; `done` is not called any more.
   ~HelperProcess();
 
-  /// One that lives until `done` was called. Throws system.
+  /// Once. The work is to be done within `patience` from now on. Throws system.
+  void begin(std::chrono::milliseconds patience, Done done);
+
+  /// One that begins at once and lives until `done` was called. Throws system.
   static void run(EventLoop& loop, std::chrono::milliseconds patience, const Work& work, Done done);
 
  private:
@@ -43,9 +48,10 @@ class HelperProcess {
   Done done_;
   std::string said_;
   UniqueFd child_;  ///< a pidfd
+  UniqueFd order_;  ///< a byte begins the work
   UniqueFd pipe_;
   EventLoop::Watch watch_;
-  EventLoop::TimerId timer_;
+  std::optional<EventLoop::TimerId> timer_;
 };
 
 }  // namespace husk::agent

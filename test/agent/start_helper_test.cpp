@@ -5,6 +5,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
+#include <fstream>
 #include <string>
 
 #include "test/agent/container_bench.hpp"
@@ -32,6 +33,12 @@ struct Silent : Bench {
     });
   }
 };
+
+/// Not one that has ended and is still to be reaped.
+bool runs(pid_t pid) {
+  std::ifstream command("/proc/" + std::to_string(pid) + "/cmdline");
+  return command.get() != std::ifstream::traits_type::eof();
+}
 
 }  // namespace
 
@@ -85,4 +92,39 @@ TEST_CASE("start: the files are asked for again with the agent's rights, before 
   bench.run_until([&] { return bench.started; });
   REQUIRE_FALSE(bench.error);
   CHECK(bench.finish() == expected);
+}
+
+TEST_CASE("start: who looks at the files is there since the container was created", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  Bench bench;
+  const fs::path seen = bench.rootfs / "seen";
+  bench.forget_files = [seen](pid_t) {
+    husk::write_file_atomic(seen, std::to_string(::getpid()), 0644);
+  };
+  bench.create(bench.spec("/bin/busybox cat /seen"));
+  REQUIRE_FALSE(bench.error);
+  const auto children = [] { return " " + husk::read_file("/proc/thread-self/children", 4096); };
+  const std::string first = " " + std::to_string(bench.container->first().pid()) + " ";
+  for (int i = 0; i < 5; ++i) bench.loop.run_once(1ms);
+  CHECK_FALSE(fs::exists(seen));
+  const std::string both = children();
+  REQUIRE(both.find(first) != std::string::npos);
+  const std::string helper = both.substr(both.find(first) + first.size());
+  REQUIRE_FALSE(helper.empty());
+  SECTION("and looks when the start is ordered") {
+    bench.container->start({}, [&](const Outcome& outcome) {
+      bench.started = true;
+      bench.take_error(outcome);
+    });
+    bench.run_until([&] { return bench.started; });
+    REQUIRE_FALSE(bench.error);
+    CHECK(bench.finish() + " " == helper);
+  }
+  SECTION("and goes with a container that is not started") {
+    bench.container->kill();
+    bench.finish();
+    for (int i = 0; i < 1000 && runs(std::stoi(helper)); ++i) ::usleep(1000);
+    CHECK_FALSE(runs(std::stoi(helper)));
+    CHECK_FALSE(fs::exists(seen));
+  }
 }
