@@ -46,6 +46,9 @@ int exec_in(const ContainerRecord& record, const ExecRequest& request,
   if (request.pid_file) check_pid_file(*request.pid_file, find_pid_file_place(*request.pid_file));
   const auto window = plan_window(process, find_caller_window());
 
+  // Opening may start a thread. The making of the shim sets the pid namespace of this process's
+  // children, and the kernel starts no thread after that.
+  const Sandbox sandbox = Sandbox::open(record.vm_id);
   std::optional<HostTerminal> terminal;
   if (request.streams.console_socket) terminal.emplace(*window);
   HostCgroup cgroup(record.shim->pid);
@@ -53,7 +56,6 @@ int exec_in(const ContainerRecord& record, const ExecRequest& request,
                    slave_of(terminal));
 
   // The agent ends the process with the connection that had it made, until the shim owns it.
-  const Sandbox sandbox = Sandbox::open(record.vm_id);
   guestcomm::AgentClient agent = sandbox.connect(start_patience);
   ProcessStreams streams = open_streams(sandbox.guest(), window);
   const guestcomm::ProcessRef name{request.id, random_hex(8)};

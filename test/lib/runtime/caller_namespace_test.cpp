@@ -47,6 +47,16 @@ class LibvirtSocket {
   UniqueFd socket_{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
 };
 
+runtime::ExecRequest exec_true() {
+  oci::Process process;
+  process.args = {"true"};
+  process.cwd = "/";
+  runtime::ExecRequest request{
+      .id = "c1", .process = process, .pid_file = {}, .cgroup = {}, .streams = {}};
+  request.streams.detached = true;
+  return request;
+}
+
 }  // namespace
 
 TEST_CASE("mount namespace: delete finds the VM in that of libvirt's daemon", "[runtime][root]") {
@@ -98,10 +108,16 @@ TEST_CASE("mount namespace: what needs the VM's files is refused where they are 
   bench.create();
   {
     const LibvirtSocket libvirt;
+    const auto is_elsewhere =
+        ContainsSubstring("is mounted in another mount namespace than husk's");
     in_mount_namespace(older.get(), [&] {
       CHECK(bench.runtime().state("c1").status == "created");
-      CHECK_THROWS_WITH(bench.runtime().start("c1"),
-                        ContainsSubstring("is mounted in another mount namespace than husk's"));
+      CHECK_THROWS_WITH(bench.runtime().start("c1"), is_elsewhere);
+    });
+    bench.runtime().start("c1");
+    in_mount_namespace(older.get(), [&] {
+      CHECK_THROWS_WITH(bench.runtime().exec(exec_true()), is_elsewhere);
+      CHECK(bench.runtime().state("c1").status == "running");
     });
   }
   bench.runtime().remove("c1", true);
