@@ -18,8 +18,8 @@ constexpr std::chrono::seconds let_go_patience{5};
 
 }  // namespace
 
-ContainerTable::ContainerTable(EventLoop& loop, std::filesystem::path cgroup_parent, Notify notify)
-    : loop_(loop), cgroup_parent_(std::move(cgroup_parent)), notify_(std::move(notify)) {}
+ContainerTable::ContainerTable(EventLoop& loop, std::filesystem::path parent, Notify notify)
+    : loop_(loop), cgroup_parent_(std::move(parent)), notify_(std::move(notify)) {}
 
 ContainerTable::Entry& ContainerTable::find(const std::string& id) {
   const auto found = entries_.find(id);

@@ -14,7 +14,7 @@
 namespace husk::agent {
 namespace {
 
-constexpr int backlog = 64;
+constexpr int dns_backlog = 64;
 
 UniqueFd open_socket(int type, std::uint16_t port) {
   return step(std::string("DNS at ") + guestcomm::dns_address, [&] {
@@ -27,7 +27,7 @@ UniqueFd open_socket(int type, std::uint16_t port) {
     own.sin_port = htons(port);
     ::inet_pton(AF_INET, guestcomm::dns_address, &own.sin_addr);
     check_sys(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own), "bind");
-    if (type == SOCK_STREAM) check_sys(::listen(socket.get(), backlog), "listen");
+    if (type == SOCK_STREAM) check_sys(::listen(socket.get(), dns_backlog), "listen");
     return socket;
   });
 }

@@ -21,8 +21,8 @@ namespace {
 
 using Paths = std::deque<std::string>;
 
-constexpr const char *first = "/etc/husk/modules.first", *next = "/etc/husk/modules.next",
-                     *later = "/etc/husk/modules.later";
+constexpr const char *first_list = "/etc/husk/modules.first", *next_list = "/etc/husk/modules.next",
+                     *later_list = "/etc/husk/modules.later";
 constexpr std::chrono::seconds later_delay{1};
 
 /// One path in each line. No file: a kernel with everything built in.
@@ -61,12 +61,12 @@ void load_in_turns(EventLoop& loop, const std::shared_ptr<Paths>& paths,
 }  // namespace
 
 void load_first_modules() {
-  for (const std::string& path : read_list(first)) load(path);
+  for (const std::string& path : read_list(first_list)) load(path);
 }
 
 void load_other_modules(EventLoop& loop) {
-  load_in_turns(loop, std::make_shared<Paths>(read_list(next)), std::chrono::milliseconds{0});
-  load_in_turns(loop, std::make_shared<Paths>(read_list(later)), later_delay);
+  load_in_turns(loop, std::make_shared<Paths>(read_list(next_list)), std::chrono::milliseconds{0});
+  load_in_turns(loop, std::make_shared<Paths>(read_list(later_list)), later_delay);
 }
 
 }  // namespace husk::agent

@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::size_t max_processes = 300;
 constexpr std::size_t max_command_bytes = 120;
-constexpr std::size_t max_file_bytes = 1u << 20;
+constexpr std::size_t max_proc_file_bytes = 1u << 20;
 constexpr std::chrono::seconds command_patience{1};
 
 struct Seen {
@@ -31,7 +31,7 @@ struct Seen {
 
 /// proc_pid_status(5). Of NSpid the last number is the innermost namespace's: the container's.
 void read_status(const std::string& directory, Seen& seen) {
-  std::istringstream lines(read_file(directory + "/status", max_file_bytes));
+  std::istringstream lines(read_file(directory + "/status", max_proc_file_bytes));
   for (std::string line; std::getline(lines, line);) {
     std::istringstream words(line);
     std::string name;
@@ -45,7 +45,7 @@ void read_status(const std::string& directory, Seen& seen) {
 
 /// proc_pid_stat(5), fields 2, 14 and 15; the command's name is in brackets and may hold anything.
 std::string read_times(const std::string& directory, Seen& seen) {
-  const std::string text = read_file(directory + "/stat", max_file_bytes);
+  const std::string text = read_file(directory + "/stat", max_proc_file_bytes);
   const std::size_t begin = text.find('('), end = text.rfind(')');
   if (begin == std::string::npos || end == std::string::npos || end < begin)
     throw Error(Errc::internal, directory + "/stat is not as expected");
@@ -61,7 +61,7 @@ std::string read_times(const std::string& directory, Seen& seen) {
 /// proc_pid_cmdline(5), on one line. The kernel reads it in the memory of the process, whose lock
 /// a thread may hold that maps a file of a server that never answers: in a helper only.
 std::string read_command(pid_t pid) {
-  std::string line = read_file("/proc/" + std::to_string(pid) + "/cmdline", max_file_bytes);
+  std::string line = read_file("/proc/" + std::to_string(pid) + "/cmdline", max_proc_file_bytes);
   while (!line.empty() && line.back() == '\0') line.pop_back();
   std::replace(line.begin(), line.end(), '\0', ' ');
   return line.substr(0, max_command_bytes);

@@ -13,11 +13,11 @@ namespace fs = std::filesystem;
 using guestcomm::ContainerStatistics;
 using guestcomm::Counters;
 
-constexpr std::size_t max_file_bytes = 1u << 20;
+constexpr std::size_t max_statistics_file_bytes = 1u << 20;
 
 std::string read_or_nothing(const fs::path& file) {
   try {
-    return read_file(file, max_file_bytes);
+    return read_file(file, max_statistics_file_bytes);
   } catch (const Error&) {
     return {};
   }

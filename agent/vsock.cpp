@@ -18,7 +18,7 @@
 namespace husk::agent {
 namespace {
 
-constexpr int backlog = 1024;
+constexpr int vsock_backlog = 1024;
 /// While there is no room, or no descriptor left.
 constexpr std::chrono::milliseconds rest_time{10};
 constexpr std::chrono::milliseconds announce_pause{10};
@@ -66,7 +66,7 @@ VsockListener::VsockListener(EventLoop& loop, std::uint32_t port, bool privilege
   const struct sockaddr_vm local = address(VMADDR_CID_ANY, port);
   check_sys(::bind(socket_.get(), reinterpret_cast<const struct sockaddr*>(&local), sizeof local),
             "bind vsock port " + std::to_string(port));
-  check_sys(::listen(socket_.get(), backlog), "listen on vsock port " + std::to_string(port));
+  check_sys(::listen(socket_.get(), vsock_backlog), "listen on vsock port " + std::to_string(port));
   watch();
 }
 

@@ -16,9 +16,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t max_file_bytes = 1u << 20;
+constexpr std::size_t max_cgroup_file_bytes = 1u << 20;
 // A container that may write to its cgroup could make removing it take for ever.
-constexpr const char* max_depth = "32";
+constexpr const char* max_cgroup_depth = "32";
 constexpr const char* max_descendants = "1024";
 
 void make_directory(const fs::path& path) {
@@ -29,7 +29,7 @@ void make_directory(const fs::path& path) {
 /// Together, since each change makes the kernel wait; one by one where one that cannot be passed on would hold back
 /// the others.
 void enable_controllers(const fs::path& path) {
-  std::istringstream words(read_file(path / "cgroup.controllers", max_file_bytes));
+  std::istringstream words(read_file(path / "cgroup.controllers", max_cgroup_file_bytes));
   std::vector<std::string> controllers;
   for (std::string name; words >> name;) controllers.push_back("+" + name);
   const fs::path control = path / "cgroup.subtree_control";
@@ -62,7 +62,7 @@ bool remove_tree(const fs::path& path) noexcept {
 }
 
 void collect_processes(const fs::path& path, std::vector<pid_t>& found) {
-  std::istringstream pids(read_file(path / "cgroup.procs", max_file_bytes));
+  std::istringstream pids(read_file(path / "cgroup.procs", max_cgroup_file_bytes));
   for (pid_t pid = 0; pids >> pid;) {
     if (pid > 0) found.push_back(pid);
   }
@@ -86,7 +86,7 @@ Cgroup::Cgroup(const fs::path& parent, const std::string& id) : path_(parent / i
   directory_.reset(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   try {
     if (!directory_) throw_errno("open cgroup " + path_.string());
-    write_existing(path_ / "cgroup.max.depth", max_depth);
+    write_existing(path_ / "cgroup.max.depth", max_cgroup_depth);
     write_existing(path_ / "cgroup.max.descendants", max_descendants);
   } catch (...) {
     ::rmdir(path_.c_str());
@@ -106,11 +106,12 @@ UniqueFd Cgroup::open_below(const std::string& path) const {
 }
 
 UniqueFd Cgroup::open_for_joining(pid_t member) const {
-  const std::string controllers = read_file(path_ / "cgroup.subtree_control", max_file_bytes);
+  const std::string controllers =
+      read_file(path_ / "cgroup.subtree_control", max_cgroup_file_bytes);
   if (controllers.find_first_not_of(" \n") == std::string::npos) return open_below("/");
   // "0::/husk/ID/below" on its line; the last part of our own path is in it.
   std::istringstream lines(
-      read_file("/proc/" + std::to_string(member) + "/cgroup", max_file_bytes));
+      read_file("/proc/" + std::to_string(member) + "/cgroup", max_cgroup_file_bytes));
   const std::string own =
       "/" + path_.parent_path().filename().string() + "/" + path_.filename().string();
   for (std::string line; std::getline(lines, line);) {
@@ -135,7 +136,8 @@ void Cgroup::set_frozen(bool frozen) {
 }
 
 bool Cgroup::is_frozen() const {
-  return read_file(path_ / "cgroup.events", max_file_bytes).find("frozen 1") != std::string::npos;
+  return read_file(path_ / "cgroup.events", max_cgroup_file_bytes).find("frozen 1") !=
+         std::string::npos;
 }
 
 std::vector<pid_t> Cgroup::processes() const {

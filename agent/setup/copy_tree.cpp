@@ -18,7 +18,8 @@
 namespace husk::agent {
 namespace {
 
-constexpr int max_depth = 64;  ///< an image's tree is hostile too: each level holds descriptors
+constexpr int max_tree_depth =
+    64;  ///< an image's tree is hostile too: each level holds descriptors
 
 struct CloseDirectory {
   void operator()(DIR* directory) const noexcept { ::closedir(directory); }
@@ -79,7 +80,7 @@ void copy_entry(int from, int to, const std::string& name, int depth) {
 }
 
 void copy_directory(int from_fd, int to_fd, int depth) {
-  if (depth > max_depth) throw Error(Errc::invalid_argument, "directories nested too deeply");
+  if (depth > max_tree_depth) throw Error(Errc::invalid_argument, "directories nested too deeply");
   UniqueFd readable{
       check_sys(::openat(from_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open directory")};
   const std::unique_ptr<DIR, CloseDirectory> directory{::fdopendir(readable.get())};

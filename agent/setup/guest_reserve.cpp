@@ -15,7 +15,7 @@ constexpr std::uint64_t mib = 1u << 20;
 constexpr std::uint64_t least_memory_reserve = 8 * mib, most_memory_reserve = 32 * mib;
 /// The agent starts a child for each request at most; the kernel adds workers while it is busy.
 constexpr std::uint64_t least_task_reserve = 64, most_task_reserve = 256;
-constexpr std::size_t max_file_bytes = 64u << 10;
+constexpr std::size_t max_reserve_file_bytes = 64u << 10;
 
 std::uint64_t share_of(std::uint64_t free, std::uint64_t reserve) {
   return std::max(free / 2, free - std::min(free, reserve));
@@ -66,7 +66,7 @@ GuestCapacity parse_guest_capacity(const std::string& meminfo, const std::string
 }
 
 GuestCapacity load_guest_capacity() {
-  const auto read = [](const char* path) { return read_file(path, max_file_bytes); };
+  const auto read = [](const char* path) { return read_file(path, max_reserve_file_bytes); };
   return parse_guest_capacity(read("/proc/meminfo"), read("/proc/loadavg"),
                               read("/proc/sys/kernel/threads-max"),
                               read("/proc/sys/kernel/pid_max"));

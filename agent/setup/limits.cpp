@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t max_file_bytes = 1u << 16;
+constexpr std::size_t max_limit_file_bytes = 1u << 16;
 constexpr const char* no_limit = "max";
 
 [[noreturn]] void refuse(const std::string& field, const std::string& why) {
@@ -27,7 +27,7 @@ bool says_something(const std::optional<std::int64_t>& limit) { return limit.val
 std::string limit_text(std::int64_t limit) { return limit < 0 ? no_limit : std::to_string(limit); }
 
 std::string read_now(const fs::path& file) {
-  std::string text = read_file(file, max_file_bytes);
+  std::string text = read_file(file, max_limit_file_bytes);
   while (!text.empty() && text.back() == '\n') text.pop_back();
   return text;
 }

@@ -19,12 +19,6 @@
 namespace husk::agent {
 namespace {
 
-bool is_directory(int fd) {
-  struct stat status {};
-  check_sys(::fstat(fd, &status), "stat");
-  return S_ISDIR(status.st_mode);
-}
-
 UniqueFd directory_target(int root_fd, const std::string& path) {
   if (UniqueFd there = find_in_root(root_fd, path, O_PATH | O_DIRECTORY)) return there;
   make_directories_in_root(root_fd, path, 0755);

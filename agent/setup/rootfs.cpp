@@ -24,12 +24,6 @@ UniqueFd find_path(int root_fd, const std::string& path) {
   }
 }
 
-bool is_directory(int fd) {
-  struct stat status {};
-  check_sys(::fstat(fd, &status), "stat");
-  return S_ISDIR(status.st_mode);
-}
-
 /// One empty, unwritable file system under all masked directories.
 UniqueFd empty_filesystem() {
   MountOptions options;

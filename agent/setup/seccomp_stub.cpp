@@ -21,12 +21,12 @@ namespace {
 constexpr std::uint32_t x32_bit = 1u << 30;
 
 /// No number is greater.
-constexpr std::uint32_t no_limit = std::numeric_limits<std::uint32_t>::max();
+constexpr std::uint32_t no_greatest = std::numeric_limits<std::uint32_t>::max();
 
 /// The greatest system call numbers of the profile.
 struct Limits {
-  std::uint32_t plain = no_limit;
-  std::uint32_t x32 = no_limit;
+  std::uint32_t plain = no_greatest;
+  std::uint32_t x32 = no_greatest;
 };
 
 /// By the kernel's number of the architecture (AUDIT_ARCH_*).
@@ -49,7 +49,7 @@ std::uint32_t find_limit(const oci::Seccomp& seccomp, std::uint32_t architecture
           std::max(greatest, ::seccomp_syscall_resolve_name_arch(architecture, name.c_str()));
     }
   }
-  return greatest == 0 ? no_limit : static_cast<std::uint32_t>(greatest);
+  return greatest == 0 ? no_greatest : static_cast<std::uint32_t>(greatest);
 }
 
 LimitTable find_limits(const oci::Seccomp& seccomp) {

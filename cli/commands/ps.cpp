@@ -11,8 +11,8 @@ namespace husk::cli {
 namespace {
 
 /// "00:01:07", as ps(1) prints it.
-std::string format_time(std::uint64_t milliseconds) {
-  const std::uint64_t seconds = milliseconds / 1000;
+std::string format_time(std::uint64_t ms_of_cpu) {
+  const std::uint64_t seconds = ms_of_cpu / 1000;
   char text[32];
   std::snprintf(text, sizeof text, "%02llu:%02llu:%02llu",
                 static_cast<unsigned long long>(seconds / 3600),

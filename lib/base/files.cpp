@@ -138,9 +138,13 @@ UniqueFd make_ordinary_directory_in_root(int root_fd, const std::string& path, m
     make_directories_in_root(root_fd, clean, mode);
     there = open_in_root(root_fd, clean, O_PATH | O_NOFOLLOW);
   }
+  return is_directory(there.get()) ? std::move(there) : UniqueFd{};
+}
+
+bool is_directory(int fd) {
   struct stat status {};
-  if (::fstat(there.get(), &status) != 0) throw_errno("stat " + clean);
-  return S_ISDIR(status.st_mode) ? std::move(there) : UniqueFd{};
+  check_sys(::fstat(fd, &status), "stat");
+  return S_ISDIR(status.st_mode);
 }
 
 std::vector<std::string> names_in(int directory) {

@@ -48,6 +48,9 @@ UniqueFd make_directories_in_root(int root_fd, const std::string& path, mode_t m
 /// where that is a link, or anything else but a directory. For mounts that must be where their path says.
 UniqueFd make_ordinary_directory_in_root(int root_fd, const std::string& path, mode_t mode);
 
+/// Throws system.
+bool is_directory(int fd);
+
 /// The entries of an open directory, without "." and "..", in no order. Throws system.
 std::vector<std::string> names_in(int directory);
 

@@ -31,7 +31,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* log_socket = "/run/libvirt/virtlogd-sock";
 constexpr const char* lock_directory = "/run/husk-vm";  // root's, unlike /run/lock
-constexpr auto patience = 30s;
+constexpr auto daemon_patience = 30s;
 
 /// Empty where nobody listens.
 UniqueFd connect_to(const std::string& path) {
@@ -55,7 +55,7 @@ bool daemon_listens(const std::string& daemon) {
 
 template <typename Condition>
 bool wait_for(Condition&& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + patience;
+  const auto deadline = std::chrono::steady_clock::now() + daemon_patience;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > deadline) return false;
     std::this_thread::sleep_for(20ms);
@@ -126,7 +126,7 @@ void start_by_systemd(const std::string& daemon) {
                       .argv0 = {},
                       .environment = std::vector<std::string>{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
                       .stdin_text = {},
-                      .timeout = patience});
+                      .timeout = daemon_patience});
   if (result.status != 0) {
     throw Error(Errc::unsupported, "systemctl start virtlogd.socket " +
                                        socket_units(daemon).back() +
@@ -149,7 +149,7 @@ DirectoryLock lock_daemon_start() {
     if (::mkdir(lock_directory, 0711) != 0 && errno != EEXIST)
       throw_errno(std::string("make directory ") + lock_directory);
     DirectoryLock::Failure failure{};
-    if (auto lock = DirectoryLock::acquire(lock_directory, patience, failure))
+    if (auto lock = DirectoryLock::acquire(lock_directory, daemon_patience, failure))
       return std::move(*lock);
     if (failure == DirectoryLock::Failure::timed_out)
       throw Error(Errc::timed_out, "another husk takes too long to start libvirtd");

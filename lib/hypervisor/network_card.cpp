@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t mac_characters = 17;
 constexpr std::size_t max_tap_characters = 15;  // IFNAMSIZ holds the end of the text as well
-constexpr unsigned max_cards = 100;             // two digits: "husk" + id + "-" + number is 15 long
+constexpr unsigned max_named_cards = 100;       // two digits: "husk" + id + "-" + number is 15 long
 
 bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
 
@@ -42,7 +42,7 @@ std::string two_hex_digits(unsigned number) {
 
 NetworkCard network_card(const std::string& vm_id, unsigned number) {
   check_vm_id(vm_id);
-  if (number >= max_cards)
+  if (number >= max_named_cards)
     throw Error(Errc::invalid_argument, "network card " + std::to_string(number) + " of VM " +
                                             vm_id + ": there are at most 100");
   std::string mac = "06";

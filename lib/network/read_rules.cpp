@@ -16,24 +16,24 @@ using guestcomm::Rule;
 constexpr int last_attribute = 31;  ///< beyond FRA_MAX of old headers: those are refused as well
 using RuleAttributes = Attributes<last_attribute>;
 
-constexpr std::array known = {FRA_DST,
-                              FRA_SRC,
-                              FRA_IIFNAME,
-                              FRA_GOTO,
-                              FRA_PRIORITY,
-                              FRA_FWMARK,
+constexpr std::array known_attributes = {FRA_DST,
+                                         FRA_SRC,
+                                         FRA_IIFNAME,
+                                         FRA_GOTO,
+                                         FRA_PRIORITY,
+                                         FRA_FWMARK,
 
-                              FRA_SUPPRESS_IFGROUP,
-                              FRA_SUPPRESS_PREFIXLEN,
-                              FRA_TABLE,
-                              FRA_FWMASK,
-                              FRA_OIFNAME,
-                              FRA_PAD,
-                              FRA_UID_RANGE,
-                              FRA_PROTOCOL,
-                              FRA_IP_PROTO,
-                              FRA_SPORT_RANGE,
-                              FRA_DPORT_RANGE};
+                                         FRA_SUPPRESS_IFGROUP,
+                                         FRA_SUPPRESS_PREFIXLEN,
+                                         FRA_TABLE,
+                                         FRA_FWMASK,
+                                         FRA_OIFNAME,
+                                         FRA_PAD,
+                                         FRA_UID_RANGE,
+                                         FRA_PROTOCOL,
+                                         FRA_IP_PROTO,
+                                         FRA_SPORT_RANGE,
+                                         FRA_DPORT_RANGE};
 
 /// FRA_SPORT_MASK, FRA_DPORT_MASK (Linux 6.15), here even where the headers are older: told with each
 /// single port, and then all ones.
@@ -44,7 +44,8 @@ bool is_mask_of_all(int attribute, const RuleAttributes& a) {
 
 void refuse_what_cannot_be_said(const RuleAttributes& a) {
   for (int i = 1; i <= last_attribute; ++i) {
-    const bool is_known = std::ranges::find(known, i) != known.end() || is_mask_of_all(i, a);
+    const bool is_known =
+        std::ranges::find(known_attributes, i) != known_attributes.end() || is_mask_of_all(i, a);
     if (a[i] != nullptr && !is_known)
       throw Error(Errc::unsupported,
                   "it has a selector (" + std::to_string(i) + ") that husk cannot tell the guest");

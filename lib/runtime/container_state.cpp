@@ -11,7 +11,7 @@ namespace {
 /// One for each state, in the enum's order.
 using Texts = std::array<std::string_view, container_states.size()>;
 
-constexpr Texts names{"creating", "created", "running", "paused", "stopped"};
+constexpr Texts state_names{"creating", "created", "running", "paused", "stopped"};
 
 constexpr std::string_view allowed;
 /// containerd takes this one as gone already.
@@ -63,7 +63,9 @@ static_assert(is_complete(container_states) && is_complete(commands));
 
 }  // namespace
 
-std::string_view name_of(ContainerState state) { return names.at(static_cast<std::size_t>(state)); }
+std::string_view name_of(ContainerState state) {
+  return state_names.at(static_cast<std::size_t>(state));
+}
 
 ContainerState state_of(const ContainerRecord& record, bool create_at_work) {
   if (!record.shim) return create_at_work ? ContainerState::creating : ContainerState::stopped;

@@ -15,18 +15,12 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr auto patience = 10s;
-
-ContainerRecord load_live(const StateStore& store, const std::string& id) {
-  const auto [record, state] = store.load_with_state(id);
-  check_allowed(Command::events, state, id);
-  return record;
-}
+constexpr auto statistics_patience = 10s;
 
 /// Empty at the container's end, also where its VM ended with it.
 std::optional<guestcomm::ContainerStatistics> ask(const Sandbox& sandbox, const std::string& id) {
   try {
-    return sandbox.connect(patience).container_statistics(id);
+    return sandbox.connect(statistics_patience).container_statistics(id);
   } catch (const Error& error) {
     if (error.code() == Errc::peer_lost || error.code() == Errc::not_found ||
         error.code() == Errc::wrong_state)
@@ -38,19 +32,19 @@ std::optional<guestcomm::ContainerStatistics> ask(const Sandbox& sandbox, const 
 }  // namespace
 
 guestcomm::ContainerStatistics Runtime::statistics(const std::string& id) const {
-  const ContainerRecord record = load_live(store_, id);
+  const ContainerRecord record = store_.load_for(Command::events, id);
   return unless_it_ends(store_, record, Command::events, [&] {
-    return Sandbox::open(record.vm_id).connect(patience).container_statistics(id);
+    return Sandbox::open(record.vm_id).connect(statistics_patience).container_statistics(id);
   });
 }
 
 void Runtime::follow_events(const std::string& id, milliseconds interval,
                             const OnEvent& on_event) const {
-  const ContainerRecord record = load_live(store_, id);
+  const ContainerRecord record = store_.load_for(Command::events, id);
   const Sandbox sandbox =
       unless_it_ends(store_, record, Command::events, [&] { return Sandbox::open(record.vm_id); });
   guestcomm::AgentClient watching = unless_it_ends(store_, record, Command::events, [&] {
-    guestcomm::AgentClient agent = sandbox.connect(patience);
+    guestcomm::AgentClient agent = sandbox.connect(statistics_patience);
     agent.watch_container(id);
     return agent;
   });

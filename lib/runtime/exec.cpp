@@ -20,8 +20,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto create_patience = 120s;
-constexpr auto start_patience = 60s;  ///< reading a large program over virtio-fs takes its time
+constexpr auto create_process_patience = 120s;
+constexpr auto start_process_patience =
+    60s;  ///< reading a large program over virtio-fs takes its time
 
 /// Without what is the host's: labels mean nothing in the guest.
 oci::Process find_process(const ExecRequest& request, const ContainerRecord& record) {
@@ -56,10 +57,10 @@ int exec_in(const ContainerRecord& record, const ExecRequest& request,
                    slave_of(terminal));
 
   // The agent ends the process with the connection that had it made, until the shim owns it.
-  guestcomm::AgentClient agent = sandbox.connect(start_patience);
+  guestcomm::AgentClient agent = sandbox.connect(start_process_patience);
   ProcessStreams streams = open_streams(sandbox.guest(), window);
   const guestcomm::ProcessRef name{request.id, random_hex(8)};
-  agent.create_process({name, process, streams.tokens, request.cgroup}, create_patience);
+  agent.create_process({name, process, streams.tokens, request.cgroup}, create_process_patience);
   const UniqueFd control = sandbox.connect(Sandbox::connect_patience).release();
   shim.hand_over(name, control.get(), streams.descriptors());
 
@@ -69,7 +70,7 @@ int exec_in(const ContainerRecord& record, const ExecRequest& request,
   throw_if_cancelled();
   if (request.pidfd_socket)
     send_to_caller(*request.pidfd_socket, "pidfd socket", "setns", shim.open_pidfd().get());
-  agent.start_process(name, start_patience);
+  agent.start_process(name, start_process_patience);
   if (terminal) terminal->send_master(*request.streams.console_socket);
   if (request.pid_file) write_pid_file(*request.pid_file, shim.pid());
   shim.keep();

@@ -23,7 +23,7 @@
 namespace husk::runtime {
 namespace {
 
-constexpr std::size_t token_bytes = 16, chunk_bytes = 64 << 10;
+constexpr std::size_t forwarded_token_bytes = 16, chunk_bytes = 64 << 10;
 /// The kubelet's own for a connection that it forwards (streamingConnectionIdleTimeout).
 constexpr std::chrono::hours idle_limit{4};
 
@@ -36,8 +36,8 @@ struct GuestStreams {
 GuestStreams connect_in_guest(const std::string& vm_id, std::uint16_t port) {
   const Sandbox sandbox = Sandbox::open(vm_id);
   const guestcomm::ConnectPort request{.port = port,
-                                       .to_container = random_hex(token_bytes),
-                                       .from_container = random_hex(token_bytes)};
+                                       .to_container = random_hex(forwarded_token_bytes),
+                                       .from_container = random_hex(forwarded_token_bytes)};
   const guestcomm::Pipes<std::string> tokens{request.to_container, request.from_container, {}};
   auto opened = guestcomm::open_streams(sandbox.guest(), tokens, Sandbox::connect_patience);
   GuestStreams streams;

@@ -15,7 +15,7 @@ namespace {
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
-constexpr auto patience = 10s;
+constexpr auto list_patience = 10s;
 
 /// Empty where the process is gone.
 std::string pid_namespace_of(pid_t pid) {
@@ -23,17 +23,10 @@ std::string pid_namespace_of(pid_t pid) {
   return fs::read_symlink("/proc/" + std::to_string(pid) + "/ns/pid", gone).string();
 }
 
-/// Throws unless the container has a shim: it is created or running.
-ContainerRecord load_live(const StateStore& store, const std::string& id) {
-  const auto [record, state] = store.load_with_state(id);
-  check_allowed(Command::ps, state, id);
-  return record;
-}
-
 }  // namespace
 
 std::vector<pid_t> Runtime::host_processes(const std::string& id) const {
-  const ProcessIdentity shim = load_live(store_, id).shim.value();
+  const ProcessIdentity shim = store_.load_for(Command::ps, id).shim.value();
   const pid_t first = shim.pid;
   // In its cgroup the VM's processes are too; the shims alone are in the first one's pid namespace.
   const std::string wanted = pid_namespace_of(first);
@@ -46,9 +39,9 @@ std::vector<pid_t> Runtime::host_processes(const std::string& id) const {
 }
 
 guestcomm::ProcessList Runtime::guest_processes(const std::string& id) const {
-  const ContainerRecord record = load_live(store_, id);
+  const ContainerRecord record = store_.load_for(Command::ps, id);
   return unless_it_ends(store_, record, Command::ps, [&] {
-    return Sandbox::open(record.vm_id).connect(patience).list_processes(id);
+    return Sandbox::open(record.vm_id).connect(list_patience).list_processes(id);
   });
 }
 

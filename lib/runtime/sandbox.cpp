@@ -9,7 +9,7 @@
 namespace husk::runtime {
 namespace {
 
-constexpr std::chrono::seconds lock_patience{10};
+constexpr std::chrono::seconds vm_lock_patience{10};
 /// libvirt and the guest both take their time with a new card.
 constexpr std::chrono::seconds network_lock_patience{120};
 
@@ -103,7 +103,7 @@ guestcomm::GuestAccess Sandbox::guest() const {
 
 std::optional<DirectoryLock> lock_vm(const std::string& vm_id) {
   DirectoryLock::Failure failure{};
-  auto lock = DirectoryLock::acquire(VmPaths(vm_id).directory, lock_patience, failure);
+  auto lock = DirectoryLock::acquire(VmPaths(vm_id).directory, vm_lock_patience, failure);
   if (!lock && failure == DirectoryLock::Failure::timed_out)
     throw Error(Errc::timed_out, "VM " + vm_id + ": another command is at work on it");
   return lock;

@@ -30,7 +30,7 @@ using Members = std::vector<VmMember>;
 
 constexpr auto guest_patience = 2s;  ///< advice only: what is on the host goes in any case
 constexpr auto look_again = 20ms;
-constexpr auto shim_patience = 10s;
+constexpr auto left_shim_patience = 10s;
 
 /// They end with the VM; until then they hold the containers' mounts.
 bool end_helpers(const VmLeftOvers& vm) {
@@ -129,7 +129,7 @@ void end_shim_of_member(const std::string& vm_id, const std::string& container) 
   const Members members = load_vm_left_overs(vm_id).members.value_or(Members{});
   const auto member = std::ranges::find(members, container, &VmMember::id);
   if (member == members.end() || !member->shim) return;
-  if (!kill_process(*member->shim, shim_patience))
+  if (!kill_process(*member->shim, left_shim_patience))
     throw Error(Errc::timed_out, "the shim does not end");
 }
 

@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::seconds lock_patience{10};
+constexpr std::chrono::seconds container_lock_patience{10};
 
 nlohmann::json parse(const std::string& text, const fs::path& directory) {
   return oci::parse_json(text, record_path(directory).string());
@@ -47,7 +47,7 @@ StateDir StateStore::reserve(const std::string& id) const {
     }
     // A delete --force may be quicker than we are, and take away what looks like a stray directory.
     DirectoryLock::Failure failure{};
-    if (auto lock = DirectoryLock::acquire(path, lock_patience, failure))
+    if (auto lock = DirectoryLock::acquire(path, container_lock_patience, failure))
       return StateDir(path, std::move(*lock));
     if (failure == DirectoryLock::Failure::timed_out)
       throw Error(Errc::timed_out, "another command is at work on the container");
@@ -73,6 +73,12 @@ KnownContainer StateStore::load_with_state(const std::string& id) const {
   if (!record.shim) record = load(id);
   const ContainerState state = state_of(record, create_at_work);
   return {.record = std::move(record), .state = state};
+}
+
+ContainerRecord StateStore::load_for(Command command, const std::string& id) const {
+  KnownContainer known = load_with_state(id);
+  check_allowed(command, known.state, id);
+  return std::move(known.record);
 }
 
 std::optional<LeftOvers> StateStore::load_left_overs(const std::string& id) const {
@@ -119,14 +125,15 @@ std::vector<std::string> StateStore::ids() const {
 std::optional<DirectoryLock> StateStore::lock(const std::string& id) const {
   oci::check_container_id(id);
   DirectoryLock::Failure failure{};
-  auto lock = DirectoryLock::acquire(directory(id), lock_patience, failure);
+  auto lock = DirectoryLock::acquire(directory(id), container_lock_patience, failure);
   if (!lock && failure == DirectoryLock::Failure::gone)
     throw Error(Errc::not_found, "container does not exist");
   return lock;
 }
 
 DirectoryLock StateStore::take_lock_over(const std::string& id) const {
-  if (const auto holder = find_lock_holder(directory(id))) kill_process(*holder, lock_patience);
+  if (const auto holder = find_lock_holder(directory(id)))
+    kill_process(*holder, container_lock_patience);
   if (auto taken = lock(id)) return std::move(*taken);
   throw Error(Errc::timed_out, "another command is at work on the container and cannot be ended");
 }

@@ -48,6 +48,8 @@ class StateStore {
   ContainerRecord load(const std::string& id) const;
   /// For commands that do not hold the lock.
   KnownContainer load_with_state(const std::string& id) const;
+  /// The same, where the state allows the command. Throws wrong_state (check_allowed) otherwise.
+  ContainerRecord load_for(Command command, const std::string& id) const;
   /// What clean-up needs of a record that load() refuses: another version's, or one with damaged
   /// fields. Empty: create had not come so far as to write one. Throws invalid_argument for a file
   /// that is no JSON object: what runs is then unknown.

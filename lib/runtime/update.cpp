@@ -11,8 +11,7 @@ namespace husk::runtime {
 
 void Runtime::update(const std::string& id, const oci::Resources& resources) {
   constexpr std::chrono::seconds patience{10};
-  const auto [record, state] = store_.load_with_state(id);
-  check_allowed(Command::update, state, id);
+  const ContainerRecord record = store_.load_for(Command::update, id);
   oci::check_resources(resources);
   unless_it_ends(store_, record, Command::update, [&, vm_id = record.vm_id] {
     step("the guest did not update the container", [&] {

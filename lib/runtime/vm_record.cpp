@@ -19,7 +19,7 @@ namespace {
 using nlohmann::json;
 
 /// Some hundred bytes, and an id for each member.
-constexpr std::size_t max_record_bytes = 1U << 20;
+constexpr std::size_t max_vm_record_bytes = 1U << 20;
 
 /// The record names what is killed and destroyed: nothing but this VM's own.
 bool is_name_of(const std::string& name, const std::string& vm_id) {
@@ -74,7 +74,7 @@ void read_fields(const json& j, VmRecord& record) {
 
 json read_json(const std::string& vm_id) {
   const std::filesystem::path path = VmPaths(vm_id).record();
-  return oci::parse_json(read_file(path, max_record_bytes), path.string());
+  return oci::parse_json(read_file(path, max_vm_record_bytes), path.string());
 }
 
 void save_json(const std::string& vm_id, const json& object) {

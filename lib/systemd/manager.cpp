@@ -16,7 +16,7 @@ constexpr const char* service = "org.freedesktop.systemd1";
 constexpr const char* object = "/org/freedesktop/systemd1";
 constexpr const char* manager = "org.freedesktop.systemd1.Manager";
 constexpr const char* unit_interface = "org.freedesktop.systemd1.Unit";
-constexpr const char* properties = "org.freedesktop.DBus.Properties";
+constexpr const char* properties_interface = "org.freedesktop.DBus.Properties";
 constexpr const char* no_such_unit = "org.freedesktop.systemd1.NoSuchUnit";
 constexpr const char* private_address = "unix:path=/run/systemd/private";
 
@@ -88,7 +88,8 @@ std::optional<std::string> find_description(::sd_bus* bus, const std::string& un
   const auto path = find_object(bus, unit);
   if (!path) return std::nullopt;
   sd_bus_message* raw = nullptr;
-  check_bus(api().new_method_call(bus, &raw, service, path->c_str(), properties, "Get"), "Get");
+  check_bus(api().new_method_call(bus, &raw, service, path->c_str(), properties_interface, "Get"),
+            "Get");
   const Message call{raw};
   check_bus(api().append(call.get(), "ss", unit_interface, "Description"), unit);
   BusError error;

@@ -21,13 +21,13 @@ using husk::UniqueFd;
 
 namespace {
 
-const std::string secret = "0123456789abcdef0123456789abcdef";
+const std::string access_secret = "0123456789abcdef0123456789abcdef";
 
 struct Server {
   EventLoop loop;
   int requests = 0;
   ControlServer control{loop,
-                        Secret(secret),
+                        Secret(access_secret),
                         {[this](ConnectionId, const Request&, const Reply& reply) {
                            ++requests;
                            reply(done());
@@ -82,9 +82,9 @@ CreateContainer request_with(const std::string& root, const std::string& source)
 TEST_CASE("control: who says the VM's secret is served, and is not told it") {
   Server server;
   const UniqueFd socket = server.connect();
-  const auto answer = server.say(socket, hello({{"secret", secret}}));
+  const auto answer = server.say(socket, hello({{"secret", access_secret}}));
   CHECK_FALSE(answer.closed);
-  CHECK_THAT(answer.bytes, ContainsSubstring("result") && !ContainsSubstring(secret));
+  CHECK_THAT(answer.bytes, ContainsSubstring("result") && !ContainsSubstring(access_secret));
   server.say(socket, make_frame(encode(Request{2, "anything", {}})));
   CHECK(server.requests == 1);
 }
@@ -93,7 +93,8 @@ TEST_CASE("control: a wrong secret, none, or one of another length ends the conn
   Server server;
   for (const nlohmann::json& said :
        {nlohmann::json{{"secret", "0123456789abcdef0123456789abcdee"}}, nlohmann::json::object(),
-        nlohmann::json{{"secret", "0123456789abcdef"}}, nlohmann::json{{"secret", secret + "0"}}}) {
+        nlohmann::json{{"secret", "0123456789abcdef"}},
+        nlohmann::json{{"secret", access_secret + "0"}}}) {
     const UniqueFd socket = server.connect();
     const auto answer = server.say(socket, hello(said));
     CHECK(answer.closed);
@@ -110,8 +111,8 @@ TEST_CASE("control: a host is served that shares one protocol, whatever else it 
   const int oldest = own_protocols.oldest, newest = own_protocols.newest;
   const auto say = [&](int from, int to) {
     const UniqueFd socket = server.connect();
-    return server.say(socket,
-                      hello({{"secret", secret}, {"oldest_protocol", from}, {"protocol", to}}));
+    return server.say(
+        socket, hello({{"secret", access_secret}, {"oldest_protocol", from}, {"protocol", to}}));
   };
   for (const auto& [from, to] :
        {std::pair{oldest, newest + 7}, {1, newest}, {newest, newest + 1}}) {
@@ -135,7 +136,7 @@ TEST_CASE("control: before hello a frame has 4 KiB at most, after it more") {
   CHECK(answer.closed);
   CHECK(answer.bytes.empty());
   const UniqueFd known = server.connect();
-  server.say(known, hello({{"secret", secret}}));
+  server.say(known, hello({{"secret", access_secret}}));
   const nlohmann::json params{{"long", std::string(20u << 10, 'x')}};
   CHECK_FALSE(server.say(known, make_frame(encode(Request{2, "anything", params}))).closed);
   CHECK(server.requests == 1);
@@ -146,7 +147,7 @@ TEST_CASE("control: the ninth connection that has not said hello is refused") {
   std::vector<UniqueFd> greeted, strangers;
   for (int i = 0; i < 12; ++i) {
     greeted.push_back(server.connect());
-    server.say(greeted.back(), hello({{"secret", secret}}));
+    server.say(greeted.back(), hello({{"secret", access_secret}}));
   }
   for (int i = 0; i < 9; ++i) strangers.push_back(server.connect());
   char byte = 0;
@@ -156,14 +157,14 @@ TEST_CASE("control: the ninth connection that has not said hello is refused") {
 }
 
 TEST_CASE("secret: only 32 hex digits are one, and a file without them serves nobody") {
-  CHECK(Secret(secret).matches(secret));
-  CHECK_FALSE(Secret(secret).matches(""));
+  CHECK(Secret(access_secret).matches(access_secret));
+  CHECK_FALSE(Secret(access_secret).matches(""));
   CHECK_THROWS_AS(Secret(std::string(31, 'a')), husk::Error);
   CHECK_THROWS_AS(Secret(std::string(32, 'g')), husk::Error);
   char path[] = "/tmp/husk-secret-XXXXXX";
   const UniqueFd file{::mkstemp(path)};
-  husk::write_all(file.get(), secret + "\n");
-  CHECK(load_secret(path).matches(secret));
+  husk::write_all(file.get(), access_secret + "\n");
+  CHECK(load_secret(path).matches(access_secret));
   husk::write_all(file.get(), "more");
   CHECK_THROWS_AS(load_secret(path), husk::Error);
   ::unlink(path);

@@ -54,7 +54,7 @@ class Asker {
   UniqueFd socket_;
 };
 
-struct Bench {
+struct DnsBench {
   EventLoop loop;
   std::vector<guestcomm::DnsQuery> asked;
   bool has_host = true;
@@ -72,7 +72,7 @@ struct Bench {
 
 TEST_CASE("the DNS relay carries datagrams to who is asked and back", "[agent][dns]") {
   test::in_loopback_namespace([] {
-    Bench bench;
+    DnsBench bench;
     const Asker one(SOCK_DGRAM), other(SOCK_DGRAM);
     one.send("question one");
     other.send("question two");
@@ -92,7 +92,7 @@ TEST_CASE("the DNS relay carries datagrams to who is asked and back", "[agent][d
 
 TEST_CASE("the DNS relay answers over TCP, one question after the other", "[agent][dns]") {
   test::in_loopback_namespace([] {
-    Bench bench;
+    DnsBench bench;
     const Asker client(SOCK_STREAM);
     const std::string zero(1, '\0');
     client.send(zero +
@@ -117,7 +117,7 @@ TEST_CASE("the DNS relay answers over TCP, one question after the other", "[agen
 
 TEST_CASE("the DNS relay keeps within its bounds", "[agent][dns]") {
   test::in_loopback_namespace([] {
-    Bench bench;
+    DnsBench bench;
     const Asker asker(SOCK_DGRAM);
     SECTION("of what one question may hold") {
       asker.send(std::string(guestcomm::max_dns_query_bytes + 1, 'x'));
@@ -159,9 +159,9 @@ TEST_CASE("the DNS relay keeps within its bounds", "[agent][dns]") {
 
 TEST_CASE("the DNS relay says what it cannot have", "[agent][dns]") {
   test::in_loopback_namespace([] {
-    Bench bench;
+    DnsBench bench;
     try {
-      Bench another;
+      DnsBench another;
       FAIL("two relays at one address");
     } catch (const Error& error) {
       CHECK(error.what() == std::string("DNS at 127.0.0.11: bind: address already in use"));

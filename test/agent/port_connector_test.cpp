@@ -61,7 +61,7 @@ struct Host {
   }
 };
 
-struct Bench {
+struct PortBench {
   EventLoop loop;
   PortConnector ports{loop};
 
@@ -88,7 +88,7 @@ UniqueFd accept_from(const UniqueFd& listener) {
 
 /// One that was forwarded to a server.
 struct Forwarded {
-  Bench bench;
+  PortBench bench;
   UniqueFd listener;
   Host host;
   UniqueFd server;
@@ -129,7 +129,7 @@ TEST_CASE("port connector: IPv6 where nobody listens on IPv4", "[agent][ports]")
 
 TEST_CASE("port connector: nobody listens", "[agent][ports]") {
   test::in_loopback_namespace([] {
-    Bench bench;
+    PortBench bench;
     Host host;
     host.connect(bench.ports);
     bench.run([&] { return host.answer.has_value(); });
@@ -160,7 +160,7 @@ TEST_CASE("port connector: a side that breaks ends the other", "[agent][ports]")
 
 TEST_CASE("port connector: keeps within its bound, and frees what ended", "[agent][ports]") {
   test::in_loopback_namespace([] {
-    Bench bench;
+    PortBench bench;
     for (int round = 0; round < 2; ++round) {
       std::vector<std::unique_ptr<Host>> hosts;
       // Nobody listens: they are there until the loop has had its turn.

@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-husk::guestcomm::ProcessList describe(const std::vector<pid_t>& pids) {
+husk::guestcomm::ProcessList describe_processes(const std::vector<pid_t>& pids) {
   husk::agent::EventLoop loop;
   std::optional<husk::guestcomm::ProcessList> list;
   husk::agent::describe_processes(loop, pids, [&](const auto& described) { list = described; });
@@ -38,7 +38,7 @@ TEST_CASE("process list: says what /proc says, of parents that are in it too") {
   const pid_t gone = ::fork();
   if (gone == 0) ::_exit(0);
   ::waitpid(gone, nullptr, 0);
-  const auto list = describe({::getpid(), child, gone});
+  const auto list = describe_processes({::getpid(), child, gone});
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
   CHECK_FALSE(list.is_cut);
@@ -62,7 +62,7 @@ TEST_CASE("process list: a command line that never answers stops neither the age
   std::ofstream{file} << "";
   const husk::test::SilentProcess silent(file);
   const auto begin = husk::agent::EventLoop::Clock::now();
-  const auto list = describe({::getpid(), silent.pid()});
+  const auto list = describe_processes({::getpid(), silent.pid()});
   CHECK(husk::agent::EventLoop::Clock::now() - begin > 500ms);  // the test can fail
   REQUIRE(list.processes.size() == 2);
   for (const auto& process : list.processes) {

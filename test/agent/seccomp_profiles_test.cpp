@@ -2,24 +2,14 @@
 // Containers under whole seccomp profiles: what the agent does after it has loaded one must be no
 // more than what runc does, for which people write their profiles.
 #include <catch2/catch_test_macros.hpp>
-#include <nlohmann/json.hpp>
 
-#include "lib/base/files.hpp"
 #include "test/agent/container_bench.hpp"
+#include "test/agent/profiles.hpp"
 
 using husk::test::Bench;
+using husk::test::load_profile;
 
 namespace {
-
-/// docker-20.10 and podman-4.3: linux.seccomp as those write it into config.json. minimal: what
-/// runc 1.1 calls after loading, and what busybox needs to start and to run `true`.
-husk::oci::Seccomp load_profile(const std::string& name) {
-  const std::string path = std::string(HUSK_TEST_PROFILES) + "/" + name + ".json";
-  const nlohmann::json json{
-      {"ociVersion", "1.0.2"},
-      {"linux", {{"seccomp", nlohmann::json::parse(husk::read_file(path, 1u << 20))}}}};
-  return json.get<husk::oci::Spec>().linux_.seccomp.value();
-}
 
 struct Case {
   const char* profile;

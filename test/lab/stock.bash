@@ -213,7 +213,7 @@ private_mounts() {
   expect_contains "is mounted in another mount namespace than husk's" "$err" "exec where the VM's files are not"
   expect_equal running "$("${in_it[@]}" "$HUSK" --root "$work/root" state outer | jq -r .status)" "state there"
   expect_ok husk exec outer true
-  expect_ok "${in_it[@]}" "$HUSK" --root "$work/root" kill outer CONT
+  expect_ok "${in_it[@]}" "$HUSK" --root "$work/root" kill outer KILL
   expect_ok "${in_it[@]}" "$HUSK" --root "$work/root" delete --force outer
   expect_equal "" "$(ls -A /run/husk-vm 2>/dev/null)" "VMs' files after delete in that namespace"
   expect_equal "" "$(virsh -c qemu:///system list --name --all | xargs)" "VMs"

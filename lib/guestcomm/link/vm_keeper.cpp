@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::chrono::seconds start_patience{10};
 constexpr std::chrono::seconds end_patience{2};
-constexpr int look_again_ms = 2;
+constexpr int device_look_again_ms = 2;
 
 bool is_own_socket(const std::filesystem::path& path) {
   struct stat info {};
@@ -122,7 +122,7 @@ void VmKeeper::await_sockets() {
   const Deadline deadline(start_patience);
   while (!is_own_socket(own_folder() / vhost_socket) || !is_own_socket(host_socket())) {
     throw_if_cancelled();
-    if (has_ended(look_again_ms))
+    if (has_ended(device_look_again_ms))
       throw Error(Errc::system, "vhost-device-vsock ended before its sockets were there in " +
                                     device_->directory);
     if (deadline.passed())

@@ -31,7 +31,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds power_off_grace = 5s;      ///< the guest's, after its last shim
 constexpr milliseconds helper_grace = 2s;         ///< virtiofsd's, after QEMU
 constexpr milliseconds abandoned_patience = 60s;  ///< libvirt's, to go on with what husk began
-constexpr int look_again_ms = 100;
+constexpr int keeper_look_again_ms = 100;
 constexpr milliseconds kill_patience = 10s;  ///< a process in a system call that hangs stays longer
 
 struct CountsMessage {
@@ -167,7 +167,7 @@ void end_abandoned(const AbandonedVm& abandoned) {
     if (const std::optional<ProcessIdentity> vm = abandoned.find()) {
       if (const UniqueFd pidfd = open_process(*vm)) return end_after(pidfd.get(), 0ms);
     }
-    ::poll(nullptr, 0, look_again_ms);
+    ::poll(nullptr, 0, keeper_look_again_ms);
   }
 }
 

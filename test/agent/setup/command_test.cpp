@@ -14,16 +14,16 @@ using husk::agent::find_command;
 namespace fs = std::filesystem;
 
 namespace {
-struct Directory {
+struct CommandDirectory {
   fs::path path;
-  Directory() {
+  CommandDirectory() {
     std::string pattern = "/tmp/husk-command-XXXXXX";
     REQUIRE(::mkdtemp(pattern.data()) != nullptr);
     path = pattern;
   }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-  ~Directory() { fs::remove_all(path); }
+  CommandDirectory(const CommandDirectory&) = delete;
+  CommandDirectory& operator=(const CommandDirectory&) = delete;
+  ~CommandDirectory() { fs::remove_all(path); }
   void add(const std::string& name, mode_t mode) const {
     std::ofstream(path / name) << "x";
     ::chmod((path / name).c_str(), mode);
@@ -32,7 +32,7 @@ struct Directory {
 }  // namespace
 
 TEST_CASE("command: PATH of the process is searched in order, what cannot run is passed over") {
-  const Directory first, second;
+  const CommandDirectory first, second;
   first.add("tool", 0644);
   fs::create_directory(first.path / "other");
   second.add("tool", 0755);
@@ -44,7 +44,7 @@ TEST_CASE("command: PATH of the process is searched in order, what cannot run is
 }
 
 TEST_CASE("command: runc's words for what cannot be run") {
-  const Directory directory;
+  const CommandDirectory directory;
   directory.add("data", 0644);
   const std::string here = directory.path.string();
   CHECK_THROWS_WITH(find_command("nope", {"PATH=" + here}),

@@ -7,26 +7,18 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <cerrno>
-#include <nlohmann/json.hpp>
 
 #include "agent/setup/seccomp.hpp"
 #include "agent/setup/seccomp_stub.hpp"
-#include "lib/base/files.hpp"
+#include "test/agent/profiles.hpp"
 
 using namespace husk::agent;
 using husk::oci::Seccomp;
+using husk::test::load_profile;
 
 namespace {
 
 constexpr long fchmodat2 = 452;  // Linux 6.6; the profiles end with process_mrelease, 448
-
-Seccomp load_profile(const std::string& name) {
-  const std::string path = std::string(HUSK_TEST_PROFILES) + "/" + name + ".json";
-  const nlohmann::json json{
-      {"ociVersion", "1.0.2"},
-      {"linux", {{"seccomp", nlohmann::json::parse(husk::read_file(path, 1u << 20))}}}};
-  return json.get<husk::oci::Spec>().linux_.seccomp.value();
-}
 
 Seccomp make_profile(const std::string& default_action) {
   Seccomp made;

@@ -17,7 +17,7 @@ using Catch::Matchers::Message;
 
 namespace {
 
-const Driver& qemu = driver_for("qemu:///system");
+const Driver& qemu_driver = driver_for("qemu:///system");
 
 /// A sleeping child stands for the VM.
 class Sleeper final : public Hypervisor {
@@ -60,7 +60,7 @@ VmConfig named(const std::string& name) {
 TEST_CASE("BootedVm: its process and libvirt's domain go with it", "[hypervisor]") {
   Sleeper sleeper;
   sleeper.destroy_fails = GENERATE(false, true);  // a warning, and no more
-  { const BootedVm vm(qemu, sleeper, named("husk-test-a")); }
+  { const BootedVm vm(qemu_driver, sleeper, named("husk-test-a")); }
   CHECK(sleeper.destroyed == "husk-test-a;");
   CHECK_FALSE(identify_process(sleeper.child));
 }
@@ -68,7 +68,7 @@ TEST_CASE("BootedVm: its process and libvirt's domain go with it", "[hypervisor]
 TEST_CASE("BootedVm: one that is kept runs on", "[hypervisor]") {
   Sleeper sleeper;
   {
-    BootedVm vm(qemu, sleeper, named("husk-test-a"));
+    BootedVm vm(qemu_driver, sleeper, named("husk-test-a"));
     vm.keep();
   }
   CHECK(sleeper.destroyed.empty());
@@ -80,13 +80,13 @@ TEST_CASE("BootedVm: only a start that nobody waited for to the end is undone", 
   SECTION("given up") {
     sleeper.failure = Errc::timed_out;
     sleeper.destroy_fails = GENERATE(false, true);
-    CHECK_THROWS_MATCHES(BootedVm(qemu, sleeper, named("husk-test-a")), Error,
+    CHECK_THROWS_MATCHES(BootedVm(qemu_driver, sleeper, named("husk-test-a")), Error,
                          Message("not started"));
     CHECK(sleeper.destroyed == "husk-test-a;");
   }
   SECTION("refused") {
     sleeper.failure = Errc::system;
-    CHECK_THROWS_MATCHES(BootedVm(qemu, sleeper, named("husk-test-a")), Error,
+    CHECK_THROWS_MATCHES(BootedVm(qemu_driver, sleeper, named("husk-test-a")), Error,
                          Message("not started"));
     CHECK(sleeper.destroyed.empty());
   }

@@ -34,19 +34,12 @@ using Catch::Matchers::ContainsSubstring;
 using husk::test::Assets;
 using husk::test::expect;
 using husk::test::in_own_run;
+using husk::test::is_mounted_below;
 using husk::test::Scratch;
 using husk::test::secret;
 namespace fs = std::filesystem;
 
 namespace {
-bool is_mounted_below(const fs::path& directory) {
-  std::ifstream table("/proc/self/mountinfo");
-  for (std::string line; std::getline(table, line);) {
-    if (line.find(directory.string()) != std::string::npos) return true;
-  }
-  return false;
-}
-
 GuestPlan with_binds(std::vector<PinnedMount> binds) {
   return {.spec = {}, .binds = std::move(binds)};
 }

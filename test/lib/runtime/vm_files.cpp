@@ -28,6 +28,13 @@ std::string in_own_run(const std::function<void()>& body) {
   });
 }
 
+bool is_mounted_below(const fs::path& directory) {
+  std::ifstream table("/proc/thread-self/mountinfo");
+  for (std::string line; std::getline(table, line);)
+    if (line.find(directory.string()) != std::string::npos) return true;
+  return false;
+}
+
 Assets::Assets() {
   std::ofstream(path() / "kernel") << "k";
   std::ofstream(path() / "initrd") << "i";

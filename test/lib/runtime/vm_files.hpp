@@ -18,6 +18,9 @@ const std::string secret(32, '5');
 /// machine's. "", or what `body` threw.
 std::string in_own_run(const std::function<void()>& body);
 
+/// Whether this thread's mount namespace has a mount whose path contains `directory`.
+bool is_mounted_below(const std::filesystem::path& directory);
+
 /// Kernel, initrd, firmware, a rootfs with one file, and a file to bind.
 struct Assets : Scratch {
   Assets();

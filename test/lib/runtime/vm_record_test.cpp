@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-VmRecord make_record(const std::string& id) {
+VmRecord make_vm_record(const std::string& id) {
   return {.id = id,
           .name = "husk-" + id + "-c1",
           .uri = "qemu:///system",
@@ -54,7 +54,7 @@ bool is_empty(const VmLeftOvers& left) {
 }  // namespace
 
 TEST_CASE("VmRecord: comes back as it was, however much is known", "[runtime]") {
-  VmRecord record = make_record("00001234");
+  VmRecord record = make_vm_record("00001234");
   SECTION("a running VM, by vsock") {}
   SECTION("a running VM, by a socket") {
     record.address = guestcomm::HybridAddress{"/run/husk-vm/00001234/vsock/vsock.sock"};
@@ -82,11 +82,11 @@ TEST_CASE("VmRecord: each field is needed, and of its type", "[runtime]") {
   const char* const field =
       GENERATE("version", "id", "name", "uri", "secret", "members", "helpers");
   CAPTURE(field);
-  json missing = make_record("00001234");
+  json missing = make_vm_record("00001234");
   missing.erase(field);
   CHECK_THROWS_WITH(missing.get<VmRecord>(),
                     ContainsSubstring("damaged VM record: ") && ContainsSubstring(field));
-  json other = make_record("00001234");
+  json other = make_vm_record("00001234");
   other[field] = json::object({{"a", "shape"}, {"not", "known"}});
   CHECK_THROWS_WITH(other.get<VmRecord>(), ContainsSubstring("damaged VM record: "));
 }
@@ -95,18 +95,18 @@ TEST_CASE("VmRecord: each field is needed, and of its type", "[runtime]") {
 TEST_CASE("VmRecord: a number that no integer holds is refused", "[runtime]") {
   const json number = GENERATE(json(1.4e111), json(-1e111), json(1.5), json(UINT64_MAX));
   for (const char* field : {"version", "network_cards"}) {
-    json record = make_record("00001234");
+    json record = make_vm_record("00001234");
     record[field] = number;
     CAPTURE(record.dump());
     CHECK_THROWS_WITH(record.get<VmRecord>(), ContainsSubstring("damaged VM record: "));
   }
-  json record = make_record("00001234");
+  json record = make_vm_record("00001234");
   record["process"] = {{"pid", number}, {"startTime", 7}};
   CHECK_THROWS_WITH(record.get<VmRecord>(), ContainsSubstring("damaged VM record: "));
 }
 
 TEST_CASE("VmRecord: other versions are refused by their number", "[runtime]") {
-  json record = make_record("00001234");
+  json record = make_vm_record("00001234");
   for (const int version : {0, VmRecord::current_version + 1}) {
     record["version"] = version;
     CHECK_THROWS_WITH(record.get<VmRecord>(), "VM record of version " + std::to_string(version));
@@ -114,7 +114,7 @@ TEST_CASE("VmRecord: other versions are refused by their number", "[runtime]") {
 }
 
 TEST_CASE("VmLeftOvers: are read of any version, and field by field", "[runtime]") {
-  const VmRecord record = make_record("00001234");
+  const VmRecord record = make_vm_record("00001234");
   json damaged = record;
   damaged["version"] = 99;
   damaged["members"] = "of a shape that is not known yet";
@@ -141,12 +141,12 @@ TEST_CASE("VmLeftOvers: are read of any version, and field by field", "[runtime]
 TEST_CASE("VmRecord: is in the VM's directory, and for root alone", "[runtime][root]") {
   if (::geteuid() != 0) SKIP("needs root");
   const Directory directory;
-  save_vm(make_record(directory.id));
+  save_vm(make_vm_record(directory.id));
   struct stat status {};
   REQUIRE(::stat((directory.path / "vm.json").c_str(), &status) == 0);
   CHECK((status.st_mode & 07777) == 0600);
-  CHECK(load_vm(directory.id).members == make_record(directory.id).members);
-  VmRecord changed = make_record(directory.id);
+  CHECK(load_vm(directory.id).members == make_vm_record(directory.id).members);
+  VmRecord changed = make_vm_record(directory.id);
   changed.members = {{"c2"}};
   save_vm(changed);
   CHECK(load_vm(directory.id).members == std::vector<VmMember>{{"c2"}});
@@ -180,15 +180,15 @@ TEST_CASE("VmRecord: names nothing but its own VM", "[runtime][root]") {
     directory.write(record.dump());
     CHECK_THROWS_WITH(load_vm(directory.id), ContainsSubstring("VM " + directory.id + ": " + why));
   };
-  json record = make_record(directory.id);
+  json record = make_vm_record(directory.id);
   record["name"] = "production-database";
   check_refused(record, "damaged VM record: name \"production-database\": is not that of VM");
   CHECK(load_vm_left_overs(directory.id).name.empty());
-  check_refused(make_record("0000cafe"), "damaged VM record: is that of VM 0000cafe");
-  record = make_record(directory.id);
+  check_refused(make_vm_record("0000cafe"), "damaged VM record: is that of VM 0000cafe");
+  record = make_vm_record(directory.id);
   record["id"] = "../../etc";
   check_refused(record, "VM id \"../../etc\": is not 8 hexadecimal digits");
-  record = make_record(directory.id);
+  record = make_vm_record(directory.id);
   record["members"][0]["id"] = "../c1";
   check_refused(record, "invalid container ID format: \"../c1\"");
 }

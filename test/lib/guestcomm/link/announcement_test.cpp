@@ -49,7 +49,7 @@ UniqueFd announce(const fs::path& path, const std::string& text) {
   return socket;
 }
 
-Errc failure_of(const std::function<void()>& action) {
+Errc announcement_failure(const std::function<void()>& action) {
   try {
     action();
   } catch (const Error& e) {
@@ -109,7 +109,8 @@ TEST_CASE("announcement: anything else than the greeting is refused", "[guestcom
                "HUSK-AGENT 2 1\n", "HUSK-AGENT  1 1\n", "HUSK-AGENT -1 1\n", "HUSK-AGENT 0 1\n",
                "HUSK-AGENT 1 99999999999999\n", "\n", "husk-agent 1 1\n", std::string(1000, 'A'));
   const UniqueFd guest = announce(ear.socket_path(), text);
-  CHECK(failure_of([&] { ear.announcement->wait(ear.address, -1, 5s); }) == Errc::invalid_argument);
+  CHECK(announcement_failure([&] { ear.announcement->wait(ear.address, -1, 5s); }) ==
+        Errc::invalid_argument);
 }
 
 TEST_CASE("announcement: silence costs the patience and no more", "[guestcomm]") {
@@ -118,7 +119,8 @@ TEST_CASE("announcement: silence costs the patience and no more", "[guestcomm]")
   UniqueFd guest;
   if (connected) guest = announce(ear.socket_path(), "HUSK-A");
   const auto start = std::chrono::steady_clock::now();
-  CHECK(failure_of([&] { ear.announcement->wait(ear.address, -1, 200ms); }) == Errc::timed_out);
+  CHECK(announcement_failure([&] { ear.announcement->wait(ear.address, -1, 200ms); }) ==
+        Errc::timed_out);
   CHECK(std::chrono::steady_clock::now() - start < 2s);
 }
 
@@ -135,7 +137,7 @@ TEST_CASE("announcement: the end of the VM ends the waiting at once", "[guestcom
   const UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, vm, 0u)));
   REQUIRE(pidfd);
   const auto start = std::chrono::steady_clock::now();
-  CHECK(failure_of([&] { ear.announcement->wait(ear.address, pidfd.get(), 20s); }) ==
+  CHECK(announcement_failure([&] { ear.announcement->wait(ear.address, pidfd.get(), 20s); }) ==
         Errc::peer_lost);
   CHECK(std::chrono::steady_clock::now() - start < 5s);
   ::waitpid(vm, nullptr, 0);
@@ -187,7 +189,7 @@ TEST_CASE("announcement: a flood of others' connections stretches no time", "[gu
   const Scratch scratch;
   Beset beset(listen_on(scratch.path() / "s"), scratch.path() / "s");
   const auto start = std::chrono::steady_clock::now();
-  CHECK(failure_of([&] { beset.wait(VsockAddress{17}, -1, 300ms); }) == Errc::timed_out);
+  CHECK(announcement_failure([&] { beset.wait(VsockAddress{17}, -1, 300ms); }) == Errc::timed_out);
   CHECK(std::chrono::steady_clock::now() - start < 3s);
   CHECK(beset.dropped > 100);
 }
@@ -201,7 +203,8 @@ TEST_CASE("announcement: the VM's end is seen through a flood of others' connect
   const UniqueFd gone(ends[0]);
   ::close(ends[1]);  // readable from here on, as a pidfd after the end
   const auto start = std::chrono::steady_clock::now();
-  CHECK(failure_of([&] { beset.wait(VsockAddress{17}, gone.get(), 20s); }) == Errc::peer_lost);
+  CHECK(announcement_failure([&] { beset.wait(VsockAddress{17}, gone.get(), 20s); }) ==
+        Errc::peer_lost);
   CHECK(std::chrono::steady_clock::now() - start < 3s);
 }
 

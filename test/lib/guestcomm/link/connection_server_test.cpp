@@ -19,13 +19,13 @@ using namespace husk::guestcomm;
 namespace {
 
 /// A socket of the abstract namespace with a name of the kernel's choice, and who connects to it.
-struct Bench {
+struct ConnectionBench {
   UniqueFd listener{
       check_sys(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket")};
   sockaddr_un address{};
   socklen_t length = sizeof address;
 
-  Bench() {
+  ConnectionBench() {
     address.sun_family = AF_UNIX;
     auto* const any = reinterpret_cast<sockaddr*>(&address);
     REQUIRE(::bind(listener.get(), any, sizeof(sa_family_t)) == 0);
@@ -66,7 +66,7 @@ void echo(const UniqueFd& connection) {
 }  // namespace
 
 TEST_CASE("ConnectionServer: connections are served at once, each by itself", "[guestcomm]") {
-  Bench bench;
+  ConnectionBench bench;
   ConnectionServer server(std::move(bench.listener), [](const UniqueFd& c) { echo(c); });
   const UniqueFd one = bench.connect(), other = bench.connect();
   run(server, 3);
@@ -77,7 +77,7 @@ TEST_CASE("ConnectionServer: connections are served at once, each by itself", "[
 }
 
 TEST_CASE("ConnectionServer: what fails ends that connection", "[guestcomm]") {
-  Bench bench;
+  ConnectionBench bench;
   ConnectionServer server(std::move(bench.listener),
                           [](const UniqueFd&) { throw std::runtime_error("no guest"); });
   const UniqueFd client = bench.connect();
@@ -89,7 +89,7 @@ TEST_CASE("ConnectionServer: what fails ends that connection", "[guestcomm]") {
 }
 
 TEST_CASE("ConnectionServer: one too many waits until another has ended", "[guestcomm]") {
-  Bench bench;
+  ConnectionBench bench;
   ConnectionServer server(std::move(bench.listener), [](const UniqueFd& c) { echo(c); });
   std::vector<UniqueFd> clients;
   for (std::size_t i = 0; i < ConnectionServer::max_children; ++i)
@@ -107,7 +107,7 @@ TEST_CASE("ConnectionServer: one too many waits until another has ended", "[gues
 }
 
 TEST_CASE("ConnectionServer: its end is its connections'", "[guestcomm]") {
-  Bench bench;
+  ConnectionBench bench;
   UniqueFd client;
   {
     ConnectionServer server(std::move(bench.listener), [](const UniqueFd& c) { echo(c); });

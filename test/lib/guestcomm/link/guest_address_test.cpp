@@ -152,10 +152,10 @@ TEST_CASE("vsock: a CID that no guest has is a lost peer, in time", "[guestcomm]
 TEST_CASE("guest address: survives state.json, and a wrong one is refused", "[guestcomm]") {
   for (const GuestAddress& address :
        {GuestAddress{VsockAddress{77}}, GuestAddress{HybridAddress{"/run/x/vsock.sock"}}}) {
-    nlohmann::json json;
-    to_json(json, address);
+    nlohmann::json written;
+    to_json(written, address);
     GuestAddress back;
-    from_json(json, back);
+    from_json(written, back);
     CHECK(back == address);
   }
   for (const char* text : {"{}", "[]", "7", R"({"vsockCid":-1})", R"({"vsockCid":4294967296})",

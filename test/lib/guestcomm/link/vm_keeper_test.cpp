@@ -137,7 +137,7 @@ int as_user(unsigned id, F&& doing) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-int connect_to(const fs::path& path) {
+int connect_to_socket(const fs::path& path) {
   const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const sockaddr_un name = unix_address(path);
   return ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0
@@ -194,7 +194,7 @@ TEST_CASE("VM keeper: another VM's device reaches no socket, the hypervisor only
 
   // 0, or why not.
   const auto connects = [](unsigned user, const fs::path& path) {
-    return as_user(user, [&] { return connect_to(path); });
+    return as_user(user, [&] { return connect_to_socket(path); });
   };
   CHECK(connects(qemu, vsock.device_socket()) == 0);
   CHECK(connects(qemu, vsock.host_socket()) == EACCES);
