@@ -15,28 +15,29 @@ constexpr const char* version_text = "husk version " HUSK_VERSION
 
 void add_global_options(CLI::App& app, GlobalOptions& options) {
   app.add_option("--root", options.root,
-                 "directory for the state of containers (default: /run/husk)");
+                 "root directory for the state of containers (default: /run/husk)");
   app.add_option("--config", options.config, "configuration file (default: /etc/husk/config.toml)");
-  app.add_option("--log", options.log, "file to append errors to");
-  app.add_option("--log-format", options.log_format, "text or json")
+  app.add_option("--log", options.log, "file to append errors and warnings to");
+  app.add_option("--log-format", options.log_format,
+                 "format of the log: text or json (default: text)")
       ->check(CLI::Validator(
           [](const std::string& format) {
             const bool is_known = format.empty() || format == "text" || format == "json";
             return is_known ? std::string() : quote(format) + " is neither text nor json";
           },
           "{text,json}"));
-  app.add_flag("--debug", options.debug, "log more");
+  app.add_flag("--debug", options.debug, "write debug messages to the log");
   app.add_flag("--systemd-cgroup", options.systemd_cgroup,
-               "cgroupsPath has the form slice:prefix:name");
-  app.add_option("--rootless", options.ignored, "accepted for callers");
-  app.add_option("--criu", options.ignored, "accepted for callers");
+               "create cgroups through systemd; cgroupsPath has the form slice:prefix:name");
+  app.add_option("--rootless", options.ignored, "ignored (for compatibility with runc)");
+  app.add_option("--criu", options.ignored, "ignored (for compatibility with runc)");
   app.set_version_flag("-v,--version", std::string(version_text));
 }
 
 }  // namespace
 
 std::unique_ptr<CLI::App> make_app(GlobalOptions& options, int& status) {
-  auto app = std::make_unique<CLI::App>("runs OCI containers in virtual machines", "husk");
+  auto app = std::make_unique<CLI::App>("run OCI containers in virtual machines", "husk");
   app->require_subcommand(1);
   // A wrapper of dockerd's runtimeArgs or Podman's --runtime-flag puts its own before the caller's.
   app->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);

@@ -30,20 +30,19 @@ void check_id_first(const std::string& command, const std::vector<std::string>& 
 }
 
 void add_bundle_options(CLI::App& command, BundleOptions& options) {
-  command.add_option("container-id", options.id, "name for the new container")->required();
+  command.add_option("container-id", options.id, "ID of the new container")->required();
   command.add_option("-b,--bundle", options.bundle,
-                     "path to the bundle's directory (default: the current one)");
-  command.add_option("--pid-file", options.pid_file, "file to write the process id to");
+                     "bundle directory (default: the current directory)");
+  command.add_option("--pid-file", options.pid_file, "file to write the process ID to");
   command.add_option("--console-socket", options.console_socket,
-                     "socket that gets the terminal's file descriptor");
+                     "Unix socket that receives a file descriptor of the terminal's master");
   command.add_option("--pidfd-socket", options.pidfd_socket,
-                     "socket that gets a pidfd of the process");
+                     "Unix socket that receives a pidfd of the container's process");
   command.add_option("--preserve-fds", options.preserve_fds,
-                     "pass on N additional file descriptors");
-  command.add_flag("--no-pivot", options.no_pivot,
-                   "accepted for callers; makes no difference in a VM");
+                     "number of additional file descriptors to pass; only 0 is supported");
+  command.add_flag("--no-pivot", options.no_pivot, "ignored (for compatibility with runc)");
   command.add_flag("--no-new-keyring", options.no_new_keyring,
-                   "accepted for callers; a VM has keyrings of its own");
+                   "ignored (for compatibility with runc)");
 }
 
 runtime::CreateRequest make_request(const BundleOptions& options) {

@@ -59,7 +59,7 @@ TraceFile::~TraceFile() {
 std::shared_ptr<std::filesystem::path> add_trace_option(CLI::App& command) {
   auto path = std::make_shared<std::filesystem::path>();
   command.add_option("--trace", *path,
-                     "file to write to where the time went (Chrome's trace events)");
+                     "file to write a timing trace to (Chrome's trace event format)");
   return path;
 }
 

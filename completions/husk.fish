@@ -108,22 +108,22 @@ function __husk_option -a command names kind description
 end
 
 function __husk_bundle_options -a command
-    __husk_option $command '-b --bundle' directory "the bundle's directory"
-    __husk_option $command --pid-file file 'write the process id to it'
-    __husk_option $command --no-pivot none 'without effect'
-    __husk_option $command --no-new-keyring none 'without effect'
+    __husk_option $command '-b --bundle' directory 'bundle directory'
+    __husk_option $command --pid-file file 'write the process ID to FILE'
+    __husk_option $command --no-pivot none 'ignored (for compatibility with runc)'
+    __husk_option $command --no-new-keyring none 'ignored (for compatibility with runc)'
     __husk_socket_options $command
     __husk_trace_option $command
 end
 
 function __husk_socket_options -a command
-    __husk_option $command --console-socket file 'socket that gets the terminal'
-    __husk_option $command --pidfd-socket file 'socket that gets a pidfd of the process'
-    __husk_option $command --preserve-fds any 'refused: file descriptors cannot be carried into a VM'
+    __husk_option $command --console-socket file "Unix socket that receives the terminal's master"
+    __husk_option $command --pidfd-socket file 'Unix socket that receives a pidfd of the process'
+    __husk_option $command --preserve-fds any 'number of additional file descriptors to pass; only 0 is supported'
 end
 
 function __husk_trace_option -a command
-    __husk_option $command --trace file 'write to it where the time went'
+    __husk_option $command --trace file 'write a timing trace to FILE'
 end
 
 complete -c husk -e
@@ -131,87 +131,87 @@ complete -c husk -f
 
 __husk_option - '-h --help' none 'print help'
 __husk_option - '-v --version' none 'print the version'
-__husk_option - --root directory 'where the state of containers is'
-__husk_option - --config file configuration
-__husk_option - --log file 'append errors and warnings to it'
-__husk_option - --log-format 'text json' "form of the log's lines"
-__husk_option - --debug none 'log more'
-__husk_option - --systemd-cgroup none 'cgroupsPath has the form slice:prefix:name'
-__husk_option - --rootless any 'without effect'
-__husk_option - --criu file 'without effect'
+__husk_option - --root directory 'root directory for the state of containers'
+__husk_option - --config file 'configuration file'
+__husk_option - --log file 'append errors and warnings to FILE'
+__husk_option - --log-format 'text json' 'format of the log'
+__husk_option - --debug none 'write debug messages to the log'
+__husk_option - --systemd-cgroup none 'create cgroups through systemd; cgroupsPath has the form slice:prefix:name'
+__husk_option - --rootless any 'ignored (for compatibility with runc)'
+__husk_option - --criu file 'ignored (for compatibility with runc)'
 
 __husk_command create 'create a container' any
 __husk_bundle_options create
 
-__husk_command delete 'delete a container and all that was made for it' id
-__husk_option delete '-f --force' none 'kill it first if it runs'
+__husk_command delete 'delete a container and its resources' id
+__husk_option delete '-f --force' none 'kill a running container first'
 __husk_trace_option delete
 
-__husk_command exec 'run a process in a container' id rest
-__husk_option exec '-p --process' file 'the process, as in config.json'
+__husk_command exec 'run an additional process in a container' id rest
+__husk_option exec '-p --process' file 'JSON file with the process, as in config.json'
 __husk_option exec --cwd any 'working directory in the container'
-__husk_option exec '-e --env' any 'set an environment variable'
-__husk_option exec '-u --user' any 'UID[:GID]'
-__husk_option exec '-g --additional-gids' any 'additional group'
-__husk_option exec '-c --cap' any 'add a capability'
-__husk_option exec --no-new-privs none 'set no_new_privs'
-__husk_option exec '-t --tty' none 'give it a terminal'
-__husk_option exec '-d --detach' none 'do not wait for it'
-__husk_option exec --pid-file file 'write the process id to it'
-__husk_option exec --cgroup any "cgroup below the container's"
-__husk_option exec --ignore-paused none 'also in a paused container'
-__husk_option exec --process-label any 'without effect'
-__husk_option exec --apparmor any 'without effect'
+__husk_option exec '-e --env' any 'environment variable NAME=VALUE'
+__husk_option exec '-u --user' any 'user to run the process as, in the form UID[:GID]'
+__husk_option exec '-g --additional-gids' any 'additional group ID'
+__husk_option exec '-c --cap' any 'capability to add'
+__husk_option exec --no-new-privs none 'set no_new_privs for the process'
+__husk_option exec '-t --tty' none 'allocate a terminal for the process'
+__husk_option exec '-d --detach' none 'run the process in the background'
+__husk_option exec --pid-file file 'write the process ID to FILE'
+__husk_option exec --cgroup any "existing cgroup below the container's cgroup in the VM"
+__husk_option exec --ignore-paused none 'allow exec in a paused container'
+__husk_option exec --process-label any 'ignored (for compatibility with runc)'
+__husk_option exec --apparmor any 'ignored (for compatibility with runc)'
 __husk_socket_options exec
 
-__husk_command events 'tell what a container uses, and of kills for want of memory' id
-__husk_option events --interval any 'between two figures'
-__husk_option events --stats none 'figures once, then end'
+__husk_command events 'show resource usage and out-of-memory kills' id
+__husk_option events --interval any 'interval between statistics'
+__husk_option events --stats none 'print statistics once and exit'
 
-__husk_command features 'print what husk and its guest can do, as JSON'
+__husk_command features 'print the OCI features of husk and its guest as JSON'
 
-__husk_command kill "send a signal to a container's process" id signal
-__husk_option kill '-a --all' none 'send it to all processes of the container'
+__husk_command kill "send a signal to a container's init process" id signal
+__husk_option kill '-a --all' none 'send the signal to all processes in the container'
 
 __husk_command list 'list containers'
-__husk_option list '-f --format' 'table json' 'form of the list'
-__husk_option list '-q --quiet' none 'ids only'
+__husk_option list '-f --format' 'table json' 'output format'
+__husk_option list '-q --quiet' none 'print container IDs only'
 
-__husk_command pause 'stop all processes of a container for a while' id
+__husk_command pause 'suspend all processes in a container' id
 
-__husk_command ps 'list the processes of a container' id rest
-__husk_option ps '-f --format' 'table json' 'form of the list'
+__husk_command ps 'list the processes in a container' id rest
+__husk_option ps '-f --format' 'table json' 'output format'
 
-__husk_command resume 'let a paused container go on' id
+__husk_command resume 'resume all processes in a paused container' id
 
 __husk_command run 'create and start a container' any
 __husk_bundle_options run
-__husk_option run '-d --detach' none 'return when the container runs'
-__husk_option run --keep none 'do not delete the container after it ended'
-__husk_option run --no-subreaper none 'without effect'
+__husk_option run '-d --detach' none 'run the container in the background'
+__husk_option run --keep none 'do not delete the container after it has exited'
+__husk_option run --no-subreaper none 'ignored (for compatibility with runc)'
 
-__husk_command spec 'write a config.json to start from'
-__husk_option spec '-b --bundle' directory 'where to write it'
-__husk_option spec --rootless none "for a user namespace of the caller's ids"
+__husk_command spec 'write an example config.json'
+__husk_option spec '-b --bundle' directory 'bundle directory to write config.json to'
+__husk_option spec --rootless none "add a user namespace with the caller's UID and GID"
 
 __husk_command start 'start a created container' id
 __husk_trace_option start
 
 __husk_command state 'print the state of a container' id
 
-__husk_command update 'change limits of a container' id
-__husk_option update '-r --resources' file 'the limits, as in config.json'
-__husk_option update --memory any 'limit of memory'
-__husk_option update --memory-reservation any 'what is left to it'
-__husk_option update --memory-swap any 'limit of memory and swap together'
-__husk_option update --cpu-period any 'microseconds that the quota is for'
-__husk_option update --cpu-quota any 'microseconds of CPU per period'
-__husk_option update --cpu-burst any 'microseconds kept of quotas not used up'
-__husk_option update --cpu-share any 'weight against others'
-__husk_option update --cpu-idle any '1: only what the others leave'
-__husk_option update --pids-limit any 'number of processes'
+__husk_command update 'change the resource limits of a container' id
+__husk_option update '-r --resources' file 'JSON file with the limits, as in config.json'
+__husk_option update --memory any 'memory limit in bytes'
+__husk_option update --memory-reservation any 'soft memory limit in bytes'
+__husk_option update --memory-swap any 'limit of memory plus swap in bytes'
+__husk_option update --cpu-period any 'length of the quota period in microseconds'
+__husk_option update --cpu-quota any 'CPU time per period in microseconds'
+__husk_option update --cpu-burst any 'unused quota that may accumulate, in microseconds'
+__husk_option update --cpu-share any 'CPU weight relative to other containers in the VM'
+__husk_option update --cpu-idle any '1: run only when the CPU is idle; 0: as usual'
+__husk_option update --pids-limit any 'maximum number of processes and threads'
 for name in blkio-weight cpu-rt-period cpu-rt-runtime cpuset-cpus cpuset-mems kernel-memory kernel-memory-tcp
-    __husk_option update --$name any 'without effect'
+    __husk_option update --$name any 'ignored (for compatibility with runc)'
 end
-__husk_option update --l3-cache-schema any "refused: the host's cache"
-__husk_option update --mem-bw-schema any "refused: the host's memory"
+__husk_option update --l3-cache-schema any 'not supported (Intel RDT of the host)'
+__husk_option update --mem-bw-schema any 'not supported (Intel RDT of the host)'

@@ -11,12 +11,11 @@ void add_delete(CLI::App& app, const GlobalOptions& options) {
     std::string id;
     bool force = false;
   };
-  CLI::App* command =
-      app.add_subcommand("delete", "delete a container and all that was made for it");
+  CLI::App* command = app.add_subcommand("delete", "delete a container and its resources");
   auto flags = std::make_shared<Flags>();
-  command->add_option("container-id", flags->id, "the container")->required();
+  command->add_option("container-id", flags->id, "ID of the container")->required();
   command->add_flag("-f,--force", flags->force,
-                    "kill it first if it runs; fine if it does not exist");
+                    "kill a running container first; ignore a container that does not exist");
   const auto trace = add_trace_option(*command);
   command->callback([flags, trace, &options] {
     const TraceFile file(*trace);

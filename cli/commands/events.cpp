@@ -61,12 +61,11 @@ void add_events(CLI::App& app, const GlobalOptions& options) {
     std::string id, interval = "5s";
     bool once = false;
   };
-  CLI::App* command =
-      app.add_subcommand("events", "tell what a container uses, and of kills for want of memory");
+  CLI::App* command = app.add_subcommand("events", "show resource usage and out-of-memory kills");
   auto flags = std::make_shared<Flags>();
-  command->add_option("container-id", flags->id, "the container")->required();
-  command->add_option("--interval", flags->interval, "between two figures (default: 5s)");
-  command->add_flag("--stats", flags->once, "figures once, then end");
+  command->add_option("container-id", flags->id, "ID of the container")->required();
+  command->add_option("--interval", flags->interval, "interval between statistics (default: 5s)");
+  command->add_flag("--stats", flags->once, "print statistics once and exit");
   command->callback([flags, &options] {
     const milliseconds interval = parse_duration(flags->interval);
     const runtime::Runtime runtime = make_runtime(options);

@@ -19,27 +19,34 @@ struct Flags {
 
 void add_options(CLI::App& command, Flags& flags) {
   runtime::ExecChanges& changes = flags.changes;
-  command.add_option("-p,--process", flags.process, "file with the process, as in config.json");
+  command.add_option("-p,--process", flags.process,
+                     "JSON file with the process, in the form of process in config.json");
   command.add_option("--cwd", changes.cwd, "working directory in the container");
-  command.add_option("-e,--env", changes.env, "set an environment variable")
+  command.add_option("-e,--env", changes.env, "environment variable NAME=VALUE (may be repeated)")
       ->allow_extra_args(false);
-  command.add_option("-u,--user", changes.user, "UID[:GID]");
-  command.add_option("-g,--additional-gids", changes.additional_gids, "additional group ids")
+  command.add_option("-u,--user", changes.user,
+                     "user to run the process as, in the form UID[:GID]");
+  command
+      .add_option("-g,--additional-gids", changes.additional_gids,
+                  "additional group ID (may be repeated)")
       ->allow_extra_args(false);
-  command.add_option("-c,--cap", changes.capabilities, "add a capability")->allow_extra_args(false);
-  command.add_flag("--no-new-privs", changes.no_new_privileges, "set no_new_privs");
-  command.add_flag("-t,--tty", changes.terminal, "give it a terminal");
-  command.add_flag("-d,--detach", flags.detach, "do not wait for the process");
+  command.add_option("-c,--cap", changes.capabilities, "capability to add (may be repeated)")
+      ->allow_extra_args(false);
+  command.add_flag("--no-new-privs", changes.no_new_privileges, "set no_new_privs for the process");
+  command.add_flag("-t,--tty", changes.terminal, "allocate a terminal for the process");
+  command.add_flag("-d,--detach", flags.detach, "run the process in the background");
   command.add_option("--console-socket", flags.console_socket,
-                     "socket that gets the terminal's file descriptor");
-  command.add_option("--pid-file", flags.pid_file, "file to write the process id to");
-  command.add_option("--cgroup", flags.cgroup, "cgroup below the container's, in its own machine");
+                     "Unix socket that receives a file descriptor of the terminal's master");
+  command.add_option("--pid-file", flags.pid_file, "file to write the process ID to");
+  command.add_option("--cgroup", flags.cgroup,
+                     "existing cgroup below the container's cgroup in the VM");
   command.add_option("--pidfd-socket", flags.pidfd_socket,
-                     "socket that gets a pidfd of the process");
-  command.add_option("--preserve-fds", flags.preserve_fds, "pass on N additional file descriptors");
-  command.add_flag("--ignore-paused", flags.ignore_paused, "also in a paused container");
-  command.add_option("--process-label", flags.ignored, "accepted for callers: the host's label");
-  command.add_option("--apparmor", flags.ignored, "accepted for callers: the host's profile");
+                     "Unix socket that receives a pidfd of the process");
+  command.add_option("--preserve-fds", flags.preserve_fds,
+                     "number of additional file descriptors to pass; only 0 is supported");
+  command.add_flag("--ignore-paused", flags.ignore_paused, "allow exec in a paused container");
+  command.add_option("--process-label", flags.ignored, "ignored (for compatibility with runc)");
+  command.add_option("--apparmor", flags.ignored, "ignored (for compatibility with runc)");
 }
 
 /// The file is the caller's, and as hostile as config.json.
@@ -78,7 +85,7 @@ runtime::ExecRequest make_exec_request(Flags flags, std::vector<std::string> wor
 }  // namespace
 
 void add_exec(CLI::App& app, const GlobalOptions& options, int& status) {
-  CLI::App* command = app.add_subcommand("exec", "run a process in a container");
+  CLI::App* command = app.add_subcommand("exec", "run an additional process in a container");
   auto flags = std::make_shared<Flags>();
   add_options(*command, *flags);
   // Options end with the container's id: what follows is the command's own.

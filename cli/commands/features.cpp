@@ -10,7 +10,7 @@
 namespace husk::cli {
 
 void add_features(CLI::App& app) {
-  app.add_subcommand("features", "print what this runtime and its guest can do, as JSON")
+  app.add_subcommand("features", "print the OCI features of husk and its guest as JSON")
       ->callback([] { print(oci::features().dump(2) + "\n"); });
 }
 

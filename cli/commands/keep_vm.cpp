@@ -9,7 +9,8 @@ namespace husk::cli {
 
 void add_keep_vm(CLI::App& app) {
   auto request = std::make_shared<runtime::KeepRequest>();
-  CLI::App* command = app.add_subcommand("keep-vm", "used by husk itself")->group("");
+  CLI::App* command =
+      app.add_subcommand("keep-vm", "keep a VM running (internal command)")->group("");
   command->add_option("vm-id", request->vm_id)->required();
   command->add_flag("--device", request->has_device);
   command->callback([request] { runtime::keep_vm(*request, hypervisor::bounded_libvirt); });

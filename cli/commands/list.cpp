@@ -47,11 +47,12 @@ void add_list(CLI::App& app, const GlobalOptions& options) {
     std::string format = "table";
     bool quiet = false;
   };
-  CLI::App* command = app.add_subcommand("list", "list the containers under the root directory");
+  CLI::App* command =
+      app.add_subcommand("list", "list the containers under the root directory (--root)");
   auto flags = std::make_shared<Flags>();
-  command->add_option("-f,--format", flags->format, "table or json")
+  command->add_option("-f,--format", flags->format, "output format: table or json (default: table)")
       ->check(CLI::IsMember({"table", "json"}));
-  command->add_flag("-q,--quiet", flags->quiet, "print ids only");
+  command->add_flag("-q,--quiet", flags->quiet, "print container IDs only");
   command->callback([flags, &options] {
     const std::vector<oci::State> states = make_runtime(options).list();
     if (flags->quiet) {

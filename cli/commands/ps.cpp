@@ -37,7 +37,7 @@ void print_guest_processes(const runtime::Runtime& runtime, const std::string& i
     print_row(std::to_string(process.uid), std::to_string(process.pid),
               std::to_string(process.parent), format_time(process.cpu_ms), process.command);
   }
-  if (list.is_cut) print("(there are more)\n");
+  if (list.is_cut) print("(more processes not shown)\n");
 }
 
 }  // namespace
@@ -47,9 +47,9 @@ void add_ps(CLI::App& app, const GlobalOptions& options) {
     std::string id, format = "table";
     std::vector<std::string> ps_options;
   };
-  CLI::App* command = app.add_subcommand("ps", "list the processes of a container");
+  CLI::App* command = app.add_subcommand("ps", "list the processes in a container");
   auto flags = std::make_shared<Flags>();
-  command->add_option("-f,--format", flags->format, "table or json")
+  command->add_option("-f,--format", flags->format, "output format: table or json (default: table)")
       ->check(CLI::IsMember({"table", "json"}));
   // The id ends the options: what follows is for ps(1).
   command->prefix_command();

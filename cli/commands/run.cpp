@@ -10,12 +10,12 @@ void add_run(CLI::App& app, const GlobalOptions& options, int& status) {
   struct Flags : BundleOptions {
     bool detach = false, keep = false, no_subreaper = false;
   };
-  CLI::App* command = app.add_subcommand("run", "create and run a container");
+  CLI::App* command = app.add_subcommand("run", "create and start a container");
   auto flags = std::make_shared<Flags>();
   add_bundle_options(*command, *flags);
-  command->add_flag("-d,--detach", flags->detach, "leave the container running in the background");
-  command->add_flag("--keep", flags->keep, "do not delete the container after it ended");
-  command->add_flag("--no-subreaper", flags->no_subreaper, "accepted for callers; husk is none");
+  command->add_flag("-d,--detach", flags->detach, "run the container in the background");
+  command->add_flag("--keep", flags->keep, "do not delete the container after it has exited");
+  command->add_flag("--no-subreaper", flags->no_subreaper, "ignored (for compatibility with runc)");
   const auto trace = add_trace_option(*command);
   command->callback([flags, trace, &options, &status] {
     const TraceFile file(*trace);

@@ -58,11 +58,12 @@ void add_spec(CLI::App& app) {
     std::filesystem::path bundle = ".";
     bool rootless = false;
   };
-  CLI::App* command = app.add_subcommand("spec", "write a config.json to start from");
+  CLI::App* command = app.add_subcommand("spec", "write an example config.json");
   auto flags = std::make_shared<Flags>();
   command->add_option("-b,--bundle", flags->bundle,
-                      "directory to write it to (default: the current one)");
-  command->add_flag("--rootless", flags->rootless, "for a user namespace of the caller's ids");
+                      "bundle directory to write config.json to (default: the current directory)");
+  command->add_flag("--rootless", flags->rootless,
+                    "add a user namespace with the caller's UID and GID");
   command->callback([flags] {
     const std::filesystem::path path = given_bundle(flags->bundle) / "config.json";
     if (std::filesystem::exists(path)) {

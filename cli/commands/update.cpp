@@ -25,28 +25,36 @@ struct LimitFlags {
 };
 
 void add_options(CLI::App& command, LimitFlags& flags) {
-  command.add_option("container-id", flags.id, "the container")->required();
+  command.add_option("container-id", flags.id, "ID of the container")->required();
   command.add_option(
       "-r,--resources", flags.file,
-      "file with the limits, as linux.resources in config.json, or - for the standard "
-      "input; other options are ignored then");
-  command.add_option("--memory", flags.memory, "limit in bytes, also 64m or 1g; -1 for none");
+      "JSON file with the limits, in the form of linux.resources in config.json, or - for "
+      "standard input; all other options are then ignored");
+  command.add_option("--memory", flags.memory,
+                     "memory limit in bytes, or with a unit (64m, 1g); -1: no limit");
   command.add_option("--memory-reservation", flags.memory_reservation,
-                     "what is left to it, in bytes");
-  command.add_option("--memory-swap", flags.memory_swap, "limit of memory and swap together");
-  command.add_option("--cpu-period", flags.cpu_period, "microseconds that the quota is for");
+                     "soft memory limit in bytes");
+  command.add_option("--memory-swap", flags.memory_swap,
+                     "limit of memory plus swap in bytes; -1: no limit");
+  command.add_option("--cpu-period", flags.cpu_period,
+                     "length of the quota period in microseconds");
   command.add_option("--cpu-quota", flags.cpu_quota,
-                     "microseconds of CPU per period; -1: no limit");
-  command.add_option("--cpu-burst", flags.cpu_burst, "microseconds kept of quotas not used up");
-  command.add_option("--cpu-share", flags.cpu_share, "weight against others, 2 to 262144");
-  command.add_option("--cpu-idle", flags.cpu_idle, "1: only what the others leave");
-  command.add_option("--pids-limit", flags.pids_limit, "number of processes; -1: no limit");
+                     "CPU time per period in microseconds; -1: no limit");
+  command.add_option("--cpu-burst", flags.cpu_burst,
+                     "unused quota that may accumulate, in microseconds");
+  command.add_option("--cpu-share", flags.cpu_share,
+                     "CPU weight relative to other containers in the VM, 2 to 262144");
+  command.add_option("--cpu-idle", flags.cpu_idle, "1: run only when the CPU is idle; 0: as usual");
+  command.add_option("--pids-limit", flags.pids_limit,
+                     "maximum number of processes and threads; -1: no limit");
   for (const char* name : {"--blkio-weight", "--cpu-rt-period", "--cpu-rt-runtime", "--cpuset-cpus",
                            "--cpuset-mems", "--kernel-memory", "--kernel-memory-tcp"}) {
-    command.add_option(name, flags.no_effect, "accepted for callers; without effect in a VM");
+    command.add_option(name, flags.no_effect, "ignored (for compatibility with runc)");
   }
-  command.add_option("--l3-cache-schema", flags.cache_schema, "refused: the host's cache");
-  command.add_option("--mem-bw-schema", flags.bandwidth_schema, "refused: the host's memory");
+  command.add_option("--l3-cache-schema", flags.cache_schema,
+                     "not supported (Intel RDT of the host)");
+  command.add_option("--mem-bw-schema", flags.bandwidth_schema,
+                     "not supported (Intel RDT of the host)");
 }
 
 /// "67108864", "64m", "64MiB", "-1": Docker's units.RAMInBytes, without fractions.
@@ -116,7 +124,7 @@ oci::Resources make_resources(const LimitFlags& flags) {
 }  // namespace
 
 void add_update(CLI::App& app, const GlobalOptions& options) {
-  CLI::App* command = app.add_subcommand("update", "change limits of a container");
+  CLI::App* command = app.add_subcommand("update", "change the resource limits of a container");
   auto flags = std::make_shared<LimitFlags>();
   add_options(*command, *flags);
   command->callback([flags, &options] {
