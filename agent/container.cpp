@@ -125,7 +125,7 @@ void Container::add_process(const std::string& name, ExecSetup setup, Reply crea
     throw Error(Errc::already_exists, "process with given name already exists");
   if (processes_.size() >= max_processes) {
     throw Error(Errc::unsupported, "this container has " + std::to_string(max_processes) +
-                                       " processes of the host's and takes no more");
+                                       " processes started by the host, which is the maximum");
   }
   while_it_runs([&] { join(name, setup, unless_it_ended(std::move(created))); });
 }
@@ -215,7 +215,7 @@ void Container::prepare_start(Reply started) {
   start_helper_->begin(forget_patience, [this, begin](const std::string&, bool is_finished) {
     record_span("shared files", begin);
     if (!is_finished)
-      log(LogLevel::warning, "the host's files do not answer, start goes on id=" + id_);
+      log(LogLevel::warning, "the host's files do not respond, start continues id=" + id_);
     start_first();
   });
   started_ = std::move(started);
@@ -264,7 +264,7 @@ void Container::await_frozen(const Reply& paused, int attempts_left) {
     if (cgroup_.is_frozen()) return paused(done());
     if (attempts_left == 0) {
       cgroup_.set_frozen(false);
-      return paused(Error(Errc::timed_out, "the container's processes do not stand still"));
+      return paused(Error(Errc::timed_out, "the processes did not freeze in time"));
     }
   } catch (const Error& error) {  // it has ended meanwhile
     return paused(error);
@@ -391,7 +391,7 @@ void Container::remove_cgroup(int attempts_left) {
     retry_ = loop_.after(cgroup_retry, [this, attempts_left] { remove_cgroup(attempts_left - 1); });
     return;
   }
-  if (!gone) log(LogLevel::error, "cgroup cannot be removed id=" + id_);
+  if (!gone) log(LogLevel::error, "cannot remove the cgroup id=" + id_);
   first().finish_streams();
 }
 

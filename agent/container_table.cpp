@@ -35,7 +35,7 @@ void ContainerTable::create(ContainerSetup setup, Reply reply) {
   }
   if (entries_.size() >= max_containers) {
     throw Error(Errc::unsupported, "this guest has " + std::to_string(max_containers) +
-                                       " containers and takes no more");
+                                       " containers, which is the maximum");
   }
   // A container of that id may have been here, with other files.
   if (had_containers_) forget_share();
@@ -147,8 +147,7 @@ void ContainerTable::let_go_of(const std::string& id, const std::function<void()
       HelperProcess::run(
           loop_, let_go_patience, [&mounts](int) { let_go_of_files(mounts); },
           [gone, id](const std::string&, bool is_finished) {
-            if (!is_finished)
-              log(LogLevel::warning, "files of the host cannot be unmounted id=" + id);
+            if (!is_finished) log(LogLevel::warning, "cannot unmount the host's files id=" + id);
             gone();
           });
       return;

@@ -106,10 +106,10 @@ void ControlServer::handle_request(ConnectionId id, const Request& request) {
 }
 
 json ControlServer::greet(Connection& connection, const Request& request) {
-  if (request.method != "hello") throw Error(Errc::wrong_state, "hello comes first");
+  if (request.method != "hello") throw Error(Errc::wrong_state, "the first request must be hello");
   const auto hello = request.params.get<guestcomm::Hello>();
   if (!secret_.matches(hello.secret)) {  // first: a stranger learns nothing
-    throw Error(Errc::invalid_argument, "hello.secret: is not this VM's");
+    throw Error(Errc::invalid_argument, "hello.secret: does not match this VM's secret");
   }
   guestcomm::agree(guestcomm::own_protocols, hello.protocols);
   loop_.cancel(connection.hello_timer);

@@ -24,7 +24,7 @@ guestcomm::Stdio<UniqueFd> claim(PendingStreams& streams, guestcomm::StreamToken
   guestcomm::for_each_end(tokens, [&](const char* name, const std::string& token) {
     if (streams.contains(token)) return;
     throw Error(Errc::not_found,
-                std::string(name) + ": no stream connection waits with this token");
+                std::string(name) + ": no pending stream connection has this token");
   });
   return guestcomm::with_each_end(tokens,
                                   [&](const std::string& token) { return streams.claim(token); });

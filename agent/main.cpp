@@ -16,7 +16,7 @@
 
 int main() {
   if (::getpid() != 1) {
-    std::fputs("husk-agent " HUSK_VERSION ": runs as the first process of a guest only\n", stderr);
+    std::fputs("husk-agent " HUSK_VERSION ": runs only as PID 1 of a guest\n", stderr);
     return 1;
   }
   // A crash of PID 1 is a kernel panic; powering off is what the host understands.

@@ -52,12 +52,12 @@ bool PendingStreams::has_room() const {
 
 void PendingStreams::adopt(UniqueFd connection) {
   if (!has_room()) {
-    log(LogLevel::warning, "too many waiting streams, one is refused");
+    log(LogLevel::warning, "too many pending stream connections, one is refused");
     return;
   }
   const int fd = connection.get();
   const auto expiry = loop_.after(header_patience, [this, fd] {
-    log(LogLevel::warning, "a stream whose first line does not come is dropped");
+    log(LogLevel::warning, "stream connection dropped: no header received in time");
     drop(fd);
   });
   Connection& waiting = connections_[fd];
@@ -85,7 +85,7 @@ void PendingStreams::read_header(int fd) {
 bool PendingStreams::accept_header(Connection& connection) {
   const std::optional<StreamHeader> header = parse_stream_header(connection.header);
   if (!header || !secret_.matches(header->secret) || contains(header->token)) {
-    log(LogLevel::warning, "stream connection with a bad header, secret or token is dropped");
+    log(LogLevel::warning, "stream connection dropped: invalid header, secret or token");
     return false;
   }
   if (::send(connection.socket.get(), answer.data(), answer.size(), MSG_NOSIGNAL) !=
@@ -109,7 +109,7 @@ PendingStreams::Connections::const_iterator PendingStreams::find(const std::stri
 UniqueFd PendingStreams::claim(const std::string& token) {
   const auto found = find(token);
   if (found == connections_.end()) {
-    throw Error(Errc::not_found, "no stream connection waits with this token");
+    throw Error(Errc::not_found, "no pending stream connection has this token");
   }
   Connection& connection = connections_.at(found->first);
   UniqueFd socket = std::move(connection.socket);

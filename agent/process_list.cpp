@@ -48,7 +48,7 @@ std::string read_times(const std::string& directory, Seen& seen) {
   const std::string text = read_file(directory + "/stat", max_proc_file_bytes);
   const std::size_t begin = text.find('('), end = text.rfind(')');
   if (begin == std::string::npos || end == std::string::npos || end < begin)
-    throw Error(Errc::internal, directory + "/stat is not as expected");
+    throw Error(Errc::internal, directory + "/stat: unexpected format");
   std::istringstream fields(text.substr(end + 1));
   std::string skipped;
   for (int field = 3; field < 14; ++field) fields >> skipped;

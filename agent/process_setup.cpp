@@ -61,7 +61,8 @@ void wait_for_order(int orders, char expected) {
   do {
     count = ::read(orders, &order, 1);
   } while (count < 0 && errno == EINTR);
-  if (count != 1 || order != expected) throw Error(Errc::peer_lost, "the agent gave no order");
+  if (count != 1 || order != expected)
+    throw Error(Errc::peer_lost, "no order received from the agent");
 }
 
 /// By number; empty: /dev/null.

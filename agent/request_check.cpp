@@ -40,11 +40,11 @@ void check_create_request(const guestcomm::CreateProcess& request) {
   const bool good =
       !name.empty() && name.size() <= 64 &&
       name.find_first_not_of("0123456789abcdefghijklmnopqrstuvwxyz-") == std::string::npos;
-  if (!good) throw Error(Errc::invalid_argument, "process: is no name of a process");
+  if (!good) throw Error(Errc::invalid_argument, "process: is not a valid process name");
   if (request.spec.args.empty()) throw Error(Errc::invalid_argument, "process.args is empty");
   for (const std::filesystem::path& part : std::filesystem::path(request.cgroup)) {
     if (part == ".." || part.native().starts_with('/'))
-      throw Error(Errc::invalid_argument, "cgroup: is not below the container's");
+      throw Error(Errc::invalid_argument, "cgroup: is not below the container's cgroup");
   }
 }
 

@@ -69,7 +69,7 @@ std::optional<fs::path> given_path(const std::string& value) {
 
 void refuse_preserved_fds(unsigned count) {
   if (count != 0)
-    throw Error(Errc::unsupported, "--preserve-fds: file descriptors cannot be carried into a VM");
+    throw Error(Errc::unsupported, "--preserve-fds: file descriptors cannot be passed into a VM");
 }
 
 }  // namespace husk::cli

@@ -113,7 +113,7 @@ std::optional<int> StandIn::read_message() {
       comm::read_frame(control_.get(), Deadline(duty_.message_patience), comm::max_guest_bytes);
   if (!frame) return vm_lost;
   if (comm::is_request(*frame)) return handle_notification(*frame);
-  if (unanswered_-- == 0) throw Error(Errc::invalid_argument, "an answer nobody asked for");
+  if (unanswered_-- == 0) throw Error(Errc::invalid_argument, "unexpected response");
   return std::nullopt;
 }
 
@@ -129,7 +129,7 @@ std::optional<int> StandIn::handle_notification(const std::string& frame) {
   }
   const auto exited = request.params.get<comm::ProcessExited>();
   if (request.method != "process_exited" || exited.process != duty_.process) {
-    throw Error(Errc::invalid_argument, "a notification nobody asked for");
+    throw Error(Errc::invalid_argument, "unexpected notification");
   }
   return exited.status;
 }

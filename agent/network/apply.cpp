@@ -98,7 +98,8 @@ void drop_inet6(Network& picture, NetworkLink& link) {
   dropped += std::erase_if(picture.routes, [](const auto& route) {
     return route.hops.empty() && is_inet6(route.destination) && route.type == 1;
   });
-  if (dropped != 0) log(LogLevel::info, "link " + link.name + ": IPv6 is off, and left out");
+  if (dropped != 0)
+    log(LogLevel::info, "link " + link.name + ": IPv6 is disabled, its settings are skipped");
 }
 
 void apply_links(const NetlinkSocket& socket, const PlacedLinks& links, const Sysctls& sysctls) {

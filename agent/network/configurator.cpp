@@ -40,7 +40,7 @@ void NetworkConfigurator::answer_dns(const guestcomm::DnsAnswer& answer) {
 
 void NetworkConfigurator::configure(guestcomm::Network picture, std::set<std::string> kept,
                                     Reply reply) {
-  if (waiting_) throw Error(Errc::wrong_state, "network: it is being configured");
+  if (waiting_) throw Error(Errc::wrong_state, "network: already being configured");
   if (missing_cards(picture, *cards_).empty()) {
     apply(picture, kept);
     reply(done());

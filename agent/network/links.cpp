@@ -142,7 +142,8 @@ PlacedLinks place_links(const NetlinkSocket& socket, const std::vector<NetworkLi
     if (index == 0)
       throw Error(Errc::not_found, "link " + link.name + ": there is no card " + link.device);
     if (!placed.emplace(index, link).second)
-      throw Error(Errc::invalid_argument, "link " + link.name + ": its card is another link's");
+      throw Error(Errc::invalid_argument,
+                  "link " + link.name + ": its card belongs to another link");
   }
   return placed;
 }

@@ -83,7 +83,8 @@ std::size_t NetlinkMessage::begin_nested(int attribute) {
 
 void NetlinkMessage::end_nested(std::size_t start) {
   const std::size_t length = bytes_.size() - start;
-  if (length > max_attribute) throw Error(Errc::invalid_argument, "too much for a netlink message");
+  if (length > max_attribute)
+    throw Error(Errc::invalid_argument, "attribute too large for a netlink message");
   nlattr header{};
   std::memcpy(&header, bytes_.data() + start, sizeof header);
   header.nla_len = static_cast<std::uint16_t>(length);
@@ -167,7 +168,7 @@ std::vector<NetlinkReply> NetlinkSocket::dump(NetlinkMessage message) const {
     send(message.finish(NLM_F_REQUEST));
     if (receive(replies)) return replies;
   }
-  throw Error(Errc::timed_out, "netlink: what is asked for does not stop changing");
+  throw Error(Errc::timed_out, "netlink: dump interrupted by changes too often");
 }
 
 }  // namespace husk::agent

@@ -37,7 +37,7 @@ void check_name(const std::string& name) {
   for (std::string part; std::getline(parts, part, '/');)
     is_good = is_good && !part.empty() && part != "." && part != "..";
   if (!is_good)
-    throw Error(Errc::invalid_argument, "sysctl net/" + name.substr(0, 128) + ": not a name");
+    throw Error(Errc::invalid_argument, "sysctl net/" + name.substr(0, 128) + ": not a valid name");
 }
 
 bool has_link(int directory, const std::string& link) {
@@ -63,7 +63,7 @@ void apply_one(int directory, const std::string& name, const std::string& value)
     const std::string link = link_of_sysctl(name);
     if (error.sys_errno() != ENOENT || (!link.empty() && !has_link(directory, link)))
       throw error.within("sysctl net/" + name);
-    log(LogLevel::info, "sysctl net/" + name + ": not known to this kernel");
+    log(LogLevel::info, "sysctl net/" + name + ": unknown to this kernel");
   }
 }
 

@@ -24,7 +24,8 @@ std::uint64_t share_of(std::uint64_t free, std::uint64_t reserve) {
 std::uint64_t first_number(const std::string& text, const char* file) {
   std::istringstream words(text);
   std::uint64_t number = 0;
-  if (!(words >> number)) throw Error(Errc::invalid_argument, std::string(file) + ": no number");
+  if (!(words >> number))
+    throw Error(Errc::invalid_argument, std::string(file) + ": does not begin with a number");
   return number;
 }
 

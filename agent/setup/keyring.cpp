@@ -37,7 +37,7 @@ std::uint32_t read_permissions(long keyring) {
   const auto [end, error] =
       std::from_chars(rest.data(), rest.data() + rest.size(), permissions, 16);
   if (error != std::errc{} || *end != ';')
-    throw Error(Errc::system, "describe the session keyring: unknown form");
+    throw Error(Errc::system, "describe the session keyring: unexpected format");
   return permissions;
 }
 

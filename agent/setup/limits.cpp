@@ -47,8 +47,8 @@ std::string swap_text(const oci::MemoryLimits& memory, const fs::path& cgroup) {
   if (swap < 0) return no_limit;
   const std::int64_t limit =
       says_something(memory.limit) ? *memory.limit : limit_now(cgroup / "memory.max");
-  if (limit < 0) refuse("memory.swap", "needs a limit of memory");
-  if (swap < limit) refuse("memory.swap", "is less than the limit of memory, which it includes");
+  if (limit < 0) refuse("memory.swap", "needs a memory limit");
+  if (swap < limit) refuse("memory.swap", "is less than the memory limit, which it includes");
   return std::to_string(swap - limit);
 }
 
@@ -107,7 +107,7 @@ void add_unified(std::vector<CgroupSetting>& to, const oci::Resources& resources
   for (const auto& [file, value] : resources.unified) {
     // Else it could thaw, move or hide processes that the agent counts on.
     if (file.starts_with("cgroup.") || file.find('/') != std::string::npos)
-      refuse("unified", quote(file) + " is not a limit");
+      refuse("unified", quote(file) + " is not a resource limit");
     to.push_back({file, value});
   }
 }

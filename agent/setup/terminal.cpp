@@ -20,7 +20,7 @@ UniqueFd open_master(int root_fd) {
   struct stat status {};
   check_sys(::fstat(master.get(), &status), "stat /dev/ptmx");
   if (!S_ISCHR(status.st_mode) || status.st_rdev != ::makedev(5, 2))
-    throw Error(Errc::invalid_argument, "/dev/ptmx is not the kernel's");
+    throw Error(Errc::invalid_argument, "/dev/ptmx is not the kernel's pseudoterminal device");
   return master;
 }
 

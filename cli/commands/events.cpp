@@ -31,7 +31,7 @@ milliseconds parse_duration(const std::string& text) {
       {"ms", 1}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}};
   const auto refuse = [&]() -> milliseconds {
     throw Error(Errc::invalid_argument,
-                "--interval: " + quote(text) + " is not a time (5s, 200ms)");
+                "--interval: " + quote(text) + " is not a valid duration, such as 5s or 200ms");
   };
   double total = 0;
   std::string_view rest = text;

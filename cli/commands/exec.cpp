@@ -63,7 +63,7 @@ runtime::ExecRequest make_exec_request(Flags flags, std::vector<std::string> wor
   words.erase(words.begin());
   if (!flags.process.empty()) {
     if (!words.empty())
-      throw Error(Errc::invalid_argument, "exec: a command and --process exclude each other");
+      throw Error(Errc::invalid_argument, "exec: --process cannot be combined with a command");
     oci::Process process = read_process(flags.process);
     if (flags.changes.terminal) process.terminal = true;
     request.process = std::move(process);

@@ -61,9 +61,8 @@ void add_ps(CLI::App& app, const GlobalOptions& options) {
     if (flags->format == "json")
       return print(nlohmann::json(runtime.host_processes(words.front())).dump() + "\n");
     if (words.size() > 1) {
-      throw Error(
-          Errc::unsupported,
-          "ps: options for ps(1) cannot be honoured: the processes are in a virtual machine");
+      throw Error(Errc::unsupported,
+                  "ps: options of ps(1) are not supported: the processes are in a virtual machine");
     }
     print_guest_processes(runtime, words.front());
   });

@@ -74,7 +74,7 @@ std::int64_t parse_size(const char* option, const std::string& text) {
                         __builtin_mul_overflow(number, std::int64_t{1} << (10 * power), &bytes);
   if (is_wrong)
     throw Error(Errc::invalid_argument,
-                std::string(option) + ": " + quote(text) + " is not a size");
+                std::string(option) + ": " + quote(text) + " is not a valid size");
   return number == -1 ? -1 : bytes;
 }
 
@@ -85,7 +85,7 @@ std::optional<Number> parse_number(const char* option, const std::string& text) 
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc{} || end != text.data() + text.size())
     throw Error(Errc::invalid_argument,
-                std::string(option) + ": " + quote(text) + " is not such a number");
+                std::string(option) + ": " + quote(text) + " is not a valid number");
   return number;
 }
 

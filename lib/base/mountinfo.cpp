@@ -56,7 +56,7 @@ MountEntry parse_mount_entry(std::string_view line) {
       std::find(fields.begin() + std::min<std::ptrdiff_t>(before_optional, std::ssize(fields)),
                 fields.end(), "-");
   if (static_cast<std::size_t>(fields.end() - dash) < after_optional)
-    throw Error(Errc::internal, "mount table: line of unknown form");
+    throw Error(Errc::internal, "mount table: malformed line");
   const std::span<const std::string_view> optional(fields.begin() + before_optional, dash);
   return {.device = std::string(fields[2]),
           .root = decode(fields[3]),

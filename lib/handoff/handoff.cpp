@@ -27,7 +27,7 @@ guestcomm::Stdio<std::size_t> number(guestcomm::Stdio<int> stdio, std::vector<in
 Handoff read_packet(const json& packet, std::vector<UniqueFd>& descriptors) {
   std::size_t taken = 0;
   const auto take = [&](std::size_t place) {
-    if (place != taken) throw Error(Errc::invalid_argument, "descriptors in a wrong order");
+    if (place != taken) throw Error(Errc::invalid_argument, "descriptors in the wrong order");
     ++taken;
     return std::move(descriptors.at(place));
   };
@@ -68,7 +68,7 @@ Handoff receive(int socket) {
   std::vector<UniqueFd> descriptors;
   const std::size_t n = step("receive the hand-over",
                              [&] { return receive_with_descriptors(socket, text, descriptors); });
-  if (n == 0) throw Error(Errc::peer_lost, "husk went away before the hand-over");
+  if (n == 0) throw Error(Errc::peer_lost, "husk exited before the hand-over");
   return read_packet(json::parse(text.data(), text.data() + n), descriptors);
 }
 

@@ -179,7 +179,7 @@ class BoundedLibvirt : public Hypervisor {
     if (answered.contains("what"))
       throw Error(static_cast<Errc>(answered.at("code").get<int>()),
                   answered["what"].get<std::string>());
-    throw Error(Errc::internal, "the process that asks libvirt ended without an answer");
+    throw Error(Errc::internal, "the process that calls libvirt exited without an answer");
   }
   HypervisorOptions options_;
 };

@@ -152,7 +152,7 @@ DirectoryLock lock_daemon_start() {
     if (auto lock = DirectoryLock::acquire(lock_directory, daemon_patience, failure))
       return std::move(*lock);
     if (failure == DirectoryLock::Failure::timed_out)
-      throw Error(Errc::timed_out, "another husk takes too long to start libvirtd");
+      throw Error(Errc::timed_out, "another husk process is taking too long to start libvirtd");
   }
 }
 

@@ -23,7 +23,7 @@ ProcessIdentity read_pid_file(const fs::path& path, const std::string& what) {
   pid_t pid = 0;
   std::from_chars(text.data(), text.data() + text.size(), pid);
   const auto process = identify_process(pid);
-  if (!process) throw Error(Errc::peer_lost, what + " ended at once");
+  if (!process) throw Error(Errc::peer_lost, what + " exited immediately");
   return *process;
 }
 
@@ -89,7 +89,7 @@ class LibvirtHypervisor : public Hypervisor {
   void attach(const std::string& name, const NetworkCard& card,
               const std::function<void()>& place) override {
     const Domain domain = look_up(name);
-    if (!domain) throw Error(Errc::not_found, "libvirt knows no VM " + name);
+    if (!domain) throw Error(Errc::not_found, "libvirt does not know VM " + name);
     attach_card(driver_, domain.get(), card, place);
   }
 

@@ -70,7 +70,7 @@ void detach_card(virDomainPtr domain, const std::string& mac) {
   const auto deadline = std::chrono::steady_clock::now() + guest_patience;
   while (has_card(domain, mac)) {
     if (std::chrono::steady_clock::now() > deadline)
-      throw Error(Errc::timed_out, "the guest does not give it back");
+      throw Error(Errc::timed_out, "the guest did not release the card");
     std::this_thread::sleep_for(20ms);
   }
 }

@@ -44,7 +44,7 @@ NetworkCard network_card(const std::string& vm_id, unsigned number) {
   check_vm_id(vm_id);
   if (number >= max_named_cards)
     throw Error(Errc::invalid_argument, "network card " + std::to_string(number) + " of VM " +
-                                            vm_id + ": there are at most 100");
+                                            vm_id + ": a VM can have at most 100");
   std::string mac = "06";
   for (std::size_t i = 0; i < vm_id.size(); i += 2) mac += ":" + vm_id.substr(i, 2);
   return {.mac = mac + ":" + two_hex_digits(number),

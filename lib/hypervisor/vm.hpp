@@ -81,7 +81,7 @@ class Hypervisor {
   virtual void attach(const std::string& name, const NetworkCard& card,
                       const std::function<void()>& place) = 0;
   /// Takes away what attach gave, and returns when the guest has let go of it and the tap is gone;
-  /// fine if there is no such card or VM. Throws timed_out "... the guest does not give it back"
+  /// fine if there is no such card or VM. Throws timed_out "... the guest did not release the card"
   /// after 8 s: it may yet, and may be asked again.
   virtual void detach(const std::string& name, const std::string& mac) = 0;
 };

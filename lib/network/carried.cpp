@@ -44,13 +44,13 @@ void refuse_stacked(const Interface& i, const Interfaces& carried) {
   const auto parent = std::ranges::find(carried, i.parent, &Interface::index);
   if (i.parent == 0 || i.kind == "veth" || parent == carried.end()) return;
   refuse(i, "a " + i.kind + " on " + (*parent)->name +
-                " in the same namespace, whose frames all go to the VM");
+                " in the same namespace, which passes all its frames to the VM");
 }
 
 void refuse_wrong_kinds(const Interface& i) {
-  if (i.kind == "vrf") refuse(i, "a vrf divides the routes of its own kernel only");
+  if (i.kind == "vrf") refuse(i, "a vrf applies to the routes of the host's kernel only");
   if (i.is_routed_by_netfilter)
-    refuse(i, "an ipvlan in mode l3s has no frames that arrive; modes l2 and l3 do");
+    refuse(i, "an ipvlan in mode l3s receives no frames; use mode l2 or l3");
 }
 
 }  // namespace

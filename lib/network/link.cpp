@@ -54,7 +54,7 @@ std::optional<LinkState> find_link(const RouteSocket& socket, int index) {
 void set_link_flags(const RouteSocket& socket, int index, std::uint32_t flags, std::uint32_t mask) {
   const bool is_up = (mask & IFF_UP) != 0 && (flags & IFF_UP) != 0;
   socket.change(*change_of(index, flags, mask),
-                is_up ? "cannot set it up" : "cannot set its flags");
+                is_up ? "cannot bring the link up" : "cannot set the link's flags");
 }
 
 void set_link_mtu(const RouteSocket& socket, int index, std::uint32_t mtu) {
@@ -68,7 +68,7 @@ void move_link(const RouteSocket& socket, int index, const NetworkNamespace& to,
   const NetlinkMessage message = change_of(index, 0, IFF_UP);
   put_number(*message, IFLA_NET_NS_FD, static_cast<std::uint32_t>(to.fd()));
   put_text(*message, IFLA_IFNAME, new_name);
-  socket.change(*message, "cannot move it to " + to.name() + " as " + new_name);
+  socket.change(*message, "cannot move the link to " + to.name() + " as " + new_name);
 }
 
 }  // namespace husk::network

@@ -35,7 +35,7 @@ UniqueFd open_listener() {
 
 LoopbackListener listen_on_loopback(const NetworkNamespace& in) {
   return step("loopback of network namespace " + in.name(), [&] {
-    if (in.is_the_hosts()) throw Error(Errc::unsupported, "is the host's own");
+    if (in.is_the_hosts()) throw Error(Errc::unsupported, "belongs to the host");
     const InNetworkNamespace inside(in);
     UniqueFd socket = open_listener();
     UniqueFd steering = steer_loopback(in, socket.get());

@@ -54,7 +54,7 @@ bool NetworkNamespace::is_the_hosts() const {
 void refuse_the_hosts(const NetworkNamespace& ns) {
   if (ns.is_the_hosts())
     throw Error(Errc::unsupported,
-                "network namespace " + ns.name() + ": is the host's, which a VM cannot be in");
+                "network namespace " + ns.name() + ": is the host's, which a VM cannot join");
 }
 
 bool NetworkNamespace::operator==(const NetworkNamespace& other) const {

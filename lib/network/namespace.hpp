@@ -38,7 +38,7 @@ class NetworkNamespace {
   std::string name_;
 };
 
-/// Throws unsupported "network namespace <path>: is the host's, which a VM cannot be in".
+/// Throws unsupported "network namespace <path>: is the host's, which a VM cannot join".
 void refuse_the_hosts(const NetworkNamespace& ns);
 
 /// While it lives, the calling thread is in that namespace; other threads are where they were. Ends

@@ -117,7 +117,7 @@ std::vector<NetlinkReply> RouteSocket::dump(nl_msg& request, const std::string& 
   for (int i = 0; i < tries; ++i)
     if (std::optional<Answer> answer = ask(socket_.get(), request, doing))
       return std::move(answer->replies);
-  throw Error(Errc::timed_out, doing + ": it does not stop changing");
+  throw Error(Errc::timed_out, doing + ": interrupted by changes too often");
 }
 
 void RouteSocket::change(nl_msg& request, const std::string& doing) const {

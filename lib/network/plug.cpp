@@ -65,9 +65,9 @@ void make_room(const RouteSocket& socket, const LinkState& link) {
   if (!there) return;
   if (!there->is_husks)
     throw Error(Errc::already_exists,
-                "it has a qdisc \"" + there->kind + "\" that is not husk's, and there can be one");
+                "has a qdisc \"" + there->kind + "\" that husk did not create");
   if (const auto tap = there->target != 0 ? find_link(socket, there->target) : std::nullopt)
-    throw Error(Errc::already_exists, "it is tied to " + tap->name + " already");
+    throw Error(Errc::already_exists, "is already connected to " + tap->name);
   remove_ingress_qdisc(socket, link.index);
 }
 

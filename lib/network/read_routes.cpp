@@ -41,7 +41,7 @@ std::vector<NextHop> read_hops(int family, nlattr* multipath, const InterfaceNam
     auto* attributes = reinterpret_cast<nlattr*>(hop + 1);
     const int size = hop->rtnh_len - header_size;
     if (nla_find(attributes, size, RTA_ENCAP) != nullptr)
-      throw Error(Errc::unsupported, "it encapsulates packets, which husk cannot tell the guest");
+      throw Error(Errc::unsupported, "encapsulation is not supported");
     hops.push_back({.link = name_of(names, hop->rtnh_ifindex),
                     .gateway = gateway_of(family, nla_find(attributes, size, RTA_GATEWAY),
                                           nla_find(attributes, size, RTA_VIA)),
@@ -72,8 +72,7 @@ std::map<std::uint32_t, std::uint32_t> metrics_of(nlattr* nested) {
   int left = nla_len(nested);
   for (; nla_ok(metric, left) != 0; metric = nla_next(metric, &left)) {
     if (nla_type(metric) == RTAX_CC_ALGO)
-      throw Error(Errc::unsupported,
-                  "it has a congestion control, which husk cannot tell the guest");
+      throw Error(Errc::unsupported, "a congestion control algorithm is not supported");
     metrics[static_cast<std::uint32_t>(nla_type(metric))] = nla_get_u32(metric);
   }
   return metrics;
@@ -89,10 +88,8 @@ bool is_automatic(const rtmsg& header, std::uint32_t table, const RouteAttribute
 }
 
 void refuse_what_cannot_be_said(const RouteAttributes& a) {
-  if (a[RTA_ENCAP] != nullptr)
-    throw Error(Errc::unsupported, "it encapsulates packets, which husk cannot tell the guest");
-  if (a[RTA_FLOW] != nullptr)
-    throw Error(Errc::unsupported, "it has a realm, which husk cannot tell the guest");
+  if (a[RTA_ENCAP] != nullptr) throw Error(Errc::unsupported, "encapsulation is not supported");
+  if (a[RTA_FLOW] != nullptr) throw Error(Errc::unsupported, "realms are not supported");
 }
 
 Route route_of(const rtmsg& header, const RouteAttributes& a, const InterfaceNames& names) {
@@ -122,7 +119,7 @@ Route route_of(const rtmsg& header, const RouteAttributes& a, const InterfaceNam
 std::string address_text(int family, const void* bytes) {
   std::array<char, INET6_ADDRSTRLEN> text{};
   if (::inet_ntop(family, bytes, text.data(), text.size()) == nullptr)
-    throw Error(Errc::unsupported, "an address of the unknown family " + std::to_string(family));
+    throw Error(Errc::unsupported, "address of unknown family " + std::to_string(family));
   return text.data();
 }
 

@@ -48,7 +48,7 @@ void refuse_what_cannot_be_said(const RuleAttributes& a) {
         std::ranges::find(known_attributes, i) != known_attributes.end() || is_mask_of_all(i, a);
     if (a[i] != nullptr && !is_known)
       throw Error(Errc::unsupported,
-                  "it has a selector (" + std::to_string(i) + ") that husk cannot tell the guest");
+                  "the selector with attribute number " + std::to_string(i) + " is not supported");
   }
 }
 

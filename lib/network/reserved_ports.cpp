@@ -25,7 +25,7 @@ PortRange parse_port_range(const std::string& text) {
   PortRange range;
   std::string more;
   if (in >> range.first >> range.last && !(in >> more) && range.first <= range.last) return range;
-  throw Error(Errc::invalid_argument, "range of ports " + quote(text));
+  throw Error(Errc::invalid_argument, "invalid port range " + quote(text));
 }
 
 std::string to_string(const PortRange& range) {

@@ -36,7 +36,7 @@ std::optional<int> semver_major(std::string_view version) {
 void check_version(const std::string& version) {
   const auto major = semver_major(version);
   if (!major) refuse("ociVersion", quote(version) + " is not a version like 1.2.0");
-  if (*major != 1) refuse("ociVersion", "unknown version " + quote(version) + ", known is 1");
+  if (*major != 1) refuse("ociVersion", "unknown version " + quote(version) + ", expected 1.x");
 }
 
 void check_rlimits(const std::vector<Rlimit>& rlimits) {

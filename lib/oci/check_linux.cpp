@@ -64,7 +64,7 @@ void check_device(const Device& device, const std::string& field) {
   constexpr std::int64_t max_major = 0xfff, max_minor = 0xfffff;  // kdev_t.h: 12 and 20 bits
   if (device.major.value_or(0) < 0 || device.major.value_or(0) > max_major ||
       device.minor.value_or(0) < 0 || device.minor.value_or(0) > max_minor)
-    refuse(field, quote(device.path) + " has a device number that Linux does not");
+    refuse(field, quote(device.path) + " has a device number out of range");
   // Callers copy st_mode, file type and all.
   if (device.file_mode.value_or(0) > 0177777)
     refuse(field + ".fileMode", std::to_string(*device.file_mode) + " is not a file mode");
@@ -122,7 +122,7 @@ void check_sysctl(const std::string& key, const NamespaceTypes& types) {
              quote(key) + " needs " + (type[0] == 'i' ? "an " : "a ") + type + " namespace");
   };
   const auto path = parse_sysctl_name(key);
-  if (!path) refuse("linux.sysctl", quote(key) + " is not the name of one");
+  if (!path) refuse("linux.sysctl", quote(key) + " is not the name of a sysctl");
   if (is_one_of(*path, ipc_keys) || path->starts_with("fs/mqueue/")) return need("ipc");
   if (path->starts_with("net/")) return need("network");
   if (*path == "kernel/domainname") return need("uts");

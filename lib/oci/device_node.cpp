@@ -23,7 +23,7 @@ mode_t node_type(const Device& device) {
 dev_t node_number(const Device& device) {
   if (device.type == "p") return 0;
   if (!device.major || !device.minor) {
-    throw Error(Errc::invalid_argument, "linux.devices: major and minor are needed");
+    throw Error(Errc::invalid_argument, "linux.devices: major and minor are required");
   }
   return ::makedev(static_cast<unsigned>(*device.major), static_cast<unsigned>(*device.minor));
 }
@@ -36,7 +36,7 @@ void set_owner_and_mode(const DevicePlace& place, const Device& device) {
   struct stat status {};
   check_sys(::fstat(node.get(), &status), "stat");
   if ((status.st_mode & S_IFMT) != node_type(device) || status.st_rdev != node_number(device))
-    throw Error(Errc::internal, "another file took its name");
+    throw Error(Errc::internal, "replaced by another file");
   check_sys(
       ::fchownat(node.get(), "", device.uid.value_or(0), device.gid.value_or(0), AT_EMPTY_PATH),
       "chown");

@@ -44,7 +44,7 @@ BindSource open_bind_source(const BindRequest& request, std::chrono::seconds pat
   std::thread worker(std::move(task));
   if (opened.wait_for(patience) != std::future_status::ready) {
     worker.detach();
-    throw Error(Errc::timed_out, request.path.string() + ": does not answer");
+    throw Error(Errc::timed_out, request.path.string() + ": the file system does not respond");
   }
   worker.join();  // or the shim could be cloned while it holds the allocator's lock
   return opened.get();

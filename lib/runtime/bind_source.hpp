@@ -22,7 +22,7 @@ struct BindRequest {
   bool follow_host = false;
 };
 
-/// Throws system if there is no such file, timed_out "<path>: does not answer" if its file system
+/// Throws system if there is no such file, timed_out "<path>: the file system does not respond" if its file system
 /// (a network's, or FUSE) does not within `patience`.
 BindSource open_bind_source(const BindRequest& request, std::chrono::seconds patience);
 

@@ -15,7 +15,7 @@ using nlohmann::json;
 
 /// A record of runc's, or of another runtime, in a state directory that all of them share.
 [[noreturn]] void throw_foreign() {
-  throw Error(Errc::unsupported, "is another runtime's container");
+  throw Error(Errc::unsupported, "was created by another runtime");
 }
 
 /// The record names what is ended and removed: checked before it is believed.
@@ -28,7 +28,7 @@ void read_fields(const json& j, ContainerRecord& record) {
   int version = 0;
   read_integer(j.at("version"), version);
   if (version != ContainerRecord::current_version) {
-    throw Error(Errc::unsupported, "state of version " + j.at("version").dump());
+    throw Error(Errc::unsupported, "unsupported state version " + j.at("version").dump());
   }
   j.at("id").get_to(record.id);
   j.at("ociVersion").get_to(record.oci_version);

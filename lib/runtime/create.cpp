@@ -76,7 +76,7 @@ void create_first_in_guest(const Sandbox& sandbox, const CreatePlan& plan, const
 
 ProcessIdentity identify_shim(const ShimProcess& shim) {
   if (const auto identity = identify_process(shim.pid())) return *identity;
-  throw Error(Errc::peer_lost, "the shim ended before the container was created");
+  throw Error(Errc::peer_lost, "the shim exited before the container was created");
 }
 
 }  // namespace

@@ -14,14 +14,14 @@ using namespace std::chrono_literals;
 
 void end_shim(const LeftOvers& left) {
   if (left.shim && !kill_process(*left.shim, 10s))
-    throw Error(Errc::timed_out, "the shim does not end");
+    throw Error(Errc::timed_out, "the shim did not exit");
 }
 
 /// A command that hangs must not keep the container for ever, and delete never works beside it.
 DirectoryLock lock_for_delete(const StateStore& store, const std::string& id, bool force) {
   if (auto lock = store.lock(id)) return std::move(*lock);
   if (force) return store.take_lock_over(id);
-  throw Error(Errc::timed_out, "another command is at work on the container");
+  throw Error(Errc::timed_out, "the container is locked by another command");
 }
 
 }  // namespace

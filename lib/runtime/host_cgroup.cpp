@@ -208,7 +208,7 @@ void HostCgroup::make(const fs::path& mount_point, bool v2) {
     if (try_make(mount_point, v2)) return;
   }
   throw Error(Errc::system, "make cgroup " + mount_point.string() + plan_.path +
-                                ": its parents are being removed all the time");
+                                ": its parent keeps being removed");
 }
 
 /// False: a directory that was there is gone again.

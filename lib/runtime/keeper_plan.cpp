@@ -66,7 +66,7 @@ int take_keeper_socket() {
   int type = 0;
   socklen_t size = sizeof type;
   if (::getsockopt(STDIN_FILENO, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET)
-    throw Error(Errc::invalid_argument, "keep-vm: is called by husk itself");
+    throw Error(Errc::invalid_argument, "keep-vm: only husk itself may run this command");
   return check_sys(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3), "duplicate a descriptor");
 }
 

@@ -35,7 +35,7 @@ void kill_for_certain(const ContainerRecord& record, bool all) {
   }
   if (wait_for_end(*record.shim, end_patience)) return;
   if (!kill_process(*record.shim, forced_end_patience))
-    throw Error(Errc::timed_out, "the shim of container " + record.id + " does not end");
+    throw Error(Errc::timed_out, "the shim of container " + record.id + " did not exit");
 }
 
 void check_killable(ContainerState state, const std::string& id, bool all) {

@@ -17,7 +17,7 @@ constexpr auto pause_patience = 10s;  ///< the agent gives up after 5
 
 DirectoryLock lock_or_refuse(const StateStore& store, const std::string& id) {
   auto lock = store.lock(id);
-  if (!lock) throw Error(Errc::timed_out, "another command is at work on the container");
+  if (!lock) throw Error(Errc::timed_out, "the container is locked by another command");
   return std::move(*lock);
 }
 

@@ -61,7 +61,7 @@ void join_namespace(const std::filesystem::path& path, int type, const char* nam
   check_sys(::fstatfs(fd.get(), &file_system), "stat " + what);
   // In kernels before 3.19 namespaces lay in proc; those have no clone3 either.
   if (file_system.f_type != NSFS_MAGIC)
-    throw Error(Errc::invalid_argument, "join " + what + ": the file is no namespace");
+    throw Error(Errc::invalid_argument, "join " + what + ": not a namespace file");
   check_sys(::setns(fd.get(), type), "join " + what);
 }
 
@@ -156,7 +156,7 @@ std::string read_to_end(int pipe, const Deadline& deadline) {
   std::array<char, 4096> chunk{};
   while (text.size() <= max_error_text) {
     if (await(pipe, POLLIN, -1, deadline) != Readiness::ready)
-      throw Error(Errc::timed_out, "set up the shim: not done within " +
+      throw Error(Errc::timed_out, "set up the shim: timed out after " +
                                        std::to_string(set_up_patience.count()) + " s");
     const ssize_t n = ::read(pipe, chunk.data(), chunk.size());
     if (n == 0) break;
@@ -240,7 +240,7 @@ void ShimProcess::wait_for_exec(int error_pipe) {
   const std::string text = read_to_end(error_pipe, Deadline(set_up_patience));
   if (!text.empty()) throw Error(Errc::system, "set up the shim: " + text);
   if (::waitpid(pid_, nullptr, WNOHANG) == pid_)
-    throw Error(Errc::internal, "the shim ended at once");
+    throw Error(Errc::internal, "the shim exited immediately");
 }
 
 ShimProcess::~ShimProcess() {
@@ -258,7 +258,7 @@ void ShimProcess::hand_over(const guestcomm::ProcessRef& process, int control,
   await_answer(handoff_.get());
   std::array<char, 1024> answer{};
   const ssize_t n = ::recv(handoff_.get(), answer.data(), answer.size() - 1, 0);
-  if (n <= 0) throw Error(Errc::peer_lost, "the shim ended during the hand-over");
+  if (n <= 0) throw Error(Errc::peer_lost, "the shim exited during the hand-over");
   if (answer[0] != '\0')  // with what the agent said to it
     throw Error(Errc::internal, "the shim: " + guestcomm::without_state(answer.data()));
 }

@@ -58,7 +58,7 @@ void Runtime::start(const std::string& id) {
   // One that is killed must not leave a container of which nobody knows whether it was started.
   const Cancellation cancellation;
   const auto lock = store_.lock(id);
-  if (!lock) throw Error(Errc::timed_out, "another command is at work on the container");
+  if (!lock) throw Error(Errc::timed_out, "the container is locked by another command");
   ContainerRecord record = store_.load(id);
   check_allowed(Command::start, state_of(record, /*create_at_work=*/false), id);
   start_or_end(record, connect_);

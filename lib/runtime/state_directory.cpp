@@ -37,7 +37,7 @@ void check_own_names(int directory, const fs::path& path) {
   for (const std::string& name : names_in(directory))
     if (!is_own_name(name))
       throw Error(Errc::invalid_argument,
-                  path.string() + ": holds " + quote(name) + ", which is not husk's");
+                  path.string() + ": contains " + quote(name) + ", which husk did not create");
 }
 
 /// With a mode of their own: a caller's umask of 0 must not make one that others may write to.

@@ -50,7 +50,7 @@ StateDir StateStore::reserve(const std::string& id) const {
     if (auto lock = DirectoryLock::acquire(path, container_lock_patience, failure))
       return StateDir(path, std::move(*lock));
     if (failure == DirectoryLock::Failure::timed_out)
-      throw Error(Errc::timed_out, "another command is at work on the container");
+      throw Error(Errc::timed_out, "the container is locked by another command");
   }
 }
 
@@ -61,7 +61,7 @@ ContainerRecord StateStore::load(const std::string& id) const {
   return step("state of container " + id, [&] {
     auto record = parse(*text, directory(id)).get<ContainerRecord>();
     if (record.id != id)
-      throw Error(Errc::invalid_argument, "damaged state: is that of " + quote(record.id));
+      throw Error(Errc::invalid_argument, "damaged state: belongs to " + quote(record.id));
     return record;
   });
 }
@@ -89,7 +89,7 @@ std::optional<LeftOvers> StateStore::load_left_overs(const std::string& id) cons
     const nlohmann::json json = parse(*text, directory(id));
     if (!json.is_object())
       throw Error(Errc::invalid_argument,
-                  record_path(directory(id)).string() + ": is no JSON object");
+                  record_path(directory(id)).string() + ": not a JSON object");
     return read_left_overs(json);
   });
 }
@@ -135,7 +135,8 @@ DirectoryLock StateStore::take_lock_over(const std::string& id) const {
   if (const auto holder = find_lock_holder(directory(id)))
     kill_process(*holder, container_lock_patience);
   if (auto taken = lock(id)) return std::move(*taken);
-  throw Error(Errc::timed_out, "another command is at work on the container and cannot be ended");
+  throw Error(Errc::timed_out,
+              "the container is locked by another command, which cannot be killed");
 }
 
 bool StateStore::is_locked(const std::string& id) const { return husk::is_locked(directory(id)); }

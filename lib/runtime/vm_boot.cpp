@@ -76,7 +76,7 @@ network::LoopbackListener listen_if_possible(const network::NetworkNamespace& ns
   try {
     return network::listen_on_loopback(ns);
   } catch (const Error& e) {
-    log(LogLevel::warning, std::string("no ports can be forwarded: ") + e.what());
+    log(LogLevel::warning, std::string("port forwarding is not available: ") + e.what());
     return {};
   }
 }
@@ -120,7 +120,7 @@ BootingVm::BootingVm(const SandboxPlan& plan, const hypervisor::ConnectHyperviso
     warn_on_failure([&] { limit_open_files(helper.pid, open_files_limit()); });
   }
   const std::optional<ProcessIdentity> owner = identify_process(shim);
-  if (!owner) throw Error(Errc::peer_lost, "the shim ended before the VM was there");
+  if (!owner) throw Error(Errc::peer_lost, "the shim exited before the VM was started");
   const auto ns = network::NetworkNamespace::of_process(*owner);
   const UniqueFd changes = network::watch_changes(ns);
   const network::LoopbackListener loopback = listen_if_possible(ns);

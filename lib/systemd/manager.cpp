@@ -176,7 +176,7 @@ std::string JobWatch::wait(const std::string& job) {
     check_bus(processed, "wait for " + job);
     if (processed > 0) continue;
     const auto left = std::chrono::ceil<std::chrono::microseconds>(end - Clock::now()).count();
-    if (left <= 0) throw Error(Errc::timed_out, "systemd does not finish in time");
+    if (left <= 0) throw Error(Errc::timed_out, "systemd did not finish the job in time");
     check_bus(api().wait(bus_, static_cast<std::uint64_t>(left)), "wait for " + job);
   }
 }

@@ -78,7 +78,8 @@ void stop_scope(const std::string& name, const std::string& description) noexcep
     const auto found = find_description(bus.get(), name);
     if (!found) return;  // usually: a scope goes with its last process
     if (*found != description)
-      throw Error(Errc::wrong_state, "is another's: its description is " + quote(*found));
+      throw Error(Errc::wrong_state,
+                  "was not created for this container: its description is " + quote(*found));
     JobWatch jobs(bus.get());
     const Message call = new_call(bus.get(), "StopUnit");
     check_bus(api().append(call.get(), "ss", name.c_str(), "replace"), name);

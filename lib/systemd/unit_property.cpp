@@ -46,7 +46,7 @@ std::string take_string(std::string_view& text) {
     if (text[at] == '\\' && ++at == text.size()) break;
     value += text[at];
   }
-  refuse("a string without its end");
+  refuse("unterminated string");
 }
 
 std::vector<std::string> take_list(std::string_view text) {
@@ -56,14 +56,14 @@ std::vector<std::string> take_list(std::string_view text) {
     values.push_back(take_string(text));
     if (text.starts_with(',')) text = trim(text.substr(1));
   }
-  if (text != "]") refuse("a list without its end");
+  if (text != "]") refuse("unterminated list");
   return values;
 }
 
 template <typename Number>
 UnitProperty::Value number_or_refuse(std::string_view text, const char* type) {
   if (const auto number = parse_number<Number>(text)) return *number;
-  refuse("\"" + std::string(text.substr(0, 64)) + "\" is no " + type);
+  refuse("\"" + std::string(text.substr(0, 64)) + "\" is not a valid " + type);
 }
 
 UnitProperty::Value parse_typed(std::string_view type, std::string_view text) {

@@ -205,7 +205,8 @@ TEST_CASE("exec request: a name, arguments, and a cgroup below the container's")
   for (const char* name : {"", "P1", "../p", "a b"}) {
     CAPTURE(name);
     request.process.process = name;
-    CHECK_THROWS_WITH(check_create_request(request), ContainsSubstring("no name of a process"));
+    CHECK_THROWS_WITH(check_create_request(request),
+                      ContainsSubstring("is not a valid process name"));
   }
   request.process.process = std::string(65, 'a');
   CHECK_THROWS_AS(check_create_request(request), husk::Error);

@@ -426,5 +426,6 @@ TEST_CASE("exec: a /dev/ptmx that the container put there is no terminal", "[roo
   CHECK(bench.run("/bin/busybox ln -sf null /dev/ptmx; echo done") == "done\n");
   bench.exec("p2", Running::shell("true"), husk::guestcomm::WindowSize{});
   REQUIRE(bench.error);
-  CHECK_THAT(bench.error->what(), ContainsSubstring("/dev/ptmx is not the kernel's"));
+  CHECK_THAT(bench.error->what(),
+             ContainsSubstring("/dev/ptmx is not the kernel's pseudoterminal device"));
 }

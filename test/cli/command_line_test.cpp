@@ -59,14 +59,14 @@ TEST_CASE("husk: what is wrong on the command line is one line, with status 1 or
       {{"ps"}, 1, "a container id is required"},
       {{"ps", "c1"}, 1, "container does not exist"},
       {{"ps", "--format", "xml", "c1"}, 1, "xml"},
-      {{"ps", "c1", "-ef"}, 1, "cannot be honoured"},
+      {{"ps", "c1", "-ef"}, 1, "are not supported"},
       {{"exec"}, 1, "a container id is required"},
       {{"exec", "--nonsense", "c1", "true"}, 1, "--nonsense"},
       {{"exec", "c1"}, 255, "process args cannot be empty"},
       {{"exec", "c1", "true"}, 255, "container does not exist"},
-      {{"exec", "--preserve-fds", "1", "c1", "true"}, 255, "cannot be carried into a VM"},
+      {{"exec", "--preserve-fds", "1", "c1", "true"}, 255, "cannot be passed into a VM"},
       {{"exec", "--process", "/nonexistent", "c1"}, 255, "/nonexistent"},
-      {{"create", "--preserve-fds", "1", "c1"}, 1, "cannot be carried into a VM"},
+      {{"create", "--preserve-fds", "1", "c1"}, 1, "cannot be passed into a VM"},
       {{"create", "--bundle", "/nonexistent", "c1"}, 1, "bundle /nonexistent"},
       {{"checkpoint", "c1"}, 1, "checkpoint is not supported"},
   };
@@ -102,7 +102,7 @@ TEST_CASE("husk: exec's process file is read as config.json is", "[cli]") {
   CHECK_THAT(exec(R"({"args": ["ls"], "cwd": "/"})"),
              ContainsSubstring("cannot exec in a stopped container"));
   CHECK_THAT(husk({"exec", "--process", file.string(), "c1", "ls"}).output,
-             ContainsSubstring("exclude each other"));
+             ContainsSubstring("cannot be combined with a command"));
 }
 
 TEST_CASE("husk: list and state print a container that has ended", "[cli]") {

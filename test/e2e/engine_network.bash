@@ -123,7 +123,7 @@ joined_network() {
   expect_reaches one two '172\.30\.71\.11'
   # The network cannot be that of a container without a VM.
   run engine run --rm --runtime "$RUNTIME" --network container:plain husk-net true
-  ! is_husk || expect_contains "is another container's" "$out$err" "--network container:plain"
+  ! is_husk || expect_contains "is used by another container" "$out$err" "--network container:plain"
 }
 
 refused_networks() {
@@ -131,7 +131,7 @@ refused_networks() {
   before=$(engine ps -aq; running_vms)
   run engine run --rm --runtime "$RUNTIME" --network host husk-net true
   [[ $status != 0 ]] || fail "--network host worked"
-  expect_match "is the host's, which a VM cannot be in|the host's network namespace cannot be used" "$out$err" "--network host"
+  expect_match "is the host's, which a VM cannot join|the host's network namespace cannot be used" "$out$err" "--network host"
   expect_equal "$before" "$(engine ps -aq; running_vms)" "containers and VMs afterwards"
   expect_reaches two one '172\.30\.71\.[0-9]+'
 }

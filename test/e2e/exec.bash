@@ -238,7 +238,7 @@ listed() {
   expect_match '^ *UID +PID +PPID +TIME +CMD' "$out" "the table's first line"
   expect_match $'\n +0 +1 +0 +[0-9:]+  sh -c while' "$out" "the container's first process"
   expect_match $'\n +0 +[0-9]+ +0 +[0-9:]+  sleep 4711' "$out" "an exec's"
-  expect_failure 1 "cannot be honoured" husk ps box -ef
+  expect_failure 1 "are not supported" husk ps box -ef
   kill -KILL "$(cat "$work/ps.pid")"
   expect_failure 1 "container does not exist" husk ps nobody
 }

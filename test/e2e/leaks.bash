@@ -165,7 +165,7 @@ hanging_create() {
   husk create --bundle "$work/hang" hang >"$work/hang.out" 2>&1 </dev/null &
   local creator=$!
   eventually 60 pgrep -f '^sleep 4242$'
-  expect_failure 1 "another command is at work on the container" husk delete hang
+  expect_failure 1 "the container is locked by another command" husk delete hang
   expect_ok husk delete --force hang
   wait "$creator"
   expect_failure 1 "container does not exist" husk state hang

@@ -28,9 +28,9 @@ updating() {
   expect_ok husk update --resources "$work/limits.json" updating
   expect_equal "50331648 max 39 max" "$(limit updating memory.max) $(limit updating memory.swap.max) $(limit updating cpu.weight) $(limit updating pids.max)" "limits from JSON"
   # What is refused changes nothing.
-  expect_failure 1 '--memory: "much" is not a size' husk update --memory much updating
+  expect_failure 1 '--memory: "much" is not a valid size' husk update --memory much updating
   expect_failure 1 'linux.resources: no.such' husk update --resources - updating <<<'{"memory":{"limit":4096000},"unified":{"no.such":"1"}}'
-  expect_failure 1 "is less than the limit" husk update --memory 40m --memory-swap 30m updating
+  expect_failure 1 "is less than the memory limit" husk update --memory 40m --memory-swap 30m updating
   expect_failure 1 "memory.limit: expected a number" husk update -r - updating <<<'{"memory":{"limit":"1"}}'
   expect_failure 1 "no such file" husk update -r /no/such/file updating
   expect_equal "50331648 max" "$(limit updating memory.max) $(limit updating memory.swap.max)" "limits after failures"
@@ -52,9 +52,9 @@ out_of_memory() {
   make_bundle "$work/short" sh -c "while [ ! -e /now ]; do sleep 0.1; done; exec $memory_hog"
   edit_config "$work/short" '.linux.resources += {memory: {limit: 50331648}}'
   expect_ok husk run --detach --bundle "$work/short" short
-  expect_failure 1 'not a time' husk events --interval often short
-  expect_failure 1 'not a time' husk events --interval nans short
-  expect_failure 1 'not a time' husk events --interval -1s short
+  expect_failure 1 'not a valid duration' husk events --interval often short
+  expect_failure 1 'not a valid duration' husk events --interval nans short
+  expect_failure 1 'not a valid duration' husk events --interval -1s short
   expect_failure 1 "duration interval must be greater than 0" husk events --interval 0s short
   expect_ok husk events --stats short
   expect_equal "1" "$(wc -l <<<"$out")" "lines of --stats"

@@ -271,12 +271,12 @@ no_namespaces() {
 
 not_for_a_vm() {
   # In a sandbox even root may not look at pid 1.
-  [[ ! -e /proc/1/ns/net ]] || refused "is the host's, which a VM cannot be in" /proc/1/ns/net
-  refused "is the host's, which a VM cannot be in" /proc/self/ns/net
+  [[ ! -e /proc/1/ns/net ]] || refused "is the host's, which a VM cannot join" /proc/1/ns/net
+  refused "is the host's, which a VM cannot join" /proc/self/ns/net
   unshare --net sleep 1000 &
   local process=$!
   eventually 10 eval "[[ \$(readlink /proc/$process/ns/net) != \$(readlink /proc/self/ns/net) ]]"
-  refused "is another container's" "/proc/$process/ns/net"
+  refused "is used by another container" "/proc/$process/ns/net"
   kill $process
   expect_equal "1000 bytes from 10.90.0.2" "$(husk exec box /net_tool udp 10.90.0.1 7000 1000)" "a datagram of the other container"
 }
@@ -364,7 +364,7 @@ failing_plug() {
   make_bundle "$work/plug" /net_tool udp 10.94.0.1 7000 10
   join_namespace "$work/plug" "/run/netns/$ns"
   husk create --bundle "$work/plug" plug >"$work/plug.out" 2>&1 </dev/null || fail "create: $(cat "$work/plug.out")"
-  expect_failure 1 'network interface eth1: it has a qdisc "clsact" that is not husk'"'s" husk start plug
+  expect_failure 1 'network interface eth1: has a qdisc "clsact" that husk did not create' husk start plug
   expect_equal stopped "$(state_of plug)" "the container after the failed start"
   expect_equal clsact "$(tc -n "$ns" qdisc | grep -oE 'ingress|clsact' | xargs)" "qdiscs after the failed start"
   expect_ok husk delete plug

@@ -24,7 +24,7 @@ struct Opening {
 void await_stream(int socket, const Deadline& deadline) {
   // Exactly these bytes: what follows already belongs to the stream.
   const std::string answer = receive_before(socket, stream_answer.size(), deadline);
-  if (answer.empty()) throw Error(Errc::peer_lost, "the guest agent did not take the connection");
+  if (answer.empty()) throw Error(Errc::peer_lost, "the guest agent did not accept the connection");
   if (answer != stream_answer) throw Error(Errc::invalid_argument, "answered " + quote(answer));
 }
 
@@ -60,9 +60,9 @@ Response AgentClient::await_response(std::int64_t id, const Deadline& deadline) 
   const std::optional<std::string> frame = read_frame(socket_.get(), deadline, max_guest_bytes);
   if (!frame) throw Error(Errc::peer_lost, "connection closed");
   // They are for owners of processes, and for who watches a container: after that nothing is called.
-  if (is_request(*frame)) throw Error(Errc::invalid_argument, "a notification nobody asked for");
+  if (is_request(*frame)) throw Error(Errc::invalid_argument, "unexpected notification");
   Response response = decode_response(*frame);
-  if (response.id != id) throw Error(Errc::invalid_argument, "answer to another question");
+  if (response.id != id) throw Error(Errc::invalid_argument, "response with the wrong id");
   return response;
 }
 
@@ -114,7 +114,7 @@ std::optional<ContainerEvent> AgentClient::next_event(milliseconds patience) {
     if (!frame) throw Error(Errc::peer_lost, "connection closed");
     const Request event = decode_request(*frame);
     if (event.id || event.method != "container_event")
-      throw Error(Errc::invalid_argument, "another message than an event");
+      throw Error(Errc::invalid_argument, "unexpected message");
     return std::optional(event.params.get<ContainerEvent>());
   });
 }

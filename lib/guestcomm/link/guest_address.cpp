@@ -50,7 +50,7 @@ void begin_to_connect(int socket, const Address& address, const Deadline& deadli
     if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return;
     if (errno == EINPROGRESS || errno == EINTR) return;
     if (errno != EAGAIN) throw_lost(doing, errno);
-    if (deadline.passed()) throw Error(Errc::timed_out, doing + ": its queue stays full");
+    if (deadline.passed()) throw Error(Errc::timed_out, doing + ": its accept queue is full");
     ::poll(nullptr, 0, backlog_pause_ms);
   }
 }

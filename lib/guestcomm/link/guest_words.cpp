@@ -68,7 +68,7 @@ std::string_view kind_of(Errc code) {
 std::string without_state(const std::string& text) {
   if (!tells_state(text)) return text;
   log(LogLevel::debug, "the guest's error text: " + text);
-  return "the guest tells a state that the host does not know (its text is in the debug log)";
+  return "the guest reported a state that the host cannot confirm (see the debug log)";
 }
 
 Error refusal(const std::string& method, const Error& answer) {

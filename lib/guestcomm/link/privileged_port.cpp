@@ -21,7 +21,7 @@ std::uint32_t take_privileged_port(std::uint32_t start,
     if (try_bind(port)) return port;
   }
   throw Error(Errc::system,
-              "no vsock port below 1024 is free: this host has as many containers as it can reach",
+              "no vsock port below 1024 is free: this host cannot reach more containers",
               EADDRINUSE);
 }
 

@@ -53,7 +53,7 @@ VmKeeper::VmKeeper(const std::filesystem::path& directory, const VsockUsers& use
     throw Error(Errc::unsupported,
                 "vhost-device-vsock is not installed and this host has no /dev/vhost-vsock");
   if (is_own_socket(device_socket()) || is_own_socket(host_socket()))
-    throw Error(Errc::already_exists, directory.string() + ": has a vsock device already");
+    throw Error(Errc::already_exists, directory.string() + ": already has a vsock device");
   start();
   await_greeting();
   await_sockets();
@@ -96,7 +96,7 @@ void VmKeeper::await_greeting() {
     fork_keeper();
     if (receive_greeting()) return;
   }
-  throw Error(Errc::system, "the VM's keeper does not come up");
+  throw Error(Errc::system, "the VM's keeper did not start");
 }
 
 bool VmKeeper::receive_greeting() {
@@ -123,10 +123,11 @@ void VmKeeper::await_sockets() {
   while (!is_own_socket(own_folder() / vhost_socket) || !is_own_socket(host_socket())) {
     throw_if_cancelled();
     if (has_ended(device_look_again_ms))
-      throw Error(Errc::system, "vhost-device-vsock ended before its sockets were there in " +
+      throw Error(Errc::system, "vhost-device-vsock exited before it created its sockets in " +
                                     device_->directory);
     if (deadline.passed())
-      throw Error(Errc::timed_out, "vhost-device-vsock made no sockets in " + device_->directory);
+      throw Error(Errc::timed_out,
+                  "vhost-device-vsock did not create its sockets in time in " + device_->directory);
   }
 }
 

@@ -13,7 +13,7 @@ using nlohmann::json;
 std::uint32_t read_number(const json& object) {
   const json& value = member(object, "number");
   if (!value.is_number_unsigned() || value.get<std::uint64_t>() > UINT32_MAX)
-    refuse("number of a DNS message is none");
+    refuse("DNS message: number is not an integer");
   return value.get<std::uint32_t>();
 }
 
@@ -33,11 +33,11 @@ std::string write_hex(std::string_view bytes) {
 
 std::string read_message(const json& object, std::size_t max_bytes) {
   const json& value = member(object, "message");
-  if (!value.is_string()) refuse("a DNS message is not hexadecimal");
+  if (!value.is_string()) refuse("DNS message: not hexadecimal, or too long");
   const auto& text = value.get_ref<const std::string&>();
   if (text.size() % 2 != 0 || text.size() / 2 > max_bytes ||
       text.find_first_not_of(digits) != std::string::npos) {
-    refuse("a DNS message is not hexadecimal");
+    refuse("DNS message: not hexadecimal, or too long");
   }
   std::string bytes;
   bytes.reserve(text.size() / 2);

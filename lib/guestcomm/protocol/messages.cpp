@@ -179,14 +179,15 @@ void from_json(const json& j, ProcessList& v) {
   v.processes.clear();
   const json& is_cut = member(j, "is_cut");
   const json& processes = member(j, "processes");
-  if (!is_cut.is_boolean() || !processes.is_array()) refuse("no list of processes");
+  if (!is_cut.is_boolean() || !processes.is_array())
+    refuse("processes is not an array, or is_cut is not a boolean");
   v.is_cut = is_cut.get<bool>();
   for (const json& one : processes) {
     const json& uid = member(one, "uid");
     const json& cpu_ms = member(one, "cpu_ms");
     if (!uid.is_number_unsigned() || uid.get<std::uint64_t>() > UINT32_MAX ||
         !cpu_ms.is_number_unsigned())
-      refuse("no process");
+      refuse("processes has an invalid entry");
     v.processes.push_back({.pid = get_int(one, "pid"),
                            .parent = get_int(one, "parent"),
                            .uid = uid.get<std::uint32_t>(),
@@ -225,14 +226,15 @@ void to_json(json& j, const GuestTrace& v) {
 void from_json(const json& j, GuestTrace& v) {
   v.now_us = get_microseconds(j, "now_us");
   const json& spans = member(j, "spans");
-  if (!spans.is_array() || spans.size() > GuestTrace::max_spans) refuse("no list of spans");
+  if (!spans.is_array() || spans.size() > GuestTrace::max_spans)
+    refuse("spans is not an array, or has too many entries");
   v.spans.clear();
   for (const json& span : spans) {
     v.spans.push_back({.name = harmless(get_string(span, "name")),
                        .begin_us = get_microseconds(span, "begin_us"),
                        .end_us = get_microseconds(span, "end_us")});
     if (v.spans.back().begin_us > v.spans.back().end_us)
-      refuse("a span that ends before it begins");
+      refuse("spans has a span that ends before it begins");
   }
 }
 

@@ -202,7 +202,7 @@ class Reader {
     if (!from.is_string()) refuse(std::string(key) + " is not a string");
     value = from.get<std::string>();
     if (value.size() > max_text_bytes) refuse(std::string(key) + " is too long");
-    if (value.find('\0') != std::string::npos) refuse(std::string(key) + " has a zero byte");
+    if (value.find('\0') != std::string::npos) refuse(std::string(key) + " has a NUL byte");
   }
   template <class T>
   static void read(const char* key, const json& from, T& value) requires std::is_class_v<T> {
@@ -227,7 +227,8 @@ class Reader {
     check_list(key, from);
     map.clear();
     for (const json& one : from) {
-      if (!one.is_array() || one.size() != 2) refuse(std::string(key) + " has what is not a pair");
+      if (!one.is_array() || one.size() != 2)
+        refuse(std::string(key) + " has an entry that is not a pair");
       K name{};
       read(key, one[0], name);
       read(key, one[1], map[name]);

@@ -16,7 +16,8 @@ std::string describe(const ProtocolRange& protocols) {
 void check_range(const ProtocolRange& protocols) {
   if (protocols.oldest > 0 && protocols.oldest <= protocols.newest) return;
   throw Error(Errc::invalid_argument, "protocol " + std::to_string(protocols.oldest) + " to " +
-                                          std::to_string(protocols.newest) + " is no range");
+                                          std::to_string(protocols.newest) +
+                                          " is not a valid range");
 }
 
 int agree(const ProtocolRange& agent, const ProtocolRange& host) {

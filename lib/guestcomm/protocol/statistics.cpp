@@ -35,16 +35,16 @@ bool is_name(const std::string& text) {
 }
 
 std::uint64_t read_count(const json& value, const std::string& name) {
-  if (!value.is_number_unsigned()) refuse(name + " is not a count");
+  if (!value.is_number_unsigned()) refuse(name + " is not an unsigned number");
   return value.get<std::uint64_t>();
 }
 
 Counters read_counters(const json& value, const char* name) {
   if (!value.is_object() || value.size() > ContainerStatistics::max_counters)
-    refuse(std::string(name) + " are no counters");
+    refuse(std::string(name) + " is not an object, or has too many counters");
   Counters counters;
   for (const auto& [key, count] : value.items()) {
-    if (!is_name(key)) refuse(std::string(name) + " has a counter without a name");
+    if (!is_name(key)) refuse(std::string(name) + " has a counter with an invalid name");
     counters[key] = read_count(count, key);
   }
   return counters;
@@ -70,7 +70,7 @@ void from_json(const json& j, ContainerStatistics& v) {
     if (j.contains(name)) v.*field = read_count(j.at(name), name);
   const json& interfaces = member(j, "interfaces");
   if (!interfaces.is_array() || interfaces.size() > ContainerStatistics::max_interfaces)
-    refuse("no list of interfaces");
+    refuse("interfaces is not an array, or has too many entries");
   for (const json& one : interfaces) {
     std::string name = get_string(one, "name").substr(0, max_name_bytes);
     std::ranges::replace_if(
@@ -86,7 +86,7 @@ void to_json(json& j, const ContainerEvent& v) {
 void from_json(const json& j, ContainerEvent& v) {
   v.id = get_string(j, "id");
   const std::string type = get_string(j, "type");
-  if (type != "oom" && type != "stopped") refuse("an event of an unknown type");
+  if (type != "oom" && type != "stopped") refuse("unknown event type");
   v.type = type == "oom" ? ContainerEvent::Type::oom : ContainerEvent::Type::stopped;
 }
 

@@ -460,7 +460,7 @@ TEST_CASE("apply_network: errors name what they are about", "[agent][network]") 
     network.sysctls = {{"ipv4/conf/eth7/forwarding", "1"}};
     CHECK_THAT(error_of(network, cards), ContainsSubstring("sysctl net/ipv4/conf/eth7/forwarding"));
     network.sysctls = {{"ipv4/../../kernel/hostname", "1"}};
-    CHECK_THAT(error_of(network, cards), ContainsSubstring("not a name"));
+    CHECK_THAT(error_of(network, cards), ContainsSubstring("not a valid name"));
     network.sysctls = {{"ipv4/conf/eth0/no_such_thing", "1"}, {"ipv4/conf/eth0/forwarding", "1"}};
     CHECK(error_of(network, cards).empty());
     CHECK(sysctl("ipv4/conf/eth0/forwarding") == "1\n");

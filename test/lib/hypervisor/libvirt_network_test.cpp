@@ -187,7 +187,7 @@ TEST_CASE("libvirt: a running VM gets cards, as many as it has ports, and gives 
   CHECK(is_gone(first));
   vm.hypervisor().detach(vm.name(), first.mac);  // nothing to do any more
   CHECK(failure_of([&] { vm.hypervisor().attach(vm.name(), first, [] {}); }) ==
-        "attach network card " + first.mac + " to VM " + vm.name() + ": libvirt knows no VM " +
+        "attach network card " + first.mac + " to VM " + vm.name() + ": libvirt does not know VM " +
             vm.name());
 }
 

@@ -38,7 +38,7 @@ TEST_CASE("network card: an id that is none and a number too large are refused",
                        Message("VM id \"0a1b2c3\": is not 8 hexadecimal digits"));
   CHECK_THROWS_AS(network_card("0a1b2c3x", 0), Error);
   CHECK_THROWS_MATCHES(network_card("0a1b2c3d", 100), Error,
-                       Message("network card 100 of VM 0a1b2c3d: there are at most 100"));
+                       Message("network card 100 of VM 0a1b2c3d: a VM can have at most 100"));
 }
 
 TEST_CASE("network card: a MAC that is none, or is a group's, is refused", "[hypervisor]") {

@@ -77,5 +77,5 @@ TEST_CASE("loopback listener: once it is closed the namespace is as before", "[l
 TEST_CASE("loopback listener: the namespace that one is in is refused", "[loopback]") {
   CHECK_THROWS_MATCHES(listen_on_loopback(NetworkNamespace::of_path("/proc/self/ns/net")), Error,
                        Catch::Matchers::Message(
-                           "loopback of network namespace /proc/self/ns/net: is the host's own"));
+                           "loopback of network namespace /proc/self/ns/net: belongs to the host"));
 }

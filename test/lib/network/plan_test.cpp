@@ -125,7 +125,7 @@ TEST_CASE("plan: an interface in use that cannot be carried is refused by name")
   contents.interfaces = {interface_of(2, "eth0", "veth"), vlan};
   CHECK_THROWS_MATCHES(cards_needed(contents), Error,
                        Message("network interface eth0.5: a vlan on eth0 in the same namespace, "
-                               "whose frames all go to the VM"));
+                               "which passes all its frames to the VM"));
 }
 
 TEST_CASE("plan: kinds with frames that no card can stand for are refused by name") {
@@ -133,13 +133,13 @@ TEST_CASE("plan: kinds with frames that no card can stand for are refused by nam
   contents.interfaces = {interface_of(2, "red", "vrf")};
   CHECK_THROWS_MATCHES(
       cards_needed(contents), Error,
-      Message("network interface red: a vrf divides the routes of its own kernel only"));
+      Message("network interface red: a vrf applies to the routes of the host's kernel only"));
   contents.interfaces = {interface_of(2, "eth0", "ipvlan")};
   CHECK(cards_needed(contents) == 1);
   contents.interfaces[0].is_routed_by_netfilter = true;
   CHECK_THROWS_MATCHES(cards_needed(contents), Error,
-                       Message("network interface eth0: an ipvlan in mode l3s has no frames that "
-                               "arrive; modes l2 and l3 do"));
+                       Message("network interface eth0: an ipvlan in mode l3s receives no frames; "
+                               "use mode l2 or l3"));
 }
 
 TEST_CASE("plan: what plugging sets is not told to the guest") {

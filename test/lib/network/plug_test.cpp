@@ -219,9 +219,8 @@ TEST_CASE("plug: someone else's qdisc is not touched") {
             "; tc filter add dev eth0 ingress prio 5 protocol all "
             "u32 match u32 0 0 flowid 1:1");
     const std::string before = w.n.run("tc qdisc show dev eth0; tc filter show dev eth0 ingress");
-    CHECK_THROWS_WITH(Plug(w.n.get(), "eth0", "husk0"),
-                      "network interface eth0: it has a qdisc \"" + kind +
-                          "\" that is not husk's, and there can be one");
+    CHECK_THROWS_WITH(Plug(w.n.get(), "eth0", "husk0"), "network interface eth0: has a qdisc \"" +
+                                                            kind + "\" that husk did not create");
     unplug(w.n.get(), "eth0");
     CHECK(w.n.run("tc qdisc show dev eth0; tc filter show dev eth0 ingress") == before);
     CHECK(find_plugs(w.n.get()).empty());
@@ -235,7 +234,7 @@ TEST_CASE("plug: leavings of a VM that is gone make room, a running one's do not
     const TestTap gone(w.n, "husk1");
     Plug(w.n.get(), "eth0", "husk1").keep();
     CHECK_THROWS_WITH(Plug(w.n.get(), "eth0", "husk0"),
-                      "network interface eth0: it is tied to husk1 already");
+                      "network interface eth0: is already connected to husk1");
     CHECK(find_plugs(w.n.get()).size() == 1);
   }
   CHECK(find_plugs(w.n.get()).empty());
@@ -264,7 +263,7 @@ TEST_CASE("move_tap: a tap goes to another namespace under a new name, and still
 TEST_CASE("plug: the host's own namespace is refused, for a plug and for a tap") {
   const NetworkNamespace own = NetworkNamespace::of_path("/proc/self/ns/net");
   const std::string refusal =
-      "network namespace /proc/self/ns/net: is the host's, which a VM cannot be in";
+      "network namespace /proc/self/ns/net: is the host's, which a VM cannot join";
   CHECK_THROWS_WITH(Plug(own, "lo", "husk0"), refusal);
   CHECK_THROWS_WITH(move_tap("no-such-tap", own, "husk0"), refusal);
 }

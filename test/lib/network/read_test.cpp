@@ -138,7 +138,8 @@ TEST_CASE("read: routes that the guest cannot be told are refused by name") {
   add_veth(n, outside);
   n.run("ip addr add 10.0.0.2/16 dev eth0; ip route add 10.7.0.0/16 via 10.0.0.1 congctl reno");
   CHECK_THROWS_WITH(read_namespace(n.get()),
-                    Catch::Matchers::ContainsSubstring("route 10.7.0.0/16: it has a congestion"));
+                    Catch::Matchers::ContainsSubstring(
+                        "route 10.7.0.0/16: a congestion control algorithm is not supported"));
 }
 
 TEST_CASE("read: rules with all their selectors") {

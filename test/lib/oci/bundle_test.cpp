@@ -116,7 +116,7 @@ TEST_CASE("bundle: texts about the content say that it is config.json's", "[oci]
   CHECK(bundle.load_failure().text.starts_with("config.json: malformed JSON at byte 1: "));
   write(bundle.config(), R"({"ociVersion": "3.0.0", "root": {"path": "rootfs"}})");
   CHECK(bundle.load_failure().text ==
-        "config.json: ociVersion: unknown version \"3.0.0\", known is 1");
+        "config.json: ociVersion: unknown version \"3.0.0\", expected 1.x");
 }
 
 }  // namespace husk::oci::test

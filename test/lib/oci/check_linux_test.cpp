@@ -104,7 +104,7 @@ TEST_CASE("check: devices have a known type, a path and numbers that Linux has",
   for (const auto& odd : {device("c", -1, 1), device("c", 1, -1), device("b", 4096, 1),
                           device("b", 1, 1048576), device("b", INT64_MAX, INT64_MIN)})
     CHECK(refusal_after(devices(odd)) ==
-          "linux.devices[0]: \"/dev/x\" has a device number that Linux does not");
+          "linux.devices[0]: \"/dev/x\" has a device number out of range");
   Device relative = device("c", 1, 3);
   relative.path = "dev/null";
   CHECK(refusal_after(devices(relative)) ==
@@ -200,7 +200,7 @@ TEST_CASE("check: sysctls are those of a namespace of the container's own", "[oc
        {"", "net", "net..x", "net/../kernel/core_pattern", "../kernel/panic", "/net/ipv4/x",
         "net.ipv4.", ".net.x", "net.a//b.c", "net./etc.x", "net.ipv4.//../..", "net/./x"}) {
     INFO(key);
-    CHECK(refusal_after(sysctl(key)).ends_with("is not the name of one"));
+    CHECK(refusal_after(sysctl(key)).ends_with("is not the name of a sysctl"));
   }
   CHECK(refusal_after(sysctl("kernel.hostname")) ==
         "linux.sysctl: \"kernel.hostname\" is not allowed, set hostname instead");

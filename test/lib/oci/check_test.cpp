@@ -37,9 +37,9 @@ TEST_CASE("check: ociVersion is a version with major 1", "[oci]") {
     accept_after([&](Spec& spec) { spec.oci_version = version; });
   }
   CHECK(refusal_after([](Spec& spec) { spec.oci_version = "2.0.0"; }) ==
-        "ociVersion: unknown version \"2.0.0\", known is 1");
+        "ociVersion: unknown version \"2.0.0\", expected 1.x");
   CHECK(refusal_after([](Spec& spec) { spec.oci_version = "0.9.0"; }) ==
-        "ociVersion: unknown version \"0.9.0\", known is 1");
+        "ociVersion: unknown version \"0.9.0\", expected 1.x");
   for (const char* version : {"", "1", "1.0", "1.0.", "1..0", "01.0.0", "1.0.0-", "1.0.0.0",
                               "v1.0.0", "1.0.x", "-1.0.0", " 1.0.0", "99999999999.0.0"}) {
     INFO(version);

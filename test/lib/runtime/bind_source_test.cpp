@@ -56,6 +56,7 @@ TEST_CASE("open_bind_source: a file system that does not answer is an error in t
   using namespace std::chrono_literals;
   const fs::path source = dead.path() / "dead/sub";
   const auto begin = std::chrono::steady_clock::now();
-  CHECK_THROWS_WITH(open_bind_source({source, true}, 1s), source.string() + ": does not answer");
+  CHECK_THROWS_WITH(open_bind_source({source, true}, 1s),
+                    source.string() + ": the file system does not respond");
   CHECK(std::chrono::steady_clock::now() - begin < 5s);
 }

@@ -308,7 +308,7 @@ TEST_CASE("plan_create: a container in another's network goes into its VM", "[ru
   CHECK(shim.namespaces.network == "/proc/77/ns/net");
   CHECK(shim.root.rootfs == VmPaths("cafe0001").rootfs("c1"));
   p.facts.network->vm.clear();
-  p.refuses(Errc::unsupported, "network namespace /proc/77/ns/net: is another container's");
+  p.refuses(Errc::unsupported, "network namespace /proc/77/ns/net: is used by another container");
 }
 
 TEST_CASE("plan_create: the VM knows the namespace that the caller made", "[runtime]") {

@@ -78,7 +78,7 @@ TEST_CASE("create: a VM or an agent that fails is named, and leaves nothing", "[
       Case{Fault::announces_another,
            "the guest did not come up: the guest agent speaks protocol 77 to 78, the host "},
       Case{Fault::refuses_hello, "the secret is wrong"},
-      Case{Fault::refuses_stream, "open a stream of the guest: the guest agent did not take"},
+      Case{Fault::refuses_stream, "open a stream of the guest: the guest agent did not accept"},
       Case{Fault::refuses_create, "no such program in the image"},
       Case{Fault::refuses_owner, "the shim: owner refused"},
       Case{Fault::exits_before_its_owner, "the shim: "});
@@ -110,7 +110,7 @@ TEST_CASE("create: a container that ends as soon as it has an owner leaves nothi
     // The end came after create's last look: a container like any other that has stopped.
     bench.runtime().remove("c1", true);
   } catch (const Error& e) {
-    CHECK_THAT(e.what(), ContainsSubstring("the shim ended before the container was created"));
+    CHECK_THAT(e.what(), ContainsSubstring("the shim exited before the container was created"));
   }
   CHECK(bench.left() == Nothing{});
   check_id_is_free(bench);

@@ -99,7 +99,7 @@ TEST_CASE("exec: what the guest refuses is said, and leaves no shim and no pid f
        {std::pair{Fault::refuses_exec, "no such program in the image"},
         std::pair{Fault::refuses_exec_owner, "owner refused"},
         std::pair{Fault::refuses_exec_start, "permission denied by the image"},
-        std::pair{Fault::lies_about_states, "a state that the host does not know"}}) {
+        std::pair{Fault::lies_about_states, "a state that the host cannot confirm"}}) {
     CAPTURE(text);
     bench.machine.fault = fault;
     const pid_t shim = bench.create().shim_pid;

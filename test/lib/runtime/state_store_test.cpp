@@ -221,7 +221,8 @@ TEST_CASE("StateStore: nothing is removed but husk's own files", "[runtime]") {
   std::ofstream(dir.path() / "alice/letter") << "dear";
   for (const auto& call : std::vector<std::function<void()>>{[&] { store.check_own("alice"); },
                                                              [&] { store.remove("alice"); }}) {
-    CHECK_THROWS_WITH(call(), ContainsSubstring("alice: holds \"letter\", which is not husk's"));
+    CHECK_THROWS_WITH(call(),
+                      ContainsSubstring("alice: contains \"letter\", which husk did not create"));
   }
   CHECK(std::filesystem::exists(dir.path() / "alice/letter"));
 
@@ -250,7 +251,7 @@ TEST_CASE("StateStore: another runtime's record is refused as such, and stays", 
   const StateStore store(dir.path());
   std::filesystem::create_directories(dir.path() / "c1");
   std::ofstream(dir.path() / "c1/state.json") << R"({"id": "c1", "init_process_pid": 1})";
-  const std::string text = "state of container c1: is another runtime's container";
+  const std::string text = "state of container c1: was created by another runtime";
   CHECK_THROWS_WITH(store.load("c1"), text);
   CHECK_THROWS_WITH(store.load_left_overs("c1"), text);
   CHECK_THROWS_WITH(store.check_own("c1"), text);
@@ -315,5 +316,5 @@ TEST_CASE("StateStore: fields that husk never wrote are refused", "[runtime]") {
   }
   check_refused("unit", "ssh.service", "unit \"ssh.service\": is neither a scope nor a slice");
   CHECK_THROWS_WITH(store.load_left_overs("c1"), ContainsSubstring("ssh.service"));
-  check_refused("id", "../c2", "damaged state: is that of \"../c2\"");
+  check_refused("id", "../c2", "damaged state: belongs to \"../c2\"");
 }

@@ -114,7 +114,7 @@ TEST_CASE("AgentClient: notifications nobody asked for are an error", "[guestcom
     for (;;) write_frame(connection, encode(Request{{}, "process_exited", ProcessExited{}}));
   });
   const auto start = Clock::now();
-  CHECK_THAT(guest.kill_failure().what(), ContainsSubstring("a notification nobody asked for"));
+  CHECK_THAT(guest.kill_failure().what(), ContainsSubstring("unexpected notification"));
   CHECK(Clock::now() - start < 1500ms);
 }
 
@@ -148,8 +148,8 @@ TEST_CASE("AgentClient: a guest's error tells callers no state", "[guestcomm]") 
     test::await_close(connection);
   });
   CHECK(guest.start_failure().what() ==
-        std::string("the guest tells a state that the host does not know "
-                    "(its text is in the debug log)"));
+        std::string("the guest reported a state that the host cannot confirm "
+                    "(see the debug log)"));
 }
 
 TEST_CASE("AgentClient: of a guest's answer to kill its text is in the debug log alone",

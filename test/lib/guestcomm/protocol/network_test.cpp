@@ -81,7 +81,7 @@ TEST_CASE("Network: what is malformed is refused by its name", "[guestcomm]") {
   }
   SECTION("a text with a zero, or too long") {
     message["links"][0]["name"] = std::string("eth0\0x", 6);
-    CHECK_THAT(error_of(message), ContainsSubstring("name has a zero byte"));
+    CHECK_THAT(error_of(message), ContainsSubstring("name has a NUL byte"));
     message["links"][0]["name"] = std::string(5000, 'x');
     CHECK_THAT(error_of(message), ContainsSubstring("name is too long"));
   }
