@@ -89,8 +89,7 @@ DirectoryLock Sandbox::lock_network() {
   auto lock = DirectoryLock::acquire(paths().network(), network_lock_patience, failure);
   if (!lock && failure == DirectoryLock::Failure::gone) throw gone(record_.id);
   if (!lock)
-    throw Error(Errc::timed_out,
-                "VM " + record_.id + ": another command is at work on its network");
+    throw Error(Errc::timed_out, "VM " + record_.id + ": the network is locked by another command");
   record_ = load_vm(record_.id);
   return std::move(*lock);
 }
@@ -105,7 +104,7 @@ std::optional<DirectoryLock> lock_vm(const std::string& vm_id) {
   DirectoryLock::Failure failure{};
   auto lock = DirectoryLock::acquire(VmPaths(vm_id).directory, vm_lock_patience, failure);
   if (!lock && failure == DirectoryLock::Failure::timed_out)
-    throw Error(Errc::timed_out, "VM " + vm_id + ": another command is at work on it");
+    throw Error(Errc::timed_out, "VM " + vm_id + ": is locked by another command");
   return lock;
 }
 

@@ -111,7 +111,7 @@ void refuse_to_end_under_others(const std::string& vm_id, const std::string& con
   const auto other = std::ranges::find_if(all, [&](const auto& id) { return id != container; });
   if (other == all.end() || !has_process(vm_id, vm, all)) return;
   throw Error(Errc::wrong_state, "VM " + vm_id + ": " + VmPaths(vm_id).record().string() +
-                                     " does not tell its containers, and " + quote(*other) +
+                                     " does not list its containers, and " + quote(*other) +
                                      " may run in it");
 }
 
@@ -130,7 +130,7 @@ void end_shim_of_member(const std::string& vm_id, const std::string& container) 
   const auto member = std::ranges::find(members, container, &VmMember::id);
   if (member == members.end() || !member->shim) return;
   if (!kill_process(*member->shim, left_shim_patience))
-    throw Error(Errc::timed_out, "the shim does not end");
+    throw Error(Errc::timed_out, "the shim did not exit");
 }
 
 /// So that the guest lets go of its files. It learns of the shim's end at about the same time.

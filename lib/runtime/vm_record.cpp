@@ -54,7 +54,7 @@ void read_fields(const json& j, VmRecord& record) {
   int version = 0;
   read_integer(j.at("version"), version);
   if (version != VmRecord::current_version)
-    throw Error(Errc::unsupported, "VM record of version " + j.at("version").dump());
+    throw Error(Errc::unsupported, "unsupported VM record version " + j.at("version").dump());
   j.at("id").get_to(record.id);
   hypervisor::check_vm_id(record.id);
   j.at("name").get_to(record.name);
@@ -142,7 +142,7 @@ VmRecord load_vm(const std::string& vm_id) {
     try {
       auto record = read_json(vm_id).get<VmRecord>();
       if (record.id != vm_id)
-        throw Error(Errc::invalid_argument, "damaged VM record: is that of VM " + record.id);
+        throw Error(Errc::invalid_argument, "damaged VM record: belongs to VM " + record.id);
       return record;
     } catch (const Error& e) {
       if (e.sys_errno() != ENOENT) throw;

@@ -53,7 +53,7 @@ TEST_CASE("container table: one that runs is deleted once its owner has gone", "
   SKIP_UNLESS_POSSIBLE();
   constexpr ConnectionId owner{7};
   TableBench t;
-  t.table.create({"one", t.bench.spec("sleep 1000"), {}, {}}, t.answer("created"));
+  t.table.create({"one", t.bench.spec("/bin/busybox sleep 1000"), {}, {}}, t.answer("created"));
   t.table.lend({"one", {}}, owner);
   t.run_until(1);
   t.table.own({"one", {}}, owner);

@@ -57,7 +57,7 @@ TEST_CASE("container: until its program starts it has no descriptor of the agent
 TEST_CASE("container: paused, nothing of it runs; resumed, it goes on", "[root]") {
   SKIP_UNLESS_POSSIBLE();
   Bench bench;
-  bench.create(bench.spec("trap 'exit 7' TERM; while :; do echo x; sleep 0.02; done"));
+  bench.create(bench.spec("trap 'exit 7' TERM; while :; do echo x; /bin/busybox sleep 0.02; done"));
   bench.start();
   const auto pause = [&] {
     std::optional<Outcome> answer;
@@ -100,7 +100,7 @@ TEST_CASE("container: who watches it is told of its end, once", "[root]") {
   SKIP_UNLESS_POSSIBLE();
   using Type = husk::guestcomm::ContainerEvent::Type;
   Bench bench;
-  bench.create(bench.spec("while :; do sleep 1; done"));
+  bench.create(bench.spec("while :; do /bin/busybox sleep 1; done"));
   for (const unsigned watcher : {5U, 5U, 6U, 7U}) bench.container->watch(watcher);
   bench.container->connection_closed(6);
   bench.start();
@@ -117,7 +117,7 @@ TEST_CASE("container: who watches it is told of its end, once", "[root]") {
 TEST_CASE("container: a paused one can be killed", "[root]") {
   SKIP_UNLESS_POSSIBLE();
   Bench bench;
-  bench.create(bench.spec("while :; do sleep 1; done"));
+  bench.create(bench.spec("while :; do /bin/busybox sleep 1; done"));
   bench.start();
   std::optional<Outcome> paused;
   bench.container->pause([&](const Outcome& outcome) { paused = outcome; });

@@ -198,7 +198,7 @@ TEST_CASE(
     std::ofstream(runtime::VmPaths(vm_id).record()) << "nothing that is JSON";
   CHECK_THROWS_WITH(runtime::remove_from_sandbox(vm_id, "c1", "qemu:///system", connecting(bench)),
                     "VM " + vm_id + ": /run/husk-vm/" + vm_id +
-                        "/vm.json does not tell its containers, and \"c2\" may run in it");
+                        "/vm.json does not list its containers, and \"c2\" may run in it");
   CHECK(named.runs());
   CHECK(identify_process(bench.machine.vms.at(0)));
   runtime::save_vm(record);

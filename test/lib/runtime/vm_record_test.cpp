@@ -109,7 +109,8 @@ TEST_CASE("VmRecord: other versions are refused by their number", "[runtime]") {
   json record = make_vm_record("00001234");
   for (const int version : {0, VmRecord::current_version + 1}) {
     record["version"] = version;
-    CHECK_THROWS_WITH(record.get<VmRecord>(), "VM record of version " + std::to_string(version));
+    CHECK_THROWS_WITH(record.get<VmRecord>(),
+                      "unsupported VM record version " + std::to_string(version));
   }
 }
 
@@ -184,7 +185,7 @@ TEST_CASE("VmRecord: names nothing but its own VM", "[runtime][root]") {
   record["name"] = "production-database";
   check_refused(record, "damaged VM record: name \"production-database\": is not that of VM");
   CHECK(load_vm_left_overs(directory.id).name.empty());
-  check_refused(make_vm_record("0000cafe"), "damaged VM record: is that of VM 0000cafe");
+  check_refused(make_vm_record("0000cafe"), "damaged VM record: belongs to VM 0000cafe");
   record = make_vm_record(directory.id);
   record["id"] = "../../etc";
   check_refused(record, "VM id \"../../etc\": is not 8 hexadecimal digits");
