@@ -16,6 +16,7 @@
 #include "lib/runtime/sandbox.hpp"
 #include "lib/runtime/sandbox_removal.hpp"
 #include "lib/runtime/shim_process.hpp"
+#include "lib/runtime/terminal.hpp"
 
 namespace husk::runtime {
 namespace {

@@ -4,6 +4,8 @@
 #include "lib/base/error.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/runtime/hooks.hpp"
+#include "lib/runtime/plan.hpp"
+#include "lib/runtime/terminal.hpp"
 
 namespace husk::runtime {
 namespace {

@@ -9,14 +9,14 @@
 #include "lib/oci/bundle.hpp"
 #include "lib/runtime/config.hpp"
 #include "lib/runtime/container_record.hpp"
+#include "lib/runtime/guest_plan.hpp"
 #include "lib/runtime/host_cgroup.hpp"
 #include "lib/runtime/host_facts.hpp"
 #include "lib/runtime/install_paths.hpp"
 #include "lib/runtime/notify_socket.hpp"
-#include "lib/runtime/plan.hpp"
-#include "lib/runtime/runtime.hpp"
+#include "lib/runtime/requests.hpp"
+#include "lib/runtime/sandbox_plan.hpp"
 #include "lib/runtime/shim_plan.hpp"
-#include "lib/runtime/vm_boot.hpp"
 
 namespace husk::runtime {
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // husk exec: one more process in a container, with a shim of its own in the first one's place.
+
 #include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/random_id.hpp"
@@ -7,6 +8,7 @@
 #include "lib/oci/check.hpp"
 #include "lib/runtime/caller_socket.hpp"
 #include "lib/runtime/end_meanwhile.hpp"
+#include "lib/runtime/exec_process.hpp"
 #include "lib/runtime/foreground.hpp"
 #include "lib/runtime/host_cgroup.hpp"
 #include "lib/runtime/pid_file.hpp"
@@ -14,6 +16,7 @@
 #include "lib/runtime/runtime.hpp"
 #include "lib/runtime/sandbox.hpp"
 #include "lib/runtime/shim_process.hpp"
+#include "lib/runtime/terminal.hpp"
 
 namespace husk::runtime {
 namespace {

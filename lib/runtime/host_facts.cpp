@@ -11,6 +11,7 @@
 #include "lib/hypervisor/driver.hpp"
 #include "lib/hypervisor/host_tsc.hpp"
 #include "lib/hypervisor/vm_id.hpp"
+#include "lib/runtime/container_network.hpp"
 #include "lib/runtime/terminal.hpp"
 #include "lib/systemd/scope.hpp"
 

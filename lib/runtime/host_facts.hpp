@@ -11,7 +11,7 @@
 #include "lib/guestcomm/protocol/stdio.hpp"
 #include "lib/hypervisor/vm.hpp"
 #include "lib/runtime/config.hpp"
-#include "lib/runtime/container_network.hpp"
+#include "lib/runtime/network_facts.hpp"
 #include "lib/runtime/pid_file.hpp"
 
 namespace husk::runtime {

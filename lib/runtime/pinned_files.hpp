@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "lib/runtime/plan.hpp"
-#include "lib/runtime/vm_directory.hpp"
+#include "lib/runtime/guest_plan.hpp"
+#include "lib/runtime/vm_paths.hpp"
 
 namespace husk::runtime {
 

@@ -8,6 +8,7 @@
 #include "lib/hypervisor/driver.hpp"
 #include "lib/runtime/hooks.hpp"
 #include "lib/runtime/host_facts.hpp"
+#include "lib/runtime/vm_paths.hpp"
 
 namespace husk::runtime {
 namespace {

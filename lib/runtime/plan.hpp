@@ -12,28 +12,12 @@
 #include "lib/hypervisor/vm.hpp"
 #include "lib/oci/bundle.hpp"
 #include "lib/runtime/config.hpp"
-#include "lib/runtime/vm_paths.hpp"
+#include "lib/runtime/guest_plan.hpp"
 
 namespace husk::runtime {
 
 struct HostFacts;
 
-/// A bind source, and where in the container it goes.
-struct PinnedMount {
-  std::size_t number = 0;                ///< index into the spec's mounts
-  std::filesystem::path source;          ///< absolute
-  bool recursive = false;                ///< rbind: with the mounts below the source
-  bool read_only = false;                ///< ro: the mount itself, not those below it
-  std::optional<bool> tree_read_only{};  ///< rro or rrw: with those below it
-  bool follow_host = false;              ///< (r)slave, (r)shared: shows what the host mounts later
-};
-
-/// The spec as the guest shall apply it (protocol/messages.hpp, CreateContainer), and the binds it
-/// needs.
-struct GuestPlan {
-  oci::Spec spec;
-  std::vector<PinnedMount> binds;
-};
 /// Throws unsupported for what cannot work in a VM: the host's network namespace, a
 /// read-only root without a /dev. Throws invalid_argument for a bind without a source.
 GuestPlan plan_guest(const std::string& id, const oci::Bundle& bundle);

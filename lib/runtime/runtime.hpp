@@ -16,37 +16,11 @@
 #include "lib/hypervisor/vm.hpp"
 #include "lib/oci/state.hpp"
 #include "lib/runtime/config.hpp"
-#include "lib/runtime/exec_process.hpp"
 #include "lib/runtime/install_paths.hpp"
+#include "lib/runtime/requests.hpp"
 #include "lib/runtime/state_store.hpp"
-#include "lib/runtime/terminal.hpp"
 
 namespace husk::runtime {
-
-struct CreateRequest {
-  std::string id;
-  std::filesystem::path bundle;                            ///< absolute
-  std::optional<std::filesystem::path> pid_file;           ///< absolute
-  std::optional<std::filesystem::path> pidfd_socket = {};  ///< absolute; gets a pidfd of the shim
-  /// Not detached: the shim shall end when the calling process does (run without --detach).
-  StreamsRequest streams;
-};
-
-struct CreatedContainer {
-  pid_t shim_pid = 0;
-  bool has_terminal = false;
-};
-
-struct ExecRequest {
-  std::string id;
-  /// All of the process (--process), or what differs from the container's first.
-  std::variant<oci::Process, ExecChanges> process;
-  std::optional<std::filesystem::path> pid_file;           ///< absolute
-  std::optional<std::filesystem::path> pidfd_socket = {};  ///< absolute; gets a pidfd of the shim
-  std::string cgroup;                                      ///< below the container's, in the guest
-  bool ignore_paused = false;  ///< it runs when the container is resumed, or fails after a while
-  StreamsRequest streams;
-};
 
 /// All throw Error; a failing operation has undone what it did. Commands for one id may run at
 /// once.

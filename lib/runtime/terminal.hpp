@@ -12,14 +12,9 @@
 #include "lib/base/unique_fd.hpp"
 #include "lib/guestcomm/protocol/stdio.hpp"
 #include "lib/oci/spec.hpp"
+#include "lib/runtime/requests.hpp"
 
 namespace husk::runtime {
-
-/// How a caller wants a process's streams.
-struct StreamsRequest {
-  bool detached = true;  ///< the command does not wait for the process
-  std::optional<std::filesystem::path> console_socket;
-};
 
 /// Throws invalid_argument where terminal and console socket do not fit: a detached process with a
 /// terminal needs one, and nobody else may have one.

@@ -12,23 +12,10 @@
 #include "lib/guestcomm/link/vm_keeper.hpp"
 #include "lib/hypervisor/booted_vm.hpp"
 #include "lib/runtime/host_cgroup.hpp"
-#include "lib/runtime/vm_directory.hpp"
+#include "lib/runtime/sandbox_plan.hpp"
+#include "lib/runtime/vm_paths.hpp"
 
 namespace husk::runtime {
-
-/// The plan of a VM; nothing has been made yet.
-struct SandboxPlan {
-  std::string id;                          ///< random; names its directory
-  std::string secret;                      ///< 32 random hex digits, by which the guest knows husk
-  std::string uri;                         ///< libvirt's
-  std::optional<hypervisor::VmUser> user;  ///< see HostFacts::vm_user
-  std::optional<std::string> network_namespace;  ///< its path, if the caller made it
-  BootAssets assets;
-  std::filesystem::path program;  ///< husk's own
-  /// All of it but the paths in the VM's directory, the vsock device, and what the kernel is told
-  /// of that.
-  hypervisor::VmConfig vm;
-};
 
 /// A running VM with its keeper, whose guest boots. Both end on destruction unless kept.
 class BootingVm {

@@ -25,16 +25,11 @@
 #include <string>
 #include <vector>
 
-#include "lib/oci/spec.hpp"
-#include "lib/runtime/plan.hpp"
+#include "lib/runtime/guest_plan.hpp"
+#include "lib/runtime/sandbox_plan.hpp"
 #include "lib/runtime/vm_paths.hpp"
 
 namespace husk::runtime {
-
-/// What a VM boots from, wherever it is installed.
-struct BootAssets {
-  std::filesystem::path kernel, initrd, firmware;
-};
 
 class VmDirectory {
  public:

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "lib/oci/spec.hpp"
+
+namespace husk::runtime {
+
+/// A bind source, and where in the container it goes.
+struct PinnedMount {
+  std::size_t number = 0;                ///< index into the spec's mounts
+  std::filesystem::path source;          ///< absolute
+  bool recursive = false;                ///< rbind: with the mounts below the source
+  bool read_only = false;                ///< ro: the mount itself, not those below it
+  std::optional<bool> tree_read_only{};  ///< rro or rrw: with those below it
+  bool follow_host = false;              ///< (r)slave, (r)shared: shows what the host mounts later
+};
+
+/// The spec as the guest shall apply it (protocol/messages.hpp, CreateContainer), and the binds it
+/// needs.
+struct GuestPlan {
+  oci::Spec spec;
+  std::vector<PinnedMount> binds;
+};
+
+}  // namespace husk::runtime

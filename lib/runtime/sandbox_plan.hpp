@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "lib/hypervisor/vm.hpp"
+
+namespace husk::runtime {
+
+/// What a VM boots from, wherever it is installed.
+struct BootAssets {
+  std::filesystem::path kernel, initrd, firmware;
+};
+
+/// The plan of a VM; nothing has been made yet.
+struct SandboxPlan {
+  std::string id;                          ///< random; names its directory
+  std::string secret;                      ///< 32 random hex digits, by which the guest knows husk
+  std::string uri;                         ///< libvirt's
+  std::optional<hypervisor::VmUser> user;  ///< see HostFacts::vm_user
+  std::optional<std::string> network_namespace;  ///< its path, if the caller made it
+  BootAssets assets;
+  std::filesystem::path program;  ///< husk's own
+  /// All of it but the paths in the VM's directory, the vsock device, and what the kernel is told
+  /// of that.
+  hypervisor::VmConfig vm;
+};
+
+}  // namespace husk::runtime
