@@ -22,7 +22,7 @@ void check_memory(const Config& config, const HostFacts& facts) {
                                           std::to_string(facts.memory_mib) + " MiB");
 }
 
-/// Of the VM that the container will be in.
+/// The id of the VM that the container will be in.
 std::string vm_id_of(const HostFacts& facts) {
   return is_joining(facts) ? facts.network->vm : facts.vm_id;
 }

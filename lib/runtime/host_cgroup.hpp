@@ -21,7 +21,8 @@ struct CgroupPlan {
   std::optional<systemd::ScopePlan> scope;  ///< systemd makes it (--systemd-cgroup)
 };
 
-/// Whose a cgroup is. Containers of one id may be under two roots; those of one VM have different ids.
+/// Identifies the container that owns a cgroup: two roots may each have a container of the same id, but
+/// not in the same VM.
 struct CgroupOwner {
   std::string container, vm;  ///< ids
 };

@@ -32,7 +32,6 @@ class LibvirtSocket {
   LibvirtSocket() {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    constexpr std::string_view path = "/run/libvirt/libvirt-sock";
     path.copy(address.sun_path, path.size());
     fs::create_directories("/run/libvirt");
     check_sys(::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
@@ -41,9 +40,14 @@ class LibvirtSocket {
   }
   LibvirtSocket(const LibvirtSocket&) = delete;
   LibvirtSocket& operator=(const LibvirtSocket&) = delete;
-  ~LibvirtSocket() { fs::remove_all("/run/libvirt"); }
+  ~LibvirtSocket() {
+    std::error_code none;
+    fs::remove(path, none);
+    fs::remove(fs::path(path).parent_path(), none);
+  }
 
  private:
+  static constexpr std::string_view path = "/run/libvirt/libvirt-sock";
   UniqueFd socket_{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
 };
 

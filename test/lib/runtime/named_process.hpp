@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <filesystem>
 #include <string>
 
 namespace husk::test {
@@ -18,6 +19,7 @@ class NamedProcess {
   bool runs() const;
 
  private:
+  std::filesystem::path pid_file_;
   pid_t pid_;
 };
 
