@@ -12,7 +12,7 @@ remember_qemus() {
 
 new_qemu() {  # pid of the one that has come since `remember_qemus before`
   remember_qemus now
-  comm -13 "$work/qemus.before" "$work/qemus.now" | head -n 1
+  comm -13 "$work/qemus.before" "$work/qemus.now" | sed -n 1p
 }
 
 # QEMU's own command line, as libvirt made it for husk, in $bare, with the guest's initrd and the ends of its

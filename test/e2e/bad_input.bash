@@ -149,7 +149,7 @@ with_file_replaced() {  # REPLACEMENT FILE
 no_libvirt() {
   is_husk || skip "about libvirt"
   local library
-  library=$(readlink -f "$(ldconfig -p | sed -n 's/.*libvirt\.so\.0 .*=> //p' | head -n 1)")
+  library=$(readlink -f "$(ldconfig -p | sed -n 's/.*libvirt\.so\.0 .*=> //p' | sed -n 1p)")
   [[ -f $library ]] || fail "no libvirt.so.0 on this machine to take away"
   with_file_replaced /dev/null "$library"
   refused "libvirt is not installed" bad

@@ -131,7 +131,7 @@ networks() {
   expect_equal "$("$here/net_tool" sum "$work/rootfs/etc/passwd")" "$("$here/net_tool" get 127.0.0.1 27802)" "a published port"
   expect_equal lo "$(engine run --rm --network none husk-net ls /sys/class/net)" "links with --network none"
   # Names need a plug-in, dnsname, or netavark with aardvark-dns.
-  if engine network inspect named | grep -qE '"dns_enabled": true'; then
+  if engine network inspect named | grep -E '"dns_enabled": true' >/dev/null; then
     expect_equal "$(address_in two other)" "$(engine exec one nslookup two | awk '/^Address/ { print $NF }' | tail -n 1)" "a name"
   else
     echo "no names: neither dnsname nor aardvark-dns is here"

@@ -67,7 +67,7 @@ guest_outlives_shim() {
 # Others on the machine may use the daemon: it stands still as short as possible.
 stopped_libvirtd() {
   local daemon
-  daemon=$(pgrep -x 'libvirtd|virtqemud' | head -1)
+  daemon=$(pgrep -x 'libvirtd|virtqemud' | sed -n 1p)
   begin cut sleep 1000
   local qemu helpers pid
   qemu=$(qemu_of cut) helpers=$(virtiofsd_of cut)
