@@ -6,10 +6,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "agent/control_server.hpp"
+#include "agent/boot/modules.hpp"
 #include "agent/dispatch.hpp"
-#include "agent/modules.hpp"
-#include "agent/vsock.hpp"
+#include "agent/request/control_server.hpp"
+#include "agent/stream/vsock.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/trace.hpp"
 

@@ -2,8 +2,8 @@
 // The running agent: everything that listens, and when it is time to go.
 #pragma once
 
-#include "agent/boot.hpp"
-#include "agent/secret.hpp"
+#include "agent/boot/boot.hpp"
+#include "agent/request/secret.hpp"
 
 namespace husk::agent {
 

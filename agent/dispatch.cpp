@@ -4,7 +4,7 @@
 #include <map>
 #include <string_view>
 
-#include "agent/request_check.hpp"
+#include "agent/request/request_check.hpp"
 #include "lib/base/trace.hpp"
 #include "lib/guestcomm/protocol/network.hpp"
 

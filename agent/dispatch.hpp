@@ -2,10 +2,10 @@
 // From a request of the host (lib/guestcomm/protocol/messages.hpp) to what it does here.
 #pragma once
 
-#include "agent/container_table.hpp"
+#include "agent/container/container_table.hpp"
 #include "agent/network/configurator.hpp"
-#include "agent/pending_streams.hpp"
-#include "agent/port_connector.hpp"
+#include "agent/stream/pending_streams.hpp"
+#include "agent/stream/port_connector.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
 
 namespace husk::agent {

@@ -7,9 +7,9 @@
 #include <filesystem>
 
 #include "agent/agent.hpp"
-#include "agent/boot.hpp"
-#include "agent/power.hpp"
-#include "agent/secret.hpp"
+#include "agent/boot/boot.hpp"
+#include "agent/boot/power.hpp"
+#include "agent/request/secret.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"

@@ -1,3 +1,3 @@
 # Where the shim goes below the prefix. husk finds its parts relative to its own program
-# (lib/runtime/install_paths.cpp), so these are not for the packager to move apart.
+# (lib/runtime/host/install_paths.cpp), so these are not for the packager to move apart.
 install(TARGETS husk-shim RUNTIME DESTINATION libexec/husk)

@@ -26,12 +26,4 @@ class Cards {
   virtual void rescan() = 0;                  ///< one that was removed may be wanted again
 };
 
-/// The virtio cards on the PCI bus.
-class PciCards : public Cards {
- public:
-  std::vector<Card> list() override;
-  void remove(const Card& card) override;
-  void rescan() override;
-};
-
 }  // namespace husk::agent

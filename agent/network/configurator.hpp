@@ -7,10 +7,10 @@
 #include <set>
 #include <string>
 
-#include "agent/dns_relay.hpp"
-#include "agent/event_loop.hpp"
-#include "agent/network/cards.hpp"
-#include "agent/request.hpp"
+#include "agent/loop/event_loop.hpp"
+#include "agent/network/pci_cards.hpp"
+#include "agent/request/request.hpp"
+#include "agent/stream/dns_relay.hpp"
 #include "lib/guestcomm/protocol/network.hpp"
 
 namespace husk::agent {

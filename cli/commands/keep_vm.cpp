@@ -3,7 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/options.hpp"
-#include "lib/runtime/keeper_plan.hpp"
+#include "lib/runtime/vm/keeper_plan.hpp"
 
 namespace husk::cli {
 

@@ -3,7 +3,8 @@
 
 #include <string>
 
-#include "lib/hypervisor/driver.hpp"
+#include "lib/hypervisor/domain_options.hpp"
+#include "lib/hypervisor/vm.hpp"
 
 namespace husk::hypervisor {
 /// The domain XML for libvirt's qemu driver. Pure; every value is escaped; virt-xml-validate

@@ -7,16 +7,10 @@
 #include <string>
 #include <string_view>
 
+#include "lib/hypervisor/domain_options.hpp"
 #include "lib/hypervisor/vm.hpp"
 
 namespace husk::hypervisor {
-
-/// Whether a card has anything to do with its tap.
-enum class Cable { in, out };
-
-/// How libvirt finds out which features the guest's CPU got: two lists of bits, or a question for
-/// each of some 400, which takes 0.2 s of every start.
-enum class CpuQuestions { few, all };
 
 struct Driver {
   std::string_view name;  ///< libvirt's: "qemu"; the URI and all paths below have it

@@ -11,7 +11,7 @@
 #include "lib/hypervisor/libvirt_daemon.hpp"
 #include "lib/hypervisor/live_network.hpp"
 #include "lib/hypervisor/vm.hpp"
-#include "lib/hypervisor/vm_files.hpp"
+#include "lib/hypervisor/vm_logs.hpp"
 
 namespace husk::hypervisor {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "lib/hypervisor/driver.hpp"
+#include "lib/hypervisor/domain_options.hpp"
 #include "lib/hypervisor/vm.hpp"
 
 namespace husk::hypervisor {

@@ -40,11 +40,4 @@ bool is_log_file(const std::string& file, const std::string& vm) {
   return take(rest, "-fs") && take_number(rest) && rest == "-virtiofsd.log";
 }
 
-void remove_vm_logs(const Driver& driver, const std::string& vm) noexcept {
-  std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(driver.log_directory(), ignored)) {
-    if (driver.is_log_file(entry.path().filename().string(), vm)) fs::remove(entry.path(), ignored);
-  }
-}
-
 }  // namespace husk::hypervisor

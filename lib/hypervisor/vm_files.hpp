@@ -5,8 +5,6 @@
 
 #include <string>
 
-#include "lib/hypervisor/driver.hpp"
-
 namespace husk::hypervisor {
 
 /// Whether /run/libvirt/qemu/`file` holds the pid of a virtiofsd of VM `vm`: libvirt calls them
@@ -17,8 +15,5 @@ bool is_helper_pid_file(const std::string& file, const std::string& vm);
 /// Whether /var/log/libvirt/qemu/`file` is a log of VM `vm`: "NAME.log", rotated as "NAME.log.<n>",
 /// and "NAME-fs<n>-virtiofsd.log".
 bool is_log_file(const std::string& file, const std::string& vm);
-
-/// Removes the logs that libvirt keeps for ever of the ended VM `vm`. Needs no libvirt.
-void remove_vm_logs(const Driver& driver, const std::string& vm) noexcept;
 
 }  // namespace husk::hypervisor

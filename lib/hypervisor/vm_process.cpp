@@ -9,7 +9,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
-#include "lib/hypervisor/vm_files.hpp"
+#include "lib/hypervisor/vm_logs.hpp"
 
 namespace husk::hypervisor {
 namespace {

@@ -9,10 +9,12 @@
 #include <string_view>
 
 #include "lib/base/error.hpp"
-#include "lib/network/plan.hpp"
 
 namespace husk::network {
 namespace {
+
+/// The prefix of the names of husk's own taps; callers' interfaces with such a name are no taps.
+constexpr std::string_view tap_prefix = "husk";
 
 using Interfaces = std::vector<const Interface*>;
 

@@ -4,15 +4,11 @@
 
 #include <cstddef>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "lib/network/contents.hpp"
 
 namespace husk::network {
-
-/// The prefix of the names of husk's own taps; callers' interfaces with such a name are no taps.
-inline constexpr std::string_view tap_prefix = "husk";
 
 /// A card of the VM, and its end on the host.
 struct NetworkCard {

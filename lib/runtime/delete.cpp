@@ -2,10 +2,10 @@
 // husk delete: undoes what create did, in reverse. Safe to repeat, whatever is gone already.
 #include "lib/base/error.hpp"
 #include "lib/base/trace.hpp"
-#include "lib/runtime/hooks.hpp"
-#include "lib/runtime/host_cgroup.hpp"
+#include "lib/runtime/host/hooks.hpp"
+#include "lib/runtime/host/host_cgroup.hpp"
 #include "lib/runtime/runtime.hpp"
-#include "lib/runtime/sandbox_removal.hpp"
+#include "lib/runtime/vm/sandbox_removal.hpp"
 
 namespace husk::runtime {
 namespace {

@@ -6,7 +6,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/process.hpp"
 #include "lib/runtime/runtime.hpp"
-#include "lib/runtime/sandbox.hpp"
+#include "lib/runtime/vm/sandbox.hpp"
 
 namespace husk::runtime {
 namespace {

@@ -4,9 +4,9 @@
 // command that is killed half-way leaves, `resume` puts right.
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
-#include "lib/runtime/end_meanwhile.hpp"
+#include "lib/runtime/record/end_meanwhile.hpp"
 #include "lib/runtime/runtime.hpp"
-#include "lib/runtime/sandbox.hpp"
+#include "lib/runtime/vm/sandbox.hpp"
 
 namespace husk::runtime {
 namespace {

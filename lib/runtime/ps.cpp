@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "lib/runtime/container_state.hpp"
-#include "lib/runtime/end_meanwhile.hpp"
-#include "lib/runtime/host_cgroup.hpp"
+#include "lib/runtime/host/host_cgroup.hpp"
+#include "lib/runtime/record/container_state.hpp"
+#include "lib/runtime/record/end_meanwhile.hpp"
 #include "lib/runtime/runtime.hpp"
-#include "lib/runtime/sandbox.hpp"
+#include "lib/runtime/vm/sandbox.hpp"
 
 namespace husk::runtime {
 namespace {

@@ -5,9 +5,9 @@
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/trace.hpp"
-#include "lib/runtime/foreground.hpp"
+#include "lib/runtime/caller/foreground.hpp"
+#include "lib/runtime/caller/terminal.hpp"
 #include "lib/runtime/runtime.hpp"
-#include "lib/runtime/terminal.hpp"
 
 namespace husk::runtime {
 

@@ -15,10 +15,10 @@
 #include "lib/guestcomm/protocol/statistics.hpp"
 #include "lib/hypervisor/vm.hpp"
 #include "lib/oci/state.hpp"
-#include "lib/runtime/config.hpp"
-#include "lib/runtime/install_paths.hpp"
-#include "lib/runtime/requests.hpp"
-#include "lib/runtime/state_store.hpp"
+#include "lib/runtime/caller/requests.hpp"
+#include "lib/runtime/host/config.hpp"
+#include "lib/runtime/host/install_paths.hpp"
+#include "lib/runtime/record/state_store.hpp"
 
 namespace husk::runtime {
 

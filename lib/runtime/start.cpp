@@ -3,11 +3,11 @@
 #include "lib/base/error.hpp"
 #include "lib/base/process.hpp"
 #include "lib/base/trace.hpp"
-#include "lib/runtime/container_network.hpp"
-#include "lib/runtime/guest_trace.hpp"
-#include "lib/runtime/hooks.hpp"
+#include "lib/runtime/host/hooks.hpp"
 #include "lib/runtime/runtime.hpp"
-#include "lib/runtime/sandbox.hpp"
+#include "lib/runtime/vm/container_network.hpp"
+#include "lib/runtime/vm/guest_trace.hpp"
+#include "lib/runtime/vm/sandbox.hpp"
 
 namespace husk::runtime {
 namespace {

@@ -2,10 +2,10 @@
 // husk update: limits of a container, which its guest keeps to.
 #include "lib/base/error.hpp"
 #include "lib/oci/check.hpp"
-#include "lib/runtime/container_state.hpp"
-#include "lib/runtime/end_meanwhile.hpp"
+#include "lib/runtime/record/container_state.hpp"
+#include "lib/runtime/record/end_meanwhile.hpp"
 #include "lib/runtime/runtime.hpp"
-#include "lib/runtime/sandbox.hpp"
+#include "lib/runtime/vm/sandbox.hpp"
 
 namespace husk::runtime {
 

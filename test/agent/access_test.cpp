@@ -7,10 +7,10 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
-#include "agent/control_server.hpp"
-#include "agent/request_check.hpp"
-#include "agent/secret.hpp"
-#include "agent/vsock.hpp"
+#include "agent/request/control_server.hpp"
+#include "agent/request/request_check.hpp"
+#include "agent/request/secret.hpp"
+#include "agent/stream/vsock.hpp"
 #include "lib/base/files.hpp"
 
 using namespace husk::agent;

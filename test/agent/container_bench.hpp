@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "agent/container.hpp"
+#include "agent/container/container.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/random_id.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/container_table.hpp"
+#include "agent/container/container_table.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Containers made for real by the agent's code, on this host instead of in a guest.
-#include "agent/container.hpp"
+#include "agent/container/container.hpp"
 
 #include <signal.h>
 #include <sys/stat.h>

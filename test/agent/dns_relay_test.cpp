@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/dns_relay.hpp"
+#include "agent/stream/dns_relay.hpp"
 
 #include <arpa/inet.h>
 #include <sys/socket.h>

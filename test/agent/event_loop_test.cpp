@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/event_loop.hpp"
+#include "agent/loop/event_loop.hpp"
 
 #include <fcntl.h>
 #include <sys/epoll.h>

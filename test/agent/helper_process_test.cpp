@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/helper_process.hpp"
+#include "agent/loop/helper_process.hpp"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -4,9 +4,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "agent/oom_watch.hpp"
+#include "agent/container/oom_watch.hpp"
+#include "agent/container/statistics.hpp"
 #include "agent/setup/limits.hpp"
-#include "agent/statistics.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/random_id.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/port_connector.hpp"
+#include "agent/stream/port_connector.hpp"
 
 #include <netinet/in.h>
 #include <sys/socket.h>

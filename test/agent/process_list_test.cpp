@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/process_list.hpp"
+#include "agent/container/process_list.hpp"
 
 #include <signal.h>
 #include <sys/wait.h>

@@ -4,7 +4,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include "agent/container.hpp"
+#include "agent/container/container.hpp"
 #include "lib/base/files.hpp"
 #include "test/agent/container_bench.hpp"
 

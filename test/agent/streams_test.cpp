@@ -8,10 +8,10 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 
-#include "agent/boot.hpp"
-#include "agent/pending_streams.hpp"
-#include "agent/report.hpp"
-#include "agent/stream_copy.hpp"
+#include "agent/boot/boot.hpp"
+#include "agent/container/report.hpp"
+#include "agent/stream/pending_streams.hpp"
+#include "agent/stream/stream_copy.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 

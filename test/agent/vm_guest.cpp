@@ -14,6 +14,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/random_id.hpp"
+#include "lib/guestcomm/link/listen.hpp"
 #include "lib/guestcomm/link/vhost_device.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
 

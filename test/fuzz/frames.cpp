@@ -4,8 +4,8 @@
 // byte is the size of the pieces.
 #include <sys/socket.h>
 
-#include "agent/control_server.hpp"
-#include "agent/pending_streams.hpp"
+#include "agent/request/control_server.hpp"
+#include "agent/stream/pending_streams.hpp"
 #include "lib/base/log.hpp"
 #include "lib/guestcomm/protocol/frame.hpp"
 #include "test/fuzz/fuzz.hpp"

@@ -3,7 +3,7 @@
 // are read as every type that a side takes, so that one input tries them all.
 #include "lib/guestcomm/protocol/messages.hpp"
 #include "agent/network/address.hpp"
-#include "agent/request_check.hpp"
+#include "agent/request/request_check.hpp"
 #include "lib/guestcomm/protocol/dns.hpp"
 #include "lib/guestcomm/protocol/network.hpp"
 #include "lib/guestcomm/protocol/statistics.hpp"

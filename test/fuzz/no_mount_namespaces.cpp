@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// In the place of lib/runtime/other_mount_namespace.cpp for the fuzz target of the records, which reads
+// In the place of lib/runtime/vm/other_mount_namespace.cpp for the fuzz target of the records, which reads
 // text alone: load_vm, which asks for these, is not called.
 #include <cstdlib>
 
-#include "lib/runtime/other_mount_namespace.hpp"
+#include "lib/runtime/vm/other_mount_namespace.hpp"
 
 namespace husk::runtime {
 

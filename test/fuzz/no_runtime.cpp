@@ -3,8 +3,8 @@
 // there is nothing here that could make or change anything.
 #include <cstdlib>
 
-#include "lib/runtime/keeper_plan.hpp"
 #include "lib/runtime/runtime.hpp"
+#include "lib/runtime/vm/keeper_plan.hpp"
 
 namespace husk::runtime {
 

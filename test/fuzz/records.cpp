@@ -2,8 +2,8 @@
 // What husk reads of earlier calls: state.json and vm.json, which may be damaged, or another
 // version's.
 #include "lib/oci/bundle.hpp"
-#include "lib/runtime/container_record.hpp"
-#include "lib/runtime/vm_record.hpp"
+#include "lib/runtime/record/container_record.hpp"
+#include "lib/runtime/vm/vm_record.hpp"
 #include "test/fuzz/fuzz.hpp"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -4,8 +4,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <filesystem>
-#include <memory>
 
 #include "lib/guestcomm/link/guest_address.hpp"
 #include "lib/guestcomm/protocol/protocol_range.hpp"
@@ -26,12 +24,5 @@ class Announcement {
   virtual ProtocolRange wait(const GuestAddress& address, int vm_gone_fd,
                              std::chrono::milliseconds patience) = 0;
 };
-
-/// On a random port, which no other guest can guess.
-std::unique_ptr<Announcement> listen_vsock();
-/// Listens on the Unix socket "<uds_path>_<port>", owned by uid/gid (the vsock device's user),
-/// removed on destruction.
-std::unique_ptr<Announcement> listen_hybrid(const std::filesystem::path& uds_path, unsigned uid,
-                                            unsigned gid);
 
 }  // namespace husk::guestcomm

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/runtime/bind_source.hpp"
+#include "lib/runtime/host/bind_source.hpp"
 
 #include <fcntl.h>
 #include <sys/mount.h>

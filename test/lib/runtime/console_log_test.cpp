@@ -13,7 +13,7 @@
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
-#include "lib/runtime/vm_directory.hpp"
+#include "lib/runtime/vm/vm_directory.hpp"
 #include "test/lib/runtime/vm_files.hpp"
 
 using namespace husk;

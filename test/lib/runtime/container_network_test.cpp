@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/runtime/container_network.hpp"
+#include "lib/runtime/vm/container_network.hpp"
 
 #include <sched.h>
 #include <sys/wait.h>

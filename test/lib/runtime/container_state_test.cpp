@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/runtime/container_state.hpp"
+#include "lib/runtime/record/container_state.hpp"
 
 #include <unistd.h>
 
@@ -8,7 +8,7 @@
 #include <map>
 
 #include "lib/base/error.hpp"
-#include "lib/runtime/container_record.hpp"
+#include "lib/runtime/record/container_record.hpp"
 #include "lib/runtime/runtime.hpp"
 #include "test/lib/base/scratch.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/runtime/create_plan.hpp"
+#include "lib/runtime/plan/create_plan.hpp"
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/runtime/device_list.hpp"
+#include "lib/runtime/host/device_list.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -17,7 +17,7 @@
 #include "lib/base/files.hpp"
 #include "lib/base/mountinfo.hpp"
 #include "lib/base/random_id.hpp"
-#include "lib/runtime/host_cgroup.hpp"
+#include "lib/runtime/host/host_cgroup.hpp"
 #include "test/lib/base/scratch.hpp"
 
 using namespace husk;

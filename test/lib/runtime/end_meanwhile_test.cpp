@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commands that are at work on a container when that ends; for exec: exec_test.cpp.
-#include "lib/runtime/end_meanwhile.hpp"
+#include "lib/runtime/record/end_meanwhile.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <csignal>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/runtime/exec_process.hpp"
+#include "lib/runtime/plan/exec_process.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include "lib/base/error.hpp"
-#include "lib/runtime/terminal.hpp"
+#include "lib/runtime/caller/terminal.hpp"
 
 using namespace husk;
 using namespace husk::runtime;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/runtime/forwarded_connection.hpp"
+#include "lib/runtime/vm/forwarded_connection.hpp"
 
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/runtime/host_cgroup.hpp"
+#include "lib/runtime/host/host_cgroup.hpp"
 
 #include <sys/stat.h>
 #include <sys/wait.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/runtime/host_facts.hpp"
+#include "lib/runtime/find_host_facts.hpp"
 
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The shim's root from an image whose symbolic links all lead to "the host", a scratch directory.
-#include "lib/runtime/host_root.hpp"
+#include "lib/runtime/shim/host_root.hpp"
 
 #include <sched.h>
 #include <sys/mount.h>

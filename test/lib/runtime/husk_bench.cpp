@@ -23,7 +23,7 @@
 #include "lib/guestcomm/link/guest_address.hpp"
 #include "lib/guestcomm/link/vhost_device.hpp"
 #include "lib/oci/example.hpp"
-#include "lib/runtime/vm_directory.hpp"
+#include "lib/runtime/vm/vm_directory.hpp"
 #include "test/lib/base/private_mounts.hpp"
 
 namespace husk::test {

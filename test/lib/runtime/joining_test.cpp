@@ -8,9 +8,9 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/mount_namespace.hpp"
-#include "lib/runtime/host_cgroup.hpp"
-#include "lib/runtime/vm_directory.hpp"
-#include "lib/runtime/vm_record.hpp"
+#include "lib/runtime/host/host_cgroup.hpp"
+#include "lib/runtime/vm/vm_directory.hpp"
+#include "lib/runtime/vm/vm_record.hpp"
 #include "test/lib/runtime/husk_bench.hpp"
 
 using namespace husk;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/runtime/mount_points.hpp"
+#include "lib/runtime/host/mount_points.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/runtime/notify_socket.hpp"
+#include "lib/runtime/caller/notify_socket.hpp"
 
 #include <sys/socket.h>
 #include <sys/un.h>

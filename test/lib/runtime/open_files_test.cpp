@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/runtime/open_files.hpp"
+#include "lib/runtime/host/open_files.hpp"
 
 #include <sys/resource.h>
 #include <sys/wait.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/runtime/other_mount_namespace.hpp"
+#include "lib/runtime/vm/other_mount_namespace.hpp"
 
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -14,8 +14,8 @@
 #include "lib/base/files.hpp"
 #include "lib/base/mount_namespace.hpp"
 #include "lib/base/random_id.hpp"
-#include "lib/runtime/mount_tree.hpp"
-#include "lib/runtime/vm_directory.hpp"
+#include "lib/runtime/host/mount_tree.hpp"
+#include "lib/runtime/vm/vm_directory.hpp"
 #include "test/lib/base/child.hpp"
 #include "test/lib/base/private_mounts.hpp"
 #include "test/lib/runtime/vm_files.hpp"

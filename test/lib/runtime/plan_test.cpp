@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/runtime/plan.hpp"
-#include "lib/runtime/vm_paths.hpp"
+#include "lib/runtime/plan/plan.hpp"
+#include "lib/runtime/plan/vm_paths.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include "lib/base/error.hpp"
 #include "lib/oci/example.hpp"
-#include "lib/runtime/host_facts.hpp"
+#include "lib/runtime/plan/host_facts.hpp"
 
 using namespace husk;
 using namespace husk::runtime;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/runtime/sandbox_removal.hpp"
+#include "lib/runtime/vm/sandbox_removal.hpp"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,8 +13,8 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
-#include "lib/runtime/vm_directory.hpp"
-#include "lib/runtime/vm_record.hpp"
+#include "lib/runtime/vm/vm_directory.hpp"
+#include "lib/runtime/vm/vm_record.hpp"
 #include "test/lib/runtime/husk_bench.hpp"
 #include "test/lib/runtime/named_process.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/runtime/shim_plan.hpp"
+#include "lib/runtime/plan/shim_plan.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 

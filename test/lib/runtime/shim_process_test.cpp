@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The shim's child before it executes, on a file system that does not answer.
-#include "lib/runtime/shim_process.hpp"
+#include "lib/runtime/shim/shim_process.hpp"
 
 #include <fcntl.h>
 #include <poll.h>

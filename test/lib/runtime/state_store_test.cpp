@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/runtime/state_store.hpp"
+#include "lib/runtime/record/state_store.hpp"
 
 #include <sys/mount.h>
 #include <sys/stat.h>

@@ -3,8 +3,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "lib/runtime/host_cgroup.hpp"
-#include "lib/runtime/state_store.hpp"
+#include "lib/runtime/host/host_cgroup.hpp"
+#include "lib/runtime/record/state_store.hpp"
 #include "lib/systemd/scope.hpp"
 #include "test/lib/runtime/husk_bench.hpp"
 #include "test/lib/systemd/fake_manager.hpp"

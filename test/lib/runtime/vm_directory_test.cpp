@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/runtime/vm_directory.hpp"
+#include "lib/runtime/vm/vm_directory.hpp"
 
 #include <fcntl.h>
 #include <linux/fs.h>

@@ -5,7 +5,7 @@
 #include <functional>
 #include <string>
 
-#include "lib/runtime/vm_directory.hpp"
+#include "lib/runtime/vm/vm_directory.hpp"
 #include "test/lib/base/child.hpp"
 #include "test/lib/base/scratch.hpp"
 

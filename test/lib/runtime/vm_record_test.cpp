@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/runtime/vm_record.hpp"
+#include "lib/runtime/vm/vm_record.hpp"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,7 +13,7 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/random_id.hpp"
-#include "lib/runtime/vm_directory.hpp"
+#include "lib/runtime/vm/vm_directory.hpp"
 
 using namespace husk;
 using namespace husk::runtime;

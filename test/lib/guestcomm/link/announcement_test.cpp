@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/link/announcement.hpp"
+#include "lib/guestcomm/link/listen.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/request/control_server.hpp"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+
+#include "lib/base/log.hpp"
+
+namespace husk::agent {
+
+using guestcomm::Request;
+using nlohmann::json;
+
+ControlServer::~ControlServer() {
+  for (const auto& [id, connection] : connections_) loop_.cancel(connection.hello_timer);
+}
+
+std::size_t ControlServer::greeted_connections() const {
+  return static_cast<std::size_t>(
+      std::count_if(connections_.begin(), connections_.end(),
+                    [](const auto& entry) { return entry.second.greeted; }));
+}
+
+bool ControlServer::has_room() const {
+  return connections_.size() < max_connections &&
+         connections_.size() - greeted_connections() < max_ungreeted;
+}
+
+void ControlServer::adopt(UniqueFd socket) {
+  if (!has_room()) {
+    log(LogLevel::warning, "too many control connections, one is refused");
+    return;
+  }
+  const ConnectionId id = next_id_++;
+  Connection& connection = connections_[id];
+  connection.socket = std::move(socket);
+  connection.hello_timer = loop_.after(hello_patience, [this, id] {
+    const auto found = connections_.find(id);
+    if (found != connections_.end() && !found->second.greeted) close(id);
+  });
+  watch(id);
+}
+
+void ControlServer::watch(ConnectionId id) {
+  Connection& connection = connections_.at(id);
+  const std::uint32_t events = EPOLLIN | (connection.unsent.empty() ? 0u : std::uint32_t{EPOLLOUT});
+  connection.watch = loop_.watch(connection.socket.get(), events,
+                                 [this, id](std::uint32_t ready) { handle_ready(id, ready); });
+}
+
+void ControlServer::handle_ready(ConnectionId id, std::uint32_t events) {
+  try {
+    if ((events & EPOLLOUT) != 0) {
+      if (!flush(connections_.at(id))) return close(id);
+      watch(id);
+    }
+    if ((events & ~std::uint32_t{EPOLLOUT}) != 0) receive(id);
+  } catch (const std::exception& error) {
+    // Not a request that fails but bytes that are no request: nothing after them can be trusted.
+    log(LogLevel::warning, std::string("control connection dropped: ") + error.what());
+    close(id);
+  }
+}
+
+void ControlServer::receive(ConnectionId id) {
+  static std::array<char, 64u << 10> chunk;
+  Connection& connection = connections_.at(id);
+  const ssize_t count = ::recv(connection.socket.get(), chunk.data(), chunk.size(), 0);
+  if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (count <= 0) return close(id);
+  connection.reader.append({chunk.data(), static_cast<std::size_t>(count)});
+  handle_frames(id);
+}
+
+void ControlServer::handle_frames(ConnectionId id) {
+  // Looked up each time: answering may have closed the connection.
+  for (auto found = connections_.find(id); found != connections_.end();
+       found = connections_.find(id)) {
+    const auto payload = found->second.reader.next();
+    if (!payload) return;
+    handle_request(id, guestcomm::decode_request(*payload));
+  }
+}
+
+/// The agent's catch: whatever a request does wrong is its answer.
+void ControlServer::handle_request(ConnectionId id, const Request& request) {
+  const Reply reply = [this, id, request](const Outcome& outcome) {
+    respond(id, request, outcome);
+  };
+  try {
+    if (connections_.at(id).greeted) {
+      handlers_.request(id, request, reply);
+    } else {
+      reply(greet(connections_.at(id), request));
+    }
+  } catch (const Error& error) {
+    reply(error);
+  } catch (const std::exception& error) {
+    reply(Error(Errc::internal, request.method.substr(0, 64) + ": " + error.what()));
+  }
+  const auto found = connections_.find(id);
+  if (found != connections_.end() && !found->second.greeted) close_soon(id);  // one try
+}
+
+json ControlServer::greet(Connection& connection, const Request& request) {
+  if (request.method != "hello") throw Error(Errc::wrong_state, "the first request must be hello");
+  const auto hello = request.params.get<guestcomm::Hello>();
+  if (!secret_.matches(hello.secret)) {  // first: a stranger learns nothing
+    throw Error(Errc::invalid_argument, "hello.secret: does not match this VM's secret");
+  }
+  guestcomm::agree(guestcomm::own_protocols, hello.protocols);
+  loop_.cancel(connection.hello_timer);
+  connection.greeted = true;
+  connection.reader.set_limit(guestcomm::max_frame_bytes);
+  was_greeted_ = true;
+  return guestcomm::Hello{guestcomm::own_protocols, HUSK_VERSION, {}};
+}
+
+void ControlServer::respond(ConnectionId id, const Request& request, const Outcome& outcome) {
+  if (const auto* error = std::get_if<Error>(&outcome)) {
+    log(LogLevel::info, request.method.substr(0, 64) + " failed: " + error->what());
+  }
+  if (!request.id) return;  // a notification wants no answer
+  send(id, guestcomm::encode(guestcomm::Response{*request.id, outcome}));
+}
+
+void ControlServer::notify(ConnectionId id, const std::string& method, const json& params) {
+  send(id, guestcomm::encode(Request{std::nullopt, method, params}));
+}
+
+void ControlServer::send(ConnectionId id, const std::string& payload) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;  // it did not wait for its answer
+  Connection& connection = found->second;
+  connection.unsent += guestcomm::make_frame(payload);
+  if (!flush(connection) || connection.unsent.size() > max_unsent_bytes) {
+    return close_soon(id);
+  }
+  watch(id);
+}
+
+/// False: the connection is broken.
+bool ControlServer::flush(Connection& connection) {
+  while (!connection.unsent.empty()) {
+    const ssize_t count = ::send(connection.socket.get(), connection.unsent.data(),
+                                 connection.unsent.size(), MSG_NOSIGNAL);
+    if (count < 0) return errno == EAGAIN || errno == EINTR;
+    connection.unsent.erase(0, static_cast<std::size_t>(count));
+  }
+  return true;
+}
+
+/// From the loop: whoever sends may be in the middle of something that closing would disturb.
+void ControlServer::close_soon(ConnectionId id) {
+  loop_.after(std::chrono::milliseconds{0}, [this, id] { close(id); });
+}
+
+void ControlServer::close(ConnectionId id) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  const bool greeted = found->second.greeted;
+  loop_.cancel(found->second.hello_timer);
+  connections_.erase(found);
+  if (greeted) handlers_.closed(id);
+}
+
+}  // namespace husk::agent

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/stream/pending_streams.hpp"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "lib/base/error.hpp"
+#include "lib/base/log.hpp"
+
+namespace husk::agent {
+namespace {
+
+constexpr std::string_view header_start = "HUSK-STREAM ";
+constexpr std::size_t token_length = 32;
+constexpr std::size_t token_start = header_start.size() + Secret::digits + 1;
+constexpr std::size_t header_length = token_start + token_length + 1;
+constexpr std::string_view answer = "OK\n";
+
+}  // namespace
+
+std::optional<StreamHeader> parse_stream_header(const std::string& header) {
+  if (header.size() != header_length || !header.starts_with(header_start) ||
+      header[token_start - 1] != ' ' || header.back() != '\n') {
+    return std::nullopt;
+  }
+  StreamHeader parsed{header.substr(header_start.size(), Secret::digits),
+                      header.substr(token_start, token_length)};
+  if (!is_hex(parsed.secret) || !is_hex(parsed.token)) return std::nullopt;
+  return parsed;
+}
+
+PendingStreams::~PendingStreams() {
+  while (!connections_.empty()) drop(connections_.begin()->first);
+}
+
+void PendingStreams::drop(int fd) noexcept {
+  const auto found = connections_.find(fd);
+  if (found == connections_.end()) return;
+  loop_.cancel(found->second.expiry);
+  connections_.erase(found);
+}
+
+bool PendingStreams::has_room() const {
+  const auto unnamed = std::count_if(connections_.begin(), connections_.end(),
+                                     [](const auto& entry) { return entry.second.token.empty(); });
+  return connections_.size() < max_streams && static_cast<std::size_t>(unnamed) < max_unnamed;
+}
+
+void PendingStreams::adopt(UniqueFd connection) {
+  if (!has_room()) {
+    log(LogLevel::warning, "too many pending stream connections, one is refused");
+    return;
+  }
+  const int fd = connection.get();
+  const auto expiry = loop_.after(header_patience, [this, fd] {
+    log(LogLevel::warning, "stream connection dropped: no header received in time");
+    drop(fd);
+  });
+  Connection& waiting = connections_[fd];
+  waiting.socket = std::move(connection);
+  waiting.expiry = expiry;
+  waiting.watch = loop_.watch(
+      fd, EPOLLIN, [this, fd](std::uint32_t) { read_header(fd); }, [this, fd] { drop(fd); });
+}
+
+void PendingStreams::read_header(int fd) {
+  Connection& connection = connections_.at(fd);
+  std::array<char, header_length> chunk{};
+  // Never past the header: what follows is the container's stdin.
+  const std::size_t missing = header_length - connection.header.size();
+  const ssize_t count = ::recv(fd, chunk.data(), missing, 0);
+  if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (count > 0) {
+    connection.header.append(chunk.data(), static_cast<std::size_t>(count));
+    if (connection.header.size() < header_length) return;
+    if (accept_header(connection)) return;
+  }
+  drop(fd);
+}
+
+bool PendingStreams::accept_header(Connection& connection) {
+  const std::optional<StreamHeader> header = parse_stream_header(connection.header);
+  if (!header || !secret_.matches(header->secret) || contains(header->token)) {
+    log(LogLevel::warning, "stream connection dropped: invalid header, secret or token");
+    return false;
+  }
+  if (::send(connection.socket.get(), answer.data(), answer.size(), MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(answer.size())) {
+    return false;
+  }
+  connection.watch.reset();  // data and end of file wait for the container
+  connection.header.clear();
+  connection.token = header->token;
+  loop_.cancel(connection.expiry);
+  connection.expiry = loop_.after(lifetime, [this, fd = connection.socket.get()] { drop(fd); });
+  return true;
+}
+
+PendingStreams::Connections::const_iterator PendingStreams::find(const std::string& token) const {
+  return std::find_if(connections_.begin(), connections_.end(), [&](const auto& entry) {
+    return !entry.second.token.empty() && entry.second.token == token;
+  });
+}
+
+UniqueFd PendingStreams::claim(const std::string& token) {
+  const auto found = find(token);
+  if (found == connections_.end()) {
+    throw Error(Errc::not_found, "no pending stream connection has this token");
+  }
+  Connection& connection = connections_.at(found->first);
+  UniqueFd socket = std::move(connection.socket);
+  loop_.cancel(connection.expiry);
+  connections_.erase(found);
+  return socket;
+}
+
+}  // namespace husk::agent

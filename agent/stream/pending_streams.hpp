@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stream connections that wait for the container they belong to.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "agent/loop/event_loop.hpp"
+#include "agent/request/secret.hpp"
+#include "lib/base/unique_fd.hpp"
+
+namespace husk::agent {
+
+class PendingStreams {
+ public:
+  static constexpr std::size_t max_streams = 4096;
+  static constexpr std::size_t max_unnamed = 16;  ///< without a header
+  /// Only the host connects: long enough for one that starts many VMs at once.
+  static constexpr std::chrono::seconds header_patience{30}, lifetime{60};
+
+  PendingStreams(EventLoop& loop, Secret secret) : loop_(loop), secret_(std::move(secret)) {}
+  PendingStreams(const PendingStreams&) = delete;
+  PendingStreams& operator=(const PendingStreams&) = delete;
+  ~PendingStreams();
+
+  bool has_room() const;
+  /// Reads its header line; closed without one, with a bad one, with a wrong secret, with a token
+  /// in use, or when there are too many.
+  void adopt(UniqueFd connection);
+
+  bool contains(const std::string& token) const { return find(token) != connections_.end(); }
+  /// Gives the connection away. Throws not_found.
+  UniqueFd claim(const std::string& token);
+
+ private:
+  struct Connection {
+    UniqueFd socket;
+    std::string header;  ///< as far as received
+    std::string token;   ///< once the header is complete
+    EventLoop::TimerId expiry;
+    EventLoop::Watch watch;  ///< until the header is complete
+  };
+  using Connections = std::map<int, Connection>;  ///< by descriptor
+
+  Connections::const_iterator find(const std::string& token) const;
+  void read_header(int fd);
+  bool accept_header(Connection& connection);
+  void drop(int fd) noexcept;
+
+  EventLoop& loop_;
+  Secret secret_;
+  Connections connections_;
+};
+
+struct StreamHeader {
+  std::string secret, token;
+};
+/// "HUSK-STREAM <secret> <token>\n", each 32 lower-case hex digits; empty if it is anything else.
+std::optional<StreamHeader> parse_stream_header(const std::string& header);
+
+}  // namespace husk::agent

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/host/config.hpp"
+
+#define TOML_EXCEPTIONS 1
+#include <toml++/toml.h>
+
+#include <functional>
+#include <map>
+#include <sstream>
+
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+
+namespace husk::runtime {
+namespace {
+
+constexpr std::size_t max_config_bytes = 1U << 20;
+
+using Setter = std::function<void(const toml::node&)>;
+using Section = std::map<std::string, Setter, std::less<>>;
+
+[[noreturn]] void refuse(const std::string& file, const toml::source_region& where,
+                         const std::string& what) {
+  throw Error(Errc::invalid_argument, file + ":" + std::to_string(where.begin.line) + ": " + what);
+}
+
+class Reader {
+ public:
+  Reader(std::string file, Config& config) : file_(std::move(file)), config_(config) {
+    sections_["hypervisor"] = {{"uri", text([this](std::string v) { config_.uri = std::move(v); })},
+                               {"accelerator", accelerator()},
+                               {"firmware", path(config_.firmware)}};
+    sections_["vm"] = {
+        {"vcpus",
+         number(1, 64, [this](std::int64_t v) { config_.vcpus = static_cast<unsigned>(v); })},
+        {"memory_mib",
+         number(128, 1 << 20,
+                [this](std::int64_t v) { config_.memory_mib = static_cast<std::uint64_t>(v); })},
+        {"kernel", path(config_.kernel)},
+        {"initrd", path(config_.initrd)},
+        {"kernel_arguments",
+         text([this](std::string v) { config_.kernel_arguments = std::move(v); })},
+        {"boot_timeout_seconds", number(5, 3600, [this](std::int64_t v) {
+           config_.boot_timeout = std::chrono::seconds(v);
+         })}};
+  }
+
+  void read(const toml::table& root) {
+    for (const auto& [name, node] : root) {
+      const auto section = sections_.find(name.str());
+      if (section == sections_.end())
+        refuse(file_, node.source(), "unknown section [" + std::string(name.str()) + "]");
+      const toml::table* table = node.as_table();
+      if (table == nullptr)
+        refuse(file_, node.source(), std::string(name.str()) + " must be a table");
+      read_section(section->first, section->second, *table);
+    }
+  }
+
+ private:
+  void read_section(const std::string& name, const Section& keys, const toml::table& table) {
+    for (const auto& [key, node] : table) {
+      const auto setter = keys.find(key.str());
+      const std::string full = name + "." + std::string(key.str());
+      if (setter == keys.end()) refuse(file_, node.source(), "unknown key " + full);
+      current_ = full;
+      setter->second(node);
+    }
+  }
+
+  Setter text(std::function<void(std::string)> set) {
+    return [this, set = std::move(set)](const toml::node& node) {
+      if (!node.is_string()) refuse(file_, node.source(), current_ + " must be a string");
+      set(node.as_string()->get());
+    };
+  }
+
+  Setter path(std::optional<std::filesystem::path>& target) {
+    return text([this, &target](const std::string& value) {
+      if (!value.starts_with('/'))
+        throw Error(Errc::invalid_argument, file_ + ": " + current_ + " must be an absolute path");
+      target = value;
+    });
+  }
+
+  Setter accelerator() {
+    return text([this](const std::string& value) {
+      if (value != "auto" && value != "kvm" && value != "tcg") {
+        throw Error(Errc::invalid_argument, file_ + ": " + current_ + " must be auto, kvm or tcg");
+      }
+      config_.accelerator = value;
+    });
+  }
+
+  Setter number(std::int64_t least, std::int64_t most, std::function<void(std::int64_t)> set) {
+    return [this, least, most, set = std::move(set)](const toml::node& node) {
+      if (!node.is_integer()) refuse(file_, node.source(), current_ + " must be an integer");
+      const std::int64_t value = node.as_integer()->get();
+      if (value < least || value > most) {
+        refuse(file_, node.source(),
+               current_ + " must be between " + std::to_string(least) + " and " +
+                   std::to_string(most));
+      }
+      set(value);
+    };
+  }
+
+  std::string file_, current_;
+  Config& config_;
+  std::map<std::string, Section, std::less<>> sections_;
+};
+
+}  // namespace
+
+Config load_config(const std::filesystem::path& path) {
+  Config config;
+  if (!std::filesystem::exists(path)) return config;
+  const std::string text = read_file(path, max_config_bytes);
+  try {
+    Reader(path.string(), config).read(toml::parse(text, path.string()));
+  } catch (const toml::parse_error& e) {
+    refuse(path.string(), e.source(), std::string(e.description()));
+  }
+  return config;
+}
+
+}  // namespace husk::runtime

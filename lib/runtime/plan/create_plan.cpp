@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/plan/create_plan.hpp"
+
+#include "lib/base/error.hpp"
+#include "lib/hypervisor/driver.hpp"
+#include "lib/runtime/caller/terminal.hpp"
+#include "lib/runtime/host/hooks.hpp"
+#include "lib/runtime/plan/plan.hpp"
+
+namespace husk::runtime {
+namespace {
+
+/// For networks that are connected later, and those beyond the first of a new namespace. Each is one
+/// more bridge for the guest to scan (docs/architecture.md).
+constexpr unsigned spare_ports = 2;
+
+/// The kernel would promise the memory, and the VM would be killed once its guest uses it.
+void check_memory(const Config& config, const HostFacts& facts) {
+  if (config.memory_mib <= facts.memory_mib) return;
+  throw Error(Errc::invalid_argument, "not enough memory for the VM: vm.memory_mib is " +
+                                          std::to_string(config.memory_mib) + ", this host has " +
+                                          std::to_string(facts.memory_mib) + " MiB");
+}
+
+/// The id of the VM that the container will be in.
+std::string vm_id_of(const HostFacts& facts) {
+  return is_joining(facts) ? facts.network->vm : facts.vm_id;
+}
+
+CgroupPlan plan_possible_cgroup(const std::string& id, const oci::Spec& spec, const Config& config,
+                                const HostFacts& facts) {
+  CgroupPlan plan = plan_cgroup(spec.linux_.cgroups_path, {.container = id, .vm = vm_id_of(facts)},
+                                config.systemd_cgroup, spec.annotations);
+  if (plan.scope && !facts.has_systemd) {
+    throw Error(Errc::unsupported,
+                "systemd not running on this host, cannot use systemd cgroups manager");
+  }
+  return plan;
+}
+
+std::optional<SandboxPlan> plan_sandbox(const std::string& id, const Config& config,
+                                        const InstallPaths& paths, const HostFacts& facts) {
+  if (is_joining(facts)) return std::nullopt;
+  check_memory(config, facts);
+  hypervisor::VmConfig vm = plan_vm(id, config, facts);
+  vm.network_cards = vm_cards(facts.vm_id, plan_cards(facts.network));
+  vm.network_ports = spare_ports;
+  return SandboxPlan{
+      .id = facts.vm_id,
+      .secret = facts.secret,
+      .uri = config.uri,
+      .user = facts.vm_user,
+      .network_namespace =
+          facts.network ? std::optional(facts.network->path.string()) : std::nullopt,
+      .assets = {.kernel = config.kernel.value_or(paths.kernel),
+                 .initrd = config.initrd.value_or(paths.initrd),
+                 .firmware = config.firmware.value_or(hypervisor::driver_for(config.uri).firmware)},
+      .program = paths.program,
+      .vm = std::move(vm)};
+}
+
+ContainerRecord plan_record(const std::string& id, const oci::Bundle& bundle,
+                            const HostFacts& facts) {
+  ContainerRecord record;
+  record.id = id;
+  record.oci_version = bundle.spec.oci_version;
+  record.created = facts.now;
+  record.owner = facts.owner;
+  record.bundle = bundle.directory;
+  record.rootfs = bundle.rootfs;
+  record.annotations = bundle.spec.annotations;
+  record.vm_id = vm_id_of(facts);
+  record.hooks.start_container = limit_hooks(bundle.spec.hooks.start_container);
+  record.hooks.poststart = bundle.spec.hooks.poststart;
+  record.hooks.poststop = bundle.spec.hooks.poststop;
+  return record;
+}
+
+oci::Hooks hooks_in_create(const oci::Hooks& all) {
+  oci::Hooks hooks;
+  hooks.prestart = all.prestart;
+  hooks.create_runtime = all.create_runtime;
+  hooks.create_container = all.create_container;
+  return hooks;
+}
+
+}  // namespace
+
+CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& bundle,
+                       const Config& config, const InstallPaths& paths, const HostFacts& facts) {
+  GuestPlan guest = plan_guest(request.id, bundle);
+  give_environment(guest.spec.hooks.start_container, bundle.spec.process->env);
+  CgroupPlan cgroup = plan_possible_cgroup(request.id, bundle.spec, config, facts);
+  check_streams(request.streams, bundle.spec.process->terminal);
+  if (request.pid_file) check_pid_file(*request.pid_file, facts.pid_file_place);
+  if (facts.network) check_network(*facts.network);
+  ContainerRecord record = plan_record(request.id, bundle, facts);
+  const VmPaths vm(record.vm_id);
+  return {.record = std::move(record),
+          .guest = std::move(guest),
+          .sandbox = plan_sandbox(request.id, config, paths, facts),
+          .cgroup = std::move(cgroup),
+          .shim_program = paths.shim,
+          .shim = plan_shim(request.id, bundle.spec, vm, !request.streams.detached),
+          .hooks = hooks_in_create(bundle.spec.hooks),
+          .boot_timeout = config.boot_timeout,
+          .pid_file = request.pid_file,
+          .pidfd_socket = request.pidfd_socket,
+          .console_socket = request.streams.console_socket,
+          .notify = plan_notify(bundle),
+          .window = plan_window(*bundle.spec.process, facts.window)};
+}
+
+}  // namespace husk::runtime

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// All that a plan takes from this host, this caller and this moment, so that planning itself reads
+// nothing.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "lib/guestcomm/protocol/stdio.hpp"
+#include "lib/hypervisor/vm.hpp"
+#include "lib/runtime/caller/pid_file.hpp"
+#include "lib/runtime/plan/network_facts.hpp"
+
+namespace husk::runtime {
+
+struct HostFacts {
+  hypervisor::Accelerator accelerator = hypervisor::Accelerator::tcg;  ///< that VMs shall have
+  std::uint32_t tsc_khz = 0;  ///< of the host's CPUs, for a VM whose are emulated; else 0
+  /// The user as whom the hypervisor runs; empty where the host's kernel is the vsock device, and for
+  /// a container that joins a VM: neither needs it.
+  std::optional<hypervisor::VmUser> vm_user;
+  std::uint64_t memory_mib = 0;  ///< of the host, swap included
+  bool has_systemd = false;
+  PidFilePlace pid_file_place = PidFilePlace::good;  ///< if one was asked for
+  std::optional<NetworkFacts> network;               ///< if the caller names a namespace
+  guestcomm::WindowSize window;                      ///< of the caller's terminal, if it has one
+  std::string owner;                                 ///< the calling user's name, or number
+  std::string now;                                   ///< as RFC 3339
+  // Made up anew each time.
+  std::string vm_id;   ///< 8 hex digits
+  std::string secret;  ///< 32 hex digits
+};
+
+/// Whether no VM is made: who asks for the network of another container is in that one's kernel,
+/// where its network is.
+inline bool is_joining(const HostFacts& facts) {
+  return facts.network && !facts.network->vm.empty();
+}
+
+}  // namespace husk::runtime

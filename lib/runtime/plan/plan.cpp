@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/plan/plan.hpp"
+
+#include <algorithm>
+
+#include "lib/base/error.hpp"
+#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/hypervisor/driver.hpp"
+#include "lib/runtime/host/hooks.hpp"
+#include "lib/runtime/plan/host_facts.hpp"
+#include "lib/runtime/plan/vm_paths.hpp"
+
+namespace husk::runtime {
+namespace {
+
+std::string guest_directory(const std::string& id) {
+  return std::string(guestcomm::share_mount_point) + "/" + id;
+}
+
+bool has_namespace(const oci::Spec& spec, const std::string& type) {
+  const auto& all = spec.linux_.namespaces;
+  return std::any_of(all.begin(), all.end(),
+                     [&](const oci::Namespace& ns) { return ns.type == type; });
+}
+
+void check_possible(const oci::Spec& spec) {
+  if (!has_namespace(spec, "network")) {
+    throw Error(Errc::unsupported,
+                "the host's network namespace cannot be used: a container in a VM has a network "
+                "stack of its own");
+  }
+}
+
+/// Host paths mean nothing in the guest: its namespaces are its own, and of the hooks only those of
+/// startContainer are programs of the container's.
+void strip_host_side(oci::Spec& spec) {
+  spec.hooks = {.prestart = {},
+                .create_runtime = {},
+                .create_container = {},
+                .start_container = limit_hooks(std::move(spec.hooks.start_container)),
+                .poststart = {},
+                .poststop = {}};
+  spec.annotations.clear();
+  std::erase_if(spec.linux_.namespaces,
+                [](const oci::Namespace& ns) { return ns.type == "network"; });
+  for (oci::Namespace& ns : spec.linux_.namespaces) ns.path.reset();
+  if (spec.process) {
+    spec.process->apparmor_profile.reset();
+    spec.process->selinux_label.reset();
+  }
+  spec.linux_.mount_label.reset();
+  spec.linux_.cgroups_path.clear();
+}
+
+/// In a VM "shared" has one direction, the host's mounts to the guest. Empty: says nothing of it.
+std::optional<bool> follows_host(const std::string& option) {
+  if (option == "slave" || option == "rslave" || option == "shared" || option == "rshared")
+    return true;
+  if (option == "private" || option == "rprivate" || option == "unbindable" ||
+      option == "runbindable")
+    return false;
+  return std::nullopt;
+}
+
+/// As runc reads them: of ro and rw the last one counts, of bind and rbind always the latter. A bind
+/// is private unless the options ask for more.
+PinnedMount plan_bind(std::size_t number, const std::filesystem::path& source,
+                      const std::vector<std::string>& options) {
+  PinnedMount bind{.number = number, .source = source, .tree_read_only = {}};
+  for (const std::string& option : options) {
+    if (option == "rbind") bind.recursive = true;
+    if (option == "ro" || option == "rw") bind.read_only = option == "ro";
+    if (option == "rro" || option == "rrw") bind.tree_read_only = option == "rro";
+    bind.follow_host = follows_host(option).value_or(bind.follow_host);
+  }
+  return bind;
+}
+
+/// In a root that is read-only for the guest the host makes mount points and the nodes of linux.devices, but no
+/// default devices.
+void check_readonly_root(const oci::Spec& spec) {
+  if (!spec.root || !spec.root->readonly) return;
+  const auto is_dev = [](const oci::Mount& mount) {
+    return std::filesystem::path(mount.destination + "/").lexically_normal() == "/dev/";
+  };
+  if (std::any_of(spec.mounts.begin(), spec.mounts.end(), is_dev)) return;
+  throw Error(
+      Errc::unsupported,
+      "root.readonly: needs a mount on /dev, since no default devices can be made in the root");
+}
+
+constexpr const char* cgroup_root = "/sys/fs/cgroup";
+
+bool is_in_directory(const std::filesystem::path& path, const std::string& directory) {
+  return (path.lexically_normal() / "").string().starts_with(directory + "/");
+}
+
+bool is_host_cgroup_bind(const oci::Mount& mount) {
+  return is_bind(mount) && mount.source && is_in_directory(*mount.source, cgroup_root) &&
+         is_in_directory(mount.destination, cgroup_root);
+}
+
+bool is_on_cgroup_root(const oci::Mount& mount) {
+  return (std::filesystem::path(mount.destination).lexically_normal() / "") ==
+         std::filesystem::path(cgroup_root) / "";
+}
+
+void make_cgroup_mount(oci::Mount& mount) {
+  const bool read_only = plan_bind(0, {}, mount.options).read_only;
+  mount.type = "cgroup";
+  mount.source = "cgroup";
+  mount.options = {"nosuid", "noexec", "nodev", read_only ? "ro" : "rw"};
+}
+
+}  // namespace
+
+oci::Spec with_guest_cgroups(oci::Spec spec) {
+  for (oci::Mount& mount : spec.mounts)
+    if (is_host_cgroup_bind(mount) && is_on_cgroup_root(mount)) make_cgroup_mount(mount);
+  std::erase_if(spec.mounts, is_host_cgroup_bind);
+  return spec;
+}
+
+GuestPlan plan_guest(const std::string& id, const oci::Bundle& bundle) {
+  check_possible(bundle.spec);
+  check_readonly_root(bundle.spec);
+  GuestPlan plan{.spec = bundle.spec, .binds = {}};
+  strip_host_side(plan.spec);
+  plan.spec.root->path = guest_directory(id) + "/rootfs";
+  for (std::size_t n = 0; n < plan.spec.mounts.size(); ++n) {
+    oci::Mount& mount = plan.spec.mounts[n];
+    if (!is_bind(mount)) continue;
+    if (!mount.source || mount.source->empty()) {
+      throw Error(Errc::invalid_argument,
+                  "mounts[" + std::to_string(n) + "].source: missing for a bind mount");
+    }
+    plan.binds.push_back(
+        plan_bind(n, (bundle.directory / *mount.source).lexically_normal(), mount.options));
+    mount.source = guest_directory(id) + "/mounts/" + std::to_string(n);
+  }
+  return plan;
+}
+
+void leave_writable_below(GuestPlan& plan, const std::vector<std::size_t>& with_mounts_below) {
+  for (const PinnedMount& bind : plan.binds) {
+    if (!bind.read_only || bind.tree_read_only.value_or(false)) continue;
+    if (std::ranges::find(with_mounts_below, bind.number) == with_mounts_below.end()) continue;
+    std::erase(plan.spec.mounts.at(bind.number).options, "ro");
+  }
+}
+
+std::vector<hypervisor::NetworkCard> vm_cards(const std::string& vm_id, unsigned count) {
+  std::vector<hypervisor::NetworkCard> cards;
+  for (unsigned n = 0; n < count; ++n) cards.push_back(hypervisor::network_card(vm_id, n));
+  return cards;
+}
+
+hypervisor::VmConfig plan_vm(const std::string& id, const Config& config, const HostFacts& facts) {
+  hypervisor::VmConfig vm;
+  vm.name = vm_name(facts.vm_id, id);
+  vm.description = "husk container " + id;
+  vm.accelerator = facts.accelerator;
+  vm.vcpus = config.vcpus;
+  vm.memory_mib = config.memory_mib;
+  vm.kernel_arguments = plan_kernel_arguments(
+      config, hypervisor::driver_for(config.uri)
+                  .kernel_arguments(facts.accelerator, config.vcpus, facts.tsc_khz));
+  return vm;
+}
+
+std::string plan_kernel_arguments(const Config& config, const std::string& machine) {
+  // Each of them is there for the start's sake: nothing is printed on the slow console but what
+  // says why a guest died; a panic ends the VM.
+  std::string arguments = machine +
+                          " quiet loglevel=3 panic=-1 random.trust_cpu=on cryptomgr.notests "
+                          "rcupdate.rcu_expedited=1";
+  if (!config.kernel_arguments.empty()) arguments += " " + config.kernel_arguments;
+  return arguments;
+}
+
+std::string plan_vsock_arguments(std::uint32_t announcement_port, bool privileged_ports) {
+  return "husk.announce=" + std::to_string(announcement_port) +
+         (privileged_ports ? " husk.privileged_ports" : "");
+}
+
+}  // namespace husk::runtime

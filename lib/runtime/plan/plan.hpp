@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the bundle and the configuration to what is asked of the hypervisor, of the guest, and of
+// the host. Pure: reads nothing, changes nothing. The only place that knows both the OCI's words
+// and the VM's.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/hypervisor/vm.hpp"
+#include "lib/oci/bundle.hpp"
+#include "lib/runtime/host/config.hpp"
+#include "lib/runtime/plan/guest_plan.hpp"
+
+namespace husk::runtime {
+
+struct HostFacts;
+
+/// Throws unsupported for what cannot work in a VM: the host's network namespace, a
+/// read-only root without a /dev. Throws invalid_argument for a bind without a source.
+GuestPlan plan_guest(const std::string& id, const oci::Bundle& bundle);
+
+/// A bind of the host's cgroup file system on /sys/fs/cgroup becomes a mount of the guest's, with the
+/// same ro or rw; one on a directory below, as `podman --systemd=always` makes it for cgroup v1, goes.
+/// Programs in the guest, systemd above all, need the cgroups of the guest's kernel.
+oci::Spec with_guest_cgroups(oci::Spec spec);
+
+/// "ro" is the bind's own mount alone, as with runc. In the guest a bind is one mount, with whatever is
+/// mounted below it on the host: for the binds of these numbers, which have mounts below, the guest's
+/// mount is not made read-only, and the host alone keeps the top so.
+void leave_writable_below(GuestPlan& plan, const std::vector<std::size_t>& with_mounts_below);
+
+/// The first `count` cards of the VM of that id.
+std::vector<hypervisor::NetworkCard> vm_cards(const std::string& vm_id, unsigned count);
+
+/// All of VmConfig that does not depend on the VM's directory: no paths, no vsock device.
+hypervisor::VmConfig plan_vm(const std::string& id, const Config& config, const HostFacts& facts);
+
+/// The arguments that tell the guest's kernel of the machine (the hypervisor's driver says it), for a quick
+/// start, and by the administrator, in this order.
+std::string plan_kernel_arguments(const Config& config, const std::string& machine);
+
+/// And for the agent. privileged_ports: it refuses peers with other ports.
+std::string plan_vsock_arguments(std::uint32_t announcement_port, bool privileged_ports);
+
+}  // namespace husk::runtime

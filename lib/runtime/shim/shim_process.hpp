@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Making husk-shim: in its namespaces, its cgroup, on the container's root, with the
+// caller's streams.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <optional>
+
+#include "lib/base/unique_fd.hpp"
+#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/runtime/host/host_cgroup.hpp"
+#include "lib/runtime/plan/shim_plan.hpp"
+
+namespace husk::runtime {
+
+/// A shim that waits for its hand-over. Ended and reaped on destruction unless kept.
+class ShimProcess {
+ public:
+  /// program: husk-shim. terminal: what becomes its controlling terminal and its standard streams,
+  /// instead of the caller's. Returns once it runs. Throws what went wrong on the way, in the child
+  /// too; timed_out after 30 s, and when cancelled. Until it runs, it ends with the calling process.
+  ShimProcess(const std::filesystem::path& program, const ShimPlan& plan, HostCgroup& cgroup,
+              std::optional<int> terminal);
+  ShimProcess(const ShimProcess&) = delete;
+  ShimProcess& operator=(const ShimProcess&) = delete;
+  ~ShimProcess();
+
+  pid_t pid() const noexcept { return pid_; }
+  UniqueFd open_pidfd() const;  ///< also of one that has ended. Throws system
+
+  /// control: a connection to the agent, after hello. Returns when the agent knows the shim as the
+  /// process's owner. notify: where it passes on what the process says by sd_notify(3), or -1.
+  void hand_over(const guestcomm::ProcessRef& process, int control,
+                 const guestcomm::Stdio<int>& stdio, int notify = -1) const;
+
+  void keep() noexcept { keep_ = true; }
+
+ private:
+  void wait_for_exec(int error_pipe);
+  pid_t pid_ = -1;
+  UniqueFd handoff_;
+  bool keep_ = false;
+};
+
+}  // namespace husk::runtime

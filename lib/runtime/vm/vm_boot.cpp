@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/vm/vm_boot.hpp"
+
+#include <algorithm>
+#include <fstream>
+
+#include "lib/base/error.hpp"
+#include "lib/base/log.hpp"
+#include "lib/base/mount_namespace.hpp"
+#include "lib/base/trace.hpp"
+#include "lib/guestcomm/link/listen.hpp"
+#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/hypervisor/vm_id.hpp"
+#include "lib/network/changes.hpp"
+#include "lib/network/loopback_listener.hpp"
+#include "lib/runtime/host/open_files.hpp"
+#include "lib/runtime/plan/plan.hpp"
+#include "lib/runtime/vm/container_network.hpp"
+#include "lib/runtime/vm/keeper_plan.hpp"
+#include "lib/runtime/vm/other_mount_namespace.hpp"
+#include "lib/systemd/scope.hpp"
+
+namespace husk::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t shown_console_bytes = 1500;
+
+/// So that the VM's keeper can be a service of systemd's. Where that cannot be, husk forks the keeper.
+void show_to_systemd(const VmPaths& paths) {
+  if (!systemd::is_running()) return;
+  if (const UniqueFd systemds = other_mount_namespace(1))
+    warn_on_failure([&] { show_vm_directory(paths, systemds.get()); });
+}
+
+/// With the vsock device, where the host's kernel has none.
+guestcomm::VmKeeper make_keeper(const SandboxPlan& plan, const VmPaths& paths,
+                                const hypervisor::ConnectHypervisor& connect) {
+  show_to_systemd(paths);
+  guestcomm::KeeperSetup setup =
+      plan_keeper(plan.id, plan.uri, plan.vm.name, connect, plan.program, plan.user.has_value());
+  if (!plan.user) return guestcomm::VmKeeper(std::move(setup));
+  const guestcomm::VsockUsers users{.device = hypervisor::device_uid(plan.id),
+                                    .hypervisor = plan.user->uid};
+  return {paths.vsock(), users, std::move(setup)};
+}
+
+std::unique_ptr<guestcomm::Announcement> listen(const guestcomm::VmKeeper& keeper,
+                                                const std::string& vm_id) {
+  if (!keeper.has_device()) return guestcomm::listen_vsock();
+  const unsigned device = hypervisor::device_uid(vm_id);
+  return guestcomm::listen_hybrid(keeper.host_socket(), device, device);
+}
+
+hypervisor::VmConfig whole_config(const SandboxPlan& plan, const VmPaths& paths,
+                                  const guestcomm::VmKeeper& keeper,
+                                  const guestcomm::Announcement& announcement) {
+  hypervisor::VmConfig config = plan.vm;
+  config.kernel = paths.kernel();
+  config.initrd = paths.initrd();
+  config.firmware = paths.firmware();
+  config.console_log = paths.console_log();
+  config.show_files = [paths](int ns) { show_vm_directory(paths, ns); };
+  config.shared_directories = {{paths.shared(), guestcomm::share_tag}};
+  if (keeper.has_device()) config.vsock.vhost_user_socket = keeper.device_socket();
+  // Where every user of the host can reach the guest, the ports tell root from others. In front,
+  // so that the administrator's arguments are the last.
+  config.kernel_arguments =
+      plan_vsock_arguments(announcement.port(), /*privileged_ports=*/!keeper.has_device()) + " " +
+      config.kernel_arguments;
+  return config;
+}
+
+/// Few need it: a host whose kernel cannot do it has all the rest.
+network::LoopbackListener listen_if_possible(const network::NetworkNamespace& ns) {
+  try {
+    return network::listen_on_loopback(ns);
+  } catch (const Error& e) {
+    log(LogLevel::warning, std::string("port forwarding is not available: ") + e.what());
+    return {};
+  }
+}
+
+/// One line of what the guest said last, for the error's text. Its bytes are the guest's: only
+/// plain ones are shown.
+std::string console_end(const fs::path& console_log) {
+  std::ifstream file(console_log, std::ios::binary | std::ios::ate);
+  if (!file) return "the guest's console is empty";
+  const auto size = static_cast<std::size_t>(file.tellg());
+  const std::size_t length = std::min(size, shown_console_bytes);
+  std::string text(length, '\0');
+  file.seekg(static_cast<std::streamoff>(size - length));
+  file.read(text.data(), static_cast<std::streamsize>(length));
+  std::string line;
+  for (const char c : text) {
+    if (c == '\n') line += " | ";
+    if (c >= ' ' && c < '\x7f') line += c;
+  }
+  if (line.empty()) return "the guest's console is empty";
+  return "the guest's console ended with: " + line;
+}
+
+}  // namespace
+
+BootingVm::BootingVm(const SandboxPlan& plan, const hypervisor::ConnectHypervisor& connect,
+                     HostCgroup& cgroup, pid_t shim)
+    : paths_(plan.id),
+      keeper_(make_keeper(plan, paths_, connect)),
+      announcement_(listen(keeper_, plan.id)),
+      hypervisor_(connect({.uri = plan.uri})) {
+  Laps laps;
+  step("start the VM", [&] {
+    vm_.emplace(hypervisor::driver_for(plan.uri), *hypervisor_,
+                whole_config(plan, paths_, keeper_, *announcement_));
+  });
+  laps.end("libvirt");
+  cgroup.add(get().process.pid);
+  for (const ProcessIdentity& helper : get().helpers) {
+    cgroup.add(helper.pid);
+    warn_on_failure([&] { limit_open_files(helper.pid, open_files_limit()); });
+  }
+  const std::optional<ProcessIdentity> owner = identify_process(shim);
+  if (!owner) throw Error(Errc::peer_lost, "the shim exited before the VM was started");
+  const auto ns = network::NetworkNamespace::of_process(*owner);
+  const UniqueFd changes = network::watch_changes(ns);
+  const network::LoopbackListener loopback = listen_if_possible(ns);
+  keeper_.hand_over({.vm = get().process,
+                     .helpers = get().helpers,
+                     .shims = {*owner},
+                     .changes = changes.get(),
+                     .listener = loopback.socket.get(),
+                     .held = loopback.steering.get()});
+  place_taps(plan.vm.network_cards, *owner);
+  laps.end("VM's cgroup, keeper and taps");
+}
+
+guestcomm::GuestAddress BootingVm::address() const {
+  if (keeper_.has_device()) return guestcomm::HybridAddress{keeper_.host_socket().string()};
+  return guestcomm::VsockAddress{get().cid.value()};
+}
+
+void BootingVm::await_agent(std::chrono::seconds patience) const {
+  try {
+    const UniqueFd vm_gone = open_process(get().process);
+    if (!vm_gone) throw Error(Errc::peer_lost, "the VM ended");
+    const auto protocols = announcement_->wait(address(), vm_gone.get(), patience);
+    guestcomm::agree(protocols, guestcomm::own_protocols);
+  } catch (const Error& e) {
+    throw explain(Error(e.code(), "the guest did not come up: " + std::string(e.what())));
+  }
+}
+
+Error BootingVm::explain(const Error& error) const {
+  return {error.code(), std::string(error.what()) + "; " + console_end(paths_.console_log())};
+}
+
+}  // namespace husk::runtime
