@@ -94,7 +94,7 @@ std::string qemu_domain_xml(const VmConfig& c, CpuQuestions questions) {
   std::string xml =
       "<domain type='" + type + "' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>";
   xml += element("name", c.name);
-  if (!c.uuid.empty()) xml += element("uuid", c.uuid);
+  if (!c.title.empty()) xml += element("title", c.title);
   xml += element("description", c.description);
   xml += "<memory unit='MiB'>" + std::to_string(c.memory_mib) + "</memory>";
   // For virtio-fs and a vhost-user vsock, which map it.

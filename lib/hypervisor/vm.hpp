@@ -31,8 +31,8 @@ struct SharedDirectory {
 
 struct VmConfig {
   std::string name;         ///< libvirt domain name, unique on the host
-  std::string uuid;         ///< empty: libvirt makes one
-  std::string description;  ///< for `virsh desc`: which container this is
+  std::string title;        ///< for `virsh list --title`: one line
+  std::string description;  ///< for `virsh desc`
   Accelerator accelerator = Accelerator::tcg;
   unsigned vcpus = 1;
   std::uint64_t memory_mib = 512;

@@ -61,17 +61,6 @@ std::optional<ProcessIdentity> find_vm_process(const Driver& driver, const std::
   return std::nullopt;
 }
 
-bool has_vm_process(const Driver& driver, const std::string& prefix) {
-  std::error_code none;
-  for (const auto& entry : fs::directory_iterator(driver.run_directory(), none)) {
-    const fs::path& file = entry.path();
-    if (file.filename().string().starts_with(prefix) && file.extension() == ".pid" &&
-        find_vm_process(driver, file.stem()))
-      return true;
-  }
-  return false;
-}
-
 bool end_vm_process(const ProcessIdentity& process) { return kill_process(process, kill_patience); }
 
 bool is_forgotten(const Driver& driver, const std::string& vm) {

@@ -16,11 +16,8 @@ namespace husk::hypervisor {
 /// The process that libvirt started under that name, by libvirt's pid file; empty if there is none.
 std::optional<ProcessIdentity> find_vm_process(const Driver& driver, const std::string& vm);
 
-/// Whether a VM of which that is the name's beginning has such a process.
-bool has_vm_process(const Driver& driver, const std::string& prefix);
-
-/// By SIGKILL: a hypervisor that takes leave of its VM in good order does nothing that anybody needs, and takes its
-/// time for it. False if it is still there after 5 s.
+/// By SIGKILL: a hypervisor that shuts its VM down in good order does nothing that is needed, and takes
+/// longer. False if the process has not ended after 5 s.
 bool end_vm_process(const ProcessIdentity& process);
 
 /// Whether libvirt has noticed the end of the VM.

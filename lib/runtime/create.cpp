@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// husk create: top to bottom. Each object undoes what it did unless kept; on failure the newest
-// goes first.
+// husk create: top to bottom. Each step undoes what it did unless the command succeeds; on failure the
+// newest goes first.
 #include <nlohmann/json.hpp>
 
 #include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/trace.hpp"
+#include "lib/base/undo.hpp"
 #include "lib/oci/check.hpp"
 #include "lib/runtime/caller/caller_socket.hpp"
 #include "lib/runtime/caller/terminal.hpp"
 #include "lib/runtime/find_host_facts.hpp"
 #include "lib/runtime/host/hooks.hpp"
 #include "lib/runtime/plan/create_plan.hpp"
+#include "lib/runtime/plan/plan.hpp"
 #include "lib/runtime/runtime.hpp"
 #include "lib/runtime/shim/shim_process.hpp"
 #include "lib/runtime/vm/guest_trace.hpp"
+#include "lib/runtime/vm/membership.hpp"
 #include "lib/runtime/vm/process_streams.hpp"
-#include "lib/runtime/vm/sandbox.hpp"
-#include "lib/runtime/vm/sandbox_removal.hpp"
+#include "lib/runtime/vm/vm_handle.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -42,14 +44,14 @@ std::string hook_state(const CreatePlan& plan) {
   return oci::to_ordered_json(plan.record.to_state(ContainerState::created)).dump();
 }
 
-/// The container in the guest, and the shim as the owner of its first process. `agent` keeps the VM
-/// until then.
-void create_in_guest(const Sandbox& sandbox, const CreatePlan& plan, const ShimProcess& shim) {
+/// Creates the container in the guest, and hands its first process over to the shim. `agent` keeps the
+/// process alive until then.
+void create_in_guest(const VmHandle& vm, const CreatePlan& plan, const ShimProcess& shim) {
   const std::string& id = plan.record.id;
   Laps laps;
-  guestcomm::AgentClient agent = sandbox.connect(Sandbox::connect_patience);
+  guestcomm::AgentClient agent = vm.connect(VmHandle::connect_patience);
   laps.end("connect to the agent");
-  ProcessStreams streams = open_streams(sandbox.guest(), plan.window);
+  ProcessStreams streams = open_streams(vm.guest(), plan.window);
   laps.end("open streams");
   const UniqueFd notify = plan.notify ? connect_notify(*plan.notify) : UniqueFd();
   agent.create_container({.id = id,
@@ -59,20 +61,18 @@ void create_in_guest(const Sandbox& sandbox, const CreatePlan& plan, const ShimP
                           .hook_state = hook_state(plan)},
                          create_patience);
   laps.end("agent: create_container");
-  const UniqueFd control = sandbox.connect(Sandbox::connect_patience).release();
+  const UniqueFd control = vm.connect(VmHandle::connect_patience).release();
   shim.hand_over({id, {}}, control.get(), streams.descriptors(), notify.get());
   laps.end("hand over to the shim");
   trace_guest(agent);
 }
 
-/// The same in a new VM: who loses its guest is told what that said last.
-void create_first_in_guest(const Sandbox& sandbox, const CreatePlan& plan, const ShimProcess& shim,
-                           const BootingVm& vm) {
+void create_in_guest(const Membership& membership, const CreatePlan& plan,
+                     const ShimProcess& shim) {
   try {
-    create_in_guest(sandbox, plan, shim);
+    create_in_guest(membership.vm(), plan, shim);
   } catch (const Error& e) {
-    if (e.code() != Errc::peer_lost && e.code() != Errc::timed_out) throw;
-    throw vm.explain(e);
+    throw membership.explain(e);
   }
 }
 
@@ -98,19 +98,20 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   // From here on things are made. The record is written first, so that `delete --force` can clean
   // up after a husk that was killed half-way.
   ContainerRecord record = plan.record;
-  PoststopOnFailure poststop(record.hooks.poststop, record.to_state(ContainerState::stopped));
-  StateDir state = store_.reserve(record.id);
+  Undo undo;
+  auto& poststop = undo.own([&] {
+    return PoststopOnFailure(record.hooks.poststop, record.to_state(ContainerState::stopped));
+  });
+  StateDir& state = undo.own([&] { return store_.reserve(record.id); });
   state.save(record);
-  HostCgroup cgroup(plan.cgroup);
+  HostCgroup& cgroup = undo.own([&] { return HostCgroup(plan.cgroup); });
   record.cgroups = cgroup.made();
   record.unit = cgroup.unit();
   state.save(record);
   laps.end("record and cgroup");
-  Sandbox sandbox = plan.sandbox ? Sandbox(*plan.sandbox) : Sandbox::open(record.vm_id);
-  sandbox.add_member(record.id);
-  std::optional<JoinedVm> joined;
-  if (!plan.sandbox) joined.emplace(record.vm_id, record.id, connect_, state);
-  leave_writable_below(plan.guest, sandbox.pin_files(record.id, record.rootfs, plan.guest));
+  Membership& membership =
+      undo.own([&] { return Membership(record, plan.new_vm, connect_, state); });
+  leave_writable_below(plan.guest, membership.pin_files(record.rootfs, plan.guest));
   laps.end("files for the VM");
 
   // Before libvirt is asked: a namespace or root that cannot be had costs no VM; systemd makes a
@@ -118,42 +119,28 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   // ends; and the hooks, for which the guest's boot is long enough, are told the shim's pid.
   std::optional<HostTerminal> terminal;
   if (plan.console_socket) terminal.emplace(*plan.window);
-  ShimProcess shim(plan.shim_program, plan.shim, cgroup, slave_of(terminal));
-  const ProcessIdentity identity = identify_shim(shim);
-  sandbox.note_shim(record.id, identity);
+  ShimProcess& shim = undo.own(
+      [&] { return ShimProcess(plan.shim_program, plan.shim, cgroup, slave_of(terminal)); });
+  record.shim = identify_shim(shim);
   laps.end("shim");
-  std::unique_ptr<BootingVm> vm;
-  if (plan.sandbox) {
-    vm = sandbox.boot(*plan.sandbox, connect_, cgroup, shim.pid());
-  }
+  membership.enter(*record.shim, cgroup);
   laps.end("start the VM");
   poststop.begin();
-  run_create_hooks(plan.hooks, record, identity);
+  run_create_hooks(plan.hooks, record, *record.shim);
   laps.end("hooks");
-  if (vm) vm->await_agent(plan.boot_timeout);
+  membership.await_agent(plan.boot_timeout);
   laps.end("wait for the agent");
-  if (vm) {
-    create_first_in_guest(sandbox, plan, shim, *vm);
-  } else {
-    create_in_guest(sandbox, plan, shim);
-  }
+  create_in_guest(membership, plan, shim);
   laps.end("create in the guest");
 
-  record.shim = identity;
   state.save(record);
   throw_if_cancelled();
   if (terminal) terminal->send_master(*plan.console_socket);
   if (plan.pidfd_socket)
     send_to_caller(*plan.pidfd_socket, "pidfd socket", "standard", shim.open_pidfd().get());
   if (plan.pid_file) write_pid_file(*plan.pid_file, shim.pid());
-  shim.keep();
-  if (vm) vm->keep();
-  cgroup.keep();
-  if (joined) joined->keep();
-  sandbox.keep();
-  state.keep();
-  poststop.keep();
-  return {.shim_pid = shim.pid(), .has_terminal = plan.window.has_value()};
+  undo.keep_all();
+  return {.shim_pid = record.shim->pid, .has_terminal = plan.window.has_value()};
 }
 
 }  // namespace husk::runtime

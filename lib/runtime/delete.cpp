@@ -5,7 +5,7 @@
 #include "lib/runtime/host/hooks.hpp"
 #include "lib/runtime/host/host_cgroup.hpp"
 #include "lib/runtime/runtime.hpp"
-#include "lib/runtime/vm/sandbox_removal.hpp"
+#include "lib/runtime/vm/leave_vm.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -42,7 +42,7 @@ void Runtime::clean_up(const std::string& id, const LeftOvers& left) {
   Laps laps;
   end_shim(left);
   laps.end("end the shim");
-  remove_from_sandbox(left.vm_id, id, config_.uri, connect_);
+  leave_vm(left.vm_id, id, config_.uri, connect_);
   laps.end("remove from the VM, or the VM");
   remove_host_cgroup({.container = id, .vm = left.vm_id}, left.unit, left.cgroups);
   laps.end("remove the cgroup");

@@ -6,7 +6,7 @@
 #include "lib/runtime/record/container_state.hpp"
 #include "lib/runtime/record/end_meanwhile.hpp"
 #include "lib/runtime/runtime.hpp"
-#include "lib/runtime/vm/sandbox.hpp"
+#include "lib/runtime/vm/vm_handle.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -18,9 +18,9 @@ using std::chrono::milliseconds;
 constexpr auto statistics_patience = 10s;
 
 /// Empty at the container's end, also where its VM ended with it.
-std::optional<guestcomm::ContainerStatistics> ask(const Sandbox& sandbox, const std::string& id) {
+std::optional<guestcomm::ContainerStatistics> ask(const VmHandle& vm, const std::string& id) {
   try {
-    return sandbox.connect(statistics_patience).container_statistics(id);
+    return vm.connect(statistics_patience).container_statistics(id);
   } catch (const Error& error) {
     if (error.code() == Errc::peer_lost || error.code() == Errc::not_found ||
         error.code() == Errc::wrong_state)
@@ -34,17 +34,17 @@ std::optional<guestcomm::ContainerStatistics> ask(const Sandbox& sandbox, const 
 guestcomm::ContainerStatistics Runtime::statistics(const std::string& id) const {
   const ContainerRecord record = store_.load_for(Command::events, id);
   return unless_it_ends(store_, record, Command::events, [&] {
-    return Sandbox::open(record.vm_id).connect(statistics_patience).container_statistics(id);
+    return VmHandle::open(record.vm_id).connect(statistics_patience).container_statistics(id);
   });
 }
 
 void Runtime::follow_events(const std::string& id, milliseconds interval,
                             const OnEvent& on_event) const {
   const ContainerRecord record = store_.load_for(Command::events, id);
-  const Sandbox sandbox =
-      unless_it_ends(store_, record, Command::events, [&] { return Sandbox::open(record.vm_id); });
+  const VmHandle vm =
+      unless_it_ends(store_, record, Command::events, [&] { return VmHandle::open(record.vm_id); });
   guestcomm::AgentClient watching = unless_it_ends(store_, record, Command::events, [&] {
-    guestcomm::AgentClient agent = sandbox.connect(statistics_patience);
+    guestcomm::AgentClient agent = vm.connect(statistics_patience);
     agent.watch_container(id);
     return agent;
   });
@@ -61,7 +61,7 @@ void Runtime::follow_events(const std::string& id, milliseconds interval,
     if (event && event->type == guestcomm::ContainerEvent::Type::stopped) return;
     if (event) on_event(*event);
     if (Clock::now() >= next) {  // however many events there are
-      const auto statistics = ask(sandbox, id);
+      const auto statistics = ask(vm, id);
       if (!statistics) return;
       on_event(*statistics);
       next = Clock::now() + interval;

@@ -16,7 +16,7 @@
 #include "lib/runtime/runtime.hpp"
 #include "lib/runtime/shim/shim_process.hpp"
 #include "lib/runtime/vm/process_streams.hpp"
-#include "lib/runtime/vm/sandbox.hpp"
+#include "lib/runtime/vm/vm_handle.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -52,7 +52,7 @@ int exec_in(const ContainerRecord& record, const ExecRequest& request,
 
   // Opening may start a thread. The making of the shim sets the pid namespace of this process's
   // children, and the kernel starts no thread after that.
-  const Sandbox sandbox = Sandbox::open(record.vm_id);
+  const VmHandle vm = VmHandle::open(record.vm_id);
   std::optional<HostTerminal> terminal;
   if (request.streams.console_socket) terminal.emplace(*window);
   HostCgroup cgroup(record.shim->pid);
@@ -60,11 +60,11 @@ int exec_in(const ContainerRecord& record, const ExecRequest& request,
                    slave_of(terminal));
 
   // The agent ends the process with the connection that had it made, until the shim owns it.
-  guestcomm::AgentClient agent = sandbox.connect(start_process_patience);
-  ProcessStreams streams = open_streams(sandbox.guest(), window);
+  guestcomm::AgentClient agent = vm.connect(start_process_patience);
+  ProcessStreams streams = open_streams(vm.guest(), window);
   const guestcomm::ProcessRef name{request.id, random_hex(8)};
   agent.create_process({name, process, streams.tokens, request.cgroup}, create_process_patience);
-  const UniqueFd control = sandbox.connect(Sandbox::connect_patience).release();
+  const UniqueFd control = vm.connect(VmHandle::connect_patience).release();
   shim.hand_over(name, control.get(), streams.descriptors());
 
   std::optional<RawTerminal> raw;

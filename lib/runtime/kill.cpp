@@ -6,7 +6,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/process.hpp"
 #include "lib/runtime/runtime.hpp"
-#include "lib/runtime/vm/sandbox.hpp"
+#include "lib/runtime/vm/vm_handle.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -20,7 +20,7 @@ constexpr auto ended_patience = 1s;  ///< between the guest's knowing of an end 
 constexpr auto forced_end_patience = 5s;
 
 void ask_guest(const ContainerRecord& record, int signal, bool all, std::chrono::seconds patience) {
-  Sandbox::open(record.vm_id)
+  VmHandle::open(record.vm_id)
       .connect(patience)
       .signal_process({.process = {record.id, {}}, .signal = signal, .all = all});
 }

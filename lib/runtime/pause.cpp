@@ -6,7 +6,7 @@
 #include "lib/base/log.hpp"
 #include "lib/runtime/record/end_meanwhile.hpp"
 #include "lib/runtime/runtime.hpp"
-#include "lib/runtime/vm/sandbox.hpp"
+#include "lib/runtime/vm/vm_handle.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -22,7 +22,7 @@ DirectoryLock lock_or_refuse(const StateStore& store, const std::string& id) {
 }
 
 void pause_in_guest(const StateStore& store, ContainerRecord& record) {
-  guestcomm::AgentClient agent = Sandbox::open(record.vm_id).connect(pause_patience);
+  guestcomm::AgentClient agent = VmHandle::open(record.vm_id).connect(pause_patience);
   record.paused = true;
   store.save(record);
   try {
@@ -31,7 +31,7 @@ void pause_in_guest(const StateStore& store, ContainerRecord& record) {
     // It may have been too late only. A guest that cannot be asked may yet do it: then it counts as
     // paused, so that `resume` is possible.
     warn_on_failure([&] {
-      Sandbox::open(record.vm_id).connect(pause_patience).resume_container(record.id);
+      VmHandle::open(record.vm_id).connect(pause_patience).resume_container(record.id);
       record.paused = false;
       store.save(record);
     });
@@ -54,7 +54,7 @@ void Runtime::resume(const std::string& id) {
   check_allowed(Command::resume, state_of(record, /*create_at_work=*/false), id);
   unless_it_ends(store_, record, Command::resume, [&] {
     step("the guest did not resume the container",
-         [&] { Sandbox::open(record.vm_id).connect(pause_patience).resume_container(id); });
+         [&] { VmHandle::open(record.vm_id).connect(pause_patience).resume_container(id); });
   });
   record.paused = false;
   store_.save(record);

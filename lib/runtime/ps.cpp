@@ -7,7 +7,7 @@
 #include "lib/runtime/record/container_state.hpp"
 #include "lib/runtime/record/end_meanwhile.hpp"
 #include "lib/runtime/runtime.hpp"
-#include "lib/runtime/vm/sandbox.hpp"
+#include "lib/runtime/vm/vm_handle.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -41,7 +41,7 @@ std::vector<pid_t> Runtime::host_processes(const std::string& id) const {
 guestcomm::ProcessList Runtime::guest_processes(const std::string& id) const {
   const ContainerRecord record = store_.load_for(Command::ps, id);
   return unless_it_ends(store_, record, Command::ps, [&] {
-    return Sandbox::open(record.vm_id).connect(list_patience).list_processes(id);
+    return VmHandle::open(record.vm_id).connect(list_patience).list_processes(id);
   });
 }
 

@@ -7,7 +7,7 @@
 #include "lib/runtime/runtime.hpp"
 #include "lib/runtime/vm/container_network.hpp"
 #include "lib/runtime/vm/guest_trace.hpp"
-#include "lib/runtime/vm/sandbox.hpp"
+#include "lib/runtime/vm/vm_handle.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -18,13 +18,13 @@ constexpr auto start_patience = 60s;  ///< reading a large program over virtio-f
 constexpr auto shim_patience = 10s;
 
 /// Only now all callers have wired its network.
-void start_in_guest(const ContainerRecord& record, Sandbox& sandbox,
+void start_in_guest(const ContainerRecord& record, VmHandle& vm,
                     const hypervisor::ConnectHypervisor& connect) {
   Laps laps;
-  guestcomm::AgentClient agent = sandbox.connect(start_patience);
+  guestcomm::AgentClient agent = vm.connect(start_patience);
   laps.end("connect to the agent");
-  std::optional<ContainerNetwork> network(std::in_place, sandbox.lock_network(), *record.shim,
-                                          sandbox, connect, agent);
+  std::optional<ContainerNetwork> network(std::in_place, vm.lock_network(), *record.shim, vm,
+                                          connect, agent);
   laps.end("network");
   const auto hooks = longest_run(record.hooks.start_container);
   if (hooks != 0s) {  // the VM's other containers, and its keeper, do not wait for them
@@ -41,9 +41,9 @@ void start_in_guest(const ContainerRecord& record, Sandbox& sandbox,
 /// and do not delete one that has not. A guest that does not answer may still execute the command
 /// later, and the state could not tell.
 void start_or_end(const ContainerRecord& record, const hypervisor::ConnectHypervisor& connect) {
-  Sandbox sandbox = Sandbox::open(record.vm_id);
+  VmHandle vm = VmHandle::open(record.vm_id);
   try {
-    start_in_guest(record, sandbox, connect);
+    start_in_guest(record, vm, connect);
   } catch (const Error& e) {
     kill_process(*record.shim, shim_patience);
     if (e.code() != Errc::timed_out && e.code() != Errc::peer_lost) throw;

@@ -5,7 +5,7 @@
 #include "lib/runtime/record/container_state.hpp"
 #include "lib/runtime/record/end_meanwhile.hpp"
 #include "lib/runtime/runtime.hpp"
-#include "lib/runtime/vm/sandbox.hpp"
+#include "lib/runtime/vm/vm_handle.hpp"
 
 namespace husk::runtime {
 
@@ -15,7 +15,7 @@ void Runtime::update(const std::string& id, const oci::Resources& resources) {
   oci::check_resources(resources);
   unless_it_ends(store_, record, Command::update, [&, vm_id = record.vm_id] {
     step("the guest did not update the container", [&] {
-      Sandbox::open(vm_id).connect(patience).update_container({id, resources});
+      VmHandle::open(vm_id).connect(patience).update_container({id, resources});
     });
   });
 }

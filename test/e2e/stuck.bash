@@ -69,8 +69,8 @@ stopped_libvirtd() {
   local daemon
   daemon=$(pgrep -x 'libvirtd|virtqemud' | sed -n 1p)
   begin cut sleep 1000
-  local qemu helpers pid
-  qemu=$(qemu_of cut) helpers=$(virtiofsd_of cut)
+  local vm qemu helpers pid
+  vm=husk-$(jq -r .vmId "$work/root/cut/state.json") qemu=$(qemu_of cut) helpers=$(virtiofsd_of cut)
   kill -STOP "$daemon"
   trap 'kill -CONT $daemon' EXIT
   # delete does not need libvirt, and does not wait for it: a process of its own goes on asking.
@@ -83,9 +83,9 @@ stopped_libvirtd() {
   expect_failure 1 "container does not exist" husk state uncut
   kill -CONT "$daemon"
   trap - EXIT
-  eventually 20 eval '! ls /run/libvirt/qemu/husk-*cut*.xml'
+  eventually 20 eval '[[ ! -e /run/libvirt/qemu/$vm.xml ]]'
   # What libvirt notes about the VM's end when it goes on, after husk has cleaned up.
-  rm -f /var/log/libvirt/qemu/husk-*-cut.log
+  rm -f "/var/log/libvirt/qemu/$vm.log"
 }
 
 # The guest is up long before the host comes; it used to power off after 60 s.

@@ -78,7 +78,7 @@ vms_of() {  # DIRECTORY
 # Adds its cgroups, and those of an engine's containers, whose ids no other cgroup has in its name, to $cgroups.
 end_vm() {  # ITS_DIRECTORY
   local pid started container
-  cgroups+=(-o -path "*/qemu-*-husk-${1##*/}-*")
+  cgroups+=(-o -path "*/qemu-*-husk-${1##*/}.*")
   for container in "$1"/shared/*/rootfs; do
     container=${container%/rootfs}
     [[ ! ${container##*/} =~ ^[0-9a-f]{64}$ ]] || cgroups+=(-o -path "*/*${container##*/}*")

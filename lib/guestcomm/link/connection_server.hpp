@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "lib/base/unique_fd.hpp"
-#include "lib/guestcomm/link/vm_keeper.hpp"
+#include "lib/guestcomm/link/keeper_duties.hpp"
 
 namespace husk::guestcomm {
 

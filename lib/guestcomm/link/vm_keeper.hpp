@@ -9,48 +9,11 @@
 #include <optional>
 #include <vector>
 
-#include "lib/base/process.hpp"
 #include "lib/base/unique_fd.hpp"
+#include "lib/guestcomm/link/keeper_duties.hpp"
 #include "lib/guestcomm/link/vhost_device.hpp"
 
 namespace husk::guestcomm {
-
-/// Whom the keeper watches, all running.
-struct KeptVm {
-  ProcessIdentity vm;                         ///< the hypervisor
-  std::vector<ProcessIdentity> helpers = {};  ///< end by themselves after it; else killed. It does
-                                              ///< not outlive one of them
-  std::vector<ProcessIdentity> shims = {};    ///< see KeeperCallbacks; none: not watched
-  int changes = -1;   ///< a datagram socket, non-blocking, which tells of changes; -1: none
-  int listener = -1;  ///< a listening socket, non-blocking, whose connections to serve; -1: none
-  int held = -1;      ///< to be kept open until the VM is gone; -1: nothing
-};
-
-/// Called after `changes` told something and was quiet for 100 ms: in a child of the keeper,
-/// never twice at a time. What it throws is nobody's to hear.
-using OnChange = std::function<void()>;
-
-/// Serves a connection that `listener` accepted, in a child of the keeper, many at a time. What it
-/// throws is nobody's to hear.
-using OnConnection = std::function<void(UniqueFd)>;
-
-/// Who stands for the VM's containers by now: asked, in the keeper itself, when all that it knows of
-/// have ended. What it throws means nobody.
-using FindShims = std::function<std::vector<ProcessIdentity>()>;
-
-struct KeeperCallbacks {
-  OnChange on_change = {};
-  OnConnection on_connection = {};
-  FindShims find_shims = {};
-};
-
-/// A VM that was being started when husk was killed: nobody knows its processes yet, and nobody
-/// else will end it. The keeper kills it as soon as it is found.
-struct AbandonedVm {
-  /// Its hypervisor; called in the keeper.
-  std::function<std::optional<ProcessIdentity>()> find = {};
-  std::filesystem::path directory = {};  ///< the VM's: with it goes what there is to look for
-};
 
 /// Has somebody else start the keeper: a process that descends neither from the caller nor from the
 /// container's, and that calls run_vm_keeper() with `socket`, which stays the caller's. Throws when

@@ -7,8 +7,8 @@
 
 #include "lib/base/detach.hpp"
 #include "lib/base/unique_fd.hpp"
+#include "lib/guestcomm/link/keeper_duties.hpp"
 #include "lib/guestcomm/link/vhost_device.hpp"
-#include "lib/guestcomm/link/vm_keeper.hpp"
 
 namespace husk::guestcomm {
 
@@ -17,11 +17,6 @@ struct KeptProcesses {
   UniqueFd vm;
   std::vector<UniqueFd> helpers, shims;
   UniqueFd changes = {}, listener = {}, held = {};
-};
-
-struct KeeperDuties {
-  AbandonedVm abandoned;
-  KeeperCallbacks callbacks;
 };
 
 /// One message with all of them; at most max_passed_descriptors.

@@ -38,14 +38,14 @@ CgroupPlan plan_possible_cgroup(const std::string& id, const oci::Spec& spec, co
   return plan;
 }
 
-std::optional<SandboxPlan> plan_sandbox(const std::string& id, const Config& config,
-                                        const InstallPaths& paths, const HostFacts& facts) {
+std::optional<VmPlan> plan_new_vm(const std::string& id, const Config& config,
+                                  const InstallPaths& paths, const HostFacts& facts) {
   if (is_joining(facts)) return std::nullopt;
   check_memory(config, facts);
   hypervisor::VmConfig vm = plan_vm(id, config, facts);
   vm.network_cards = vm_cards(facts.vm_id, plan_cards(facts.network));
   vm.network_ports = spare_ports;
-  return SandboxPlan{
+  return VmPlan{
       .id = facts.vm_id,
       .secret = facts.secret,
       .uri = config.uri,
@@ -98,7 +98,7 @@ CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& bundle,
   const VmPaths vm(record.vm_id);
   return {.record = std::move(record),
           .guest = std::move(guest),
-          .sandbox = plan_sandbox(request.id, config, paths, facts),
+          .new_vm = plan_new_vm(request.id, config, paths, facts),
           .cgroup = std::move(cgroup),
           .shim_program = paths.shim,
           .shim = plan_shim(request.id, bundle.spec, vm, !request.streams.detached),

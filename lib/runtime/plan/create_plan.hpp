@@ -14,8 +14,8 @@
 #include "lib/runtime/host/install_paths.hpp"
 #include "lib/runtime/plan/guest_plan.hpp"
 #include "lib/runtime/plan/host_facts.hpp"
-#include "lib/runtime/plan/sandbox_plan.hpp"
 #include "lib/runtime/plan/shim_plan.hpp"
+#include "lib/runtime/plan/vm_plan.hpp"
 #include "lib/runtime/record/container_record.hpp"
 
 namespace husk::runtime {
@@ -23,7 +23,7 @@ namespace husk::runtime {
 struct CreatePlan {
   ContainerRecord record;  ///< its first form: no cgroups, no shim
   GuestPlan guest;
-  std::optional<SandboxPlan> sandbox;  ///< empty: it joins VM record.vm_id, which runs
+  std::optional<VmPlan> new_vm;  ///< empty: joins VM record.vm_id, which runs
   CgroupPlan cgroup;
   std::filesystem::path shim_program;
   ShimPlan shim;

@@ -157,7 +157,8 @@ std::vector<hypervisor::NetworkCard> vm_cards(const std::string& vm_id, unsigned
 
 hypervisor::VmConfig plan_vm(const std::string& id, const Config& config, const HostFacts& facts) {
   hypervisor::VmConfig vm;
-  vm.name = vm_name(facts.vm_id, id);
+  vm.name = vm_name(facts.vm_id);
+  vm.title = "container " + id;
   vm.description = "husk container " + id;
   vm.accelerator = facts.accelerator;
   vm.vcpus = config.vcpus;

@@ -10,9 +10,6 @@ VmPaths::VmPaths(const std::string& vm_id) {
   directory = std::filesystem::path(vm_directories) / vm_id;
 }
 
-std::string vm_name(const std::string& vm_id, const std::string& container) {
-  // The VM's id first: files of it are known by the first 20 characters alone.
-  return "husk-" + vm_id + "-" + container.substr(0, 12);
-}
+std::string vm_name(const std::string& vm_id) { return "husk-" + vm_id; }
 
 }  // namespace husk::runtime

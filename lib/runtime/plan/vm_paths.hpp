@@ -36,7 +36,7 @@ struct VmPaths {
   }
 };
 
-/// libvirt's name for the VM of that id, in which `container` is the first.
-std::string vm_name(const std::string& vm_id, const std::string& container);
+/// libvirt's name for the VM of that id.
+std::string vm_name(const std::string& vm_id);
 
 }  // namespace husk::runtime

@@ -119,24 +119,24 @@ void place_taps(const std::vector<hypervisor::NetworkCard>& cards, const Process
   for (const hypervisor::NetworkCard& card : cards) move_to(card, ns);
 }
 
-ContainerNetwork::ContainerNetwork(DirectoryLock lock, const ProcessIdentity& shim,
-                                   Sandbox& sandbox, const hypervisor::ConnectHypervisor& connect,
+ContainerNetwork::ContainerNetwork(DirectoryLock lock, const ProcessIdentity& shim, VmHandle& vm,
+                                   const hypervisor::ConnectHypervisor& connect,
                                    guestcomm::AgentClient& agent)
     : lock_(std::move(lock)) {
   const auto ns = NetworkNamespace::of_process(shim);
   network::refuse_the_hosts(ns);  // the filters would take the host's frames away
   const network::NamespaceContents contents = network::read_namespace(ns);
-  while (sandbox.cards().size() < network::cards_needed(contents)) {
-    sandbox.attach_card(connect, [&](const hypervisor::NetworkCard& card) { move_to(card, ns); });
+  while (vm.cards().size() < network::cards_needed(contents)) {
+    vm.attach_card(connect, [&](const hypervisor::NetworkCard& card) { move_to(card, ns); });
   }
   const Plugs plugs = network::find_plugs(ns);
   const network::NetworkPlan plan =
-      network::plan_network(contents, cards_in(contents, plugs, sandbox.cards()));
-  const bool is_plugged_anew = plug(sandbox.paths().network_ports(), ns, plan.plugs, plugs);
+      network::plan_network(contents, cards_in(contents, plugs, vm.cards()));
+  const bool is_plugged_anew = plug(vm.paths().network_ports(), ns, plan.plugs, plugs);
   const std::string picture = nlohmann::json(plan.network).dump();
-  if (!is_plugged_anew && picture == last_picture(sandbox.paths().network_picture())) return;
+  if (!is_plugged_anew && picture == last_picture(vm.paths().network_picture())) return;
   agent.configure_network(plan.network, configure_patience);
-  write_file_atomic(sandbox.paths().network_picture(), picture, 0600);
+  write_file_atomic(vm.paths().network_picture(), picture, 0600);
 }
 
 bool ContainerNetwork::plug(const std::filesystem::path& ports, const NetworkNamespace& ns,
@@ -155,12 +155,12 @@ void ContainerNetwork::keep() noexcept {
 }
 
 void follow_network(const std::string& vm_id, const hypervisor::ConnectHypervisor& connect) {
-  Sandbox sandbox = Sandbox::open(vm_id);
-  DirectoryLock lock = sandbox.lock_network();
-  const auto shims = sandbox.shims();
-  if (shims.empty() || !std::filesystem::exists(sandbox.paths().network_picture())) return;
-  guestcomm::AgentClient agent = sandbox.connect(connect_patience);
-  ContainerNetwork network(std::move(lock), shims.front(), sandbox, connect, agent);
+  VmHandle vm = VmHandle::open(vm_id);
+  DirectoryLock lock = vm.lock_network();
+  const auto shims = vm.shims();
+  if (shims.empty() || !std::filesystem::exists(vm.paths().network_picture())) return;
+  guestcomm::AgentClient agent = vm.connect(connect_patience);
+  ContainerNetwork network(std::move(lock), shims.front(), vm, connect, agent);
   network.keep();
 }
 

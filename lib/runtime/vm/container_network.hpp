@@ -12,7 +12,7 @@
 #include "lib/network/plan.hpp"
 #include "lib/network/plug.hpp"
 #include "lib/runtime/plan/network_facts.hpp"
-#include "lib/runtime/vm/sandbox.hpp"
+#include "lib/runtime/vm/vm_handle.hpp"
 
 namespace husk::runtime {
 
@@ -28,10 +28,10 @@ void place_taps(const std::vector<hypervisor::NetworkCard>& cards, const Process
 class ContainerNetwork {
  public:
   /// Reads the namespace of `shim`, and gives the guest what is in it, unless it was given just that
-  /// before. `lock`: the sandbox's, taken before anything of the namespace was read. Throws
+  /// before. `lock`: VmHandle::lock_network(), taken before anything of the namespace was read. Throws
   /// unsupported and system, with the interface's name; unsupported for the host's own namespace; peer_lost if
   /// `shim` has ended; what the agent answers.
-  ContainerNetwork(DirectoryLock lock, const ProcessIdentity& shim, Sandbox& sandbox,
+  ContainerNetwork(DirectoryLock lock, const ProcessIdentity& shim, VmHandle& vm,
                    const hypervisor::ConnectHypervisor& connect, guestcomm::AgentClient& agent);
   void keep() noexcept;
 

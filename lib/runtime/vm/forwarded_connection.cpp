@@ -18,7 +18,7 @@
 #include "lib/base/files.hpp"
 #include "lib/base/random_id.hpp"
 #include "lib/network/loopback_listener.hpp"
-#include "lib/runtime/vm/sandbox.hpp"
+#include "lib/runtime/vm/vm_handle.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -34,17 +34,17 @@ struct GuestStreams {
 
 /// The control connection ends before the streams carry anything: it would keep the VM alive.
 GuestStreams connect_in_guest(const std::string& vm_id, std::uint16_t port) {
-  const Sandbox sandbox = Sandbox::open(vm_id);
+  const VmHandle vm = VmHandle::open(vm_id);
   const guestcomm::ConnectPort request{.port = port,
                                        .to_container = random_hex(forwarded_token_bytes),
                                        .from_container = random_hex(forwarded_token_bytes)};
   const guestcomm::Pipes<std::string> tokens{request.to_container, request.from_container, {}};
-  auto opened = guestcomm::open_streams(sandbox.guest(), tokens, Sandbox::connect_patience);
+  auto opened = guestcomm::open_streams(vm.guest(), tokens, VmHandle::connect_patience);
   GuestStreams streams;
   guestcomm::for_each_end(opened, [&](std::string_view name, UniqueFd& end) {
     (name == "stdin" ? streams.to_guest : streams.from_guest) = std::move(end);
   });
-  sandbox.connect(Sandbox::connect_patience).connect_port(request);
+  vm.connect(VmHandle::connect_patience).connect_port(request);
   return streams;
 }
 

@@ -2,7 +2,7 @@
 #include "lib/runtime/vm/process_streams.hpp"
 
 #include "lib/base/random_id.hpp"
-#include "lib/runtime/vm/sandbox.hpp"
+#include "lib/runtime/vm/vm_handle.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -24,7 +24,7 @@ guestcomm::Stdio<int> ProcessStreams::descriptors() {
 ProcessStreams open_streams(const guestcomm::GuestAccess& guest,
                             const std::optional<guestcomm::WindowSize>& terminal) {
   ProcessStreams streams{make_tokens(terminal), {}};
-  streams.sockets = guestcomm::open_streams(guest, streams.tokens, Sandbox::connect_patience);
+  streams.sockets = guestcomm::open_streams(guest, streams.tokens, VmHandle::connect_patience);
   return streams;
 }
 

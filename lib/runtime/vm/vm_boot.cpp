@@ -35,7 +35,7 @@ void show_to_systemd(const VmPaths& paths) {
 }
 
 /// With the vsock device, where the host's kernel has none.
-guestcomm::VmKeeper make_keeper(const SandboxPlan& plan, const VmPaths& paths,
+guestcomm::VmKeeper make_keeper(const VmPlan& plan, const VmPaths& paths,
                                 const hypervisor::ConnectHypervisor& connect) {
   show_to_systemd(paths);
   guestcomm::KeeperSetup setup =
@@ -53,7 +53,7 @@ std::unique_ptr<guestcomm::Announcement> listen(const guestcomm::VmKeeper& keepe
   return guestcomm::listen_hybrid(keeper.host_socket(), device, device);
 }
 
-hypervisor::VmConfig whole_config(const SandboxPlan& plan, const VmPaths& paths,
+hypervisor::VmConfig whole_config(const VmPlan& plan, const VmPaths& paths,
                                   const guestcomm::VmKeeper& keeper,
                                   const guestcomm::Announcement& announcement) {
   hypervisor::VmConfig config = plan.vm;
@@ -103,36 +103,35 @@ std::string console_end(const fs::path& console_log) {
 
 }  // namespace
 
-BootingVm::BootingVm(const SandboxPlan& plan, const hypervisor::ConnectHypervisor& connect,
-                     HostCgroup& cgroup, pid_t shim)
+BootingVm::BootingVm(const VmPlan& plan, const hypervisor::ConnectHypervisor& connect)
     : paths_(plan.id),
       keeper_(make_keeper(plan, paths_, connect)),
       announcement_(listen(keeper_, plan.id)),
       hypervisor_(connect({.uri = plan.uri})) {
-  Laps laps;
+  const Span span("libvirt");
   step("start the VM", [&] {
     vm_.emplace(hypervisor::driver_for(plan.uri), *hypervisor_,
                 whole_config(plan, paths_, keeper_, *announcement_));
   });
-  laps.end("libvirt");
-  cgroup.add(get().process.pid);
-  for (const ProcessIdentity& helper : get().helpers) {
-    cgroup.add(helper.pid);
+  for (const ProcessIdentity& helper : get().helpers)
     warn_on_failure([&] { limit_open_files(helper.pid, open_files_limit()); });
-  }
-  const std::optional<ProcessIdentity> owner = identify_process(shim);
-  if (!owner) throw Error(Errc::peer_lost, "the shim exited before the VM was started");
-  const auto ns = network::NetworkNamespace::of_process(*owner);
+}
+
+void BootingVm::adopt(const ProcessIdentity& shim, HostCgroup& cgroup,
+                      const std::vector<hypervisor::NetworkCard>& cards) {
+  const Span span("VM's cgroup, keeper and taps");
+  cgroup.add(get().process.pid);
+  for (const ProcessIdentity& helper : get().helpers) cgroup.add(helper.pid);
+  const auto ns = network::NetworkNamespace::of_process(shim);
   const UniqueFd changes = network::watch_changes(ns);
   const network::LoopbackListener loopback = listen_if_possible(ns);
   keeper_.hand_over({.vm = get().process,
                      .helpers = get().helpers,
-                     .shims = {*owner},
+                     .shims = {shim},
                      .changes = changes.get(),
                      .listener = loopback.socket.get(),
                      .held = loopback.steering.get()});
-  place_taps(plan.vm.network_cards, *owner);
-  laps.end("VM's cgroup, keeper and taps");
+  place_taps(cards, shim);
 }
 
 guestcomm::GuestAddress BootingVm::address() const {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "lib/base/error.hpp"
 #include "lib/guestcomm/link/announcement.hpp"
@@ -12,28 +13,31 @@
 #include "lib/guestcomm/link/vm_keeper.hpp"
 #include "lib/hypervisor/booted_vm.hpp"
 #include "lib/runtime/host/host_cgroup.hpp"
-#include "lib/runtime/plan/sandbox_plan.hpp"
 #include "lib/runtime/plan/vm_paths.hpp"
+#include "lib/runtime/plan/vm_plan.hpp"
 
 namespace husk::runtime {
 
 /// A running VM with its keeper, whose guest boots. Both end on destruction unless kept.
 class BootingVm {
  public:
-  /// Starts the keeper with the vsock device, then the VM, and puts its processes into `cgroup`,
-  /// the taps of its network cards into the network namespace of `shim`.
-  /// The keeper ends the VM after `shim`, which must run, and those that it finds by then; has the
-  /// guest follow changes in that namespace, and serves connections that are made to "localhost" in it.
-  /// Throws what the hypervisor throws, or peer_lost when VM or shim ended.
-  BootingVm(const SandboxPlan& plan, const hypervisor::ConnectHypervisor& connect,
-            HostCgroup& cgroup, pid_t shim);
+  /// Starts the keeper with the vsock device, then the VM. Throws what the hypervisor throws.
+  BootingVm(const VmPlan& plan, const hypervisor::ConnectHypervisor& connect);
+
+  /// Gives the VM to the container of `shim`, which must run: moves the VM's processes into `cgroup`, and
+  /// the taps of its `cards` into the network namespace of `shim`. From then on the keeper ends the VM
+  /// once `shim` and every later shim have exited, has the guest follow changes in that namespace, and
+  /// serves connections that are made to "localhost" in it. Throws peer_lost when the VM or the shim has
+  /// ended, system.
+  void adopt(const ProcessIdentity& shim, HostCgroup& cgroup,
+             const std::vector<hypervisor::NetworkCard>& cards);
 
   const hypervisor::StartedVm& get() const noexcept { return vm_->get(); }
   guestcomm::GuestAddress address() const;
   /// Returns when the guest's agent listens. Throws "the guest did not come up: ...", with the end
   /// of the guest's console.
   void await_agent(std::chrono::seconds patience) const;
-  /// The same error with the end of the guest's console: for one of which the guest may be the cause.
+  /// The same error with the end of the guest's console, for an error that the guest may have caused.
   Error explain(const Error& error) const;
   void keep() noexcept { vm_->keep(); }
 

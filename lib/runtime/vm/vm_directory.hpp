@@ -26,8 +26,8 @@
 #include <vector>
 
 #include "lib/runtime/plan/guest_plan.hpp"
-#include "lib/runtime/plan/sandbox_plan.hpp"
 #include "lib/runtime/plan/vm_paths.hpp"
+#include "lib/runtime/plan/vm_plan.hpp"
 
 namespace husk::runtime {
 

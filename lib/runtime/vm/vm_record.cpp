@@ -23,7 +23,7 @@ constexpr std::size_t max_vm_record_bytes = 1U << 20;
 
 /// The record names what is killed and destroyed: nothing but this VM's own.
 bool is_name_of(const std::string& name, const std::string& vm_id) {
-  return name.starts_with(vm_name(vm_id, ""));
+  return name == vm_name(vm_id);
 }
 
 void read_member(const json& j, VmMember& member) {

@@ -92,7 +92,7 @@ TEST_CASE("mount namespace: delete takes no VM away from under other containers"
   const std::string vm_id = bench.vm_id();
   const runtime::VmPaths paths(vm_id);
   {
-    const NamedProcess vm("husk-" + vm_id + "-c0");
+    const NamedProcess vm("husk-" + vm_id);
     in_mount_namespace(older.get(), [&] {
       CHECK_THROWS_WITH(
           bench.runtime().remove("c1", true),

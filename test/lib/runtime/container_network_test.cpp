@@ -66,10 +66,10 @@ TEST_CASE("container network: neither the host's namespace nor that of another p
           "[runtime][root]") {
   HuskBench bench;
   bench.create();
-  Sandbox sandbox = Sandbox::open(bench.vm_id());
-  guestcomm::AgentClient agent = sandbox.connect(10s);
+  VmHandle vm = VmHandle::open(bench.vm_id());
+  guestcomm::AgentClient agent = vm.connect(10s);
   const auto carry = [&](const ProcessIdentity& shim) {
-    ContainerNetwork(sandbox.lock_network(), shim, sandbox, {}, agent);
+    ContainerNetwork(vm.lock_network(), shim, vm, {}, agent);
   };
   const Other other;
   CHECK(failure_text([&] { carry(other.of_the_host); }) == other.hosts_refusal);

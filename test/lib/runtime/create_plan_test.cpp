@@ -128,31 +128,31 @@ TEST_CASE("plan_create: the VM is what the configuration and the host say", "[ru
   p.config.memory_mib = 777;
   p.config.kernel_arguments = "extra=1";
   p.facts.accelerator = hypervisor::Accelerator::kvm;
-  const SandboxPlan sandbox = p.plan().sandbox.value();
-  CHECK(sandbox.id == "deadbeef");
-  CHECK(sandbox.secret == p.facts.secret);
-  CHECK(sandbox.uri == p.config.uri);
-  CHECK(sandbox.user.value().uid == 64055);
-  CHECK(sandbox.vm.name == "husk-deadbeef-c1");
-  CHECK(sandbox.vm.accelerator == hypervisor::Accelerator::kvm);
-  CHECK(sandbox.vm.vcpus == 3);
-  CHECK(sandbox.vm.memory_mib == 777);
-  CHECK(sandbox.vm.kernel_arguments.ends_with(" extra=1"));
+  const VmPlan plan = p.plan().new_vm.value();
+  CHECK(plan.id == "deadbeef");
+  CHECK(plan.secret == p.facts.secret);
+  CHECK(plan.uri == p.config.uri);
+  CHECK(plan.user.value().uid == 64055);
+  CHECK(plan.vm.name == "husk-deadbeef");
+  CHECK(plan.vm.accelerator == hypervisor::Accelerator::kvm);
+  CHECK(plan.vm.vcpus == 3);
+  CHECK(plan.vm.memory_mib == 777);
+  CHECK(plan.vm.kernel_arguments.ends_with(" extra=1"));
   const std::string machine =
       hypervisor::driver_for(p.config.uri).kernel_arguments(hypervisor::Accelerator::kvm, 3, 0);
-  CHECK(sandbox.vm.kernel_arguments.starts_with(machine + " "));
+  CHECK(plan.vm.kernel_arguments.starts_with(machine + " "));
 }
 
 TEST_CASE("plan_create: what the VM boots from is installed, or configured", "[runtime]") {
   Planning p;
-  const BootAssets installed = p.plan().sandbox.value().assets;
+  const BootAssets installed = p.plan().new_vm.value().assets;
   CHECK(installed.kernel == "/x/vmlinuz");
   CHECK(installed.initrd == "/x/initrd");
   CHECK(installed.firmware == hypervisor::driver_for(p.config.uri).firmware);
   p.config.kernel = "/k";
   p.config.initrd = "/i";
   p.config.firmware = "/f";
-  const BootAssets configured = p.plan().sandbox.value().assets;
+  const BootAssets configured = p.plan().new_vm.value().assets;
   CHECK(configured.kernel == "/k");
   CHECK(configured.initrd == "/i");
   CHECK(configured.firmware == "/f");
@@ -300,7 +300,7 @@ TEST_CASE("plan_create: a container in another's network goes into its VM", "[ru
       NetworkFacts{.path = "/proc/77/ns/net", .is_the_hosts = false, .vm = "cafe0001", .tap = {}};
   p.config.memory_mib = 9999;  // for a VM of its own there would not be enough
   const CreatePlan plan = p.plan();
-  CHECK_FALSE(plan.sandbox);
+  CHECK_FALSE(plan.new_vm);
   CHECK(plan.record.vm_id == "cafe0001");
   p.config.systemd_cgroup = p.facts.has_systemd = true;
   CHECK(p.plan().cgroup.scope.value().description == "husk container c1 in VM cafe0001");
@@ -313,11 +313,11 @@ TEST_CASE("plan_create: a container in another's network goes into its VM", "[ru
 
 TEST_CASE("plan_create: the VM knows the namespace that the caller made", "[runtime]") {
   Planning p;
-  CHECK_FALSE(p.plan().sandbox.value().network_namespace);
+  CHECK_FALSE(p.plan().new_vm.value().network_namespace);
   p.set_namespace("network", "/run/netns/x");
   p.facts.network =
       NetworkFacts{.path = "/run/netns/x", .is_the_hosts = false, .vm = {}, .tap = {}};
-  CHECK(p.plan().sandbox.value().network_namespace == "/run/netns/x");
+  CHECK(p.plan().new_vm.value().network_namespace == "/run/netns/x");
 }
 
 TEST_CASE("plan_create: a pid file that cannot be written is refused", "[runtime]") {

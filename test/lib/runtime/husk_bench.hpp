@@ -77,4 +77,9 @@ oci::Hook script_hook(const HuskBench& bench, const std::string& script);
 /// The text of the Error that `f` throws; fails the test if there is none.
 std::string failure_text(const std::function<void()>& f);
 
+/// A connection to the bench's machine, as the commands take it.
+inline hypervisor::ConnectHypervisor connecting(HuskBench& bench) {
+  return [&](const auto&) { return std::make_unique<FakeHypervisor>(bench.machine); };
+}
+
 }  // namespace husk::test

@@ -25,7 +25,7 @@ namespace {
 
 VmRecord make_vm_record(const std::string& id) {
   return {.id = id,
-          .name = "husk-" + id + "-c1",
+          .name = "husk-" + id,
           .uri = "qemu:///system",
           .secret = std::string(32, '5'),
           .members = {{"c1", ProcessIdentity{11, 12}}, {"c2"}},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/runtime/vm/sandbox.hpp"
+#include "lib/runtime/vm/membership.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -18,8 +18,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-runtime::SandboxPlan make_plan(const HuskBench& bench) {
-  runtime::SandboxPlan plan{
+runtime::VmPlan make_plan(const HuskBench& bench) {
+  runtime::VmPlan plan{
       .id = "00001234",
       .secret = std::string(32, '5'),
       .uri = "qemu:///system",
@@ -28,19 +28,19 @@ runtime::SandboxPlan make_plan(const HuskBench& bench) {
       .assets = {bench.path("kernel"), bench.path("initrd"), bench.path("firmware")},
       .program = {},
       .vm = {}};
-  plan.vm.name = "husk-00001234-c1";
+  plan.vm.name = "husk-00001234";
   return plan;
 }
 
 }  // namespace
 
-TEST_CASE("Sandbox: is written down before libvirt is asked, and held by its lock",
+TEST_CASE("NewVm: is written down before libvirt is asked, and held by its lock",
           "[runtime][root]") {
   HuskBench bench;
   bench.machine.fault = Fault::refuses_create;  // libvirt has been asked by then
   CHECK_THROWS_AS(bench.create(), Error);
   const auto record = json::parse(bench.machine.record_at_start).get<runtime::VmRecord>();
-  CHECK(record.name == "husk-" + record.id + "-c1");
+  CHECK(record.name == "husk-" + record.id);
   CHECK(record.uri == "qemu:///system");
   CHECK(record.secret.size() == 32);
   REQUIRE(record.members.size() == 1);
@@ -50,7 +50,7 @@ TEST_CASE("Sandbox: is written down before libvirt is asked, and held by its loc
   CHECK(bench.machine.was_locked_at_start);
 }
 
-TEST_CASE("Sandbox: a created container's VM is known by its process, and can be reached",
+TEST_CASE("VmHandle: a created container's VM is known by its process, and can be reached",
           "[runtime][root]") {
   HuskBench bench;
   bench.create();
@@ -59,48 +59,69 @@ TEST_CASE("Sandbox: a created container's VM is known by its process, and can be
   CHECK(record.process->pid == bench.machine.vms.at(0));
   REQUIRE(record.members.size() == 1);
   CHECK(record.members[0].shim == identify_process(bench.runtime().state("c1").pid));
-  const auto sandbox = runtime::Sandbox::open(record.id);
-  CHECK(sandbox.guest().secret == record.secret);
+  const auto vm = runtime::VmHandle::open(record.id);
+  CHECK(vm.guest().secret == record.secret);
   CHECK_NOTHROW(
-      sandbox.connect(5s).signal_process({.process = {"c1", {}}, .signal = SIGUSR1, .all = false}));
+      vm.connect(5s).signal_process({.process = {"c1", {}}, .signal = SIGUSR1, .all = false}));
   CHECK(bench.await_journal("signal 10"));
   CHECK_FALSE(is_locked(runtime::VmPaths(record.id).directory));  // neither by create nor by open
 }
 
-TEST_CASE("Sandbox: who opens it leaves it as it is", "[runtime][root]") {
+TEST_CASE("VmHandle: opening a VM leaves the VM as it is", "[runtime][root]") {
   HuskBench bench;
   bench.create();
-  { const auto sandbox = runtime::Sandbox::open(bench.vm_id()); }
+  { const auto vm = runtime::VmHandle::open(bench.vm_id()); }
   CHECK(fs::exists(runtime::VmPaths(bench.vm_id()).shared() / "c1/rootfs"));
   CHECK(bench.runtime().state("c1").status == "created");
-  CHECK_THROWS_WITH(runtime::Sandbox::open("0000dead"), "VM 0000dead: is gone");
+  CHECK_THROWS_WITH(runtime::VmHandle::open("0000dead"), "VM 0000dead: is gone");
 }
 
-TEST_CASE("Sandbox: goes with all it made unless kept", "[runtime][root]") {
+TEST_CASE("NewVm: is removed with all that was made unless kept", "[runtime][root]") {
   HuskBench bench;
-  const runtime::SandboxPlan plan = make_plan(bench);
+  const runtime::VmPaths paths("00001234");
   {
-    runtime::Sandbox sandbox(plan);
-    for (const char* id : {"c1", "c2"}) {
-      sandbox.add_member(id);
-      sandbox.pin_files(id, bench.path("bundle/rootfs"), {});
-    }
-    CHECK(runtime::load_vm("00001234").members == std::vector<runtime::VmMember>{{"c1"}, {"c2"}});
-    CHECK_THROWS_WITH(sandbox.add_member("c2"),
-                      "VM 00001234: container with given ID already exists in it");
-    CHECK(fs::exists(sandbox.paths().rootfs("c2") / "bin"));
-    CHECK_THROWS_WITH(sandbox.guest(), "VM 00001234: has not been started");
+    runtime::NewVm vm(make_plan(bench));
+    vm.directory().add_container("c1", bench.path("bundle/rootfs"), {});
+    CHECK(fs::exists(paths.rootfs("c1") / "bin"));
+    CHECK_THROWS_WITH(vm.handle().guest(), "VM 00001234: has not been started");
   }
   CHECK_FALSE(fs::exists("/run/husk-vm"));
   {
-    runtime::Sandbox sandbox(plan);
-    sandbox.keep();
+    runtime::NewVm vm(make_plan(bench));
+    vm.keep();
   }
   CHECK(runtime::load_vm("00001234").members.empty());
   runtime::remove_vm_directory("00001234");
 }
 
-TEST_CASE("Sandbox: commands that find no record of the VM say so", "[runtime][root]") {
+TEST_CASE("Membership: a container leaves the VM that it joined unless kept", "[runtime][root]") {
+  HuskBench bench;
+  const runtime::VmPaths paths("00001234");
+  {
+    runtime::NewVm vm(make_plan(bench));
+    vm.keep();
+  }
+  const runtime::StateStore store(bench.path("other-root"));
+  std::vector<runtime::ContainerRecord> containers(2);
+  containers[0].id = "c1", containers[1].id = "c2";
+  for (runtime::ContainerRecord& container : containers) container.vm_id = "00001234";
+  runtime::StateDir state = store.reserve("c1"), other_state = store.reserve("c2");
+  std::optional<runtime::Membership> first(std::in_place, containers[0], std::nullopt,
+                                           connecting(bench), state);
+  first->pin_files(bench.path("bundle/rootfs"), {});
+  CHECK_THROWS_WITH(runtime::Membership(containers[0], std::nullopt, connecting(bench), state),
+                    "VM 00001234: container with given ID already exists in it");
+  {
+    const runtime::Membership second(containers[1], std::nullopt, connecting(bench), other_state);
+    CHECK(runtime::load_vm("00001234").members == std::vector<runtime::VmMember>{{"c1"}, {"c2"}});
+  }
+  CHECK(runtime::load_vm("00001234").members == std::vector<runtime::VmMember>{{"c1"}});
+  CHECK(fs::exists(paths.rootfs("c1") / "bin"));
+  first.reset();
+  CHECK_FALSE(fs::exists(paths.directory));  // the last one ends the VM
+}
+
+TEST_CASE("VmHandle: commands that find no record of the VM say so", "[runtime][root]") {
   HuskBench bench;
   bench.create();
   fs::remove(runtime::VmPaths(bench.vm_id()).record());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/runtime/vm/sandbox_removal.hpp"
+#include "lib/runtime/vm/leave_vm.hpp"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,10 +33,6 @@ void change_record(const std::string& vm_id, const std::function<void(json&)>& c
   json record = json::parse(read_file(path, 10'000));
   change(record);
   std::ofstream(path) << record;
-}
-
-hypervisor::ConnectHypervisor connecting(HuskBench& bench) {
-  return [&](const auto&) { return std::make_unique<FakeHypervisor>(bench.machine); };
 }
 
 /// A process that stands for a shim.
@@ -77,7 +73,7 @@ TEST_CASE("delete: a VM whose record is lost is found by its name, and ended", "
   fs::remove(record);
   if (!text.empty()) std::ofstream(record) << text;
   {
-    const NamedProcess vm("husk-" + bench.vm_id() + "-c1");
+    const NamedProcess vm("husk-" + bench.vm_id());
     bench.runtime().remove("c1", true);
     CHECK_FALSE(vm.runs());
   }
@@ -120,7 +116,7 @@ TEST_CASE("delete: what a create left that was killed before it asked libvirt go
     record.erase("address");
     record["helpers"] = json::array();
   });
-  const NamedProcess half_way("husk-" + bench.vm_id() + "-c1");
+  const NamedProcess half_way("husk-" + bench.vm_id());
   bench.runtime().remove("c1", true);
   CHECK_FALSE(half_way.runs());
 }
@@ -128,13 +124,13 @@ TEST_CASE("delete: what a create left that was killed before it asked libvirt go
 TEST_CASE("delete: works where the VM's directory is gone already", "[runtime][root]") {
   HuskBench bench;
   bench.create();
-  runtime::remove_from_sandbox(bench.vm_id(), "c1", "qemu:///system", connecting(bench));
+  runtime::leave_vm(bench.vm_id(), "c1", "qemu:///system", connecting(bench));
   CHECK_FALSE(fs::exists(runtime::VmPaths(bench.vm_id()).directory));
   bench.runtime().remove("c1", true);
   CHECK(bench.left() == Nothing{});
 }
 
-TEST_CASE("remove_from_sandbox: members that ended leave the VM's folder to the last of them",
+TEST_CASE("leave_vm: members that ended leave the VM's folder to the last of them",
           "[runtime][root]") {
   HuskBench bench;
   bench.create();
@@ -142,26 +138,25 @@ TEST_CASE("remove_from_sandbox: members that ended leave the VM's folder to the 
   change_record(vm_id, [](json& record) {
     record["members"] = json::array({{{"id", "c1"}}, {{"id", "c2"}}});
   });
-  runtime::remove_from_sandbox(vm_id, "c1", "qemu:///system", connecting(bench));
+  runtime::leave_vm(vm_id, "c1", "qemu:///system", connecting(bench));
   CHECK(runtime::load_vm(vm_id).members == std::vector<runtime::VmMember>{{"c2"}});
   CHECK_FALSE(identify_process(bench.machine.vms.at(0)));  // nobody is left who would use it
   CHECK_FALSE(fs::exists(runtime::VmPaths(vm_id).shared() / "c1"));
-  runtime::remove_from_sandbox(vm_id, "c1", "qemu:///system", connecting(bench));  // repeated
+  runtime::leave_vm(vm_id, "c1", "qemu:///system", connecting(bench));  // repeated
   CHECK(runtime::load_vm(vm_id).members == std::vector<runtime::VmMember>{{"c2"}});
-  runtime::remove_from_sandbox(vm_id, "c2", "qemu:///system", connecting(bench));
+  runtime::leave_vm(vm_id, "c2", "qemu:///system", connecting(bench));
   CHECK_FALSE(fs::exists(runtime::VmPaths(vm_id).directory));
   CHECK_FALSE(identify_process(bench.machine.vms.at(0)));
 }
 
-TEST_CASE("remove_from_sandbox: without a VM there is nothing to do", "[runtime][root]") {
+TEST_CASE("leave_vm: without a VM there is nothing to do", "[runtime][root]") {
   HuskBench bench;
-  CHECK_NOTHROW(runtime::remove_from_sandbox("", "c1", "qemu:///system", connecting(bench)));
-  CHECK_NOTHROW(
-      runtime::remove_from_sandbox("0000dead", "c1", "qemu:///system", connecting(bench)));
+  CHECK_NOTHROW(runtime::leave_vm("", "c1", "qemu:///system", connecting(bench)));
+  CHECK_NOTHROW(runtime::leave_vm("0000dead", "c1", "qemu:///system", connecting(bench)));
   CHECK(bench.machine.destroyed.empty());
 }
 
-TEST_CASE("remove_from_sandbox: members are known by a record of any version", "[runtime][root]") {
+TEST_CASE("leave_vm: members are known by a record of any version", "[runtime][root]") {
   HuskBench bench;
   bench.create();
   const std::string vm_id = bench.vm_id();
@@ -171,19 +166,18 @@ TEST_CASE("remove_from_sandbox: members are known by a record of any version", "
     record["more"] = "of a later husk";
     record["members"].push_back(member_with_shim("c2", other.process()));
   });
-  runtime::remove_from_sandbox(vm_id, "c1", "qemu:///system", connecting(bench));
+  runtime::leave_vm(vm_id, "c1", "qemu:///system", connecting(bench));
   CHECK(identify_process(bench.machine.vms.at(0)));  // c2 runs in it
   const json record = json::parse(read_file(runtime::VmPaths(vm_id).record(), 10'000));
   CHECK(record["members"] == json::array({member_with_shim("c2", other.process())}));
   CHECK(record["more"] == "of a later husk");
   CHECK_FALSE(fs::exists(runtime::VmPaths(vm_id).shared() / "c1"));
-  runtime::remove_from_sandbox(vm_id, "c2", "qemu:///system", connecting(bench));
+  runtime::leave_vm(vm_id, "c2", "qemu:///system", connecting(bench));
   CHECK_FALSE(identify_process(bench.machine.vms.at(0)));
 }
 
-TEST_CASE(
-    "remove_from_sandbox: a VM that others may be in does not end where its record is damaged",
-    "[runtime][root]") {
+TEST_CASE("leave_vm: a VM that others may be in does not end where its record is damaged",
+          "[runtime][root]") {
   HuskBench bench;
   bench.create();
   const std::string vm_id = bench.vm_id();
@@ -196,7 +190,7 @@ TEST_CASE(
     change_record(vm_id, [](json& damaged) { damaged["members"] = "of another shape"; });
   else
     std::ofstream(runtime::VmPaths(vm_id).record()) << "nothing that is JSON";
-  CHECK_THROWS_WITH(runtime::remove_from_sandbox(vm_id, "c1", "qemu:///system", connecting(bench)),
+  CHECK_THROWS_WITH(runtime::leave_vm(vm_id, "c1", "qemu:///system", connecting(bench)),
                     "VM " + vm_id + ": /run/husk-vm/" + vm_id +
                         "/vm.json does not list its containers, and \"c2\" may run in it");
   CHECK(named.runs());
@@ -204,9 +198,8 @@ TEST_CASE(
   runtime::save_vm(record);
 }
 
-TEST_CASE(
-    "remove_from_sandbox: a shim that the VM's record alone knows ends before it is forgotten",
-    "[runtime][root]") {
+TEST_CASE("leave_vm: a shim that the VM's record alone knows ends before it is forgotten",
+          "[runtime][root]") {
   HuskBench bench;
   bench.create();
   const std::string vm_id = bench.vm_id();
@@ -214,7 +207,7 @@ TEST_CASE(
   change_record(vm_id, [&](json& record) {
     record["members"].push_back(member_with_shim("c2", unknown.process()));
   });
-  runtime::remove_from_sandbox(vm_id, "c2", "qemu:///system", connecting(bench));
+  runtime::leave_vm(vm_id, "c2", "qemu:///system", connecting(bench));
   CHECK_FALSE(unknown.runs());
   CHECK(bench.runtime().state("c1").status == "created");
   CHECK(identify_process(bench.machine.vms.at(0)));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/runtime/vm/sandbox_removal.hpp"
+#include "lib/runtime/vm/leave_vm.hpp"
 
 #include <algorithm>
 #include <exception>
@@ -19,8 +19,12 @@
 #include "lib/runtime/host/host_cgroup.hpp"
 #include "lib/runtime/plan/plan.hpp"
 #include "lib/runtime/vm/container_network.hpp"
+#include "lib/runtime/vm/end_vm.hpp"
 #include "lib/runtime/vm/other_mount_namespace.hpp"
-#include "lib/runtime/vm/sandbox.hpp"
+#include "lib/runtime/vm/vm_directory.hpp"
+#include "lib/runtime/vm/vm_handle.hpp"
+#include "lib/runtime/vm/vm_lock.hpp"
+#include "lib/runtime/vm/vm_record.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -31,49 +35,6 @@ using Members = std::vector<VmMember>;
 constexpr auto guest_patience = 2s;  ///< advice only: what is on the host goes in any case
 constexpr auto look_again = 20ms;
 constexpr auto left_shim_patience = 10s;
-
-/// They end with the VM; until then they hold the containers' mounts.
-bool end_helpers(const VmLeftOvers& vm) {
-  const Span span("end its helpers");
-  bool gone = true;
-  for (const ProcessIdentity& helper : vm.helpers)
-    gone = (wait_for_end(helper, 5s) || kill_process(helper, 5s)) && gone;
-  return gone;
-}
-
-/// By pid first: that works whatever state libvirt is in.
-bool end_processes(const VmLeftOvers& vm, const hypervisor::Driver& driver) {
-  if (vm.process) return hypervisor::end_vm_process(*vm.process) && end_helpers(vm);
-  // A create that was killed half-way has not written it down.
-  const auto process = hypervisor::find_vm_process(driver, vm.name);
-  return process && hypervisor::end_vm_process(*process);
-}
-
-/// In a process of its own, since nobody needs to wait for it: after the end of a VM's process libvirt
-/// sleeps for 0.2 s before it lets go of it. It is told if it does not notice at all.
-void see_off(const hypervisor::Driver& driver, const VmLeftOvers& vm,
-             const hypervisor::ConnectHypervisor& connect) {
-  detach_process({});
-  // A libvirt that does not answer finds it out when it goes on.
-  warn_on_failure([&] {
-    if (!hypervisor::await_forgotten(driver, vm.name)) connect({.uri = vm.uri})->destroy(vm.name);
-  });
-  hypervisor::remove_vm_traces(driver, vm.name);
-}
-
-/// Its processes at once; what libvirt keeps of it, soon.
-void end_vm(const std::string& vm_id, const VmLeftOvers& vm,
-            const hypervisor::ConnectHypervisor& connect) {
-  const hypervisor::Driver& driver = hypervisor::driver_for(vm.uri);
-  const bool has_begun = std::filesystem::exists(VmPaths(vm_id).directory);
-  const bool ended = traced("end the VM's processes", [&] { return end_processes(vm, driver); });
-  if (!ended && has_begun) connect({.uri = vm.uri})->destroy(vm.name);
-  if (hypervisor::is_forgotten(driver, vm.name)) {
-    hypervisor::remove_vm_traces(driver, vm.name);
-  } else {
-    fork_orphan([&] { see_off(driver, vm, connect); });
-  }
-}
 
 /// Empty: nobody could talk to this VM any more. Throws system: it may be there all the same.
 std::optional<VmRecord> load_if_usable(const std::string& vm_id) {
@@ -94,14 +55,9 @@ std::vector<std::string> containers_with_files(const std::string& vm_id) {
   return ids;
 }
 
-/// libvirt's name for the VM has the id of its first container, whichever that was.
-bool has_process(const std::string& vm_id, const VmLeftOvers& vm,
-                 const std::vector<std::string>& containers) {
+bool has_process(const VmLeftOvers& vm) {
   if (vm.process) return is_alive(*vm.process);
-  const hypervisor::Driver& driver = hypervisor::driver_for(vm.uri);
-  return std::ranges::any_of(containers, [&](const std::string& id) {
-    return hypervisor::find_vm_process(driver, vm_name(vm_id, id)).has_value();
-  });
+  return hypervisor::find_vm_process(hypervisor::driver_for(vm.uri), vm.name).has_value();
 }
 
 /// For a VM whose record does not tell its members.
@@ -109,7 +65,7 @@ void refuse_to_end_under_others(const std::string& vm_id, const std::string& con
                                 const VmLeftOvers& vm) {
   const std::vector<std::string> all = containers_with_files(vm_id);
   const auto other = std::ranges::find_if(all, [&](const auto& id) { return id != container; });
-  if (other == all.end() || !has_process(vm_id, vm, all)) return;
+  if (other == all.end() || !has_process(vm)) return;
   throw Error(Errc::wrong_state, "VM " + vm_id + ": " + VmPaths(vm_id).record().string() +
                                      " does not list its containers, and " + quote(*other) +
                                      " may run in it");
@@ -135,7 +91,7 @@ void end_shim_of_member(const std::string& vm_id, const std::string& container) 
 
 /// So that the guest lets go of its files. It learns of the shim's end at about the same time.
 void remove_in_guest(const std::string& vm_id, const std::string& container) {
-  guestcomm::AgentClient agent = Sandbox::open(vm_id).connect(guest_patience);
+  guestcomm::AgentClient agent = VmHandle::open(vm_id).connect(guest_patience);
   const Deadline deadline(guest_patience);
   for (;;) {
     try {
@@ -156,13 +112,13 @@ void remove_in_living_guest(const std::string& vm_id, const std::string& contain
   });
 }
 
-/// The leaving container's cgroup goes, and with it whatever is in it. Throws when nobody's would
-/// take the VM though somebody runs.
+/// The leaving container's cgroup is removed, with whatever is in it: moves the VM into the cgroup of a
+/// container that stays. Throws when a container runs but no cgroup takes the VM.
 void move_vm(const VmLeftOvers& vm, const Members& others) {
   std::exception_ptr failure;
-  for (const ProcessIdentity& heir : live_shims(others)) {
+  for (const ProcessIdentity& shim : live_shims(others)) {
     try {
-      HostCgroup cgroup(heir.pid);
+      HostCgroup cgroup(shim.pid);
       for (const ProcessIdentity& helper : vm.helpers)
         if (is_alive(helper)) cgroup.add(helper.pid);
       if (vm.process && is_alive(*vm.process)) cgroup.add(vm.process->pid);
@@ -185,11 +141,10 @@ void leave(const std::string& vm_id, const VmLeftOvers& vm, const Members& other
   VmDirectory(vm_id).remove_container(container);
 }
 
-/// The VM's id and its container tell what the record does not say.
-VmLeftOvers find_left_overs(const std::string& vm_id, const std::string& container,
-                            const std::string& uri) {
+/// The VM's id and the configuration tell what the record does not say.
+VmLeftOvers find_left_overs(const std::string& vm_id, const std::string& uri) {
   VmLeftOvers vm = load_vm_left_overs(vm_id);
-  if (vm.name.empty()) vm.name = vm_name(vm_id, container);
+  if (vm.name.empty()) vm.name = vm_name(vm_id);
   if (vm.uri.empty()) vm.uri = uri;
   return vm;
 }
@@ -198,7 +153,7 @@ VmLeftOvers find_left_overs(const std::string& vm_id, const std::string& contain
 void refuse_to_end_unseen(const std::string& vm_id, const std::string& uri) {
   const VmPaths paths(vm_id);
   if (!std::filesystem::exists(paths.directory) || shows_vm_directory(paths)) return;
-  if (hypervisor::has_vm_process(hypervisor::driver_for(uri), vm_name(vm_id, "")))
+  if (hypervisor::find_vm_process(hypervisor::driver_for(uri), vm_name(vm_id)))
     throw other_mount_namespace_error(paths);
 }
 
@@ -210,7 +165,7 @@ void remove_from_sandbox_here(const std::string& vm_id, const std::string& conta
   end_shim_of_member(vm_id, container);
   remove_in_living_guest(vm_id, container);
   const std::optional<DirectoryLock> lock = lock_vm(vm_id);
-  const VmLeftOvers vm = find_left_overs(vm_id, container, uri);
+  const VmLeftOvers vm = find_left_overs(vm_id, uri);
   if (const Members others = find_others(vm_id, container, vm); !others.empty()) {
     strike_off_member(vm_id, container);
     return leave(vm_id, vm, others, container, connect);
@@ -222,8 +177,8 @@ void remove_from_sandbox_here(const std::string& vm_id, const std::string& conta
 
 }  // namespace
 
-void remove_from_sandbox(const std::string& vm_id, const std::string& container,
-                         const std::string& uri, const hypervisor::ConnectHypervisor& connect) {
+void leave_vm(const std::string& vm_id, const std::string& container, const std::string& uri,
+              const hypervisor::ConnectHypervisor& connect) {
   if (vm_id.empty()) return;
   const auto remove = [&] { remove_from_sandbox_here(vm_id, container, uri, connect); };
   if (const UniqueFd there = find_vm_directory(VmPaths(vm_id), uri)) {
@@ -231,16 +186,6 @@ void remove_from_sandbox(const std::string& vm_id, const std::string& container,
   } else {
     remove();
   }
-}
-
-JoinedVm::~JoinedVm() {
-  if (keep_) return;
-  // Where that fails, `delete --force` can do it again.
-  warn_on_failure([&] {
-    state_.keep();
-    remove_from_sandbox(vm_id_, container_, {}, connect_);
-    state_.keep(false);
-  });
 }
 
 }  // namespace husk::runtime

@@ -15,7 +15,7 @@ struct BootAssets {
 };
 
 /// The plan of a VM; nothing has been made yet.
-struct SandboxPlan {
+struct VmPlan {
   std::string id;                          ///< random; names its directory
   std::string secret;                      ///< 32 random hex digits, by which the guest knows husk
   std::string uri;                         ///< libvirt's

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/vm/membership.hpp"
+
+#include <algorithm>
+
+#include "lib/base/log.hpp"
+#include "lib/runtime/vm/leave_vm.hpp"
+#include "lib/runtime/vm/other_mount_namespace.hpp"
+#include "lib/runtime/vm/vm_lock.hpp"
+
+namespace husk::runtime {
+namespace {
+
+void add_member(VmRecord& record, const std::string& container) {
+  if (record.process && !is_alive(*record.process)) throw vm_gone(record.id);
+  if (std::ranges::find(record.members, container, &VmMember::id) != record.members.end())
+    throw Error(Errc::already_exists,
+                "VM " + record.id + ": container with given ID already exists in it");
+  record.members.push_back({.id = container});
+}
+
+void note_shim(VmRecord& record, const std::string& container, const ProcessIdentity& shim) {
+  const auto member = std::ranges::find(record.members, container, &VmMember::id);
+  if (member == record.members.end()) throw vm_gone(record.id);
+  member->shim = shim;
+}
+
+}  // namespace
+
+Membership::Membership(const ContainerRecord& container, const std::optional<VmPlan>& new_vm,
+                       hypervisor::ConnectHypervisor connect, StateDir& state)
+    : vm_id_(container.vm_id),
+      container_(container.id),
+      connect_(std::move(connect)),
+      state_(state) {
+  if (new_vm) new_vm_.emplace(*new_vm);
+  if (const VmPaths paths(vm_id_); !shows_vm_directory(paths))
+    throw other_mount_namespace_error(paths);
+  change_record([&](VmRecord& record) { add_member(record, container_); });
+  leave_ = !new_vm_;
+}
+
+Membership::~Membership() {
+  if (!leave_) return;
+  // Where that fails, `delete --force` can do it again.
+  warn_on_failure([&] {
+    state_.keep();
+    leave_vm(vm_id_, container_, {}, connect_);
+    state_.keep(false);
+  });
+}
+
+void Membership::change_record(const std::function<void(VmRecord&)>& change) {
+  if (new_vm_) {
+    new_vm_->change_record(change);
+  } else {
+    change_vm(vm_id_, change);
+  }
+}
+
+std::vector<std::size_t> Membership::pin_files(const std::filesystem::path& rootfs,
+                                               const GuestPlan& plan) {
+  if (new_vm_) return new_vm_->directory().add_container(container_, rootfs, plan);
+  return VmDirectory(vm_id_).add_container(container_, rootfs, plan);
+}
+
+void Membership::enter(const ProcessIdentity& shim, HostCgroup& cgroup) {
+  change_record([&](VmRecord& record) { note_shim(record, container_, shim); });
+  if (!new_vm_) return;
+  new_vm_->start(connect_);
+  new_vm_->adopt(shim, cgroup);
+}
+
+void Membership::await_agent(std::chrono::seconds patience) const {
+  if (new_vm_) new_vm_->await_agent(patience);
+}
+
+VmHandle Membership::vm() const { return new_vm_ ? new_vm_->handle() : VmHandle::open(vm_id_); }
+
+Error Membership::explain(const Error& error) const {
+  const bool is_lost = error.code() == Errc::peer_lost || error.code() == Errc::timed_out;
+  return new_vm_ && is_lost ? new_vm_->explain(error) : error;
+}
+
+void Membership::keep() noexcept {
+  leave_ = false;
+  if (new_vm_) new_vm_->keep();
+}
+
+}  // namespace husk::runtime

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/base/error.hpp"
+#include "lib/hypervisor/vm.hpp"
+#include "lib/runtime/host/host_cgroup.hpp"
+#include "lib/runtime/plan/guest_plan.hpp"
+#include "lib/runtime/plan/vm_plan.hpp"
+#include "lib/runtime/record/container_record.hpp"
+#include "lib/runtime/record/state_store.hpp"
+#include "lib/runtime/vm/new_vm.hpp"
+#include "lib/runtime/vm/vm_handle.hpp"
+
+namespace husk::runtime {
+
+/// A container's place in a VM: in a new one, or in one that runs. On destruction, unless kept, the
+/// container leaves the VM, and a new VM ends.
+class Membership {
+ public:
+  /// Records the container as a member; the VM must outlive it from then on. new_vm: the plan of the VM;
+  /// empty: VM container.vm_id runs. `state`: kept where leaving fails, so that `delete` can try again.
+  /// Throws already_exists, not_found "VM 1234: is gone" for one whose process has ended, unsupported
+  /// where files that are pinned in this mount namespace do not reach the VM, what NewVm and lock_vm
+  /// throw.
+  Membership(const ContainerRecord& container, const std::optional<VmPlan>& new_vm,
+             hypervisor::ConnectHypervisor connect, StateDir& state);
+  Membership(const Membership&) = delete;
+  Membership& operator=(const Membership&) = delete;
+  ~Membership();
+
+  /// Pins the container's files for the VM: VmDirectory::add_container.
+  std::vector<std::size_t> pin_files(const std::filesystem::path& rootfs, const GuestPlan& plan);
+  /// Records the container's shim, and has the VM started for it, if it is new: its processes go into
+  /// `cgroup`. Throws as NewVm::start and NewVm::adopt; not_found for a VM that has ended meanwhile.
+  void enter(const ProcessIdentity& shim, HostCgroup& cgroup);
+  /// Returns when the agent listens, of a VM that is new. Throws as NewVm::await_agent.
+  void await_agent(std::chrono::seconds patience) const;
+  /// The VM, after enter().
+  VmHandle vm() const;
+  /// The same error; where a new VM's guest was lost, with the end of its console.
+  Error explain(const Error& error) const;
+  void keep() noexcept;
+
+ private:
+  void change_record(const std::function<void(VmRecord&)>& change);
+
+  std::string vm_id_, container_;
+  hypervisor::ConnectHypervisor connect_;
+  StateDir& state_;
+  std::optional<NewVm> new_vm_;
+  bool leave_ = false;  ///< a VM that others use
+};
+
+}  // namespace husk::runtime

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/vm/new_vm.hpp"
+
+#include "lib/runtime/vm/vm_lock.hpp"
+
+namespace husk::runtime {
+namespace {
+
+VmRecord first_record(const VmPlan& plan) {
+  VmRecord record;
+  record.id = plan.id;
+  record.name = plan.vm.name;
+  record.uri = plan.uri;
+  record.secret = plan.secret;
+  record.network_namespace = plan.network_namespace;
+  record.network_cards = static_cast<unsigned>(plan.vm.network_cards.size());
+  return record;
+}
+
+}  // namespace
+
+NewVm::NewVm(const VmPlan& plan)
+    : plan_(plan), directory_(plan.id, plan.assets, plan.secret), record_(first_record(plan)) {
+  lock_ = lock_vm(plan.id);
+  save_vm(record_);
+}
+
+void NewVm::change_record(const std::function<void(VmRecord&)>& change) {
+  change(record_);
+  save_vm(record_);
+}
+
+void NewVm::start(const hypervisor::ConnectHypervisor& connect) {
+  vm_.emplace(plan_, connect);
+  change_record([&](VmRecord& record) {
+    record.name = vm_->get().name;
+    record.process = vm_->get().process;
+    record.helpers = vm_->get().helpers;
+    record.address = vm_->address();
+  });
+}
+
+void NewVm::adopt(const ProcessIdentity& shim, HostCgroup& cgroup) {
+  vm_.value().adopt(shim, cgroup, handle().cards());
+}
+
+void NewVm::keep() noexcept {
+  if (vm_) vm_->keep();
+  directory_.keep();
+}
+
+}  // namespace husk::runtime

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/vm/vm_handle.hpp"
+
+#include "lib/base/error.hpp"
+#include "lib/hypervisor/network_card.hpp"
+#include "lib/runtime/plan/plan.hpp"
+#include "lib/runtime/vm/vm_lock.hpp"
+
+namespace husk::runtime {
+namespace {
+
+/// libvirt and the guest both take their time with a new card.
+constexpr std::chrono::seconds network_lock_patience{120};
+
+}  // namespace
+
+guestcomm::GuestAccess VmHandle::guest() const {
+  if (!record_.address)
+    throw Error(Errc::wrong_state, "VM " + record_.id + ": has not been started");
+  return {.address = *record_.address, .secret = record_.secret};
+}
+
+std::vector<hypervisor::NetworkCard> VmHandle::cards() const {
+  return vm_cards(record_.id, record_.network_cards);
+}
+
+DirectoryLock VmHandle::lock_network() {
+  DirectoryLock::Failure failure{};
+  auto lock = DirectoryLock::acquire(paths_.network(), network_lock_patience, failure);
+  if (!lock && failure == DirectoryLock::Failure::gone) throw vm_gone(record_.id);
+  if (!lock)
+    throw Error(Errc::timed_out, "VM " + record_.id + ": the network is locked by another command");
+  record_ = load_vm(record_.id);
+  return std::move(*lock);
+}
+
+void VmHandle::attach_card(const hypervisor::ConnectHypervisor& connect,
+                           const std::function<void(const hypervisor::NetworkCard&)>& place) {
+  const auto card = hypervisor::network_card(record_.id, record_.network_cards);
+  connect({.uri = record_.uri})->attach(record_.name, card, [&] { place(card); });
+  change_vm(record_.id, [&](VmRecord& record) {
+    ++record.network_cards;
+    record_ = record;
+  });
+}
+
+}  // namespace husk::runtime

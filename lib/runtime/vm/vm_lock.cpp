@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/vm/vm_lock.hpp"
+
+#include <chrono>
+
+#include "lib/runtime/plan/vm_paths.hpp"
+
+namespace husk::runtime {
+namespace {
+
+constexpr std::chrono::seconds vm_lock_patience{10};
+
+}  // namespace
+
+Error vm_gone(const std::string& vm_id) { return {Errc::not_found, "VM " + vm_id + ": is gone"}; }
+
+std::optional<DirectoryLock> lock_vm(const std::string& vm_id) {
+  DirectoryLock::Failure failure{};
+  auto lock = DirectoryLock::acquire(VmPaths(vm_id).directory, vm_lock_patience, failure);
+  if (!lock && failure == DirectoryLock::Failure::timed_out)
+    throw Error(Errc::timed_out, "VM " + vm_id + ": is locked by another command");
+  return lock;
+}
+
+void change_vm(const std::string& vm_id, const std::function<void(VmRecord&)>& change) {
+  const std::optional<DirectoryLock> lock = lock_vm(vm_id);
+  if (!lock) throw vm_gone(vm_id);
+  VmRecord record = load_vm(vm_id);
+  change(record);
+  save_vm(record);
+}
+
+}  // namespace husk::runtime
