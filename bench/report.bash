@@ -36,12 +36,13 @@ report_json() {
       | if .beside then .other_median = (.other | median) | .ratio = .husk_median / .other_median else . end)}' "$work/rows"
 }
 
-put_into_readme() {  # TABLE
-  grep -q '<!-- bench -->' "$top/README.md" || die "README.md has no <!-- bench --> marker"
+put_into_docs() {  # TABLE
+  local page=$top/docs/performance.md
+  grep -q '<!-- bench -->' "$page" || die "docs/performance.md has no <!-- bench --> marker"
   awk -v table="$1" '
     /<!-- \/bench -->/ { inside = 0 }
     !inside { print }
     /<!-- bench -->/ { inside = 1; while ((getline line < table) > 0) print line }
-  ' "$top/README.md" >"$work/README.md"
-  cat "$work/README.md" >"$top/README.md"
+  ' "$page" >"$work/page"
+  cat "$work/page" >"$page"
 }
