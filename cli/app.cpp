@@ -58,7 +58,7 @@ std::unique_ptr<CLI::App> make_app(GlobalOptions& options, int& status) {
   add_spec(*app);
   add_features(*app);
   add_unsupported(*app);
-  add_keep_vm(*app);
+  add_internal(*app);
   return app;
 }
 

@@ -45,7 +45,7 @@ void add_exec(CLI::App& app, const GlobalOptions& options, int& status);
 void add_spec(CLI::App& app);
 void add_features(CLI::App& app);
 void add_unsupported(CLI::App& app);
-void add_keep_vm(CLI::App& app);
+void add_internal(CLI::App& app);
 
 /// For commands whose options end with the container's id: words is what follows the options that
 /// are known. Throws invalid_argument for an option that is none, or no id.

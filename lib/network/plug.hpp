@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tying an interface of a network namespace to the tap device of a VM's card: what arrives at one
-// leaves by the other. docs/architecture.md has the picture.
+// leaves by the other. docs/network.md.
 #pragma once
 
 #include <string>

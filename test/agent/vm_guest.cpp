@@ -15,8 +15,8 @@
 #include "lib/base/files.hpp"
 #include "lib/base/random_id.hpp"
 #include "lib/guestcomm/link/listen.hpp"
-#include "lib/guestcomm/link/vhost_device.hpp"
 #include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/handoff/vhost_sockets.hpp"
 
 namespace husk::test {
 namespace {
@@ -118,8 +118,9 @@ VmGuest::VmGuest() {
   directory_ = pattern;
   share_ = directory_ / "share";
   fs::create_directory(share_);
-  fs::create_directory(directory_ / guestcomm::device_folder);
-  vsock_ = std::make_unique<guestcomm::VmKeeper>(directory_, guestcomm::VsockUsers{});
+  fs::create_directory(directory_ / handoff::device_folder);
+  vsock_ = std::make_unique<handoff::VmKeeper>(directory_, handoff::VsockUsers{},
+                                               handoff::KeeperSetup{.program = HUSK_KEEPER});
   access_.address = guestcomm::HybridAddress{vsock_->host_socket().string()};
   access_.secret = random_hex(16);
   write_file_atomic(share_ / guestcomm::share_secret_file, access_.secret + "\n", 0400);

@@ -13,7 +13,7 @@
 #include "lib/base/unique_fd.hpp"
 #include "lib/guestcomm/link/announcement.hpp"
 #include "lib/guestcomm/link/guest_address.hpp"
-#include "lib/guestcomm/link/vm_keeper.hpp"
+#include "lib/handoff/vm_keeper.hpp"
 
 namespace husk::test {
 
@@ -57,7 +57,7 @@ class VmGuest {
 
  private:
   std::filesystem::path directory_, share_;
-  std::unique_ptr<guestcomm::VmKeeper> vsock_;
+  std::unique_ptr<handoff::VmKeeper> vsock_;
   std::unique_ptr<guestcomm::Announcement> announcement_;
   std::unique_ptr<Child> virtiofsd_, qemu_;
   guestcomm::GuestAccess access_;

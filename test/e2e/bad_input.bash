@@ -114,7 +114,7 @@ bad_pid_file() {
 copy_of_husk() {
   rm -rf "$work/prefix"
   mkdir -p "$work/prefix/bin" "$work/prefix/share/husk"
-  cp "$(dirname "$HUSK")"/{husk,husk-shim} "$work/prefix/bin/"
+  cp "$(dirname "$HUSK")"/{husk,husk-shim,husk-keeper} "$work/prefix/bin/"
   cp "$(dirname "$HUSK")"/../share/husk/* "$work/prefix/share/husk/"
   fresh_bundle
   program=("$work/prefix/bin/husk")

@@ -3,8 +3,8 @@
 // there is nothing here that could make or change anything.
 #include <cstdlib>
 
+#include "lib/runtime/keeper_commands.hpp"
 #include "lib/runtime/runtime.hpp"
-#include "lib/runtime/vm/keeper_plan.hpp"
 
 namespace husk::runtime {
 
@@ -28,7 +28,10 @@ int Runtime::run(const CreateRequest&, bool) { std::abort(); }
 
 Config load_config(const std::filesystem::path&) { std::abort(); }
 InstallPaths find_install_paths() { std::abort(); }
-void keep_vm(const KeepRequest&, const hypervisor::ConnectHypervisor&) { std::abort(); }
+std::optional<KeeperCommand> find_keeper_command(std::string_view) { std::abort(); }
+void run_keeper_command(KeeperCommand, const std::string&, const hypervisor::ConnectHypervisor&) {
+  std::abort();
+}
 
 }  // namespace husk::runtime
 

@@ -11,6 +11,7 @@ fs::path installed_shim(const fs::path& prefix) { return prefix / "libexec/husk/
 InstallPaths paths_in(const fs::path& prefix, const fs::path& shim) {
   return {.program = {},
           .shim = shim,
+          .keeper = shim.parent_path() / "husk-keeper",
           .kernel = prefix / "share/husk/vmlinuz",
           .initrd = prefix / "share/husk/initrd"};
 }
@@ -39,7 +40,8 @@ InstallPaths find_install_paths() {
   // The kernel resolved the symbolic links by which the program was called (proc(5)).
   const fs::path program = fs::read_symlink("/proc/self/exe");
   InstallPaths paths = find_install_paths_of(program, HUSK_PREFIX);
-  paths.program = program;
+  // Leads to the program also after another one has taken its name.
+  paths.program = "/proc/self/exe";
   return paths;
 }
 

@@ -8,8 +8,9 @@
 namespace husk::runtime {
 
 struct InstallPaths {
-  std::filesystem::path program = {};    ///< husk itself
+  std::filesystem::path program = {};    ///< husk itself, to be opened by this process
   std::filesystem::path shim;            ///< husk-shim, beside husk or in ../libexec/husk
+  std::filesystem::path keeper = {};     ///< husk-keeper, beside husk-shim
   std::filesystem::path kernel, initrd;  ///< ../share/husk/{vmlinuz,initrd}
 };
 

@@ -55,7 +55,7 @@ std::optional<VmPlan> plan_new_vm(const std::string& id, const Config& config,
       .assets = {.kernel = config.kernel.value_or(paths.kernel),
                  .initrd = config.initrd.value_or(paths.initrd),
                  .firmware = config.firmware.value_or(hypervisor::driver_for(config.uri).firmware)},
-      .program = paths.program,
+      .programs = {.keeper = paths.keeper, .husk = paths.program},
       .vm = std::move(vm)};
 }
 

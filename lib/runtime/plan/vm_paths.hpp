@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string>
 
-#include "lib/guestcomm/link/vhost_device.hpp"
+#include "lib/handoff/vhost_sockets.hpp"
 
 namespace husk::runtime {
 
@@ -22,7 +22,7 @@ struct VmPaths {
   std::filesystem::path firmware() const { return directory / "firmware"; }
   std::filesystem::path shared() const { return directory / "shared"; }
   std::filesystem::path vsock() const { return directory / "vsock"; }
-  std::filesystem::path vsock_device() const { return vsock() / guestcomm::device_folder; }
+  std::filesystem::path vsock_device() const { return vsock() / handoff::device_folder; }
   /// Beside the directory: virtlogd writes it, in a mount namespace of its own (libvirt 11), where the
   /// directory's own tmpfs is not. There may be "<name>.0" and so on: virtlogd rotates.
   std::filesystem::path console_log() const { return directory.string() + ".console.log"; }

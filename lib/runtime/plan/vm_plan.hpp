@@ -14,6 +14,11 @@ struct BootAssets {
   std::filesystem::path kernel, initrd, firmware;
 };
 
+/// husk's own programs that a VM's keeper is, and calls.
+struct Programs {
+  std::filesystem::path keeper, husk;
+};
+
 /// The plan of a VM; nothing has been made yet.
 struct VmPlan {
   std::string id;                          ///< random; names its directory
@@ -22,7 +27,7 @@ struct VmPlan {
   std::optional<hypervisor::VmUser> user;  ///< see HostFacts::vm_user
   std::optional<std::string> network_namespace;  ///< its path, if the caller made it
   BootAssets assets;
-  std::filesystem::path program;  ///< husk's own
+  Programs programs;
   /// All of it but the paths in the VM's directory, the vsock device, and what the kernel is told
   /// of that.
   hypervisor::VmConfig vm;

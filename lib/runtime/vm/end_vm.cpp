@@ -35,7 +35,7 @@ bool end_processes(const VmLeftOvers& vm, const hypervisor::Driver& driver) {
 /// In a process of its own, since nobody needs to wait for it: after the end of a VM's process libvirt
 /// sleeps for 0.2 s before it lets go of it. It is told if it does not notice at all.
 void await_libvirt(const hypervisor::Driver& driver, const VmLeftOvers& vm,
-             const hypervisor::ConnectHypervisor& connect) {
+                   const hypervisor::ConnectHypervisor& connect) {
   detach_process({});
   // A libvirt that does not answer finds it out when it goes on.
   warn_on_failure([&] {

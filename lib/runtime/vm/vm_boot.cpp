@@ -35,18 +35,16 @@ void show_to_systemd(const VmPaths& paths) {
 }
 
 /// With the vsock device, where the host's kernel has none.
-guestcomm::VmKeeper make_keeper(const VmPlan& plan, const VmPaths& paths,
-                                const hypervisor::ConnectHypervisor& connect) {
+handoff::VmKeeper make_keeper(const VmPlan& plan, const VmPaths& paths) {
   show_to_systemd(paths);
-  guestcomm::KeeperSetup setup =
-      plan_keeper(plan.id, plan.uri, plan.vm.name, connect, plan.program, plan.user.has_value());
-  if (!plan.user) return guestcomm::VmKeeper(std::move(setup));
-  const guestcomm::VsockUsers users{.device = hypervisor::device_uid(plan.id),
-                                    .hypervisor = plan.user->uid};
+  handoff::KeeperSetup setup = plan_keeper(plan);
+  if (!plan.user) return handoff::VmKeeper(std::move(setup));
+  const handoff::VsockUsers users{.device = hypervisor::device_uid(plan.id),
+                                  .hypervisor = plan.user->uid};
   return {paths.vsock(), users, std::move(setup)};
 }
 
-std::unique_ptr<guestcomm::Announcement> listen(const guestcomm::VmKeeper& keeper,
+std::unique_ptr<guestcomm::Announcement> listen(const handoff::VmKeeper& keeper,
                                                 const std::string& vm_id) {
   if (!keeper.has_device()) return guestcomm::listen_vsock();
   const unsigned device = hypervisor::device_uid(vm_id);
@@ -54,7 +52,7 @@ std::unique_ptr<guestcomm::Announcement> listen(const guestcomm::VmKeeper& keepe
 }
 
 hypervisor::VmConfig whole_config(const VmPlan& plan, const VmPaths& paths,
-                                  const guestcomm::VmKeeper& keeper,
+                                  const handoff::VmKeeper& keeper,
                                   const guestcomm::Announcement& announcement) {
   hypervisor::VmConfig config = plan.vm;
   config.kernel = paths.kernel();
@@ -105,7 +103,7 @@ std::string console_end(const fs::path& console_log) {
 
 BootingVm::BootingVm(const VmPlan& plan, const hypervisor::ConnectHypervisor& connect)
     : paths_(plan.id),
-      keeper_(make_keeper(plan, paths_, connect)),
+      keeper_(make_keeper(plan, paths_)),
       announcement_(listen(keeper_, plan.id)),
       hypervisor_(connect({.uri = plan.uri})) {
   const Span span("libvirt");

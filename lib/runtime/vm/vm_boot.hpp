@@ -10,7 +10,7 @@
 #include "lib/base/error.hpp"
 #include "lib/guestcomm/link/announcement.hpp"
 #include "lib/guestcomm/link/guest_address.hpp"
-#include "lib/guestcomm/link/vm_keeper.hpp"
+#include "lib/handoff/vm_keeper.hpp"
 #include "lib/hypervisor/booted_vm.hpp"
 #include "lib/runtime/host/host_cgroup.hpp"
 #include "lib/runtime/plan/vm_paths.hpp"
@@ -43,7 +43,7 @@ class BootingVm {
 
  private:
   VmPaths paths_;
-  guestcomm::VmKeeper keeper_;
+  handoff::VmKeeper keeper_;
   std::unique_ptr<guestcomm::Announcement> announcement_;
   std::unique_ptr<hypervisor::Hypervisor> hypervisor_;
   std::optional<hypervisor::BootedVm> vm_;

@@ -64,7 +64,7 @@ TEST_CASE("libvirt: a network card's tap is there with the VM, and goes with it"
   vm.config().vcpus = 2;  // so each card has two queues
   vm.config().network_cards = {network_card(id, 0), network_card(id, 1)};
   const NetworkCard &stays = vm.config().network_cards[0], &moves = vm.config().network_cards[1];
-  std::optional<guestcomm::VmKeeper> device;
+  std::optional<handoff::VmKeeper> device;
   start_device(vm, device);
   const auto hypervisor = connect_libvirt({});
   const StartedVm started = hypervisor->start(vm.config());
@@ -90,7 +90,7 @@ TEST_CASE("libvirt: a VM that did not start leaves no tap", "[libvirt]") {
   LibvirtVm vm;
   vm.config().network_cards = {network_card(random_hex(4), 0)};
   vm.config().firmware = "/run/husk-vm/no-firmware";
-  std::optional<guestcomm::VmKeeper> device;
+  std::optional<handoff::VmKeeper> device;
   start_device(vm, device);
   CHECK_THROWS_AS(connect_libvirt({})->start(vm.config()), Error);
   CHECK(comes_true([&] { return !is_here(vm.config().network_cards[0]); }, 5s));
@@ -133,7 +133,7 @@ class WaitingVm {
   }
 
   LibvirtVm vm_;
-  std::optional<guestcomm::VmKeeper> device_;
+  std::optional<handoff::VmKeeper> device_;
   std::unique_ptr<Hypervisor> hypervisor_ = bounded_libvirt({});
   StartedVm started_;
 };

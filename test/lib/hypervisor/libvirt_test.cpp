@@ -11,7 +11,7 @@
 #include <set>
 
 #include "lib/base/error.hpp"
-#include "lib/guestcomm/link/vm_keeper.hpp"
+#include "lib/handoff/vm_keeper.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/hypervisor/vm.hpp"
 #include "test/lib/hypervisor/libvirt_vm.hpp"
@@ -56,7 +56,7 @@ long long milliseconds_of(const std::function<void()>& action) {
 TEST_CASE("libvirt: a VM starts, speaks on its console, and leaves nothing", "[libvirt]") {
   skip_without_assets();
   LibvirtVm vm;
-  std::optional<guestcomm::VmKeeper> device;
+  std::optional<handoff::VmKeeper> device;
   start_device(vm, device);
   std::unique_ptr<Hypervisor> hypervisor;
   const auto connect_ms = milliseconds_of([&] { hypervisor = connect_libvirt({}); });
@@ -95,7 +95,7 @@ TEST_CASE("libvirt: a VM starts, speaks on its console, and leaves nothing", "[l
 TEST_CASE("libvirt: a VM that was killed is known as gone", "[libvirt]") {
   skip_without_assets();
   LibvirtVm vm;
-  std::optional<guestcomm::VmKeeper> device;
+  std::optional<handoff::VmKeeper> device;
   start_device(vm, device);
   const auto hypervisor = connect_libvirt({});
   const StartedVm started = hypervisor->start(vm.config());
@@ -111,7 +111,7 @@ TEST_CASE("libvirt: a VM that cannot start gives one clear line and leaves nothi
   skip_without_assets();
   LibvirtVm vm;
   VmConfig config = vm.config();
-  std::optional<guestcomm::VmKeeper> device;
+  std::optional<handoff::VmKeeper> device;
   SECTION("kernel missing") {
     start_device(vm, device);
     config.kernel = "/run/husk-vm/no-kernel";
@@ -142,7 +142,7 @@ TEST_CASE("libvirt: a kernel that is none is refused or ends the VM, and leaves 
           "[libvirt]") {
   skip_without_assets();
   LibvirtVm vm(std::string(100000, 'x'));
-  std::optional<guestcomm::VmKeeper> device;
+  std::optional<handoff::VmKeeper> device;
   start_device(vm, device);
   const auto hypervisor = connect_libvirt({});
   require_clear(failure_of(*hypervisor, vm.config()));
@@ -152,7 +152,7 @@ TEST_CASE("libvirt: a kernel that is none is refused or ends the VM, and leaves 
 TEST_CASE("libvirt: two names are two VMs; the same name twice is refused", "[libvirt]") {
   skip_without_assets();
   LibvirtVm vm;
-  std::optional<guestcomm::VmKeeper> device;
+  std::optional<handoff::VmKeeper> device;
   start_device(vm, device);
   const auto hypervisor = connect_libvirt({});
   const StartedVm started = hypervisor->start(vm.config());

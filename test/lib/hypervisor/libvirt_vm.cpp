@@ -87,10 +87,10 @@ void LibvirtVm::bind_read_only(const std::string& name) {
   REQUIRE(::mount("none", target.c_str(), nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY, nullptr) == 0);
 }
 
-void start_device(LibvirtVm& vm, std::optional<guestcomm::VmKeeper>& device) {
+void start_device(LibvirtVm& vm, std::optional<handoff::VmKeeper>& device) {
   if (!vm.config().vsock.vhost_user_socket) return;
-  const guestcomm::VsockUsers users{.device = device_user, .hypervisor = qemu.find_user().uid};
-  device.emplace(vm.vsock_directory(), users);
+  const handoff::VsockUsers users{.device = device_user, .hypervisor = qemu.find_user().uid};
+  device.emplace(vm.vsock_directory(), users, handoff::KeeperSetup{.program = HUSK_KEEPER});
 }
 
 void skip_without_assets() {

@@ -9,7 +9,7 @@
 #include <string>
 #include <thread>
 
-#include "lib/guestcomm/link/vm_keeper.hpp"
+#include "lib/handoff/vm_keeper.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/hypervisor/vm.hpp"
 
@@ -46,7 +46,7 @@ class LibvirtVm {
 };
 
 /// Where the VM is to have one of its own.
-void start_device(LibvirtVm& vm, std::optional<guestcomm::VmKeeper>& device);
+void start_device(LibvirtVm& vm, std::optional<handoff::VmKeeper>& device);
 
 /// Skips the test without root and a guest's kernel.
 void skip_without_assets();

@@ -21,7 +21,7 @@
 #include "lib/base/mountinfo.hpp"
 #include "lib/base/random_id.hpp"
 #include "lib/guestcomm/link/guest_address.hpp"
-#include "lib/guestcomm/link/vhost_device.hpp"
+#include "lib/handoff/vhost_sockets.hpp"
 #include "lib/oci/example.hpp"
 #include "lib/runtime/vm/vm_directory.hpp"
 #include "test/lib/base/private_mounts.hpp"
@@ -37,7 +37,7 @@ constexpr auto patience = 20s;
 void skip_where_it_cannot_run() {
   if (::geteuid() != 0) SKIP("needs root");
   if (guestcomm::has_vhost_vsock()) SKIP("this host has /dev/vhost-vsock, which has no fake");
-  if (::access(guestcomm::vhost_device_program, X_OK) != 0)
+  if (::access(handoff::vhost_device_program, X_OK) != 0)
     SKIP("vhost-device-vsock is not installed");
 }
 
@@ -126,7 +126,11 @@ HuskBench::HuskBench() : id("c1"), name_("husk-test-" + random_hex(4)) {
   config.memory_mib = 128;
   config.boot_timeout = 10s;
   config.firmware = path("firmware");
-  paths = {.shim = HUSK_SHIM, .kernel = path("kernel"), .initrd = path("initrd")};
+  paths = {.program = HUSK_PROGRAM,
+           .shim = HUSK_SHIM,
+           .keeper = HUSK_KEEPER,
+           .kernel = path("kernel"),
+           .initrd = path("initrd")};
   machine.journal = path("journal");
   // The shim reads its caller's stdin, which is not the tests' to read.
   stdin_.reset(check_sys(::fcntl(0, F_DUPFD_CLOEXEC, 10), "save stdin"));

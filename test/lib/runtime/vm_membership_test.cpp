@@ -26,7 +26,7 @@ runtime::VmPlan make_plan(const HuskBench& bench) {
       .user = {},
       .network_namespace = {},
       .assets = {bench.path("kernel"), bench.path("initrd"), bench.path("firmware")},
-      .program = {},
+      .programs = {},
       .vm = {}};
   plan.vm.name = "husk-00001234";
   return plan;

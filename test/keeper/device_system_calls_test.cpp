@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/link/device_system_calls.hpp"
+#include "keeper/device_system_calls.hpp"
 
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -18,7 +18,7 @@
 #include "test/filtered_call.hpp"
 
 using namespace husk;
-using namespace husk::guestcomm;
+using namespace husk::keeper;
 
 namespace {
 
@@ -74,14 +74,14 @@ const test::SystemCall forbidden[] = {
 
 }  // namespace
 
-TEST_CASE("device system calls: what a vsock device does not need is not there", "[guestcomm]") {
+TEST_CASE("device system calls: what a vsock device does not need is not there", "[keeper]") {
   for (const test::SystemCall& call : forbidden) {
     CAPTURE(call.name);
     CHECK(filtered([&] { return test::error_of(call); }) == ENOSYS);
   }
 }
 
-TEST_CASE("device system calls: limits can be read and not changed", "[guestcomm]") {
+TEST_CASE("device system calls: limits can be read and not changed", "[keeper]") {
   CHECK(filtered([] {
           rlimit limits{};
           return ::getrlimit(RLIMIT_NOFILE, &limits) == 0 ? 0 : errno;
@@ -93,7 +93,7 @@ TEST_CASE("device system calls: limits can be read and not changed", "[guestcomm
 }
 
 TEST_CASE("device system calls: threads, files, AF_UNIX sockets and abort(3) are as ever",
-          "[guestcomm]") {
+          "[keeper]") {
   CHECK(filtered([] {
           int seen = 1;
           std::thread([&] { seen = 0; }).join();

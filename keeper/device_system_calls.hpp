@@ -2,7 +2,7 @@
 // What vhost-device-vsock may ask of the host's kernel while it reads a hostile guest's queues.
 #pragma once
 
-namespace husk::guestcomm {
+namespace husk::keeper {
 
 /// Loads a seccomp filter for the calling process, which is to execute vhost-device-vsock next. It
 /// allows what an ordinary program of threads, files and AF_UNIX sockets calls. Everything else fails
@@ -10,4 +10,4 @@ namespace husk::guestcomm {
 /// bpf(2), io_uring, keys, and whatever the kernel learns later. Needs no_new_privs. Throws system.
 void restrict_device_system_calls();
 
-}  // namespace husk::guestcomm
+}  // namespace husk::keeper

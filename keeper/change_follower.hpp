@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Has a VM's keeper do something after each change that it is told of. Part of vm_keeper.
+// Has a VM's keeper do something after each change that it is told of.
 #pragma once
 
 #include <sys/types.h>
@@ -8,17 +8,17 @@
 #include <optional>
 #include <vector>
 
+#include "keeper/duties.hpp"
 #include "lib/base/unique_fd.hpp"
-#include "lib/guestcomm/link/keeper_duties.hpp"
 
-namespace husk::guestcomm {
+namespace husk::keeper {
 
 class ChangeFollower {
  public:
   /// Changes come in crowds: an engine that wires a container makes a dozen.
   static constexpr std::chrono::milliseconds quiet{100};
 
-  /// changes: see KeptVm; empty: there is nothing to follow.
+  /// changes: see handoff::KeptProcesses; empty: there is nothing to follow.
   ChangeFollower(UniqueFd changes, OnChange on_change)
       : changes_(std::move(changes)), on_change_(std::move(on_change)) {}
   ChangeFollower(const ChangeFollower&) = delete;
@@ -39,4 +39,4 @@ class ChangeFollower {
   UniqueFd worker_pidfd_;
 };
 
-}  // namespace husk::guestcomm
+}  // namespace husk::keeper

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/link/change_follower.hpp"
+#include "keeper/change_follower.hpp"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -13,7 +13,7 @@
 #include "lib/base/descriptors.hpp"
 
 using namespace husk;
-using namespace husk::guestcomm;
+using namespace husk::keeper;
 using namespace std::chrono_literals;
 
 namespace {
@@ -55,7 +55,7 @@ struct Bench {
 
 }  // namespace
 
-TEST_CASE("ChangeFollower: a crowd of changes is followed once", "[guestcomm]") {
+TEST_CASE("ChangeFollower: a crowd of changes is followed once", "[keeper]") {
   Bench bench;
   ChangeFollower follower(std::move(bench.changes.other), bench.work(0ms));
   CHECK(follower.patience() < 0ms);
@@ -67,7 +67,7 @@ TEST_CASE("ChangeFollower: a crowd of changes is followed once", "[guestcomm]") 
   CHECK(bench.done == "bebe");
 }
 
-TEST_CASE("ChangeFollower: what changes during the work is followed after it", "[guestcomm]") {
+TEST_CASE("ChangeFollower: what changes during the work is followed after it", "[keeper]") {
   Bench bench;
   ChangeFollower follower(std::move(bench.changes.other), bench.work(400ms));
   bench.tell();
@@ -77,7 +77,7 @@ TEST_CASE("ChangeFollower: what changes during the work is followed after it", "
   CHECK(bench.done == "bebe");  // and not "bb..."
 }
 
-TEST_CASE("ChangeFollower: work that fails is nobody's harm", "[guestcomm]") {
+TEST_CASE("ChangeFollower: work that fails is nobody's harm", "[keeper]") {
   Bench bench;
   ChangeFollower follower(std::move(bench.changes.other), [&bench] {
     bench.note('b');
@@ -90,7 +90,7 @@ TEST_CASE("ChangeFollower: work that fails is nobody's harm", "[guestcomm]") {
   CHECK(bench.done == "bb");
 }
 
-TEST_CASE("ChangeFollower: who tells no more is not waited for", "[guestcomm]") {
+TEST_CASE("ChangeFollower: who tells no more is not waited for", "[keeper]") {
   Bench bench;
   ChangeFollower follower(std::move(bench.changes.other), bench.work(0ms));
   bench.changes.own.reset();
@@ -101,7 +101,7 @@ TEST_CASE("ChangeFollower: who tells no more is not waited for", "[guestcomm]") 
   CHECK(follower.patience() < 0ms);
 }
 
-TEST_CASE("ChangeFollower: without a socket there is nothing to follow", "[guestcomm]") {
+TEST_CASE("ChangeFollower: without a socket there is nothing to follow", "[keeper]") {
   ChangeFollower follower(UniqueFd{}, {});
   std::vector<int> watched;
   follower.add_to(watched);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/link/vm_keeper.hpp"
+#include "lib/handoff/vm_keeper.hpp"
 
 #include <grp.h>
 #include <poll.h>
@@ -19,15 +19,16 @@
 #include <sstream>
 #include <thread>
 
+#include "keeper/keep.hpp"
 #include "lib/base/descriptors.hpp"
+#include "lib/base/detach.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/unix_address.hpp"
 #include "lib/guestcomm/link/guest_address.hpp"
-#include "lib/guestcomm/link/vm_keeper_process.hpp"
 #include "test/lib/base/scratch.hpp"
 
 using namespace husk;
-using namespace husk::guestcomm;
+using namespace husk::handoff;
 using namespace husk::test;
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
@@ -36,6 +37,16 @@ namespace {
 
 constexpr unsigned somebody = 65432, qemu = 65433, other_device = 65434;
 constexpr VsockUsers users{.device = somebody, .hypervisor = qemu};
+const KeeperSetup plain{.program = HUSK_KEEPER, .vm_id = "00001234"};
+
+/// A keeper that calls functions of the test instead of husk.
+KeeperSetup with_duties(keeper::Duties duties) {
+  KeeperSetup setup = plain;
+  setup.launch = [=](int socket) {
+    fork_orphan([&] { keeper::run(socket, [&](const KeeperBegin&) { return duties; }); });
+  };
+  return setup;
+}
 
 std::string slurp(const fs::path& path) {
   std::ifstream file(path);
@@ -147,12 +158,12 @@ int connect_to_socket(const fs::path& path) {
 
 }  // namespace
 
-TEST_CASE("VM keeper: the device is nobody, with nothing of ours", "[guestcomm]") {
+TEST_CASE("VM keeper: the device is nobody, with nothing of ours", "[keeper]") {
   skip_if_impossible();
   const DeviceDirectory directory;
   std::array<int, 2> leak{};  // not close-on-exec, as a careless caller's
   REQUIRE(::pipe(leak.data()) == 0);
-  const VmKeeper vsock(directory.path, users);
+  const VmKeeper vsock(directory.path, users, plain);
   ::close(leak[1]);
   CHECK(fs::is_socket(vsock.device_socket()));
   CHECK(fs::is_socket(vsock.host_socket()));
@@ -181,10 +192,10 @@ TEST_CASE("VM keeper: the device is nobody, with nothing of ours", "[guestcomm]"
 }
 
 TEST_CASE("VM keeper: another VM's device reaches no socket, the hypervisor only its own",
-          "[guestcomm]") {
+          "[keeper]") {
   skip_if_impossible();
   const DeviceDirectory directory;
-  const VmKeeper vsock(directory.path, users);
+  const VmKeeper vsock(directory.path, users, plain);
   struct stat info {};
   REQUIRE(::lstat(vsock.device_socket().c_str(), &info) == 0);
   CHECK(info.st_uid == qemu);
@@ -210,27 +221,27 @@ TEST_CASE("VM keeper: another VM's device reaches no socket, the hypervisor only
   }
 }
 
-TEST_CASE("VM keeper: device and sockets go with the object", "[guestcomm]") {
+TEST_CASE("VM keeper: device and sockets go with the object", "[keeper]") {
   skip_if_impossible();
   const DeviceDirectory directory;
-  { const VmKeeper vsock(directory.path, users); }
+  { const VmKeeper vsock(directory.path, users, plain); }
   CHECK(directory.is_quiet());  // at once: destruction waits for it
 }
 
-TEST_CASE("VM keeper: a second one in the same directory is refused", "[guestcomm]") {
+TEST_CASE("VM keeper: a second one in the same directory is refused", "[keeper]") {
   skip_if_impossible();
   const DeviceDirectory directory;
-  const VmKeeper vsock(directory.path, users);
-  CHECK_THROWS_AS(VmKeeper(directory.path, users), Error);
+  const VmKeeper vsock(directory.path, users, plain);
+  CHECK_THROWS_AS(VmKeeper(directory.path, users, plain), Error);
   CHECK(device_in(directory.own) > 0);
 }
 
-TEST_CASE("VM keeper: after hand-over it lives as long as the VM", "[guestcomm]") {
+TEST_CASE("VM keeper: after hand-over it lives as long as the VM", "[keeper]") {
   skip_if_impossible();
   const DeviceDirectory directory;
   FakeProcess vm;
   {
-    VmKeeper vsock(directory.path, users);
+    VmKeeper vsock(directory.path, users, plain);
     vsock.hand_over({.vm = vm.identity()});
   }
   std::this_thread::sleep_for(300ms);
@@ -239,25 +250,25 @@ TEST_CASE("VM keeper: after hand-over it lives as long as the VM", "[guestcomm]"
   CHECK(comes_true([&] { return directory.is_quiet(); }));
 }
 
-TEST_CASE("VM keeper: cannot be handed to a VM that ended", "[guestcomm]") {
+TEST_CASE("VM keeper: cannot be handed to a VM that ended", "[keeper]") {
   skip_if_impossible();
   const DeviceDirectory directory;
   FakeProcess vm;
   const ProcessIdentity gone = vm.identity();
   vm.end();
   {
-    VmKeeper vsock(directory.path, users);
+    VmKeeper vsock(directory.path, users, plain);
     CHECK_THROWS_AS(vsock.hand_over({.vm = gone}), Error);
   }
   CHECK(directory.is_quiet());
 }
 
-TEST_CASE("VM keeper: goes when the husk that made it is killed", "[guestcomm]") {
+TEST_CASE("VM keeper: goes when the husk that made it is killed", "[keeper]") {
   skip_if_impossible();
   const DeviceDirectory directory;
   const pid_t husk = ::fork();
   if (husk == 0) {
-    const VmKeeper vsock(directory.path, users);
+    const VmKeeper vsock(directory.path, users, plain);
     ::pause();
     ::_exit(0);
   }
@@ -267,11 +278,11 @@ TEST_CASE("VM keeper: goes when the husk that made it is killed", "[guestcomm]")
   CHECK(comes_true([&] { return directory.is_quiet(); }));
 }
 
-TEST_CASE("VM keeper: the device goes with its keeper, the keeper with the VM", "[guestcomm]") {
+TEST_CASE("VM keeper: the device goes with its keeper, the keeper with the VM", "[keeper]") {
   skip_if_impossible();
   const DeviceDirectory directory;
   FakeProcess vm;
-  VmKeeper vsock(directory.path, users);
+  VmKeeper vsock(directory.path, users, plain);
   vsock.hand_over({.vm = vm.identity()});
   const pid_t device = device_in(directory.own);
   REQUIRE(device > 0);
@@ -290,11 +301,11 @@ TEST_CASE("VM keeper: the device goes with its keeper, the keeper with the VM", 
   }
 }
 
-TEST_CASE("VM keeper: a directory that it cannot write is a clear error", "[guestcomm]") {
+TEST_CASE("VM keeper: a directory that it cannot write is a clear error", "[keeper]") {
   skip_if_impossible();
   const Scratch scratch;  // root's
   try {
-    const VmKeeper vsock(scratch.path(), users);
+    const VmKeeper vsock(scratch.path(), users, plain);
     FAIL("nothing was thrown");
   } catch (const Error& e) {
     CHECK(std::string(e.what()).find(scratch.path().string()) != std::string::npos);
@@ -302,15 +313,16 @@ TEST_CASE("VM keeper: a directory that it cannot write is a clear error", "[gues
   CHECK(fs::is_empty(scratch.path()));
 }
 
-TEST_CASE("VM keeper: the device without a guest answers nobody", "[guestcomm]") {
+TEST_CASE("VM keeper: the device without a guest answers nobody", "[keeper]") {
   skip_if_impossible();
   const DeviceDirectory directory;
-  const VmKeeper vsock(directory.path, users);
-  CHECK_THROWS_AS(connect_guest(HybridAddress{vsock.host_socket().string()}, 1024, 500ms), Error);
+  const VmKeeper vsock(directory.path, users, plain);
+  CHECK_THROWS_AS(
+      guestcomm::connect_guest(guestcomm::HybridAddress{vsock.host_socket().string()}, 1024, 500ms),
+      Error);
 }
 
-TEST_CASE("VM keeper: a VM stays for shims that came later, and is killed after them",
-          "[guestcomm]") {
+TEST_CASE("VM keeper: a VM stays for shims that came later, and is killed after them", "[keeper]") {
   if (::geteuid() != 0) SKIP("needs root");
   const Scratch scratch;
   FakeProcess vm, first, second;
@@ -319,12 +331,10 @@ TEST_CASE("VM keeper: a VM stays for shims that came later, and is killed after 
   const fs::path known = scratch.path() / "known";  // the keeper is another process
   if (in_time) std::ofstream(known).put('y');
   {
-    KeeperSetup setup;
-    setup.callbacks.find_shims = [=]() -> std::vector<ProcessIdentity> {
+    VmKeeper keeper(with_duties({.find_shims = [=]() -> std::vector<ProcessIdentity> {
       if (fs::exists(known)) return {later};
       throw Error(Errc::not_found, "no record");
-    };
-    VmKeeper keeper(setup);
+    }}));
     keeper.hand_over({.vm = vm.identity(), .shims = {first.identity()}});
   }
   first.end();
@@ -335,11 +345,11 @@ TEST_CASE("VM keeper: a VM stays for shims that came later, and is killed after 
   CHECK(vm.ends_within(8s));
 }
 
-TEST_CASE("VM keeper: a VM that does not power off is killed after its last shim", "[guestcomm]") {
+TEST_CASE("VM keeper: a VM that does not power off is killed after its last shim", "[keeper]") {
   if (::geteuid() != 0) SKIP("needs root");
   FakeProcess vm, helper, first, second;
   {
-    VmKeeper keeper;  // without a device, as on a host with /dev/vhost-vsock
+    VmKeeper keeper(plain);  // without a device, as on a host with /dev/vhost-vsock
     keeper.hand_over({.vm = vm.identity(),
                       .helpers = {helper.identity()},
                       .shims = {first.identity(), second.identity()}});
@@ -355,11 +365,11 @@ TEST_CASE("VM keeper: a VM that does not power off is killed after its last shim
   CHECK(helper.ends_within(10s));
 }
 
-TEST_CASE("VM keeper: a VM whose helper dies is killed at once", "[guestcomm]") {
+TEST_CASE("VM keeper: a VM whose helper dies is killed at once", "[keeper]") {
   if (::geteuid() != 0) SKIP("needs root");
   FakeProcess vm, helper, other, shim;
   {
-    VmKeeper keeper;
+    VmKeeper keeper(plain);
     keeper.hand_over({.vm = vm.identity(),
                       .helpers = {other.identity(), helper.identity()},
                       .shims = {shim.identity()}});
@@ -378,8 +388,7 @@ void start_and_go(const FakeProcess& vm, bool killed) {
   if (husk == 0) {
     const ProcessIdentity identity = vm.identity();
     std::optional<VmKeeper> keeper;
-    keeper.emplace(
-        KeeperSetup{.abandoned = {.find = [identity] { return identity; }, .directory = "/"}});
+    keeper.emplace(with_duties({.end_abandoned = [=] { kill_process(identity, 5s); }}));
     std::this_thread::sleep_for(200ms);  // the keeper has greeted, and nobody has read that
     if (!killed) keeper.reset();
     ::_exit(0);
@@ -388,7 +397,7 @@ void start_and_go(const FakeProcess& vm, bool killed) {
 }
 }  // namespace
 
-TEST_CASE("VM keeper: a VM that was being started when husk was killed ends", "[guestcomm]") {
+TEST_CASE("VM keeper: a VM that was being started when husk was killed ends", "[keeper]") {
   FakeProcess vm, kept;
   start_and_go(vm, true);
   CHECK(vm.ends_within(10s));
@@ -425,7 +434,7 @@ class Launcher {
     char byte = 0;
     while (receive_with_descriptors(requests, {&byte, 1}, sockets) == 1) {
       if (::fork() == 0)
-        run_vm_keeper(sockets.back().release(), DetachedCgroups::unchanged, {}, {});
+        keeper::run(sockets.back().release(), [](const KeeperBegin&) { return keeper::Duties{}; });
       sockets.clear();
     }
     ::_exit(0);
@@ -446,12 +455,13 @@ int keepers_of(pid_t parent) {
 }  // namespace
 
 TEST_CASE("VM keeper: one that is launched elsewhere keeps the VM and descends from there",
-          "[guestcomm]") {
+          "[keeper]") {
   if (::geteuid() != 0) SKIP("needs root");
   const Launcher launcher;
   FakeProcess vm, shim;
   {
-    VmKeeper keeper(KeeperSetup{.launch = [&](int socket) { launcher.launch(socket); }});
+    VmKeeper keeper(KeeperSetup{.program = HUSK_KEEPER,
+                                .launch = [&](int socket) { launcher.launch(socket); }});
     keeper.hand_over({.vm = vm.identity(), .shims = {shim.identity()}});
   }
   CHECK(keepers_of(launcher.pid()) == 1);
@@ -462,14 +472,14 @@ TEST_CASE("VM keeper: one that is launched elsewhere keeps the VM and descends f
   CHECK(vm.ends_within(8s));
 }
 
-TEST_CASE("VM keeper: is forked where nobody launches it", "[guestcomm]") {
+TEST_CASE("VM keeper: is forked where nobody launches it", "[keeper]") {
   if (::geteuid() != 0) SKIP("needs root");
   const LaunchKeeper launch =
       GENERATE(LaunchKeeper([](int) { throw Error(Errc::system, "no systemd"); }),
                LaunchKeeper([](int) {}));  // accepted, but its program is not executed
   FakeProcess vm, shim;
   {
-    VmKeeper keeper(KeeperSetup{.launch = launch});
+    VmKeeper keeper(KeeperSetup{.program = HUSK_KEEPER, .launch = launch});
     keeper.hand_over({.vm = vm.identity(), .shims = {shim.identity()}});
   }
   ::kill(vm.pid, SIGSTOP);
@@ -478,10 +488,10 @@ TEST_CASE("VM keeper: is forked where nobody launches it", "[guestcomm]") {
   CHECK(vm.ends_within(8s));
 }
 
-TEST_CASE("VM keeper: cannot be handed a shim that ended", "[guestcomm]") {
+TEST_CASE("VM keeper: cannot be handed a shim that ended", "[keeper]") {
   FakeProcess vm, shim;
   const ProcessIdentity gone = shim.identity();
   shim.end();
-  VmKeeper keeper;
+  VmKeeper keeper(plain);
   CHECK_THROWS_WITH(keeper.hand_over({.vm = vm.identity(), .shims = {gone}}), "the shim ended");
 }

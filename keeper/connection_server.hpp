@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Has connections that a VM's keeper accepts served in children. Part of vm_keeper.
+// Has connections that a VM's keeper accepts served in children.
 #pragma once
 
 #include <sys/types.h>
@@ -7,16 +7,16 @@
 #include <map>
 #include <vector>
 
+#include "keeper/duties.hpp"
 #include "lib/base/unique_fd.hpp"
-#include "lib/guestcomm/link/keeper_duties.hpp"
 
-namespace husk::guestcomm {
+namespace husk::keeper {
 
 class ConnectionServer {
  public:
   static constexpr std::size_t max_children = 64;  ///< who comes then waits in the kernel's queue
 
-  /// listener: see KeptVm; empty: there is nobody to serve.
+  /// listener: see handoff::KeptProcesses; empty: there is nobody to serve.
   ConnectionServer(UniqueFd listener, OnConnection on_connection)
       : listener_(std::move(listener)), on_connection_(std::move(on_connection)) {}
   ConnectionServer(const ConnectionServer&) = delete;
@@ -35,4 +35,4 @@ class ConnectionServer {
   std::map<pid_t, UniqueFd> children_;  ///< their pidfds
 };
 
-}  // namespace husk::guestcomm
+}  // namespace husk::keeper

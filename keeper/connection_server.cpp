@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/link/connection_server.hpp"
+#include "keeper/connection_server.hpp"
 
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -10,7 +10,7 @@
 #include <csignal>
 #include <exception>
 
-namespace husk::guestcomm {
+namespace husk::keeper {
 
 ConnectionServer::~ConnectionServer() {
   for (const auto& [pid, pidfd] : children_) {
@@ -55,4 +55,4 @@ void ConnectionServer::serve(UniqueFd connection) {
   children_.emplace(child, static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
 }
 
-}  // namespace husk::guestcomm
+}  // namespace husk::keeper

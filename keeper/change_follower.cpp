@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/link/change_follower.hpp"
+#include "keeper/change_follower.hpp"
 
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <exception>
 
-namespace husk::guestcomm {
+namespace husk::keeper {
 namespace {
 
 using std::chrono::milliseconds;
@@ -69,4 +69,4 @@ void ChangeFollower::begin_work() {
   if (worker_ > 0) worker_pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, worker_, 0)));
 }
 
-}  // namespace husk::guestcomm
+}  // namespace husk::keeper

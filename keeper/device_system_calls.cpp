@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/link/device_system_calls.hpp"
+#include "keeper/device_system_calls.hpp"
 
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -12,7 +12,7 @@
 
 #include "lib/base/allowed_system_calls.hpp"
 
-namespace husk::guestcomm {
+namespace husk::keeper {
 namespace {
 
 // vhost-device-vsock is not husk's, and its calls change with its version and the C library's. So the
@@ -93,4 +93,4 @@ void restrict_device_system_calls() {
   filter.load_for_this_thread();
 }
 
-}  // namespace husk::guestcomm
+}  // namespace husk::keeper

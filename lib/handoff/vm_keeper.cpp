@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/link/vm_keeper.hpp"
+#include "lib/handoff/vm_keeper.hpp"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -7,17 +7,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+#include <cerrno>
 #include <chrono>
 #include <string>
 
 #include "lib/base/cancellation.hpp"
 #include "lib/base/deadline.hpp"
 #include "lib/base/descriptors.hpp"
+#include "lib/base/detach.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
-#include "lib/guestcomm/link/vm_keeper_process.hpp"
+#include "lib/handoff/keeper_messages.hpp"
 
-namespace husk::guestcomm {
+namespace husk::handoff {
 namespace {
 
 constexpr std::chrono::seconds start_patience{10};
@@ -41,6 +44,17 @@ UniqueFd duplicate(int fd) {
   return UniqueFd{check_sys(::fcntl(fd, F_DUPFD_CLOEXEC, 3), "duplicate a descriptor")};
 }
 
+/// In a child of husk's. The environment is the one that systemd gives a service.
+[[noreturn]] void execute_keeper(const KeeperSetup& setup, int socket) {
+  const std::string program = setup.program.string();
+  const std::array<const char*, 3> argv{"husk-keeper", setup.vm_id.c_str(), nullptr};
+  const std::array<const char*, 2> environment{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", nullptr};
+  ::dup2(socket, STDIN_FILENO);
+  ::execve(program.c_str(), const_cast<char* const*>(argv.data()),
+           const_cast<char* const*>(environment.data()));
+  ::_exit(127);
+}
+
 }  // namespace
 
 VmKeeper::VmKeeper(KeeperSetup setup) : setup_(std::move(setup)) { start(); }
@@ -61,6 +75,7 @@ VmKeeper::VmKeeper(const std::filesystem::path& directory, const VsockUsers& use
 }
 
 void VmKeeper::start() {
+  check_sys(::access(setup_.program.c_str(), X_OK), "execute " + setup_.program.string());
   if (!setup_.launch) return fork_keeper();
   SocketPair ends = make_socket_pair();
   try {
@@ -71,18 +86,28 @@ void VmKeeper::start() {
   }
   keeper_ = std::move(ends.own);
   is_launched_ = true;
+  begin();
 }
 
 void VmKeeper::fork_keeper() {
   is_launched_ = false;
   SocketPair ends = make_socket_pair();
   keeper_ = std::move(ends.own);
-  step("the VM's keeper", [&] {
-    fork_orphan([&] {
-      run_vm_keeper(ends.other.get(), DetachedCgroups::root, device_,
-                    {setup_.abandoned, setup_.callbacks});
-    });
-  });
+  step("the VM's keeper", [&] { fork_orphan([&] { execute_keeper(setup_, ends.other.get()); }); });
+  begin();
+}
+
+/// A keeper that did not come up shows in await_greeting().
+void VmKeeper::begin() {
+  KeeperBegin begin{.vm_id = setup_.vm_id, .device = device_, .leave_cgroups = !is_launched_};
+  if (!setup_.husk.empty())
+    begin.husk.reset(
+        check_sys(::open(setup_.husk.c_str(), O_PATH | O_CLOEXEC), "open " + setup_.husk.string()));
+  try {
+    send_begin(keeper_.get(), begin);
+  } catch (const Error& e) {
+    if (e.sys_errno() != EPIPE && e.sys_errno() != ECONNRESET) throw;
+  }
 }
 
 /// Whoever launches it may not get as far as its program, for example because the program cannot be
@@ -92,7 +117,7 @@ void VmKeeper::await_greeting() {
   if (has_greeted_ || receive_greeting()) return;
   if (is_launched_) {
     log(LogLevel::debug, "the VM's keeper is forked: the one that was launched does not answer");
-    send_no_vm(keeper_.get());  // should it come up yet
+    send_end(keeper_.get());  // should it come up yet
     fork_keeper();
     if (receive_greeting()) return;
   }
@@ -133,7 +158,7 @@ void VmKeeper::await_sockets() {
 
 VmKeeper::~VmKeeper() {
   if (!keeper_) return;
-  send_no_vm(keeper_.get());
+  send_end(keeper_.get());
   ::shutdown(keeper_.get(), SHUT_WR);
   has_ended(static_cast<int>(std::chrono::milliseconds(end_patience).count()));
 }
@@ -157,8 +182,8 @@ void VmKeeper::hand_over(const KeptVm& kept) {
   processes.listener = duplicate(kept.listener);
   processes.held = duplicate(kept.held);
   await_greeting();
-  send_kept_processes(keeper_.get(), processes);
+  send_keep(keeper_.get(), processes);
   keeper_.reset();
 }
 
-}  // namespace husk::guestcomm
+}  // namespace husk::handoff

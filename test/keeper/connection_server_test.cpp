@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/link/connection_server.hpp"
+#include "keeper/connection_server.hpp"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -14,7 +14,7 @@
 #include "lib/base/error.hpp"
 
 using namespace husk;
-using namespace husk::guestcomm;
+using namespace husk::keeper;
 
 namespace {
 
@@ -65,7 +65,7 @@ void echo(const UniqueFd& connection) {
 
 }  // namespace
 
-TEST_CASE("ConnectionServer: connections are served at once, each by itself", "[guestcomm]") {
+TEST_CASE("ConnectionServer: connections are served at once, each by itself", "[keeper]") {
   ConnectionBench bench;
   ConnectionServer server(std::move(bench.listener), [](const UniqueFd& c) { echo(c); });
   const UniqueFd one = bench.connect(), other = bench.connect();
@@ -76,7 +76,7 @@ TEST_CASE("ConnectionServer: connections are served at once, each by itself", "[
   CHECK(receive(one) == "a");
 }
 
-TEST_CASE("ConnectionServer: what fails ends that connection", "[guestcomm]") {
+TEST_CASE("ConnectionServer: what fails ends that connection", "[keeper]") {
   ConnectionBench bench;
   ConnectionServer server(std::move(bench.listener),
                           [](const UniqueFd&) { throw std::runtime_error("no guest"); });
@@ -88,7 +88,7 @@ TEST_CASE("ConnectionServer: what fails ends that connection", "[guestcomm]") {
   CHECK(receive(next) == "end");
 }
 
-TEST_CASE("ConnectionServer: one too many waits until another has ended", "[guestcomm]") {
+TEST_CASE("ConnectionServer: one too many waits until another has ended", "[keeper]") {
   ConnectionBench bench;
   ConnectionServer server(std::move(bench.listener), [](const UniqueFd& c) { echo(c); });
   std::vector<UniqueFd> clients;
@@ -106,7 +106,7 @@ TEST_CASE("ConnectionServer: one too many waits until another has ended", "[gues
   CHECK(receive(last) == "z");
 }
 
-TEST_CASE("ConnectionServer: its end is its connections'", "[guestcomm]") {
+TEST_CASE("ConnectionServer: its end is its connections'", "[keeper]") {
   ConnectionBench bench;
   UniqueFd client;
   {
@@ -117,7 +117,7 @@ TEST_CASE("ConnectionServer: its end is its connections'", "[guestcomm]") {
   CHECK(receive(client) == "end");
 }
 
-TEST_CASE("ConnectionServer: without a listener there is nobody to serve", "[guestcomm]") {
+TEST_CASE("ConnectionServer: without a listener there is nobody to serve", "[keeper]") {
   ConnectionServer server(UniqueFd{}, {});
   std::vector<int> watched;
   server.add_to(watched);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/link/vhost_device.hpp"
+#include "keeper/vhost_device.hpp"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -16,12 +16,12 @@
 #include <csignal>
 #include <exception>
 
+#include "keeper/device_system_calls.hpp"
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/unique_fd.hpp"
-#include "lib/guestcomm/link/device_system_calls.hpp"
 
-namespace husk::guestcomm {
+namespace husk::keeper {
 namespace {
 
 constexpr rlim_t max_device_files = 4096;  ///< one per connection the guest or the host opens
@@ -46,7 +46,7 @@ void limit(__rlimit_resource resource, rlim_t most) {
 }
 
 /// The device reads what a hostile guest wrote into its queues: it gets nothing it does not need.
-void become_unprivileged(const VhostDeviceSetup& setup) {
+void become_unprivileged(const handoff::VhostDeviceSetup& setup) {
   check_sys(::setgroups(0, nullptr), "drop groups");
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_NOFILE, max_device_files);
@@ -58,29 +58,29 @@ void become_unprivileged(const VhostDeviceSetup& setup) {
   check_sys(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no-new-privileges");
 }
 
-[[noreturn]] void run_device(const VhostDeviceSetup& setup, pid_t parent) {
+[[noreturn]] void run_device(const handoff::VhostDeviceSetup& setup, pid_t parent) {
   close_other_descriptors({});
   become_unprivileged(setup);
-  check_sys(::chdir((setup.directory + "/" + device_folder).c_str()),
+  check_sys(::chdir((setup.directory + "/" + handoff::device_folder).c_str()),
             "enter the device's directory");
   ::umask(077);
   // A change of user clears it, so last.
   check_sys(::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "bind the device to its keeper");
   if (::getppid() != parent) ::_exit(1);
   // Relative names: sun_path ends at 107 bytes.
-  const std::array<const char*, 8> argv{"vhost-device-vsock", "--guest-cid", "3",
-                                        "--socket",           vhost_socket,  "--uds-path",
-                                        vsock_socket,         nullptr};
+  const std::array<const char*, 8> argv{
+      "vhost-device-vsock", "--guest-cid",         "3",    "--socket", handoff::vhost_socket,
+      "--uds-path",         handoff::vsock_socket, nullptr};
   const std::array<const char*, 1> environment{nullptr};
   restrict_device_system_calls();  // last: it allows none of the calls above
-  ::execve(vhost_device_program, const_cast<char* const*>(argv.data()),
+  ::execve(handoff::vhost_device_program, const_cast<char* const*>(argv.data()),
            const_cast<char* const*>(environment.data()));
   ::_exit(127);
 }
 
 }  // namespace
 
-VhostDevice::VhostDevice(const VhostDeviceSetup& setup) {
+VhostDevice::VhostDevice(const handoff::VhostDeviceSetup& setup) {
   const pid_t self = ::getpid();
   pid_ = check_sys(::fork(), "fork the vsock device");
   if (pid_ == 0) {
@@ -99,25 +99,4 @@ VhostDevice::~VhostDevice() {
   }
 }
 
-void give_vhost_socket(const std::string& directory, unsigned uid) {
-  const std::string own = std::string(device_folder) + "/" + vhost_socket;
-  step("socket " + std::string(vhost_socket) + " in " + directory, [&] {
-    const UniqueFd root(check_sys(
-        ::open(directory.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), "open"));
-    check_sys(::renameat(root.get(), own.c_str(), root.get(), vhost_socket), "move");
-    // Only now: nobody but root can change the name any more. For the group nothing, as it is the
-    // one of all QEMUs on the host.
-    check_sys(
-        ::fchownat(root.get(), vhost_socket, uid, static_cast<gid_t>(-1), AT_SYMLINK_NOFOLLOW),
-        "chown");
-  });
-}
-
-void remove_vhost_sockets(int directory) {
-  const std::string folder = std::string(device_folder) + "/";
-  ::unlinkat(directory, vhost_socket, 0);
-  ::unlinkat(directory, (folder + vhost_socket).c_str(), 0);
-  ::unlinkat(directory, (folder + vsock_socket).c_str(), 0);
-}
-
-}  // namespace husk::guestcomm
+}  // namespace husk::keeper

@@ -1,28 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one process that stays with a VM: it ends the VM when nobody stands for its containers any
-// more, runs a vsock device in user space where the host has no /dev/vhost-vsock, has the guest
-// follow what changes around it on the host, and lets in who connects to it there.
+// husk's side of the keeper of a VM, which is the program husk-keeper (keeper/).
 #pragma once
 
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "lib/base/process.hpp"
 #include "lib/base/unique_fd.hpp"
-#include "lib/guestcomm/link/keeper_duties.hpp"
-#include "lib/guestcomm/link/vhost_device.hpp"
+#include "lib/handoff/vhost_sockets.hpp"
 
-namespace husk::guestcomm {
+namespace husk::handoff {
 
-/// Has somebody else start the keeper: a process that descends neither from the caller nor from the
-/// container's, and that calls run_vm_keeper() with `socket`, which stays the caller's. Throws when
-/// that cannot be asked for.
+/// The processes that the keeper watches; all must be running.
+struct KeptVm {
+  ProcessIdentity vm;  ///< the hypervisor
+  /// End by themselves after the VM; else killed. The VM does not outlive one of them.
+  std::vector<ProcessIdentity> helpers = {};
+  /// The VM ends after the last one, and after those that joined later; none: not watched.
+  std::vector<ProcessIdentity> shims = {};
+  int changes = -1;   ///< a datagram socket, non-blocking, which tells of changes; -1: none
+  int listener = -1;  ///< a listening socket, non-blocking, whose connections to serve; -1: none
+  int held = -1;      ///< to be kept open until the VM is gone; -1: nothing
+};
+
+/// Has another process start the keeper, which then descends neither from the caller nor from the
+/// container's, with `socket`, which stays the caller's, as standard input. Throws when that cannot be
+/// asked for.
 using LaunchKeeper = std::function<void(int socket)>;
 
 struct KeeperSetup {
-  AbandonedVm abandoned = {};
-  KeeperCallbacks callbacks = {};
+  std::filesystem::path program;    ///< husk-keeper
+  std::filesystem::path husk = {};  ///< the keeper calls `husk internal`; empty: it never does
+  std::string vm_id = {};
   /// Empty, or one that fails: the keeper is forked. The nearest subreaper, which is conmon or
   /// containerd's shim, is its parent then.
   LaunchKeeper launch = {};
@@ -38,14 +50,15 @@ struct VsockUsers {
 class VmKeeper {
  public:
   /// Where the host has /dev/vhost-vsock: nothing but the keeper.
-  explicit VmKeeper(KeeperSetup setup = {});
+  explicit VmKeeper(KeeperSetup setup);
   /// Starts vhost-device-vsock as user and group `users.device`, with its socket `vsock.sock` (the
   /// host connects) in `directory`/device, which must exist and belong to that user. `vhost.sock`
   /// (the hypervisor connects) is moved into `directory`, which must be root's. Returns when both
   /// sockets are there. Throws unsupported "vhost-device-vsock is not installed and ...", timed_out.
-  /// Both: must be called while the process has one thread. The keeper holds none of the caller's
-  /// descriptors and is not in the caller's cgroups.
-  VmKeeper(const std::filesystem::path& directory, const VsockUsers& users, KeeperSetup setup = {});
+  /// Both throw system where the keeper's program cannot be executed. Must be called while the process
+  /// has one thread. The keeper holds none of the caller's descriptors and is not in the caller's
+  /// cgroups.
+  VmKeeper(const std::filesystem::path& directory, const VsockUsers& users, KeeperSetup setup);
   VmKeeper(VmKeeper&&) noexcept = default;
   VmKeeper& operator=(VmKeeper&&) = delete;
   VmKeeper(const VmKeeper&) = delete;
@@ -64,6 +77,7 @@ class VmKeeper {
  private:
   void start();
   void fork_keeper();
+  void begin();
   void await_greeting();
   bool receive_greeting();
   bool has_ended(int timeout_ms);
@@ -75,4 +89,4 @@ class VmKeeper {
   UniqueFd keeper_;  ///< socket to the keeper; its closing without a hand-over ends it
 };
 
-}  // namespace husk::guestcomm
+}  // namespace husk::handoff

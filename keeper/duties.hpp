@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the keeper has done by husk (husk_commands.hpp), or in a test by a function.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "lib/base/process.hpp"
+#include "lib/base/unique_fd.hpp"
+
+namespace husk::keeper {
+
+/// Called after `changes` told something and was quiet for 100 ms: in a child of the keeper, never twice
+/// at a time. Exceptions are ignored.
+using OnChange = std::function<void()>;
+
+/// Serves a connection that `listener` accepted, in a child of the keeper, many at a time. Exceptions
+/// are ignored.
+using OnConnection = std::function<void(UniqueFd)>;
+
+/// Returns the shims of the containers that joined later. Called in the keeper itself when every known
+/// shim has exited. An exception means none.
+using FindShims = std::function<std::vector<ProcessIdentity>()>;
+
+/// Ends a VM that was being started when husk was killed: nobody knows the VM's processes yet, and
+/// nobody else will end them.
+using EndAbandoned = std::function<void()>;
+
+struct Duties {
+  OnChange on_change = {};
+  OnConnection on_connection = {};
+  FindShims find_shims = {};
+  EndAbandoned end_abandoned = {};
+};
+
+}  // namespace husk::keeper

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "keeper/duties.hpp"
+#include "lib/handoff/keeper_messages.hpp"
+
+namespace husk::keeper {
+
+/// Duties that run `husk internal COMMAND VM_ID`, by the descriptor of the program: an update of the
+/// package, or its removal, does not take the command away from a VM that runs. Without a program there
+/// are no duties. `begin` must outlive them.
+Duties call_husk(const handoff::KeeperBegin& begin);
+
+}  // namespace husk::keeper

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "keeper/keep.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <exception>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "keeper/change_follower.hpp"
+#include "keeper/connection_server.hpp"
+#include "keeper/vhost_device.hpp"
+#include "lib/base/detach.hpp"
+#include "lib/base/log.hpp"
+#include "lib/base/process.hpp"
+
+namespace husk::keeper {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::milliseconds;
+
+constexpr milliseconds power_off_grace = 5s;  ///< the guest's, after its last shim
+constexpr milliseconds helper_grace = 2s;     ///< virtiofsd's, after QEMU
+constexpr milliseconds kill_patience = 10s;  ///< a process in a system call that hangs stays longer
+
+/// Whether one of them became readable (for pidfds: ended) in time; empty ones are left out.
+bool await_any(const std::vector<int>& descriptors, milliseconds patience) {
+  std::vector<pollfd> polled;
+  polled.reserve(descriptors.size());
+  for (const int fd : descriptors) polled.push_back({fd, POLLIN, 0});
+  int count = 0;
+  do {
+    count = ::poll(polled.data(), polled.size(), static_cast<int>(patience.count()));
+  } while (count < 0 && errno == EINTR);
+  return count > 0;
+}
+
+constexpr milliseconds for_ever{-1};
+
+bool has_ended(int pidfd) { return await_any({pidfd}, 0ms); }
+
+void end_after(int pidfd, milliseconds grace) {
+  if (await_any({pidfd}, grace)) return;
+  ::syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0U);
+  await_any({pidfd}, kill_patience);
+}
+
+/// Finds the shims of containers that came into the VM later. False: there are none.
+bool find_later_shims(handoff::KeptProcesses& kept, const FindShims& find) {
+  if (!find) return false;
+  warn_on_failure([&] {
+    for (const ProcessIdentity& shim : find())
+      if (UniqueFd pidfd = open_process(shim)) kept.shims.push_back(std::move(pidfd));
+  });
+  return !kept.shims.empty();
+}
+
+/// What the keeper does for a VM that runs.
+class Watch {
+ public:
+  Watch(handoff::KeptProcesses& kept, const Duties& duties)
+      : kept_(kept),
+        duties_(duties),
+        is_for_shims_(!kept.shims.empty()),
+        follower_(std::move(kept.changes), duties.on_change),
+        server_(std::move(kept.listener), [this](UniqueFd connection) {
+          kept_.held.reset();  // the keeper's to hold, not its child's
+          duties_.on_connection(std::move(connection));
+        }) {}
+
+  /// Returns when the VM is gone, or has to be ended.
+  void run() {
+    do {
+      await_last_shim();
+      // Who joins it just then may be too late for the guest, but never is for the keeper.
+    } while (!is_helper_gone() && !await_any({kept_.vm.get()}, power_off_grace) &&
+             find_later_shims(kept_, duties_.find_shims));
+  }
+
+ private:
+  bool is_last_shim_gone() {
+    return is_for_shims_ && kept_.shims.empty() && !find_later_shims(kept_, duties_.find_shims);
+  }
+
+  /// Then every file of the guest's that is not in its memory stands still, for ever.
+  bool is_helper_gone() const {
+    return std::any_of(kept_.helpers.begin(), kept_.helpers.end(),
+                       [](const UniqueFd& helper) { return has_ended(helper.get()); });
+  }
+
+  void await_last_shim() {
+    while (!is_last_shim_gone() && !is_helper_gone() && !has_ended(kept_.vm.get())) {
+      std::vector<int> watched{kept_.vm.get()};
+      for (const UniqueFd& shim : kept_.shims) watched.push_back(shim.get());
+      for (const UniqueFd& helper : kept_.helpers) watched.push_back(helper.get());
+      follower_.add_to(watched);
+      server_.add_to(watched);
+      await_any(watched, follower_.patience());
+      follower_.handle();
+      server_.handle();
+      std::erase_if(kept_.shims, [](const UniqueFd& shim) { return has_ended(shim.get()); });
+    }
+  }
+
+  handoff::KeptProcesses& kept_;
+  const Duties& duties_;
+  bool is_for_shims_;
+  ChangeFollower follower_;
+  ConnectionServer server_;
+};
+
+/// Waits for the order, or for the end of a device that husk waits for.
+handoff::KeeperOrder await_order(const UniqueFd& socket, const VhostDevice* device) {
+  await_any({socket.get(), device != nullptr ? device->pidfd() : -1}, for_ever);
+  if (!await_any({socket.get()}, 0ms)) return handoff::NoVm{};
+  return handoff::receive_order(socket.get());
+}
+
+void keep(UniqueFd socket, const std::optional<handoff::VhostDeviceSetup>& setup,
+          const Duties& duties) {
+  std::optional<VhostDevice> device;
+  if (setup) device.emplace(*setup);
+  handoff::KeeperOrder order = await_order(socket, device ? &*device : nullptr);
+  if (std::holds_alternative<handoff::AbandonedVm>(order) && duties.end_abandoned)
+    duties.end_abandoned();
+  auto* const kept = std::get_if<handoff::KeptProcesses>(&order);
+  if (kept == nullptr) return;
+  socket.reset();
+  Watch(*kept, duties).run();
+  end_after(kept->vm.get(), 0ms);
+  for (const UniqueFd& helper : kept->helpers) end_after(helper.get(), helper_grace);
+}
+
+/// The directory with the device's sockets; empty: the keeper runs no device.
+UniqueFd open_directory(const handoff::KeeperBegin& begin) {
+  if (!begin.device) return {};
+  return UniqueFd(::open(begin.device->directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+}
+
+}  // namespace
+
+void run(int socket, const MakeDuties& make_duties) noexcept {
+  try {
+    const handoff::KeeperBegin begin = handoff::receive_begin(socket);
+    const UniqueFd directory = open_directory(begin);
+    std::vector<int> kept{socket};
+    for (const UniqueFd* fd : {&directory, &begin.husk})
+      if (*fd) kept.push_back(fd->get());
+    detach_process(kept, begin.leave_cgroups ? DetachedCgroups::root : DetachedCgroups::unchanged);
+    ::prctl(PR_SET_NAME, "husk-keeper", 0, 0, 0);
+    ::send(socket, "", 1, MSG_NOSIGNAL);
+    const UniqueFd hold(::dup(socket));  // husk sees us end only after the sockets are gone
+    keep(UniqueFd(socket), begin.device, make_duties(begin));
+    if (directory) handoff::remove_vhost_sockets(directory.get());
+  } catch (const std::exception&) {
+    ::_exit(1);
+  }
+  ::_exit(0);
+}
+
+}  // namespace husk::keeper

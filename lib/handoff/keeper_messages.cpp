@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/handoff/keeper_messages.hpp"
+
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "lib/base/descriptors.hpp"
+#include "lib/base/error.hpp"
+
+namespace husk::handoff {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t max_keeper_packet_bytes = 8192;
+
+struct KeeperPacket {
+  json content;  ///< null at end of file
+  std::vector<UniqueFd> descriptors;
+};
+
+/// A husk that went without having read the greeting leaves an error instead of an end of file.
+KeeperPacket receive_packet(int socket) {
+  std::array<char, max_keeper_packet_bytes> text{};
+  KeeperPacket packet;
+  std::size_t count = 0;
+  try {
+    count = receive_with_descriptors(socket, text, packet.descriptors);
+  } catch (const Error& e) {
+    if (e.sys_errno() != ECONNRESET) throw;
+  }
+  if (count == 0) return packet;
+  packet.content = json::parse(text.data(), text.data() + count, nullptr, false);
+  if (!packet.content.is_object())
+    throw Error(Errc::invalid_argument, "hand-over to the keeper: not a JSON object");
+  return packet;
+}
+
+/// The descriptors of a packet in the order in which they were sent.
+class Taker {
+ public:
+  explicit Taker(std::vector<UniqueFd> all) : all_(std::move(all)) {}
+  UniqueFd take() {
+    if (next_ == all_.size()) throw wrong_number();
+    return std::move(all_[next_++]);
+  }
+  UniqueFd take_if(bool is_there) { return is_there ? take() : UniqueFd(); }
+  std::vector<UniqueFd> take_many(std::size_t count) {
+    std::vector<UniqueFd> many;
+    for (std::size_t n = 0; n < count; ++n) many.push_back(take());
+    return many;
+  }
+  void check_end() const {
+    if (next_ != all_.size()) throw wrong_number();
+  }
+
+ private:
+  static Error wrong_number() {
+    return {Errc::invalid_argument, "hand-over to the keeper: wrong number of descriptors"};
+  }
+  std::vector<UniqueFd> all_;
+  std::size_t next_ = 0;
+};
+
+void send_packet(int socket, const json& content, const std::vector<int>& descriptors) {
+  const std::string text = content.dump();
+  if (text.size() > max_keeper_packet_bytes)
+    throw Error(Errc::internal, "hand-over to the keeper is too large");
+  step("hand the VM over to its keeper", [&] { send_with_descriptors(socket, text, descriptors); });
+}
+
+KeeperBegin read_begin(const json& begin, Taker descriptors) {
+  KeeperBegin read{.vm_id = begin.at("vmId").get<std::string>(),
+                   .device = std::nullopt,
+                   .leave_cgroups = begin.at("leaveCgroups").get<bool>(),
+                   .husk = descriptors.take_if(begin.at("husk").get<bool>())};
+  if (begin.contains("device")) {
+    const json& device = begin["device"];
+    read.device = {.directory = device.at("directory").get<std::string>(),
+                   .uid = device.at("uid").get<unsigned>()};
+  }
+  descriptors.check_end();
+  return read;
+}
+
+KeptProcesses read_keep(const json& keep, Taker descriptors) {
+  KeptProcesses processes;
+  processes.vm = descriptors.take();
+  processes.helpers = descriptors.take_many(keep.at("helpers").get<std::size_t>());
+  processes.shims = descriptors.take_many(keep.at("shims").get<std::size_t>());
+  processes.changes = descriptors.take_if(keep.at("changes").get<bool>());
+  processes.listener = descriptors.take_if(keep.at("listener").get<bool>());
+  processes.held = descriptors.take_if(keep.at("held").get<bool>());
+  descriptors.check_end();
+  return processes;
+}
+
+/// What the parser throws, as an error of husk's.
+template <class Read>
+auto reading(Read&& read) try {
+  return read();
+} catch (const json::exception& e) {
+  throw Error(Errc::invalid_argument, std::string("hand-over to the keeper: ") + e.what());
+}
+
+}  // namespace
+
+void send_begin(int socket, const KeeperBegin& begin) {
+  json content{{"vmId", begin.vm_id},
+               {"leaveCgroups", begin.leave_cgroups},
+               {"husk", static_cast<bool>(begin.husk)}};
+  if (begin.device)
+    content["device"] = {{"directory", begin.device->directory}, {"uid", begin.device->uid}};
+  std::vector<int> descriptors;
+  if (begin.husk) descriptors.push_back(begin.husk.get());
+  send_packet(socket, {{"begin", content}}, descriptors);
+}
+
+void send_keep(int socket, const KeptProcesses& processes) {
+  std::vector<int> all{processes.vm.get()};
+  for (const UniqueFd& helper : processes.helpers) all.push_back(helper.get());
+  for (const UniqueFd& shim : processes.shims) all.push_back(shim.get());
+  for (const UniqueFd* given : {&processes.changes, &processes.listener, &processes.held})
+    if (*given) all.push_back(given->get());
+  send_packet(socket,
+              {{"keep",
+                {{"helpers", processes.helpers.size()},
+                 {"shims", processes.shims.size()},
+                 {"changes", static_cast<bool>(processes.changes)},
+                 {"listener", static_cast<bool>(processes.listener)},
+                 {"held", static_cast<bool>(processes.held)}}}},
+              all);
+}
+
+void send_end(int socket) noexcept {
+  constexpr std::string_view end = R"({"end":true})";
+  ::send(socket, end.data(), end.size(), MSG_NOSIGNAL);
+}
+
+KeeperBegin receive_begin(int socket) {
+  return reading([&] {
+    KeeperPacket packet = receive_packet(socket);
+    if (packet.content.is_null())
+      throw Error(Errc::peer_lost, "husk exited before it told its keeper which VM to keep");
+    return read_begin(packet.content.at("begin"), Taker(std::move(packet.descriptors)));
+  });
+}
+
+KeeperOrder receive_order(int socket) {
+  return reading([&]() -> KeeperOrder {
+    KeeperPacket packet = receive_packet(socket);
+    if (packet.content.is_null()) return AbandonedVm{};
+    if (packet.content.contains("end")) return NoVm{};
+    return read_keep(packet.content.at("keep"), Taker(std::move(packet.descriptors)));
+  });
+}
+
+}  // namespace husk::handoff

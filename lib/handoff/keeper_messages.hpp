@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// What husk and the keeper of a VM say to each other, over the SOCK_SEQPACKET socket that is the
+// keeper's standard input. Each message is one packet of JSON, with its descriptors in SCM_RIGHTS.
+//
+//   husk -> keeper   begin: which VM, and the vsock device that the keeper runs
+//   keeper -> husk   one byte: the keeper has started
+//   husk -> keeper   keep: the VM's processes; or end: there will be no VM
+//
+// The socket closes after that. Without `keep` or `end`, husk was killed while the VM was being started.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "lib/base/unique_fd.hpp"
+#include "lib/handoff/vhost_sockets.hpp"
+
+namespace husk::handoff {
+
+struct KeeperBegin {
+  std::string vm_id;
+  std::optional<VhostDeviceSetup> device = {};
+  bool leave_cgroups = false;  ///< the keeper is in those of the command that started the VM
+  UniqueFd husk = {};          ///< husk's program, for what the keeper has done by it; may be empty
+};
+
+/// The processes that the keeper watches, as pidfds, and what it holds; empty where there is none.
+struct KeptProcesses {
+  UniqueFd vm;
+  std::vector<UniqueFd> helpers = {}, shims = {};
+  UniqueFd changes = {}, listener = {}, held = {};
+};
+
+struct NoVm {};         ///< husk has undone what it began
+struct AbandonedVm {};  ///< husk was killed
+using KeeperOrder = std::variant<KeptProcesses, NoVm, AbandonedVm>;
+
+/// Both throw system.
+void send_begin(int socket, const KeeperBegin& begin);
+void send_keep(int socket, const KeptProcesses& processes);
+void send_end(int socket) noexcept;
+
+/// Both throw system, and invalid_argument on a wrong packet. receive_begin() throws peer_lost where husk
+/// is gone.
+KeeperBegin receive_begin(int socket);
+KeeperOrder receive_order(int socket);
+
+}  // namespace husk::handoff

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/keeper_commands.hpp"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <iostream>
+#include <thread>
+
+#include "lib/base/deadline.hpp"
+#include "lib/base/error.hpp"
+#include "lib/base/process.hpp"
+#include "lib/hypervisor/driver.hpp"
+#include "lib/hypervisor/vm_process.hpp"
+#include "lib/runtime/plan/vm_paths.hpp"
+#include "lib/runtime/vm/container_network.hpp"
+#include "lib/runtime/vm/forwarded_connection.hpp"
+#include "lib/runtime/vm/vm_record.hpp"
+
+namespace husk::runtime {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto abandoned_patience = 60s;  ///< libvirt's, to go on with what husk began
+constexpr auto abandoned_interval = 100ms;
+
+/// Reads a record of any version: another husk may have written it.
+void print_shims(const std::string& vm_id) {
+  const auto members = load_vm_left_overs(vm_id).members;
+  if (!members) throw Error(Errc::not_found, "VM " + vm_id + ": no record of its containers");
+  for (const ProcessIdentity& shim : live_shims(*members))
+    std::cout << shim.pid << ' ' << shim.start_time << '\n';
+  std::cout.flush();
+}
+
+/// libvirt may still be starting the VM. The VM's directory is there as long as there is something to
+/// look for.
+void end_abandoned(const std::string& vm_id) {
+  const hypervisor::Driver& driver = hypervisor::driver_for(load_vm_left_overs(vm_id).uri);
+  const Deadline deadline(abandoned_patience);
+  std::error_code unknown;
+  while (std::filesystem::exists(VmPaths(vm_id).directory, unknown) && !deadline.passed()) {
+    if (const auto process = hypervisor::find_vm_process(driver, vm_name(vm_id))) {
+      hypervisor::end_vm_process(*process);
+      return;
+    }
+    std::this_thread::sleep_for(abandoned_interval);
+  }
+}
+
+}  // namespace
+
+std::optional<KeeperCommand> find_keeper_command(std::string_view name) {
+  if (name == "follow-network") return KeeperCommand::follow_network;
+  if (name == "forward-connection") return KeeperCommand::forward_connection;
+  if (name == "list-shims") return KeeperCommand::list_shims;
+  if (name == "end-abandoned") return KeeperCommand::end_abandoned;
+  return std::nullopt;
+}
+
+void run_keeper_command(KeeperCommand command, const std::string& vm_id,
+                        const hypervisor::ConnectHypervisor& connect) {
+  switch (command) {
+    case KeeperCommand::follow_network:
+      return follow_network(vm_id, connect);
+    case KeeperCommand::forward_connection:
+      return forward_connection(
+          vm_id, UniqueFd(check_sys(::dup(STDIN_FILENO), "duplicate the connection")));
+    case KeeperCommand::list_shims:
+      return print_shims(vm_id);
+    case KeeperCommand::end_abandoned:
+      return end_abandoned(vm_id);
+  }
+}
+
+}  // namespace husk::runtime

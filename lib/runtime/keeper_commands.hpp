@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the keeper of a VM (keeper/) has done by `husk internal COMMAND VM_ID`.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "lib/hypervisor/vm.hpp"
+
+namespace husk::runtime {
+
+enum class KeeperCommand {
+  follow_network,      ///< "follow-network": tells the guest what changed in the network namespace
+  forward_connection,  ///< "forward-connection": carries the connection that is standard input
+  list_shims,          ///< "list-shims": prints "PID START_TIME" of each shim that runs
+  end_abandoned  ///< "end-abandoned": ends a VM whose create was killed; waits for libvirt, 60 s at most
+};
+
+/// Empty: there is no such command.
+std::optional<KeeperCommand> find_keeper_command(std::string_view name);
+
+/// Throws what the command's work throws, and not_found when the VM is gone.
+void run_keeper_command(KeeperCommand command, const std::string& vm_id,
+                        const hypervisor::ConnectHypervisor& connect);
+
+}  // namespace husk::runtime

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "keeper/husk_commands.hpp"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "lib/base/descriptors.hpp"
+#include "lib/base/error.hpp"
+#include "test/lib/base/scratch.hpp"
+
+using namespace husk;
+using namespace husk::keeper;
+
+namespace {
+
+struct FakeHusk {
+  test::Scratch scratch;
+  handoff::KeeperBegin begin{.vm_id = scratch.path().string(),
+                             .husk = UniqueFd(::open(HUSK_FAKE, O_PATH | O_CLOEXEC))};
+
+  std::string written(const char* name) const {
+    std::stringstream text;
+    text << std::ifstream(scratch.path() / name).rdbuf();
+    return text.str();
+  }
+  void write(const char* name, const std::string& text) const {
+    std::ofstream(scratch.path() / name) << text;
+  }
+};
+
+/// The status of a child that does it: those that become husk never return.
+int in_child(const std::function<void()>& work) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    work();
+    ::_exit(99);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+}  // namespace
+
+TEST_CASE("husk commands: the shims are those that husk prints", "[keeper]") {
+  const FakeHusk husk;
+  const Duties duties = call_husk(husk.begin);
+  CHECK_THROWS_AS(duties.find_shims(), Error);  // husk failed: nobody knows
+  husk.write("shims", "");
+  CHECK(duties.find_shims().empty());
+  husk.write("shims", "12 345\n6789 18446744073709551615\n");
+  CHECK(duties.find_shims() ==
+        std::vector<ProcessIdentity>{{12, 345}, {6789, 18446744073709551615U}});
+  husk.write("shims", std::string(70'000, '1'));
+  CHECK_THROWS_AS(duties.find_shims(), Error);
+}
+
+TEST_CASE("husk commands: a connection is husk's standard input", "[keeper]") {
+  const FakeHusk husk;
+  const Duties duties = call_husk(husk.begin);
+  Pipe pipe = make_pipe();
+  REQUIRE(::write(pipe.write_end.get(), "hello", 5) == 5);
+  pipe.write_end.reset();
+  CHECK(in_child([&] { duties.on_connection(std::move(pipe.read_end)); }) == 0);
+  CHECK(husk.written("forwarded") == "hello");
+  CHECK(in_child(duties.on_change) == 0);
+  CHECK_FALSE(husk.written("follow-network").empty());
+  duties.end_abandoned();
+  CHECK(husk.written("end-abandoned") == std::to_string(::getpid()));
+}
+
+TEST_CASE("husk commands: a husk whose file was replaced is run all the same", "[keeper]") {
+  FakeHusk husk;
+  const std::filesystem::path copy = husk.scratch.path() / "husk";
+  std::filesystem::copy_file(HUSK_FAKE, copy);
+  husk.begin.husk.reset(::open(copy.c_str(), O_PATH | O_CLOEXEC));
+  std::filesystem::remove(copy);
+  husk.write("shims", "1 2\n");
+  CHECK(call_husk(husk.begin).find_shims() == std::vector<ProcessIdentity>{{1, 2}});
+}
+
+TEST_CASE("husk commands: without husk there are no duties", "[keeper]") {
+  const handoff::KeeperBegin begin{.vm_id = "00001234"};
+  const Duties duties = call_husk(begin);
+  CHECK_FALSE(duties.find_shims);
+  CHECK_FALSE(duties.on_change);
+}

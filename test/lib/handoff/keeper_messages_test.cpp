@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/handoff/keeper_messages.hpp"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <string_view>
+
+#include "lib/base/descriptors.hpp"
+#include "lib/base/error.hpp"
+
+using namespace husk;
+using namespace husk::handoff;
+
+namespace {
+
+UniqueFd null_device() { return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+
+/// Whether both are one open file's device and inode.
+bool is_same(const UniqueFd& one, const UniqueFd& other) {
+  struct stat a {}, b {};
+  return ::fstat(one.get(), &a) == 0 && ::fstat(other.get(), &b) == 0 && a.st_dev == b.st_dev &&
+         a.st_ino == b.st_ino;
+}
+
+void send_text(int socket, std::string_view text, const std::vector<int>& descriptors = {}) {
+  send_with_descriptors(socket, text, descriptors);
+}
+
+}  // namespace
+
+TEST_CASE("keeper messages: begin comes as it was sent", "[handoff]") {
+  const SocketPair ends = make_socket_pair();
+  KeeperBegin sent{.vm_id = "00001234", .leave_cgroups = GENERATE(true, false)};
+  if (GENERATE(true, false)) sent.device = {.directory = "/run/husk-vm/00001234/vsock", .uid = 77};
+  if (GENERATE(true, false)) sent.husk = null_device();
+  send_begin(ends.own.get(), sent);
+  const KeeperBegin received = receive_begin(ends.other.get());
+  CHECK(received.vm_id == sent.vm_id);
+  CHECK(received.leave_cgroups == sent.leave_cgroups);
+  CHECK(received.device.has_value() == sent.device.has_value());
+  if (sent.device) {
+    CHECK(received.device.value().directory == sent.device->directory);
+    CHECK(received.device.value().uid == 77);
+  }
+  CHECK(static_cast<bool>(received.husk) == static_cast<bool>(sent.husk));
+}
+
+TEST_CASE("keeper messages: keep brings each descriptor to its place", "[handoff]") {
+  const SocketPair ends = make_socket_pair();
+  const Pipe pipe = make_pipe(), other = make_pipe();
+  KeptProcesses sent;
+  sent.vm = null_device();
+  sent.helpers.emplace_back(::dup(pipe.read_end.get()));
+  sent.shims.emplace_back(::dup(other.read_end.get()));
+  sent.shims.emplace_back(::dup(pipe.read_end.get()));
+  const bool has_listener = GENERATE(true, false);
+  if (has_listener) sent.listener.reset(::dup(other.write_end.get()));
+  sent.held = null_device();
+  send_keep(ends.own.get(), sent);
+  KeeperOrder order = receive_order(ends.other.get());
+  const auto& received = std::get<KeptProcesses>(order);
+  CHECK(is_same(received.vm, sent.vm));
+  REQUIRE(received.helpers.size() == 1);
+  CHECK(is_same(received.helpers[0], pipe.read_end));
+  REQUIRE(received.shims.size() == 2);
+  CHECK(is_same(received.shims[0], other.read_end));
+  CHECK(is_same(received.shims[1], pipe.read_end));
+  CHECK_FALSE(received.changes);
+  CHECK(static_cast<bool>(received.listener) == has_listener);
+  CHECK(is_same(received.held, sent.held));
+}
+
+TEST_CASE("keeper messages: a husk that gives up differs from one that was killed", "[handoff]") {
+  SocketPair ends = make_socket_pair();
+  SECTION("it says so") {
+    send_end(ends.own.get());
+    CHECK(std::holds_alternative<NoVm>(receive_order(ends.other.get())));
+  }
+  SECTION("it is gone") {
+    ends.own.reset();
+    CHECK(std::holds_alternative<AbandonedVm>(receive_order(ends.other.get())));
+  }
+  SECTION("it is gone, and left the greeting unread") {
+    REQUIRE(::send(ends.other.get(), "", 1, 0) == 1);
+    ends.own.reset();
+    CHECK(std::holds_alternative<AbandonedVm>(receive_order(ends.other.get())));
+  }
+  SECTION("it is gone before it said which VM") {
+    ends.own.reset();
+    CHECK_THROWS_AS(receive_begin(ends.other.get()), Error);
+  }
+}
+
+TEST_CASE("keeper messages: what is no message is refused", "[handoff]") {
+  const SocketPair ends = make_socket_pair();
+  const UniqueFd device = null_device();
+  const int one = device.get();
+  const auto [text, descriptors] = GENERATE_COPY(
+      table<std::string_view, std::vector<int>>({{"x", {}},
+                                                 {"[]", {}},
+                                                 {"{}", {}},
+                                                 {R"({"keep": 7})", {}},
+                                                 {R"({"keep": {"helpers": 0}})", {one}}}));
+  CAPTURE(text);
+  send_text(ends.own.get(), text, descriptors);
+  CHECK_THROWS_AS(receive_order(ends.other.get()), Error);
+  // Fewer and more descriptors than it names.
+  const char* keep =
+      R"({"keep": {"helpers": 1, "shims": 0, "changes": false, "listener": false, "held": false}})";
+  for (const std::size_t count : {1U, 3U}) {
+    send_text(ends.own.get(), keep, std::vector<int>(count, one));
+    CHECK_THROWS_AS(receive_order(ends.other.get()), Error);
+  }
+}
