@@ -15,8 +15,7 @@ int main(int argc, char** argv) {
     if (!shims) return 1;
     std::cout << shims.rdbuf();
   }
-  if (command == "forward-connection")
-    std::ofstream(folder + "/forwarded") << std::cin.rdbuf();
+  if (command == "forward-connection") std::ofstream(folder + "/forwarded") << std::cin.rdbuf();
   if (command == "follow-network" || command == "end-abandoned")
     std::ofstream(folder + "/" + command) << ::getppid();
   return 0;

@@ -22,7 +22,8 @@ UniqueFd null_device() { return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXE
 
 /// Whether both are one open file's device and inode.
 bool is_same(const UniqueFd& one, const UniqueFd& other) {
-  struct stat a {}, b {};
+  struct stat a {
+  }, b{};
   return ::fstat(one.get(), &a) == 0 && ::fstat(other.get(), &b) == 0 && a.st_dev == b.st_dev &&
          a.st_ino == b.st_ino;
 }
