@@ -2,6 +2,7 @@
 // What the keeper has done by husk (husk_commands.hpp), or in a test by a function.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <vector>
 
@@ -26,11 +27,19 @@ using FindShims = std::function<std::vector<ProcessIdentity>()>;
 /// nobody else will end them.
 using EndAbandoned = std::function<void()>;
 
+/// How long the keeper waits for others.
+struct Patience {
+  using Limit = std::chrono::milliseconds;
+  Limit power_off = std::chrono::seconds{5};  ///< for the guest, after its last shim
+  Limit helper = std::chrono::seconds{2};     ///< for virtiofsd, after QEMU
+};
+
 struct Duties {
   OnChange on_change = {};
   OnConnection on_connection = {};
   FindShims find_shims = {};
   EndAbandoned end_abandoned = {};
+  Patience patience = {};
 };
 
 }  // namespace husk::keeper

@@ -29,8 +29,6 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 
-constexpr milliseconds power_off_grace = 5s;  ///< the guest's, after its last shim
-constexpr milliseconds helper_grace = 2s;     ///< virtiofsd's, after QEMU
 constexpr milliseconds kill_patience = 10s;  ///< a process in a system call that hangs stays longer
 
 /// Whether one of them became readable (for pidfds: ended) in time; empty ones are left out.
@@ -83,7 +81,7 @@ class Watch {
     do {
       await_last_shim();
       // Who joins it just then may be too late for the guest, but never is for the keeper.
-    } while (!is_helper_gone() && !await_any({kept_.vm.get()}, power_off_grace) &&
+    } while (!is_helper_gone() && !await_any({kept_.vm.get()}, duties_.patience.power_off) &&
              find_later_shims(kept_, duties_.find_shims));
   }
 
@@ -138,7 +136,7 @@ void keep(UniqueFd socket, const std::optional<handoff::VhostDeviceSetup>& setup
   socket.reset();
   Watch(*kept, duties).run();
   end_after(kept->vm.get(), 0ms);
-  for (const UniqueFd& helper : kept->helpers) end_after(helper.get(), helper_grace);
+  for (const UniqueFd& helper : kept->helpers) end_after(helper.get(), duties.patience.helper);
 }
 
 /// The directory with the device's sockets; empty: the keeper runs no device.

@@ -23,7 +23,6 @@
 namespace husk::handoff {
 namespace {
 
-constexpr std::chrono::seconds start_patience{10};
 constexpr std::chrono::seconds end_patience{2};
 constexpr int device_look_again_ms = 2;
 
@@ -127,7 +126,7 @@ void VmKeeper::await_greeting() {
 bool VmKeeper::receive_greeting() {
   pollfd polled{keeper_.get(), POLLIN, 0};
   char byte = 0;
-  const auto patience = static_cast<int>(std::chrono::milliseconds(start_patience).count());
+  const auto patience = static_cast<int>(setup_.patience.count());
   has_greeted_ =
       ::poll(&polled, 1, patience) > 0 && ::recv(keeper_.get(), &byte, 1, MSG_DONTWAIT) == 1;
   return has_greeted_;
@@ -144,7 +143,7 @@ bool VmKeeper::has_ended(int timeout_ms) {
 }
 
 void VmKeeper::await_sockets() {
-  const Deadline deadline(start_patience);
+  const Deadline deadline(setup_.patience);
   while (!is_own_socket(own_folder() / vhost_socket) || !is_own_socket(host_socket())) {
     throw_if_cancelled();
     if (has_ended(device_look_again_ms))

@@ -2,6 +2,7 @@
 // husk's side of the keeper of a VM, which is the program husk-keeper (keeper/).
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -38,6 +39,8 @@ struct KeeperSetup {
   /// Empty, or one that fails: the keeper is forked. The nearest subreaper, which is conmon or
   /// containerd's shim, is its parent then.
   LaunchKeeper launch = {};
+  std::chrono::milliseconds patience =
+      std::chrono::seconds{10};  ///< for the greeting, and the device's sockets
 };
 
 /// The owners of the sockets of a vsock device in user space.

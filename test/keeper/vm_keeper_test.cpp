@@ -39,6 +39,9 @@ constexpr unsigned somebody = 65432, qemu = 65433, other_device = 65434;
 constexpr VsockUsers users{.device = somebody, .hypervisor = qemu};
 const KeeperSetup plain{.program = HUSK_KEEPER, .vm_id = "00001234"};
 
+/// "VM keeper: what is waited for in earnest" has the limits that the rest of husk gets.
+constexpr keeper::Patience brief{.power_off = 1s, .helper = 200ms};
+
 /// A keeper that calls functions of the test instead of husk.
 KeeperSetup with_duties(keeper::Duties duties) {
   KeeperSetup setup = plain;
@@ -331,16 +334,17 @@ TEST_CASE("VM keeper: a VM stays for shims that came later, and is killed after 
   const fs::path known = scratch.path() / "known";  // the keeper is another process
   if (in_time) std::ofstream(known).put('y');
   {
-    VmKeeper keeper(with_duties({.find_shims = [=]() -> std::vector<ProcessIdentity> {
+    const auto find = [=]() -> std::vector<ProcessIdentity> {
       if (fs::exists(known)) return {later};
       throw Error(Errc::not_found, "no record");
-    }}));
+    };
+    VmKeeper keeper(with_duties({.find_shims = find, .patience = brief}));
     keeper.hand_over({.vm = vm.identity(), .shims = {first.identity()}});
   }
   first.end();
-  std::this_thread::sleep_for(1s);
+  std::this_thread::sleep_for(200ms);
   std::ofstream(known).put('y');  // the guest lives, so it has come to it
-  CHECK_FALSE(vm.ends_within(6s));
+  CHECK_FALSE(vm.ends_within(brief.power_off * 3 / 2));
   second.end();
   CHECK(vm.ends_within(8s));
 }
@@ -349,7 +353,8 @@ TEST_CASE("VM keeper: a VM that does not power off is killed after its last shim
   if (::geteuid() != 0) SKIP("needs root");
   FakeProcess vm, helper, first, second;
   {
-    VmKeeper keeper(plain);  // without a device, as on a host with /dev/vhost-vsock
+    // Without a device, as on a host with /dev/vhost-vsock.
+    VmKeeper keeper(with_duties({.patience = brief}));
     keeper.hand_over({.vm = vm.identity(),
                       .helpers = {helper.identity()},
                       .shims = {first.identity(), second.identity()}});
@@ -357,12 +362,19 @@ TEST_CASE("VM keeper: a VM that does not power off is killed after its last shim
   ::kill(vm.pid, SIGSTOP);  // a guest that was taken over does not power off either
   ::kill(helper.pid, SIGSTOP);
   first.end();
-  CHECK_FALSE(vm.ends_within(6s));
+  CHECK_FALSE(vm.ends_within(brief.power_off * 3 / 2));
   const auto start = std::chrono::steady_clock::now();
   second.end();
   CHECK(vm.ends_within(10s));
-  CHECK(std::chrono::steady_clock::now() - start > 3s);  // the guest had its time to power off
+  CHECK(std::chrono::steady_clock::now() - start >
+        brief.power_off * 3 / 4);  // the guest had its time to power off
   CHECK(helper.ends_within(10s));
+}
+
+TEST_CASE("VM keeper: what is waited for in earnest", "[keeper]") {
+  CHECK(KeeperSetup{}.patience == 10s);
+  CHECK(keeper::Duties{}.patience.power_off == 5s);
+  CHECK(keeper::Duties{}.patience.helper == 2s);
 }
 
 TEST_CASE("VM keeper: a VM whose helper dies is killed at once", "[keeper]") {
@@ -434,7 +446,8 @@ class Launcher {
     char byte = 0;
     while (receive_with_descriptors(requests, {&byte, 1}, sockets) == 1) {
       if (::fork() == 0)
-        keeper::run(sockets.back().release(), [](const KeeperBegin&) { return keeper::Duties{}; });
+        keeper::run(sockets.back().release(),
+                    [](const KeeperBegin&) { return keeper::Duties{.patience = brief}; });
       sockets.clear();
     }
     ::_exit(0);
@@ -479,7 +492,7 @@ TEST_CASE("VM keeper: is forked where nobody launches it", "[keeper]") {
                LaunchKeeper([](int) {}));  // accepted, but its program is not executed
   FakeProcess vm, shim;
   {
-    VmKeeper keeper(KeeperSetup{.program = HUSK_KEEPER, .launch = launch});
+    VmKeeper keeper(KeeperSetup{.program = HUSK_KEEPER, .launch = launch, .patience = 2s});
     keeper.hand_over({.vm = vm.identity(), .shims = {shim.identity()}});
   }
   ::kill(vm.pid, SIGSTOP);
