@@ -6,7 +6,7 @@
 namespace husk::cli {
 namespace {
 
-/// As runc: docker info shows what follows "version" and "commit:".
+/// The form is runc's: docker info shows what follows "version" and "commit:".
 constexpr const char* version_text = "husk version " HUSK_VERSION
 #ifdef HUSK_COMMIT
                                      "\ncommit: " HUSK_COMMIT

@@ -9,7 +9,7 @@
 
 namespace husk::cli {
 
-/// Both must outlive it. status: what husk exits with, also after a failure unless it is 0.
+/// Both arguments must outlive the app. status: what husk exits with, also after a failure unless it is 0.
 std::unique_ptr<CLI::App> make_app(GlobalOptions& options, int& status);
 
 }  // namespace husk::cli

@@ -39,7 +39,7 @@ std::string unknown_word(const CLI::App& app) {
   return app.get_subcommands().empty() && !words.empty() ? words.front() : std::string();
 }
 
-/// As runc: help for who asks for nothing, and 3 for a command that there is not.
+/// As with runc: no command prints the help; an unknown command exits with status 3.
 int report_usage(const CLI::App& app, const CLI::ParseError& error,
                  const std::function<void(const std::string&)>& report) {
   const std::string unknown = unknown_word(app);
@@ -56,7 +56,7 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error,
   return unknown.empty() || is_option ? 1 : 3;
 }
 
-/// Empty for all commands but create.
+/// The id of the container that is created; empty for all commands but create.
 std::string id_to_create(const CLI::App& app) {
   if (!app.got_subcommand("create")) return {};
   const auto& ids = app.get_subcommand("create")->get_option("container-id")->results();

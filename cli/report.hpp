@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What husk says: results on stdout, one error on stderr and in --log.
+// husk's output: results on stdout, one error on stderr and in --log.
 #pragma once
 
 #include <string>
@@ -9,10 +9,10 @@
 
 namespace husk::cli {
 
-/// To stdout; throws system when it cannot be written.
+/// Prints to stdout. Throws system when stdout cannot be written.
 void print(std::string_view text);
 
-/// One line of the log.
+/// Formats one line of the log.
 struct LogEntry {
   std::string_view level, message;
   std::string_view created_id;  ///< what a create is for; empty for all other commands

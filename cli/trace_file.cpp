@@ -17,7 +17,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t max_spans = 4096;
-/// As the format has it, each row is a thread of a process: here one of husk, one of the guest.
+/// Each row of the format is a thread of a process: here one row is husk, one the guest.
 constexpr int husk_row = 1, guest_row = 2;
 
 json name_of_row(int row, const char* name) {

@@ -17,7 +17,7 @@ namespace husk::cli {
 /// ("complete" events, microseconds of CLOCK_MONOTONIC): also what a failing command did.
 class TraceFile {
  public:
-  /// Empty: no trace. Throws system "--trace: open <path>".
+  /// path: empty for no trace. Throws system "--trace: open <path>".
   explicit TraceFile(const std::filesystem::path& path);
   TraceFile(const TraceFile&) = delete;
   TraceFile& operator=(const TraceFile&) = delete;

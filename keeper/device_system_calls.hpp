@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What vhost-device-vsock may ask of the host's kernel while it reads a hostile guest's queues.
+// The system calls that vhost-device-vsock may make while it reads a hostile guest's queues.
 #pragma once
 
 namespace husk::keeper {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the keeper has done by husk (husk_commands.hpp), or in a test by a function.
+// The work that the keeper leaves to husk (husk_commands.hpp), or in a test to a function.
 #pragma once
 
 #include <chrono>

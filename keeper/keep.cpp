@@ -63,7 +63,7 @@ bool find_later_shims(handoff::KeptProcesses& kept, const FindShims& find) {
   return !kept.shims.empty();
 }
 
-/// What the keeper does for a VM that runs.
+/// The keeper's work for a VM that runs.
 class Watch {
  public:
   Watch(handoff::KeptProcesses& kept, const Duties& duties)
@@ -80,7 +80,7 @@ class Watch {
   void run() {
     do {
       await_last_shim();
-      // Who joins it just then may be too late for the guest, but never is for the keeper.
+      // A container that joins just then may be too late for the guest, never for the keeper.
     } while (!is_helper_gone() && !await_any({kept_.vm.get()}, duties_.patience.power_off) &&
              find_later_shims(kept_, duties_.find_shims));
   }
@@ -90,7 +90,7 @@ class Watch {
     return is_for_shims_ && kept_.shims.empty() && !find_later_shims(kept_, duties_.find_shims);
   }
 
-  /// Then every file of the guest's that is not in its memory stands still, for ever.
+  /// Without virtiofsd the guest waits for ever for each file that is not in its memory.
   bool is_helper_gone() const {
     return std::any_of(kept_.helpers.begin(), kept_.helpers.end(),
                        [](const UniqueFd& helper) { return has_ended(helper.get()); });

@@ -13,7 +13,7 @@ namespace husk::keeper {
 
 using MakeDuties = std::function<Duties(const handoff::KeeperBegin&)>;
 
-/// Does what husk says over `socket` (lib/handoff/keeper_messages.hpp), and returns never: exits when the
+/// Does what husk says over `socket` (lib/handoff/keeper_messages.hpp), and never returns: exits when the
 /// VM is gone. Takes the process over: its session, directory, streams and descriptors. When the last
 /// shim has ended, and no other came, the guest has Patience::power_off to power off; then the VM is killed, as it is at
 /// once when a helper ends.

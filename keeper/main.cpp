@@ -12,7 +12,7 @@
 
 namespace {
 
-/// Not one of the numbers of the standard streams, which the keeper gives up; -1: not started by husk.
+/// Moves the socket away from the standard streams, which the keeper gives up; -1: not started by husk.
 int take_socket() {
   int type = 0;
   socklen_t size = sizeof type;

@@ -30,7 +30,7 @@ class DnsRelay {
 
   void ask(const guestcomm::DnsQuery& query);
 
-  /// To be polled, for milliseconds_left() at most; then handled.
+  /// A descriptor to poll, for milliseconds_left() at most; then call handle().
   void add_to(std::vector<pollfd>& polled) const;
   int milliseconds_left() const;  ///< negative: no limit
   void handle(const std::vector<pollfd>& polled);

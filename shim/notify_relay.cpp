@@ -41,7 +41,7 @@ void NotifyRelay::pass_on(std::string_view text) const noexcept {
     if (!lines.empty())
       ::send(caller_.get(), lines.data(), lines.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   } catch (const std::exception&) {
-    // Without memory for it, it is lost.
+    // A message for which there is no memory is lost.
   }
 }
 

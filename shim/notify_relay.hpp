@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a container says of itself by sd_notify(3), on to the caller's socket.
+// Passes the container's sd_notify(3) messages on to the caller's socket.
 #pragma once
 
 #include <string>

@@ -29,7 +29,7 @@ bool write_everything(int fd, const char* data, std::size_t size) {
   return true;
 }
 
-/// Until end of file on `from` or an error on either side. Not by splice(2): it holds the pipe's
+/// Copies until end of file on `from` or an error on either side. Not by splice(2): it holds the pipe's
 /// lock while it waits for the socket, and whoever has the other end of the pipe then cannot even
 /// read what is in it. Output came late or never, and conmon, which writes and reads in one thread,
 /// hung.

@@ -11,7 +11,7 @@ enum class Direction { to_guest, from_guest };
 /// How the guest is told that the stream has ended.
 enum class AtEnd { shut_down, nothing };
 
-/// One thread of its own, since the caller's descriptors may block and must not be made
+/// Has a thread of its own, since the caller's descriptors may block and must not be made
 /// non-blocking (they are shared with others). Takes over both descriptors and closes them at end
 /// of file; a side that cannot be written any more closes the other, so that the guest sees what a
 /// closed pipe would show.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the shim may still ask of the host's kernel once it reads what the guest sends.
+// The system calls that the shim may make once it reads what the guest sends.
 #pragma once
 
 namespace husk::shim {

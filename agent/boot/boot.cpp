@@ -71,7 +71,7 @@ void open_standard_streams() {
   for (int fd = 0; fd < 3; ++fd) check_sys(::dup2(null.get(), fd), "dup2");
 }
 
-/// To the kernel's log, which limits the rate of /dev/kmsg itself and goes to the console.
+/// Logs to the kernel's log, which limits the rate of /dev/kmsg itself and goes to the console.
 void log_to_kernel(bool debug) {
   auto kmsg = std::make_shared<UniqueFd>(::open("/dev/kmsg", O_WRONLY | O_CLOEXEC));
   if (!*kmsg) return;
@@ -111,7 +111,7 @@ void raise_limits() {
   ::setrlimit(RLIMIT_SIGPENDING, &unlimited);
 }
 
-/// Without it some containers fail, with an error of their own; the guest still answers.
+/// Where this fails some containers fail, with an error of their own; the guest still answers.
 template <std::invocable F>
 void try_step(const char* doing, F&& f) {
   try {

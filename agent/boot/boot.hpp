@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What PID 1 does before anything can run in the guest.
+// The work of PID 1 before anything can run in the guest.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace husk::agent {
 
-/// From the kernel's command line.
+/// Settings from the kernel's command line.
 struct BootOptions {
   std::optional<std::uint32_t> announce_port;  ///< husk.announce=PORT
   bool debug = false;                          ///< husk.debug

@@ -25,7 +25,7 @@ constexpr const char *first_list = "/etc/husk/modules.first", *next_list = "/etc
                      *later_list = "/etc/husk/modules.later";
 constexpr std::chrono::seconds later_delay{1};
 
-/// One path in each line. No file: a kernel with everything built in.
+/// Reads one path from each line. No file: a kernel with everything built in.
 Paths read_list(const char* file) {
   Paths paths;
   if (::access(file, F_OK) != 0) return paths;

@@ -27,7 +27,7 @@ void kill_containers() noexcept {
   ::close(fd);
 }
 
-/// In a child, since it hangs when the host no longer serves the shared directory.
+/// Syncs in a child: sync(2) hangs when the host no longer serves the shared directory.
 void sync_files() noexcept {
   const pid_t child = ::fork();
   if (child == 0) {

@@ -78,7 +78,7 @@ int EventLoop::wait_milliseconds(milliseconds patience) const {
 
 void EventLoop::run_once(milliseconds patience) {
   struct epoll_event event {};
-  // One event at a time: a handler may close descriptors whose numbers come back at once, and an
+  // Takes one event at a time: a handler may close descriptors whose numbers come back at once, and an
   // event fetched earlier would then reach the wrong owner. The kernel's ready list goes round, so
   // this is fair.
   const int count = ::epoll_wait(epoll_.get(), &event, 1, wait_milliseconds(patience));

@@ -62,7 +62,7 @@ HelperProcess::HelperProcess(EventLoop& loop, const Work& work) : loop_(loop) {
 }
 
 void HelperProcess::begin(std::chrono::milliseconds patience, Done done) {
-  // One that was killed meanwhile, for lack of memory, has ended without a word: SIGPIPE is ignored.
+  // A helper that was killed meanwhile, for lack of memory, has said nothing: SIGPIPE is ignored.
   if (::write(order_.get(), "b", 1) < 0 && errno != EPIPE) throw_errno("order a helper");
   watch_ = loop_.watch(pipe_.get(), EPOLLIN, [this](std::uint32_t) { receive(); });
   timer_ = loop_.after(patience, [this] { end(false); });

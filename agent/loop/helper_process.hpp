@@ -17,10 +17,10 @@ namespace husk::agent {
 
 class HelperProcess {
  public:
-  /// In the child, with the agent's rights and namespaces, and with no descriptor of the agent's but
+  /// Runs in the child, with the agent's rights and namespaces, and with no descriptor of the agent's but
   /// `said`, a pipe to it. What it throws ends the child.
   using Work = std::function<void(int said)>;
-  /// From the loop, once. `said`: what came through the pipe, at most max_said_bytes of it.
+  /// Called from the loop, once. `said`: the bytes from the pipe, at most max_said_bytes of them.
   /// is_finished: the work was done in time, or the child ended; otherwise it was killed.
   using Done = std::function<void(const std::string& said, bool is_finished)>;
 
@@ -37,7 +37,7 @@ class HelperProcess {
   /// Once. The work is to be done within `patience` from now on. Throws system.
   void begin(std::chrono::milliseconds patience, Done done);
 
-  /// One that begins at once and lives until `done` was called. Throws system.
+  /// Starts a helper at once, which lives until `done` was called. Throws system.
   static void run(EventLoop& loop, std::chrono::milliseconds patience, const Work& work, Done done);
 
  private:

@@ -25,7 +25,7 @@ IpPrefix parse_ip(const std::string& text);
 std::string ip_text(const IpPrefix& address);          ///< without the length
 std::string ip_text(int family, const nlattr* bytes);  ///< empty: no attribute
 std::string prefix_text(int family, const nlattr* bytes, unsigned length);
-/// As the kernel's would be written: "FD00:0::1/64" is "fd00::1/64". Empty stays empty.
+/// The text as it would be written for the kernel's bytes: "FD00:0::1/64" is "fd00::1/64". Empty stays empty.
 std::string canonical_prefix(const std::string& text);
 std::string canonical_ip(const std::string& text);
 

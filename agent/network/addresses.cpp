@@ -64,7 +64,7 @@ LinkAddress address_of(const NetlinkReply& reply) {
   return a;
 }
 
-/// One that the kernel made itself and still checks (duplicate address detection) is marked, so that it is
+/// An address that the kernel made itself and still checks (duplicate address detection) is marked, so that it is
 /// replaced: a program could not bind to it for a second.
 std::vector<LinkAddress> load_addresses(const NetlinkSocket& socket, int index,
                                         const std::string& link) {
@@ -99,7 +99,7 @@ void add(const NetlinkSocket& socket, int index, const LinkAddress& a) {
     const IpPrefix broadcast = parse_ip(a.broadcast);
     message.put(IFA_BROADCAST, broadcast.bytes.data(), broadcast.size());
   }
-  // That nobody else has it was found out on the host, where the same address is.
+  // Duplicates were looked for on the host, where the same address is.
   const std::uint32_t unchecked = is_inet6(a) ? IFA_F_NODAD : 0u;
   message.put_number(IFA_FLAGS, (a.flags & kept_flags) | unchecked);
   if (a.valid_lifetime != for_ever || a.preferred_lifetime != for_ever) {

@@ -24,10 +24,10 @@ bool is_for(const NetworkLink& link, const Card& card) {
   return !link.device.empty() && canonical_mac(link.device) == card.device;
 }
 
-void remove_unwanted(const Network& picture, Cards& cards) {
+void remove_unwanted(const Network& wanted, Cards& cards) {
   for (const Card& card : cards.list()) {
     const bool is_wanted =
-        std::ranges::any_of(picture.links, [&](const auto& link) { return is_for(link, card); });
+        std::ranges::any_of(wanted.links, [&](const auto& link) { return is_for(link, card); });
     if (!is_wanted) step("remove card " + card.device, [&] { cards.remove(card); });
   }
 }
@@ -36,12 +36,12 @@ std::string address_mode_of(const std::string& link) {
   return "ipv6/conf/" + link + "/addr_gen_mode";
 }
 
-/// The picture's, but for what a container set, and what is not done by writing.
-Sysctls wanted_sysctls(const Network& picture, const std::set<std::string>& kept) {
-  Sysctls sysctls = picture.sysctls;
-  for (const NetworkLink& link : picture.links) {
+/// The wanted sysctls, but for those that a container set, and what is not done by writing.
+Sysctls wanted_sysctls(const Network& wanted, const std::set<std::string>& kept) {
+  Sysctls sysctls = wanted.sysctls;
+  for (const NetworkLink& link : wanted.links) {
     sysctls.erase(address_mode_of(link.name));  // apply_address_modes
-    // No router is asked for anything that the picture does not ask for.
+    // No router is asked for anything that the host does not ask for.
     if (!link.device.empty()) sysctls.try_emplace("ipv6/conf/" + link.name + "/accept_ra", "0");
   }
   sysctls.erase(reserved_ports);
@@ -57,19 +57,19 @@ Sysctls of_links(const Sysctls& all) {
   return made;
 }
 
-std::map<int, std::uint8_t> address_modes(const PlacedLinks& links, const Network& picture) {
+std::map<int, std::uint8_t> address_modes(const PlacedLinks& links, const Network& wanted) {
   std::map<int, std::uint8_t> modes;
   for (const auto& [index, link] : links) {
-    const auto found = picture.sysctls.find(address_mode_of(link.name));
-    if (found == picture.sysctls.end() || found->second.size() != 1) continue;
+    const auto found = wanted.sysctls.find(address_mode_of(link.name));
+    if (found == wanted.sysctls.end() || found->second.size() != 1) continue;
     modes[index] = static_cast<std::uint8_t>(found->second[0] - '0');
   }
   return modes;
 }
 
-std::optional<std::string> wanted_ports(const Network& picture, const std::set<std::string>& kept) {
-  const auto found = picture.sysctls.find(reserved_ports);
-  if (found == picture.sysctls.end() || kept.contains(reserved_ports)) return {};
+std::optional<std::string> wanted_ports(const Network& wanted, const std::set<std::string>& kept) {
+  const auto found = wanted.sysctls.find(reserved_ports);
+  if (found == wanted.sysctls.end() || kept.contains(reserved_ports)) return {};
   return found->second;
 }
 
@@ -85,17 +85,17 @@ bool has_inet6(const std::string& link) {
   }
 }
 
-/// A container switched IPv6 off for itself (sysctl): what the picture has of it cannot be there.
-void drop_inet6(Network& picture, NetworkLink& link) {
+/// A container switched IPv6 off for itself (sysctl): the wanted addresses and routes of IPv6 cannot be there.
+void drop_inet6(Network& wanted, NetworkLink& link) {
   const auto drop = [](auto& list) {
     return std::erase_if(list, [](const auto& one) { return is_inet6(one.address); });
   };
   auto dropped = drop(link.addresses) + drop(link.neighbours);
-  for (auto& route : picture.routes) {
+  for (auto& route : wanted.routes) {
     if (!is_inet6(route.destination) || route.hops.empty()) continue;
     dropped += std::erase_if(route.hops, [&](const auto& hop) { return hop.link == link.name; });
   }
-  dropped += std::erase_if(picture.routes, [](const auto& route) {
+  dropped += std::erase_if(wanted.routes, [](const auto& route) {
     return route.hops.empty() && is_inet6(route.destination) && route.type == 1;
   });
   if (dropped != 0)
@@ -111,26 +111,26 @@ void apply_links(const NetlinkSocket& socket, const PlacedLinks& links, const Sy
   apply_network_sysctls(sysctls);
 }
 
-void apply_contents(const NetlinkSocket& socket, Network picture, const PlacedLinks& links) {
-  for (NetworkLink& link : picture.links)
-    if (!has_inet6(link.name)) drop_inet6(picture, link);
+void apply_contents(const NetlinkSocket& socket, Network wanted, const PlacedLinks& links) {
+  for (NetworkLink& link : wanted.links)
+    if (!has_inet6(link.name)) drop_inet6(wanted, link);
   for (const auto& [index, placed] : links) {
-    const auto link = std::ranges::find(picture.links, placed.name, &NetworkLink::name);
+    const auto link = std::ranges::find(wanted.links, placed.name, &NetworkLink::name);
     step("link " + placed.name, [&, number = index] {
       apply_addresses(socket, number, *link);
       apply_neighbours(socket, number, *link);
     });
   }
-  apply_routes(socket, picture);
-  apply_rules(socket, picture.rules);
+  apply_routes(socket, wanted);
+  apply_rules(socket, wanted.rules);
 }
 
 }  // namespace
 
-std::vector<std::string> missing_cards(const Network& picture, Cards& cards) {
+std::vector<std::string> missing_cards(const Network& wanted, Cards& cards) {
   std::vector<std::string> missing;
   const std::vector<Card> there = cards.list();
-  for (const NetworkLink& link : picture.links) {
+  for (const NetworkLink& link : wanted.links) {
     const bool is_there =
         std::ranges::any_of(there, [&](const auto& card) { return is_for(link, card); });
     if (!link.device.empty() && !is_there) missing.push_back(link.name);
@@ -138,20 +138,20 @@ std::vector<std::string> missing_cards(const Network& picture, Cards& cards) {
   return missing;
 }
 
-void apply_network(const Network& picture, Cards& cards, const std::set<std::string>& kept) {
+void apply_network(const Network& wanted, Cards& cards, const std::set<std::string>& kept) {
   step("network", [&] {
     Laps laps;
     const NetlinkSocket socket;
-    remove_unwanted(picture, cards);
-    const PlacedLinks links = place_links(socket, picture.links, cards.list());
+    remove_unwanted(wanted, cards);
+    const PlacedLinks links = place_links(socket, wanted.links, cards.list());
     laps.end("find cards");
-    reserve_host_ports(wanted_ports(picture, kept));
+    reserve_host_ports(wanted_ports(wanted, kept));
     laps.end("reserved ports");
-    apply_links(socket, links, wanted_sysctls(picture, kept));
+    apply_links(socket, links, wanted_sysctls(wanted, kept));
     laps.end("links and sysctls");
-    apply_contents(socket, picture, links);
+    apply_contents(socket, wanted, links);
     laps.end("addresses, routes and rules");
-    apply_address_modes(socket, links, address_modes(links, picture));
+    apply_address_modes(socket, links, address_modes(links, wanted));
   });
 }
 

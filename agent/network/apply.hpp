@@ -11,15 +11,15 @@
 
 namespace husk::agent {
 
-/// The names of links of the picture whose cards are not there (yet).
-std::vector<std::string> missing_cards(const guestcomm::Network& picture, Cards& cards);
+/// The names of links of the wanted network whose cards are not there (yet).
+std::vector<std::string> missing_cards(const guestcomm::Network& wanted, Cards& cards);
 
-/// Brings this network namespace to the picture, changes nothing that is right, and removes cards
+/// Makes this network namespace the wanted network: changes nothing that is right, and removes cards
 /// that it does not name. Links that are no cards, which a container may have made, are left alone
 /// with what is on them. `kept`: sysctls (below /proc/sys/net) that a container set itself. Takes a
 /// few milliseconds. Throws Error, "network: " and which link or route; then part of it is done,
 /// and it may be repeated.
-void apply_network(const guestcomm::Network& picture, Cards& cards,
+void apply_network(const guestcomm::Network& wanted, Cards& cards,
                    const std::set<std::string>& kept = {});
 
 }  // namespace husk::agent

@@ -21,11 +21,11 @@ NetworkConfigurator::~NetworkConfigurator() {
   if (waiting_) loop_.cancel(waiting_->timer);
 }
 
-void NetworkConfigurator::apply(const guestcomm::Network& picture,
+void NetworkConfigurator::apply(const guestcomm::Network& wanted,
                                 const std::set<std::string>& kept) {
   const auto begin = EventLoop::Clock::now();
-  apply_network(picture, *cards_, kept);
-  if (!picture.has_dns) {
+  apply_network(wanted, *cards_, kept);
+  if (!wanted.has_dns) {
     dns_.reset();
   } else if (!dns_) {
     dns_.emplace(loop_, ask_dns_);
@@ -38,20 +38,17 @@ void NetworkConfigurator::answer_dns(const guestcomm::DnsAnswer& answer) {
   if (dns_) dns_->answer(answer);
 }
 
-void NetworkConfigurator::configure(guestcomm::Network picture, std::set<std::string> kept,
+void NetworkConfigurator::configure(guestcomm::Network wanted, std::set<std::string> kept,
                                     Reply reply) {
   if (waiting_) throw Error(Errc::wrong_state, "network: already being configured");
-  if (missing_cards(picture, *cards_).empty()) {
-    apply(picture, kept);
+  if (missing_cards(wanted, *cards_).empty()) {
+    apply(wanted, kept);
     reply(done());
     return;
   }
   cards_->rescan();
-  waiting_ = Waiting{std::move(picture),
-                     std::move(kept),
-                     std::move(reply),
-                     EventLoop::Clock::now() + patience,
-                     {}};
+  waiting_ = Waiting{
+      std::move(wanted), std::move(kept), std::move(reply), EventLoop::Clock::now() + patience, {}};
   wait();
 }
 
@@ -68,9 +65,9 @@ void NetworkConfigurator::wait() {
 }
 
 void NetworkConfigurator::look_again() {
-  const std::vector<std::string> missing = missing_cards(waiting_->picture, *cards_);
+  const std::vector<std::string> missing = missing_cards(waiting_->wanted, *cards_);
   if (missing.empty()) {
-    apply(waiting_->picture, waiting_->kept);
+    apply(waiting_->wanted, waiting_->kept);
     finish(done());
   } else if (EventLoop::Clock::now() < waiting_->deadline) {
     wait();

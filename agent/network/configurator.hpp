@@ -20,7 +20,7 @@ class NetworkConfigurator {
   /// How long a card that was plugged in may take.
   static constexpr std::chrono::milliseconds patience{5000};
 
-  /// ask_dns: how a DNS relay, if the picture wants one, has its questions asked.
+  /// ask_dns: how a DNS relay, if the wanted network has one, has its questions asked.
   explicit NetworkConfigurator(EventLoop& loop, DnsRelay::Ask ask_dns,
                                std::unique_ptr<Cards> cards = std::make_unique<PciCards>())
       : loop_(loop), ask_dns_(std::move(ask_dns)), cards_(std::move(cards)) {}
@@ -30,18 +30,18 @@ class NetworkConfigurator {
 
   /// apply_network; when cards are missing once they are there, or not_found after the patience.
   /// Throws Error, or answers `reply`; never both. Throws wrong_state while another one waits.
-  void configure(guestcomm::Network picture, std::set<std::string> kept, Reply reply);
+  void configure(guestcomm::Network wanted, std::set<std::string> kept, Reply reply);
   void answer_dns(const guestcomm::DnsAnswer& answer);
 
  private:
   struct Waiting {
-    guestcomm::Network picture;
+    guestcomm::Network wanted;
     std::set<std::string> kept;
     Reply reply;
     EventLoop::Clock::time_point deadline;
     EventLoop::TimerId timer;
   };
-  void apply(const guestcomm::Network& picture, const std::set<std::string>& kept);
+  void apply(const guestcomm::Network& wanted, const std::set<std::string>& kept);
   void wait();
   void look_again();
   void finish(const Outcome& outcome);

@@ -12,7 +12,7 @@
 
 namespace husk::agent {
 
-/// One that is there.
+/// A link of this kernel.
 struct Link {
   int index = 0;
   std::string name, mac, permanent_mac;
@@ -23,10 +23,10 @@ struct Link {
 
 std::vector<Link> load_links(const NetlinkSocket& socket);
 
-/// The links of the picture, by their index here.
+/// The wanted links, by their index here.
 using PlacedLinks = std::map<int, guestcomm::NetworkLink>;
 
-/// Which link of the picture each card is, loopback among them. Throws not_found for a card that is
+/// Finds the wanted link of each card, loopback among them. Throws not_found for a card that is
 /// missing, invalid_argument for two links on one.
 PlacedLinks place_links(const NetlinkSocket& socket,
                         const std::vector<guestcomm::NetworkLink>& want,
@@ -36,7 +36,7 @@ PlacedLinks place_links(const NetlinkSocket& socket,
 void apply_names(const NetlinkSocket& socket, const PlacedLinks& want);
 /// Up or down, and so on. The kernel makes no IPv6 address by itself for one that goes up.
 void apply_flags(const NetlinkSocket& socket, const PlacedLinks& want);
-/// What each does when it goes up once more (IN6_ADDR_GEN_MODE_*), by its index; the kernel's usual
+/// Sets what each link does when it goes up once more (IN6_ADDR_GEN_MODE_*), by its index; the kernel's usual
 /// for those not named. One that is up, but not ready yet, would make an address when it is: it
 /// makes none for ever.
 void apply_address_modes(const NetlinkSocket& socket, const PlacedLinks& want,

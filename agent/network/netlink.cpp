@@ -14,7 +14,7 @@ constexpr std::size_t max_attribute = 32u << 10;  ///< a route can have many hop
 constexpr std::size_t max_datagram = 64u << 10;   ///< the kernel's are half of it at most
 constexpr int tries = 10;
 
-/// What one datagram says.
+/// The messages of one datagram.
 struct Part {
   bool is_last = false, is_torn = false;
 };
@@ -141,7 +141,7 @@ void NetlinkSocket::send(const std::vector<char>& message) const {
             "netlink");
 }
 
-/// To the end of an answer; false: what was told does not belong together.
+/// Reads to the end of an answer; false: the table changed while it was dumped.
 bool NetlinkSocket::receive(std::vector<NetlinkReply>& replies) const {
   std::vector<char> bytes(max_datagram);
   bool is_whole = true;

@@ -46,12 +46,12 @@ class NetlinkMessage {
     fill();
     end_nested(start);
   }
-  /// Not an attribute: a structure as it is, at the returned place.
+  /// Adds a structure as it is, not an attribute, at the returned place.
   std::size_t append(const void* data, std::size_t size);
-  /// Again, where append said, with what came after it in mind.
+  /// Replaces the structure at a place that append() returned.
   void overwrite(std::size_t place, const void* data, std::size_t size);
   std::size_t size() const { return bytes_.size(); }
-  /// With its length, and with `flags` beside its own.
+  /// Sets the length and adds `flags`.
   const std::vector<char>& finish(std::uint16_t flags);
 
  private:
@@ -87,7 +87,7 @@ class Attributes {
   int size_;
 };
 
-/// One answer to a dump.
+/// A message of the answer to a dump.
 class NetlinkReply {
  public:
   explicit NetlinkReply(const nlmsghdr& message);

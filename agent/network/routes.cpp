@@ -23,7 +23,7 @@ using guestcomm::Route;
 
 constexpr std::uint32_t usual_inet6_priority = 1024;  ///< what the kernel makes of none
 
-/// By index and back.
+/// Maps indices to links and back.
 struct LinkNames {
   std::map<int, std::string> names;
   std::map<std::string, int> indices;
@@ -236,7 +236,7 @@ NetlinkMessage message_of(int type, int flags, const Route& r, const LinkNames& 
   return message;
 }
 
-/// As ip(8) would: "default via 10.0.0.1 dev eth0".
+/// The route as ip(8) prints it: "default via 10.0.0.1 dev eth0".
 std::string describe(const Route& r) {
   std::string text = "route " + (parse_ip(r.destination).length == 0 ? "default" : r.destination);
   for (const NextHop& hop : r.hops) {
@@ -296,12 +296,12 @@ bool concerns(const Route& r, const std::set<std::string>& links) {
          });
 }
 
-void apply_once(const NetlinkSocket& socket, const guestcomm::Network& picture) {
+void apply_once(const NetlinkSocket& socket, const guestcomm::Network& wanted) {
   const LinkNames names(load_links(socket));
   std::set<std::string> links;
-  for (const auto& link : picture.links) links.insert(link.name);
+  for (const auto& link : wanted.links) links.insert(link.name);
   std::vector<Route> missing;
-  for (const Route& r : picture.routes) missing.push_back(canonical(r));
+  for (const Route& r : wanted.routes) missing.push_back(canonical(r));
   for (const Route& have : load_routes(socket, names)) {
     const auto found = std::ranges::find(missing, have);
     if (found != missing.end()) {
@@ -317,8 +317,8 @@ void apply_once(const NetlinkSocket& socket, const guestcomm::Network& picture) 
 
 /// A route that a router advertised is not told by load_routes. An attempt to add the same one makes the
 /// kernel take away its expiry, so that the second comparison sees it.
-void apply_routes(const NetlinkSocket& socket, const guestcomm::Network& picture) {
-  compare_again_if_exists([&] { apply_once(socket, picture); });
+void apply_routes(const NetlinkSocket& socket, const guestcomm::Network& wanted) {
+  compare_again_if_exists([&] { apply_once(socket, wanted); });
 }
 
 }  // namespace husk::agent

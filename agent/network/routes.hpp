@@ -10,8 +10,8 @@
 namespace husk::agent {
 
 /// Routes of all tables, without the ones that follow from addresses ("local") or were learnt. Routes over links
-/// that `picture` does not name are left alone: a container may have made them.
-void apply_routes(const NetlinkSocket& socket, const guestcomm::Network& picture);
+/// that `wanted` does not name are left alone: a container may have made them.
+void apply_routes(const NetlinkSocket& socket, const guestcomm::Network& wanted);
 
 void apply_rules(const NetlinkSocket& socket, const std::vector<guestcomm::Rule>& want);
 

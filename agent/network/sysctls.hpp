@@ -17,7 +17,7 @@ using Sysctls = std::map<std::string, std::string>;
 std::string link_of_sysctl(const std::string& name);
 
 /// Writes those that have another value: first what is of all links, as that changes each of them.
-/// One that this kernel does not know is left out, with a line in the log; one of a link that is
+/// A sysctl that this kernel does not know is left out, with a line in the log; one of a link that is
 /// not there is an error. Throws invalid_argument for a name that leads elsewhere.
 void apply_network_sysctls(const Sysctls& want);
 

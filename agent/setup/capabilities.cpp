@@ -16,7 +16,7 @@
 namespace husk::agent {
 namespace {
 
-/// In the order of their numbers (linux/capability.h).
+/// The names in the order of their numbers (linux/capability.h).
 constexpr std::array<std::string_view, 41> names_by_number{"CHOWN",
                                                            "DAC_OVERRIDE",
                                                            "DAC_READ_SEARCH",

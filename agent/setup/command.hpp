@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From process.args[0] to the file that is executed.
+// Finds the file to execute for process.args[0].
 #pragma once
 
 #include <string>

@@ -17,17 +17,17 @@ struct GuestCapacity {
   bool operator==(const GuestCapacity&) const = default;
 };
 
-/// For all containers together.
+/// Limits for all containers together.
 struct ContainerShare {
   std::uint64_t memory_max = 0, pids_max = 0;
   bool operator==(const ContainerShare&) const = default;
 };
 
-/// All that is free, without a reserve: a 32nd of the memory, between 8 and 32 MiB, and a 16th of the
+/// Computes what is free, without a reserve: a 32nd of the memory, between 8 and 32 MiB, and a 16th of the
 /// tasks, between 64 and 256. Half of what is free at least.
 ContainerShare plan_container_share(const GuestCapacity& capacity);
 
-/// From the texts of /proc/meminfo, /proc/loadavg, threads-max and pid_max in /proc/sys/kernel.
+/// Parses the texts of /proc/meminfo, /proc/loadavg, threads-max and pid_max in /proc/sys/kernel.
 /// Throws invalid_argument where a number is missing.
 GuestCapacity parse_guest_capacity(const std::string& meminfo, const std::string& loadavg,
                                    const std::string& threads_max, const std::string& pid_max);

@@ -41,7 +41,7 @@ std::uint32_t read_permissions(long keyring) {
   return permissions;
 }
 
-/// One that was joined stays as the container's processes have set it: it could be found. One that
+/// A joined keyring stays as the container's processes have set it: it could be found. One that
 /// is new has the kernel's permissions, without the owner's search.
 void restrict_new(long keyring) {
   if ((read_permissions(keyring) & owner_may_search) != 0) return;

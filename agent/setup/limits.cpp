@@ -73,7 +73,7 @@ void add_memory(std::vector<CgroupSetting>& to, const oci::MemoryLimits& memory,
     to.push_back({"memory.low", limit_text(*memory.reservation)});
 }
 
-/// From 2 to 262144, to 1 to 10000 (runc's way; systemd's and crun's).
+/// Converts 2 to 262144 into 1 to 10000 (runc's way; systemd's and crun's).
 std::uint64_t weight_of(std::uint64_t shares) {
   constexpr std::uint64_t least = 2, most = 262144;
   return 1 + (std::clamp(shares, least, most) - least) * 9999 / (most - least);
@@ -105,7 +105,7 @@ void add_cpu(std::vector<CgroupSetting>& to, const oci::CpuLimits& cpu, const fs
 
 void add_unified(std::vector<CgroupSetting>& to, const oci::Resources& resources) {
   for (const auto& [file, value] : resources.unified) {
-    // Else it could thaw, move or hide processes that the agent counts on.
+    // The container could else thaw, move or hide processes that the agent counts on.
     if (file.starts_with("cgroup.") || file.find('/') != std::string::npos)
       refuse("unified", quote(file) + " is not a resource limit");
     to.push_back({file, value});

@@ -22,7 +22,7 @@ struct CgroupSetting {
 std::vector<CgroupSetting> cgroup_settings(const oci::Resources& resources,
                                            const std::filesystem::path& cgroup);
 
-/// All of them or, after an error, none. Throws what cgroup_settings throws, system.
+/// Applies all of them or, after an error, none. Throws what cgroup_settings throws, system.
 void apply_limits(const oci::Resources& resources, const std::filesystem::path& cgroup);
 
 }  // namespace husk::agent

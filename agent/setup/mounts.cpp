@@ -113,7 +113,7 @@ void check_type(const std::string& type) {
 }
 
 /// A tmpfs has the mode of its mount point unless the options, which come later, have another one.
-/// Without a mount point in the image the kernel's default holds (runc: createMountpoint).
+/// Where the image has no mount point the kernel's default holds (runc: createMountpoint).
 void take_mode(int root_fd, const std::string& destination, MountOptions& options) {
   const UniqueFd there = find_in_root(root_fd, destination, O_PATH | O_DIRECTORY);
   if (!there) return;

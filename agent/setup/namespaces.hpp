@@ -18,13 +18,13 @@ bool has_namespace(const oci::Spec& spec, const std::string& type);
 /// unsupported for a namespace to be joined by its path.
 std::uint64_t clone_flags(const oci::Spec& spec);
 
-/// From the agent, for a child that waits: only it may write the maps.
+/// Called in the agent, for a child that waits: only the agent may write the maps.
 void apply_id_mappings(pid_t pid, const oci::Spec& spec);
 
 /// The host (agent) side id of a container's id; the same without a user namespace.
 std::uint32_t map_id(const std::vector<oci::IdMapping>& mappings, std::uint32_t id);
 
-// In the child.
+// Called in the child.
 void apply_cgroup_namespace();
 void apply_time_namespace(const oci::Spec& spec);
 void apply_host_name(const oci::Spec& spec);

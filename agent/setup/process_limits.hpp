@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the kernel schedules, limits and sacrifices a process by.
+// Scheduling, resource limits and the OOM score of a process.
 #pragma once
 
 #include <sys/types.h>

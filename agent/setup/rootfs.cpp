@@ -14,7 +14,7 @@
 namespace husk::agent {
 namespace {
 
-/// Empty if there is no such path: what does not exist needs no hiding.
+/// Returns nothing if there is no such path: what does not exist needs no hiding.
 UniqueFd find_path(int root_fd, const std::string& path) {
   try {
     return find_in_root(root_fd, path, O_PATH);
@@ -24,7 +24,7 @@ UniqueFd find_path(int root_fd, const std::string& path) {
   }
 }
 
-/// One empty, unwritable file system under all masked directories.
+/// The one empty, unwritable file system that covers all masked directories.
 UniqueFd empty_filesystem() {
   MountOptions options;
   options.filesystem = {{"nr_blocks", "1"}, {"nr_inodes", "1"}};
@@ -81,7 +81,7 @@ void apply_masked_paths(int root_fd, int null_fd, const std::vector<std::string>
         cover = empty ? clone_mount(empty.get(), "", false) : empty_filesystem();
       } else {
         cover = clone_mount(null_fd, "", false);
-        // Or the container could change the mode and owner of the agent's /dev/null through it.
+        // The container could else change the mode and owner of the agent's /dev/null.
         set_attributes(cover.get(), {MOUNT_ATTR_RDONLY, 0}, false);
       }
       attach_mount(cover.get(), target.get());

@@ -29,7 +29,7 @@ struct Limits {
   std::uint32_t x32 = no_greatest;
 };
 
-/// By the kernel's number of the architecture (AUDIT_ARCH_*).
+/// The table of an architecture, by the kernel's number (AUDIT_ARCH_*).
 using LimitTable = std::map<std::uint32_t, Limits>;
 
 std::set<std::uint32_t> find_architectures(const oci::Seccomp& seccomp) {
@@ -71,7 +71,7 @@ constexpr sock_filter load(std::size_t offset) {
   return BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(offset));
 }
 
-/// To the instruction `yes` or `no` places after the next one.
+/// Jumps to the instruction `yes` or `no` places after the next one.
 constexpr sock_filter jump_if(unsigned comparison, std::uint32_t value, std::uint8_t yes,
                               std::uint8_t no) {
   return {static_cast<std::uint16_t>(BPF_JMP | comparison | BPF_K), yes, no, value};
@@ -109,7 +109,7 @@ bool lets_pass(const std::string& action) {
 std::vector<sock_filter> make_enosys_stub(const oci::Seccomp& seccomp) {
   if (lets_pass(seccomp.default_action)) return {};
   std::vector<sock_filter> stub;
-  // From the end, since each section has to know what follows.
+  // Builds from the end, since each section has to know what follows.
   for (const auto& [architecture, limits] : find_limits(seccomp)) {
     const auto section =
         make_section(architecture, limits, static_cast<std::uint32_t>(stub.size()));

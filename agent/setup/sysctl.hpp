@@ -9,7 +9,7 @@
 
 namespace husk::agent {
 
-/// Its file below /proc/sys. Throws invalid_argument unless the parameter belongs to a namespace
+/// Returns the parameter's file below /proc/sys. Throws invalid_argument unless the parameter belongs to a namespace
 /// the container has to itself; the network's are the guest's own.
 std::string check_sysctl(const std::string& key, const oci::Spec& spec);
 
@@ -20,7 +20,7 @@ void apply_sysctls(const oci::Spec& spec);
 /// Path below /proc/sys, to the value: those of a link, which is there, with its name, when the
 /// network was configured. Loopback's are not among them.
 std::map<std::string, std::string> late_sysctls(const oci::Spec& spec);
-/// For the agent's own namespaces. Throws system, naming the one that failed.
+/// Applies sysctls to the agent's own namespaces. Throws system, naming the one that failed.
 void apply_late_sysctls(const std::map<std::string, std::string>& late);
 
 /// The names below /proc/sys/net that the container sets.

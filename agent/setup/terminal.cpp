@@ -30,7 +30,7 @@ UniqueFd apply_terminal(int root_fd, guestcomm::WindowSize size, uid_t uid) {
   UniqueFd master = open_master(root_fd);
   int locked = 0;
   check_sys(::ioctl(master.get(), TIOCSPTLCK, &locked), "unlock the terminal");
-  // By the master and not by a name: whatever is mounted on /dev/pts.
+  // Opens the slave by its master, not by a name: anything may be mounted on /dev/pts.
   const UniqueFd slave{check_sys(::ioctl(master.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC),
                                  "open the terminal")};
   if (size.rows != 0 || size.columns != 0) set_window_size(master.get(), size);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who the container's process is, and what its environment says about that.
+// The user of the container's process, and what the environment says of that user.
 #pragma once
 
 #include <cstdint>

@@ -77,7 +77,7 @@ void DnsRelay::take_client() {
   rest(id);
 }
 
-/// Until its next question.
+/// Waits until the next question.
 void DnsRelay::rest(ClientId id) {
   Client& client = clients_.at(id);
   client.waits = false;
@@ -101,7 +101,7 @@ void DnsRelay::read_client(ClientId id) {
   ask_for(id);
 }
 
-/// One after the other; what it sends meanwhile waits in the kernel.
+/// Answers one after the other; what the peer sends meanwhile waits in the kernel.
 void DnsRelay::ask_for(ClientId id) {
   Client& client = clients_.at(id);
   const std::optional<std::size_t> size = guestcomm::dns_length(client.received);

@@ -17,7 +17,7 @@ class PendingStreams {
  public:
   static constexpr std::size_t max_streams = 4096;
   static constexpr std::size_t max_unnamed = 16;  ///< without a header
-  /// Only the host connects: long enough for one that starts many VMs at once.
+  /// Long enough for a host that starts many VMs at once; only the host connects.
   static constexpr std::chrono::seconds header_patience{30}, lifetime{60};
 
   PendingStreams(EventLoop& loop, Secret secret) : loop_(loop), secret_(std::move(secret)) {}

@@ -143,7 +143,7 @@ void PortConnector::connect(std::uint16_t port, Streams streams, const Reply& re
                                                         [this, id] { end(id); }));
 }
 
-/// From the loop: it is called by what it takes away.
+/// Removes the connection in the loop's next turn: the caller is the connection itself.
 void PortConnector::end(std::uint64_t id) {
   loop_.after(std::chrono::milliseconds{0}, [this, id] { connections_.erase(id); });
 }

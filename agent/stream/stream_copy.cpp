@@ -65,7 +65,7 @@ void StreamCopy::wait_writable() {
 }
 
 bool StreamCopy::fill() {
-  // One buffer for all: bytes stay in a stream's own memory only when its receiver is slow.
+  // All streams share one buffer: bytes stay in a stream's own memory only when its receiver is slow.
   static std::array<char, chunk_bytes> chunk;
   const ssize_t count = ::read(from_.get(), chunk.data(), chunk.size());
   if (count > 0) {

@@ -20,7 +20,7 @@ class StreamCopy {
   StreamCopy(const StreamCopy&) = delete;
   StreamCopy& operator=(const StreamCopy&) = delete;
 
-  /// Nobody writes to `from` any more, even if some descriptor keeps it open: ends once it is
+  /// Says that nobody writes to `from` any more, even if some descriptor keeps it open: ends once it is
   /// empty.
   void finish_when_empty();
   /// Closes both sides now; what was not sent is dropped. `on_done` is not called.

@@ -4,7 +4,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-// After sys/socket.h, which it leans on.
+// Included after sys/socket.h, which it needs.
 #include <linux/vm_sockets.h>
 
 #include <string>
@@ -36,7 +36,7 @@ UniqueFd make_socket() {
   return UniqueFd{check_sys(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0), "vsock socket")};
 }
 
-/// Empty, with errno set, if the host does not take it within `patience`.
+/// Returns nothing, with errno set, if the host does not accept within `patience`.
 UniqueFd connect_host(std::uint32_t port, std::chrono::seconds patience) {
   UniqueFd socket = make_socket();
   struct timeval timeout {};

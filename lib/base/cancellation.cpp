@@ -14,7 +14,7 @@
 namespace husk {
 namespace {
 
-// As global as what it stands for: a process has one set of signals.
+// Global, since a process has one set of signals.
 struct State {
   UniqueFd signals;
   std::optional<int> thrown;

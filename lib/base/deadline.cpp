@@ -61,7 +61,7 @@ std::string read_line(int fd, std::size_t max_bytes, int gone_fd, const Deadline
 
 namespace {
 
-/// After a call on a socket that failed with `error`: waits until it is worth another try.
+/// Waits until a call on a socket that failed with `error` is worth another try.
 void await_retry(int socket, short events, int error, const Deadline& deadline) {
   if (error != EAGAIN && error != EINTR) {
     throw Error(Errc::peer_lost, std::generic_category().message(error), error);

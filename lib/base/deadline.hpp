@@ -13,9 +13,9 @@ class Deadline {
  public:
   explicit Deadline(std::chrono::milliseconds patience)
       : end_(std::chrono::steady_clock::now() + patience) {}
-  /// Where nothing is at stake.
+  /// Practically no limit, for waits that cannot harm.
   static Deadline none() { return Deadline(std::chrono::hours{24}); }
-  /// For poll(2): rounded up, 0 once it passed.
+  /// The time left for poll(2): rounded up, 0 once the deadline has passed.
   int poll_timeout() const;
   bool passed() const { return std::chrono::steady_clock::now() >= end_; }
 

@@ -16,7 +16,7 @@
 namespace husk {
 namespace {
 
-/// Empty if it fails, with errno.
+/// Returns nothing, with errno set, on failure.
 UniqueFd try_open_in_root(int root_fd, const std::string& path, int flags, mode_t mode) {
   struct open_how how {};
   how.flags = static_cast<unsigned>(flags) | O_CLOEXEC;
@@ -131,7 +131,7 @@ UniqueFd make_directories_in_root(int root_fd, const std::string& path, mode_t m
 
 UniqueFd make_ordinary_directory_in_root(int root_fd, const std::string& path, mode_t mode) {
   std::string clean = std::filesystem::path("/" + path).lexically_normal().string();
-  // With a slash at its end openat2 would follow a link in spite of O_NOFOLLOW.
+  // openat2 follows a link in spite of O_NOFOLLOW if the path ends with a slash.
   while (clean.size() > 1 && clean.back() == '/') clean.pop_back();
   UniqueFd there = find_in_root(root_fd, clean, O_PATH | O_NOFOLLOW);
   if (!there) {

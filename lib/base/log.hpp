@@ -22,7 +22,8 @@ void set_log_sink(LogSink sink);
 /// swallowed.
 void log(LogLevel level, std::string_view message) noexcept;
 
-/// For where an error is on its way already, or nobody is there to take one.
+/// Does `action`, and logs a failure as a warning: where an error is on its way already, or nobody takes
+/// one.
 template <typename F>
 void warn_on_failure(F&& action) noexcept {
   try {

@@ -18,7 +18,7 @@ struct ProcessIdentity {
   friend bool operator==(const ProcessIdentity&, const ProcessIdentity&) = default;
 };
 
-/// Empty if there is no such process. A zombie counts as gone.
+/// Returns nothing if there is no such process. A zombie counts as gone.
 std::optional<ProcessIdentity> identify_process(pid_t pid);
 
 /// Whether that very process still runs (not a zombie, not another one with its pid).

@@ -52,7 +52,7 @@ File open_stream(UniqueFd fd, const char* mode) {
   return file;
 }
 
-/// In memory instead of a pipe: a program that never reads its input cannot block us.
+/// Keeps the input in memory instead of a pipe: a program that never reads it cannot block husk.
 File make_input(const std::string& text) {
   UniqueFd fd{check_sys(::memfd_create("stdin", MFD_CLOEXEC), "memfd_create")};
   write_all(fd.get(), text);
@@ -88,7 +88,7 @@ int milliseconds_until(Clock::time_point deadline) {
   return static_cast<int>(std::clamp<long long>(left, 0, INT_MAX));
 }
 
-/// One read, of which the end is kept; false at end of file.
+/// Reads once, and keeps the end of the output; false at end of file.
 bool read_some(int fd, std::string& output) {
   std::array<char, 4096> buffer{};
   const ssize_t got = ::read(fd, buffer.data(), buffer.size());
@@ -122,9 +122,9 @@ bool read_until_exit(pid_t pid, int output_fd, Clock::time_point deadline, std::
   return true;
 }
 
-/// What a program may expect of the process that starts it, whatever ours has blocked or ignored.
+/// Restores the signals that a program may expect, whatever husk has blocked or ignored.
 void reset_child(pid_t parent) {
-  // Whoever cleans up after a husk that was killed must not meet its hooks.
+  // A killed husk takes its hooks with it: clean-up must not meet them.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(EXIT_FAILURE);  // it ended before
   ::setpgid(0, 0);
@@ -136,7 +136,7 @@ void reset_child(pid_t parent) {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-/// In the child, where other threads' locks may be held for ever: system calls and nothing else.
+/// Runs in the child, where other threads' locks may be held for ever: system calls and nothing else.
 bool enter_namespaces(int process) {
   return ::setns(process, CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) == 0 &&
          ::unshare(CLONE_NEWNS) == 0 &&

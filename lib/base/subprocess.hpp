@@ -19,7 +19,7 @@ struct Subprocess {
   /// pidfd of a process in whose network, IPC and UTS namespaces it runs, or -1. Its mounts are those
   /// of ours then, in a mount namespace of its own: what it mounts itself goes with it.
   int namespaces_of = -1;
-  /// After it the program is killed (SIGKILL, its whole process group).
+  /// The program is killed after this time (SIGKILL, its whole process group).
   std::optional<std::chrono::milliseconds> timeout;
 };
 

@@ -7,7 +7,7 @@
 
 namespace husk {
 
-/// For error texts: in double quotes, anything but printable ASCII escaped, cut at 64 characters.
+/// Quotes text for errors: double quotes, anything but printable ASCII escaped, cut at 64 characters.
 std::string quote(std::string_view text);
 
 /// The same text without control characters, UTF-8's included: U+0080 to U+009F begin with C2.

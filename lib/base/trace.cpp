@@ -13,7 +13,7 @@
 namespace husk {
 namespace {
 
-/// In memory that a process and its children have in common.
+/// Spans in memory that a process shares with its children.
 struct ChildSpan {
   std::array<char, max_child_name> name;  ///< filled up with zeros
   TraceClock::time_point begin, end;
@@ -82,7 +82,7 @@ std::deque<TraceSpan> take_trace() noexcept {
   try {
     if (recorder().of_children != nullptr) take_from_children(*recorder().of_children);
   } catch (const std::exception&) {
-    // As in record_span.
+    // The same order as in record_span().
   }
   return std::exchange(recorder().spans, {});
 }
@@ -100,7 +100,7 @@ void record_span(std::string_view name, TraceClock::time_point begin) noexcept {
   try {
     add_to_trace({.name = std::string(name), .begin = begin, .end = TraceClock::now()});
   } catch (const std::exception&) {
-    // Without the memory for it: the picture lacks a span.
+    // No memory: the trace lacks a span.
   }
 }
 

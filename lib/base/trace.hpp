@@ -38,10 +38,10 @@ void share_trace_with_children();
 void trace_as_child() noexcept;
 inline constexpr std::size_t max_child_spans = 64, max_child_name = 40;
 
-/// From `begin` until now.
+/// Records a span from `begin` until now.
 void record_span(std::string_view name, TraceClock::time_point begin) noexcept;
 
-/// As long as it lives.
+/// Records the lifetime of the object as a span.
 class Span {
  public:
   explicit Span(std::string_view name) noexcept : name_(name), begin_(now()) {}
@@ -63,7 +63,7 @@ decltype(auto) traced(std::string_view name, F&& action) {
   return std::forward<F>(action)();
 }
 
-/// One thing after the other, without gaps: each lap lasts from the one before.
+/// Records steps without gaps: each lap begins where the one before ended.
 class Laps {
  public:
   void end(std::string_view name) noexcept {

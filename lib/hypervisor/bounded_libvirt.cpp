@@ -31,7 +31,7 @@ using Question = std::function<json(Hypervisor&)>;
 /// The child's first word; JSON takes no notice of it.
 constexpr std::string_view connected = "\n";
 
-/// To connect; a daemon may have to be started first.
+/// The limit for connecting; a daemon may have to be started first.
 constexpr auto connect_patience = 60s;
 /// A daemon that answered is alive, and may be slow: where it finds a /dev/kvm that it cannot use,
 /// it tries out QEMU anew for each start, one after the other, which took up to 52 s for each.

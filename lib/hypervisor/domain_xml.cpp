@@ -97,7 +97,7 @@ std::string qemu_domain_xml(const VmConfig& c, CpuQuestions questions) {
   if (!c.title.empty()) xml += element("title", c.title);
   xml += element("description", c.description);
   xml += "<memory unit='MiB'>" + std::to_string(c.memory_mib) + "</memory>";
-  // For virtio-fs and a vhost-user vsock, which map it.
+  // virtio-fs and a vhost-user vsock map the memory.
   xml += "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>";
   xml += "<vcpu>" + std::to_string(c.vcpus) + "</vcpu>";
   xml += os_part(c);

@@ -17,7 +17,7 @@ struct Driver {
   const char* firmware;   ///< the default; an absolute path
   /// The domain for libvirt. Throws invalid_argument for what its form cannot hold.
   std::string (*domain_xml)(const VmConfig& config, CpuQuestions questions);
-  /// For libvirt to attach to a running domain of so many processors, or to change in it.
+  /// The XML for attaching a card to a running domain of so many processors, or for changing it.
   std::string (*network_card_xml)(const NetworkCard& card, unsigned vcpus, Cable cable);
   /// What the guest's kernel is told of the machine that domain_xml describes. tsc_khz: of the
   /// host's time stamp counter, which an emulated CPU passes on; 0 if unknown.
@@ -37,14 +37,14 @@ struct Driver {
   std::filesystem::path log_directory() const;
   /// Holds the pid of the VM's process.
   std::filesystem::path pid_file(const std::string& vm) const;
-  /// There as long as libvirt knows the VM.
+  /// Exists as long as libvirt knows the VM.
   std::filesystem::path domain_file(const std::string& vm) const;
   /// Whether a directory of that name below a hierarchy's "machine" is libvirt's cgroup of `vm`:
   /// "qemu-<domain id>-NAME.libvirt-qemu".
   bool is_machine_cgroup(const std::string& directory, const std::string& vm) const;
 };
 
-/// By the scheme of a libvirt URI ("qemu:///system", "qemu+unix:///system"). QEMU's for anything
+/// Finds the driver by the scheme of a libvirt URI ("qemu:///system", "qemu+unix:///system"). QEMU's for anything
 /// else: an empty URI or an alias in libvirt.conf say nothing, and libvirt refuses the rest.
 const Driver& driver_for(std::string_view uri) noexcept;
 

@@ -25,7 +25,7 @@ struct Reading {
   Clock::time_point time;
 };
 
-/// Both at one moment: the reading in whose midst the scheduler took the least.
+/// Reads both clocks at one moment: takes the reading that the scheduler disturbed least.
 Reading read_both() {
   Reading best;
   auto narrowest = Clock::duration::max();

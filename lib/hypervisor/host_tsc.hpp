@@ -6,7 +6,7 @@
 
 namespace husk::hypervisor {
 
-/// Its thousands of ticks a second, measured for 5 ms; 0 where the host's CPUs have none.
+/// Measures the frequency in kHz for 5 ms; 0 where the host's CPUs have no such counter.
 std::uint32_t measure_tsc_khz();
 
 }  // namespace husk::hypervisor

@@ -30,7 +30,7 @@ LibvirtApi load_all() {
   library.load("virDomainDetachDeviceFlags", api.domain_detach_device_flags);
   library.load("virGetLastError", api.get_last_error);
   library.load("virSetErrorFunc", api.set_error_func);
-  // By default libvirt prints to stderr, which is the container's or the caller's.
+  // libvirt prints to stderr by default, which is the container's or the caller's.
   api.set_error_func(nullptr, [](void*, virErrorPtr) {});
   return api;
 }

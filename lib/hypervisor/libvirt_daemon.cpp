@@ -33,7 +33,7 @@ constexpr const char* log_socket = "/run/libvirt/virtlogd-sock";
 constexpr const char* lock_directory = "/run/husk-vm";  // root's, unlike /run/lock
 constexpr auto daemon_patience = 30s;
 
-/// Empty where nobody listens.
+/// Returns nothing where nobody listens.
 UniqueFd connect_to(const std::string& path) {
   UniqueFd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   const sockaddr_un address = unix_address(path);
@@ -82,7 +82,7 @@ bool wait_for(Condition&& condition) {
       ::execve(program.c_str(), const_cast<char**>(arguments), const_cast<char**>(environment));
       ::_exit(127);
     }
-    // To the last child: virtiofsd and QEMU may outlive a daemon that was killed.
+    // Down to the last child: virtiofsd and QEMU may outlive a daemon that was killed.
     while (::wait(nullptr) > 0 || errno == EINTR) continue;
     remove_cgroup_without_kvm();
   } catch (const std::exception&) {
@@ -113,7 +113,7 @@ void start_daemon(const std::string& program, std::chrono::seconds idle_timeout)
 
 bool runs_systemd() { return fs::exists("/run/systemd/system"); }
 
-/// Where the one daemon for everything is not installed, the one for the driver alone is asked for.
+/// Asks for the driver's own daemon where the daemon for all drivers is not installed.
 std::vector<std::string> socket_units(const std::string& daemon) {
   const bool monolithic = is_program("/usr/sbin/libvirtd");
   return {"start", "virtlogd.socket", monolithic ? "libvirtd.socket" : daemon + ".socket"};

@@ -79,7 +79,7 @@ class LibvirtHypervisor : public Hypervisor {
     // libvirt returns when QEMU and virtiofsd are gone; a domain it does not know has none left.
     const Domain domain = look_up(name);
     if (domain && libvirt().domain_destroy(domain.get()) != 0) {
-      // It may have ended between the two calls; then there is nothing left to do.
+      // The VM may have ended between the two calls; then nothing is left to do.
       const Error error = libvirt_error("destroy VM " + name);
       if (look_up(name)) throw error;
     }

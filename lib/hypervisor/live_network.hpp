@@ -14,11 +14,11 @@ namespace husk::hypervisor {
 /// The XML by which libvirt describes the domain.
 std::string describe_domain(virDomainPtr domain);
 
-/// As Hypervisor::attach.
+/// Does the work of Hypervisor::attach.
 void attach_card(const Driver& driver, virDomainPtr domain, const NetworkCard& card,
                  const std::function<void()>& place);
 
-/// As Hypervisor::detach.
+/// Does the work of Hypervisor::detach.
 void detach_card(virDomainPtr domain, const std::string& mac);
 
 }  // namespace husk::hypervisor

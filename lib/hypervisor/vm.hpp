@@ -55,7 +55,7 @@ struct VmUser {
   unsigned uid = 0;
 };
 
-/// What a started VM can be found by afterwards, without libvirt. Kept in vm.json.
+/// Finds a started VM again, without libvirt. Kept in vm.json.
 struct StartedVm {
   std::string name;
   ProcessIdentity process;               ///< the hypervisor's

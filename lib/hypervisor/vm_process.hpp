@@ -16,7 +16,7 @@ namespace husk::hypervisor {
 /// The process that libvirt started under that name, by libvirt's pid file; empty if there is none.
 std::optional<ProcessIdentity> find_vm_process(const Driver& driver, const std::string& vm);
 
-/// By SIGKILL: a hypervisor that shuts its VM down in good order does nothing that is needed, and takes
+/// Kills by SIGKILL: a hypervisor that shuts its VM down in good order does nothing that is needed, and takes
 /// longer. False if the process has not ended after 5 s.
 bool end_vm_process(const ProcessIdentity& process);
 

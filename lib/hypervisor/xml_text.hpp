@@ -7,7 +7,7 @@
 
 namespace husk::hypervisor {
 
-/// For element content and attribute values in either kind of quotes. Throws invalid_argument for
+/// Escapes element content and attribute values in either kind of quotes. Throws invalid_argument for
 /// what XML 1.0 cannot hold: control characters, and anything that is not UTF-8.
 std::string xml_escape(std::string_view text);
 

@@ -27,17 +27,17 @@ FrameProgram drop_other_sources(const std::string& mac);
 FrameProgram match_neighbour_discovery();
 FrameProgram match_all();
 
-/// What to do with frames that a program matches.
+/// The action for frames that a program matches.
 enum class Forwarding { copy, redirect };
 
-/// One that sorts what arrives at a link; they are asked by `order` (from 1).
+/// A filter for the frames that arrive at a link; filters are asked by `order` (from 1).
 void add_verdict_filter(const RouteSocket& socket, int link, std::uint16_t order,
                         const FrameProgram& program);
 void add_forwarding_filter(const RouteSocket& socket, int link, std::uint16_t order,
                            const FrameProgram& program, Forwarding forwarding, int target);
 
 void add_ingress_qdisc(const RouteSocket& socket, int link);
-/// With all its filters; fine if there is none.
+/// Removes the qdisc with all its filters; fine if there is none.
 void remove_ingress_qdisc(const RouteSocket& socket, int link);
 
 struct IngressState {
@@ -45,7 +45,7 @@ struct IngressState {
   bool is_husks = false;  ///< it has no filter but those that husk adds
   int target = 0;         ///< index of the link that they send all to; 0: it is gone
 };
-/// Empty: there is no such qdisc.
+/// Returns nothing if there is no such qdisc.
 std::optional<IngressState> find_ingress(const RouteSocket& socket, int link);
 
 }  // namespace husk::network

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::uint32_t matched = UINT32_MAX, unmatched = 0;
 constexpr std::uint32_t no_opinion = static_cast<std::uint32_t>(TC_ACT_UNSPEC);
-// From the start of the frame.
+// Offsets from the start of the frame.
 constexpr std::uint32_t source_mac = 6, ether_type = 12, header = ETH_HLEN;
 constexpr std::uint32_t ipv4_fragment = header + 6, ipv4_protocol = header + 9;
 constexpr std::uint32_t ipv6_next = header + 6, ipv6_content = header + 40;

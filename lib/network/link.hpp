@@ -17,7 +17,7 @@ struct LinkState {
   std::uint32_t flags = 0, mtu = 0;
 };
 
-/// Empty: there is none of that name. Throws system.
+/// Returns nothing if no link has that name. Throws system.
 std::optional<LinkState> find_link(const RouteSocket& socket, const std::string& name);
 std::optional<LinkState> find_link(const RouteSocket& socket, int index);
 

@@ -21,7 +21,7 @@ struct LoopbackListener {
 /// no port is used up. The caller's own namespace is refused. Throws system, unsupported.
 LoopbackListener listen_on_loopback(const NetworkNamespace& in);
 
-/// To which port its peer wanted to connect. Throws system.
+/// Returns the port that the peer wanted to connect to. Throws system.
 std::uint16_t wanted_port(int connection);
 
 }  // namespace husk::network

@@ -27,7 +27,7 @@ NetworkNamespace NetworkNamespace::of_process(const ProcessIdentity& process) {
   const Error ended(Errc::peer_lost, "process " + pid + ": has ended");
   try {
     NetworkNamespace ns = of_path("/proc/" + pid + "/ns/net");
-    // After the opening: the pid cannot have been another process's before.
+    // Checked after the opening: the pid cannot have been another process's before.
     if (!is_alive(process)) throw ended;
     return ns;
   } catch (const Error& e) {

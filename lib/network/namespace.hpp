@@ -17,7 +17,7 @@ class NetworkNamespace {
   /// Throws system if there is no such process or file, invalid_argument "<path>: not a network
   /// namespace".
   static NetworkNamespace of_path(const std::filesystem::path& path);
-  /// That of exactly this process. Throws peer_lost "process 17: has ended" if it has, although another process
+  /// The namespace of exactly this process. Throws peer_lost "process 17: has ended" if it has, although another process
   /// may have its pid by now; system.
   static NetworkNamespace of_process(const ProcessIdentity& process);
   static NetworkNamespace current();

@@ -51,7 +51,7 @@ int keep_error(sockaddr_nl*, nlmsgerr* error, void* answer) {
   throw Error(Errc::system, doing + ": " + errno_text(answer.error) + more, answer.error);
 }
 
-/// Empty: the table changed while it was told.
+/// Returns nothing if the table changed while it was dumped.
 std::optional<Answer> ask(nl_sock* socket, nl_msg& request, const std::string& doing) {
   Answer answer;
   const std::unique_ptr<nl_cb, decltype(&nl_cb_put)> callbacks{nl_cb_alloc(NL_CB_DEFAULT),
@@ -106,7 +106,7 @@ RouteSocket::RouteSocket() : socket_(nl_socket_alloc(), &nl_socket_free) {
   if (!socket_) throw_errno("netlink socket", ENOMEM);
   check_nl(nl_connect(socket_.get(), NETLINK_ROUTE), "netlink socket");
   nl_socket_set_msg_buf_size(socket_.get(), 1 << 16);
-  // So that answers to wrong requests are short, and say why. Older kernels know neither.
+  // Keeps answers to wrong requests short, and has them say why. Older kernels know neither.
   for (const int option : {NETLINK_EXT_ACK, NETLINK_CAP_ACK}) {
     const int on = 1;
     ::setsockopt(nl_socket_get_fd(socket_.get()), SOL_NETLINK, option, &on, sizeof on);

@@ -40,7 +40,7 @@ class NestedAttribute {
   nlattr* start_;
 };
 
-/// One message of the kernel.
+/// A message of the kernel.
 class NetlinkReply {
  public:
   explicit NetlinkReply(const nlmsghdr& header);

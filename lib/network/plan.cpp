@@ -49,7 +49,7 @@ void deal_cards(const Interfaces& carried, const std::vector<NetworkCard>& cards
   }
 }
 
-/// Where plugging sets IFF_ALLMULTI, it says nothing about the container.
+/// IFF_ALLMULTI, where plugging sets it, says nothing about the container.
 std::uint32_t guest_flags(const Interface& i) {
   constexpr std::uint32_t told = IFF_UP | IFF_NOARP | IFF_MULTICAST | IFF_ALLMULTI | IFF_PROMISC;
   return i.flags & told & ~(filters_multicast(i.kind) ? std::uint32_t{IFF_ALLMULTI} : 0U);
@@ -66,7 +66,7 @@ NetworkLink link_of(const Interface& i, const std::string& device) {
           .neighbours = i.neighbours};
 }
 
-/// Without the hops over links that the guest does not have; false if none is left.
+/// Removes the hops over links that the guest does not have; false if none is left.
 bool keep_hops(Route& route, const Names& links) {
   if (route.hops.empty()) return true;
   std::erase_if(route.hops,

@@ -11,7 +11,8 @@
 
 namespace husk::network {
 
-/// From the caller's namespace; it is down there. Throws system, not_found, refuse_the_hosts' unsupported.
+/// Moves the tap from the caller's namespace into `to`, where the tap is down. Throws system, not_found,
+/// what refuse_the_hosts() throws.
 void move_tap(const std::string& tap, const NetworkNamespace& to, const std::string& new_name);
 
 /// Owns the connection of an interface with a tap, both in that namespace, unless kept: then it stays

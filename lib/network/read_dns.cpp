@@ -11,7 +11,7 @@
 namespace husk::network {
 namespace {
 
-/// As /proc/net/udp writes it: " 0B00007F:".
+/// An address as /proc/net/udp writes it: " 0B00007F:".
 std::string in_socket_table(const char* address) {
   in_addr binary{};
   ::inet_pton(AF_INET, address, &binary);
@@ -23,7 +23,7 @@ std::string in_socket_table(const char* address) {
 }  // namespace
 
 bool has_dns_server() {
-  // This thread's sockets: other threads of the process may be in other namespaces.
+  // The sockets of this thread's namespace: other threads of the process may be in other namespaces.
   std::ifstream sockets("/proc/thread-self/net/udp");
   const std::string wanted = in_socket_table(guestcomm::dns_address);
   for (std::string line; std::getline(sockets, line);) {

@@ -29,7 +29,7 @@ void for_each(nl_cache* raw, F&& f) {
     f(*reinterpret_cast<T*>(o));
 }
 
-/// As libnl writes them; empty: none.
+/// An address as libnl writes it; empty: none.
 std::string text_of(nl_addr* address) {
   std::array<char, 128> buffer{};
   return address == nullptr ? "" : nl_addr2str(address, buffer.data(), buffer.size());

@@ -15,8 +15,8 @@ using Sysctls = std::map<std::string, std::string>;
 
 constexpr std::size_t max_value = 4096;
 
-/// With what each kernel, and so the guest's, has from the start; for `all`, if that is another.
-/// Empty: it is always told (the agent hears no routers unless it is).
+/// A sysctl with the value that each kernel, and so the guest's, has from the start; for `all`, if that differs.
+/// Empty: the value is always told (the agent hears no routers without it).
 struct KnownSysctl {
   std::string_view name, initial, initial_of_all = initial;
 };
@@ -39,7 +39,7 @@ constexpr std::array ipv6_sysctls = {
     KnownSysctl{"addr_gen_mode", "0"}, KnownSysctl{"forwarding", "0"},
     KnownSysctl{"ndisc_notify", "0"},  KnownSysctl{"proxy_ndp", "0"}};
 
-/// One that this kernel does not have is left out: neither has the guest to have it.
+/// A sysctl that this kernel lacks is left out: the guest need not have it either.
 void read_one(const std::string& name, Sysctls& into) {
   const fs::path path = "/proc/sys/net/" + name;
   if (!fs::exists(path)) return;

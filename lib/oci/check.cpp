@@ -55,7 +55,7 @@ void check_rlimits(const std::vector<Rlimit>& rlimits) {
 void check_env(const std::vector<std::string>& env) {
   for (std::size_t i = 0; i < env.size(); ++i) {
     const auto equals = env[i].find('=');
-    // Not quoted: what stands there may be a secret.
+    // The value is not quoted: it may be a secret.
     if (equals == std::string::npos || equals == 0)
       refuse(indexed("process.env", i), "is not of the form NAME=value");
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files that check a spec share. Private to lib/oci.
+// Shared by the files that check a spec. Private to lib/oci.
 #pragma once
 
 #include <string>

@@ -28,7 +28,7 @@ dev_t node_number(const Device& device) {
   return ::makedev(static_cast<unsigned>(*device.major), static_cast<unsigned>(*device.minor));
 }
 
-/// By descriptor and without following: the name may have become another file's since the node was made.
+/// Works by descriptor and follows no link: the name may have become another file's since the node was made.
 void set_owner_and_mode(const DevicePlace& place, const Device& device) {
   const UniqueFd node{check_sys(
       ::openat(place.directory.get(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `husk features` prints (runtime-spec features.md). Claims only what the guest honours.
+// The output of `husk features` (runtime-spec features.md). Claims only what the guest honours.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files that read config.json share. Private to lib/oci.
+// Shared by the files that read config.json. Private to lib/oci.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -48,7 +48,7 @@ void read_value(const nlohmann::json& json, const std::string& path, Seccomp& se
   read_optional(object, "listenerPath", seccomp.listener_path);
   read_optional(object, "listenerMetadata", seccomp.listener_metadata);
   read_optional(object, "syscalls", seccomp.syscalls);
-  // Without both it is no filter, see below.
+  // A section without both is no filter, see below.
   if (object.find("defaultAction") != nullptr || !seccomp.syscalls.empty())
     read_required(object, "defaultAction", seccomp.default_action);
 }

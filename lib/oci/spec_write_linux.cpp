@@ -86,7 +86,7 @@ void to_json(nlohmann::json& json, const Resources& resources) {
   put(json, "blockIO", resources.block_io);
   put(json, "hugepageLimits", resources.hugepage_limits);
   put(json, "unified", resources.unified);
-  // Only that they were there is known: the emptiest value that is not empty says it again.
+  // All that is known is that they were there: writes the emptiest value that is not empty.
   if (resources.has_rdma) json["rdma"] = {{"", nlohmann::json::object()}};
   if (resources.has_network) json["network"] = {{"priorities", nlohmann::json::array()}};
 }

@@ -38,7 +38,7 @@ void run_create_hooks(const oci::Hooks& hooks, const ContainerRecord& record,
   run_hooks_in(shim, hooks.create_container, "createContainer", state);
 }
 
-/// For startContainer hooks. The pid is the guest's to know.
+/// The state for startContainer hooks. The guest adds the pid.
 std::string hook_state(const CreatePlan& plan) {
   if (plan.guest.spec.hooks.start_container.empty()) return {};
   return oci::to_ordered_json(plan.record.to_state(ContainerState::created)).dump();
@@ -95,7 +95,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   CreatePlan plan = plan_create(request, bundle, config_, paths_, facts);
   laps.end("read and plan");
 
-  // From here on things are made. The record is written first, so that `delete --force` can clean
+  // Nothing was made until here. The record is written first, so that `delete --force` can clean
   // up after a husk that was killed half-way.
   ContainerRecord record = plan.record;
   Undo undo;

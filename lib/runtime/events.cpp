@@ -17,7 +17,7 @@ using std::chrono::milliseconds;
 
 constexpr auto statistics_patience = 10s;
 
-/// Empty at the container's end, also where its VM ended with it.
+/// Returns nothing at the container's end, also where its VM ended with it.
 std::optional<guestcomm::ContainerStatistics> ask(const VmHandle& vm, const std::string& id) {
   try {
     return vm.connect(statistics_patience).container_statistics(id);
@@ -48,7 +48,7 @@ void Runtime::follow_events(const std::string& id, milliseconds interval,
     agent.watch_container(id);
     return agent;
   });
-  // As runc's, the first comes after the first interval.
+  // The first statistics come after the first interval, as with runc.
   for (Clock::time_point next = Clock::now() + interval;;) {
     const auto left = std::chrono::ceil<milliseconds>(next - Clock::now());
     std::optional<guestcomm::ContainerEvent> event;

@@ -27,7 +27,7 @@ constexpr auto create_process_patience = 120s;
 constexpr auto start_process_patience =
     60s;  ///< reading a large program over virtio-fs takes its time
 
-/// Without what is the host's: labels mean nothing in the guest.
+/// The process to start, without the host's labels, which mean nothing in the guest.
 oci::Process find_process(const ExecRequest& request, const ContainerRecord& record) {
   oci::Process process;
   if (const auto* changes = std::get_if<ExecChanges>(&request.process)) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the keeper of a VM (keeper/) has done by `husk internal COMMAND VM_ID`.
+// The commands that the keeper of a VM (keeper/) runs: `husk internal COMMAND VM_ID`.
 #pragma once
 
 #include <optional>
@@ -17,7 +17,7 @@ enum class KeeperCommand {
   end_abandoned  ///< "end-abandoned": ends a VM whose create was killed; waits for libvirt, 60 s at most
 };
 
-/// Empty: there is no such command.
+/// Returns nothing if there is no such command.
 std::optional<KeeperCommand> find_keeper_command(std::string_view name);
 
 /// Throws what the command's work throws, and not_found when the VM is gone.

@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 constexpr auto list_patience = 10s;
 
-/// Empty where the process is gone.
+/// Returns nothing where the process is gone.
 std::string pid_namespace_of(pid_t pid) {
   std::error_code gone;
   return fs::read_symlink("/proc/" + std::to_string(pid) + "/ns/pid", gone).string();
@@ -28,10 +28,10 @@ std::string pid_namespace_of(pid_t pid) {
 std::vector<pid_t> Runtime::host_processes(const std::string& id) const {
   const ProcessIdentity shim = store_.load_for(Command::ps, id).shim.value();
   const pid_t first = shim.pid;
-  // In its cgroup the VM's processes are too; the shims alone are in the first one's pid namespace.
+  // The cgroup has the VM's processes too; the shims alone are in the first one's pid namespace.
   const std::string wanted = pid_namespace_of(first);
   std::vector<pid_t> shims = HostCgroup(first).processes();
-  // After the reading: until now the pid was nobody else's.
+  // Checked after reading: until now the pid was no other process's.
   if (!is_alive(shim)) check_allowed(Command::ps, ContainerState::stopped, id);
   std::erase_if(shims, [&](pid_t pid) { return pid_namespace_of(pid) != wanted; });
   std::sort(shims.begin(), shims.end());

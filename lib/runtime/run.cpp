@@ -24,7 +24,7 @@ int Runtime::run(const CreateRequest& request, bool keep) {
     if (is_detached) return 0;
     const int status = traced("the container runs",
                               [&] { return wait_for_shim(container.shim_pid, signals.get()); });
-    // As with runc, the status is the container's, whatever its removal meets.
+    // The status is the container's, whatever the removal meets, as with runc.
     if (!keep) warn_on_failure([&] { remove(request.id, true); });
     return status;
   } catch (...) {

@@ -22,7 +22,7 @@
 
 namespace husk::runtime {
 
-/// All throw Error; a failing operation has undone what it did. Commands for one id may run at
+/// The commands. All throw Error; a failing operation has undone what it did. Commands for one id may run at
 /// once.
 class Runtime {
  public:
@@ -54,7 +54,7 @@ class Runtime {
   void update(const std::string& id, const oci::Resources& resources);
   using Event = std::variant<guestcomm::ContainerStatistics, guestcomm::ContainerEvent>;
   using OnEvent = std::function<void(const Event&)>;
-  /// Both throw wrong_state "container with id ID is not running".
+  /// Statistics and events throw wrong_state "container with id ID is not running".
   guestcomm::ContainerStatistics statistics(const std::string& id) const;
   /// Statistics every `interval`, and each time the guest's kernel kills a process for want of
   /// memory; until the container stops.
@@ -66,7 +66,7 @@ class Runtime {
   /// The shims that stand for its processes: what callers know by pid. Throws wrong_state
   /// "container not running".
   std::vector<pid_t> host_processes(const std::string& id) const;
-  /// Its own processes, asked of the guest. Throws the same.
+  /// The container's own processes, asked of the guest. Throws the same.
   guestcomm::ProcessList guest_processes(const std::string& id) const;
   std::vector<oci::State> list() const;  ///< entries that are not husk's or are broken are left out
 

@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 constexpr auto start_patience = 60s;  ///< reading a large program over virtio-fs takes its time
 constexpr auto shim_patience = 10s;
 
-/// Only now all callers have wired its network.
+/// Configures the network and starts: every caller has wired the network by now.
 void start_in_guest(const ContainerRecord& record, VmHandle& vm,
                     const hypervisor::ConnectHypervisor& connect) {
   Laps laps;
@@ -55,7 +55,7 @@ void start_or_end(const ContainerRecord& record, const hypervisor::ConnectHyperv
 
 void Runtime::start(const std::string& id) {
   const Span all("start");
-  // One that is killed must not leave a container of which nobody knows whether it was started.
+  // A killed start must not leave a container of which nobody knows whether it was started.
   const Cancellation cancellation;
   const auto lock = store_.lock(id);
   if (!lock) throw Error(Errc::timed_out, "the container is locked by another command");
@@ -64,7 +64,7 @@ void Runtime::start(const std::string& id) {
   start_or_end(record, connect_);
   record.started = true;
   store_.save(record);
-  // Its command may have ended by now.
+  // The container's command may have ended by now.
   run_hooks_tolerantly(record.hooks.poststart, "poststart",
                        record.to_state(state_of(record, /*create_at_work=*/false)));
 }

@@ -16,7 +16,7 @@ namespace husk::systemd {
 /// Throws system with `doing` for a negative result of sd-bus.
 void check_bus(int result, const std::string& doing);
 
-/// To systemd's own socket for root, as systemctl uses it, which works without a D-Bus daemon; else
+/// Connects to systemd's own socket for root, as systemctl does, which works without a D-Bus daemon; else
 /// to the system bus. Throws system.
 Bus connect_to_manager();
 
@@ -59,7 +59,7 @@ class PropertyWriter {
   void add_pid(pid_t pid);
   /// ExecStart: one program, by its absolute path, with its arguments.
   void add_program(const std::vector<std::string>& command);
-  /// For example "StandardInputFileDescriptor"; the descriptor stays the caller's.
+  /// Adds a property such as "StandardInputFileDescriptor"; the descriptor stays the caller's.
   void add_descriptor(const char* name, int fd);
 
  private:

@@ -8,7 +8,7 @@
 
 namespace husk::runtime {
 
-/// As runc sends them: one message with `name`, and the descriptor, which stays the caller's of this
+/// Sends a descriptor as runc does: one message with `name`, and the descriptor, which stays the caller's of this
 /// function. `kind` is for errors: "console socket". Throws system (EAGAIN after
 /// 10 s), invalid_argument.
 void send_to_caller(const std::filesystem::path& socket, const std::string& kind,

@@ -26,7 +26,7 @@ std::string notify_path(const oci::Process& process) {
   return path;
 }
 
-/// Where below `folder` it is, by the text alone; empty: not there.
+/// The path below `folder`, by the text alone; empty: not below it.
 std::optional<std::string> below(const fs::path& path, const fs::path& folder) {
   const fs::path relative = path.lexically_relative(folder);
   if (relative.empty() || *relative.begin() == "..") return std::nullopt;

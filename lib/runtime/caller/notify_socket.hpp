@@ -18,7 +18,7 @@ struct NotifyPlan {
   std::string below;             ///< where in the source; empty: that is the socket itself
 };
 
-/// Empty: the container is given no NOTIFY_SOCKET, or one that is not in a bind mount. Pure.
+/// Returns nothing if the container is given no NOTIFY_SOCKET, or one that is not in a bind mount. Pure.
 std::optional<NotifyPlan> plan_notify(const oci::Bundle& bundle);
 
 /// Connected to the caller's socket, for datagrams. Empty, and said in the log, where there is none

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What cli/ asks of Runtime (runtime.hpp).
+// Parameters of the commands, from cli/ to Runtime (runtime.hpp).
 #pragma once
 
 #include <sys/types.h>
@@ -48,7 +48,7 @@ struct CreatedContainer {
 
 struct ExecRequest {
   std::string id;
-  /// All of the process (--process), or what differs from the container's first.
+  /// The whole process (--process), or its differences from the container's first.
   std::variant<oci::Process, ExecChanges> process;
   std::optional<std::filesystem::path> pid_file;           ///< absolute
   std::optional<std::filesystem::path> pidfd_socket = {};  ///< absolute; gets a pidfd of the shim

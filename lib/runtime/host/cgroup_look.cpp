@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Empty where there is no such file, as in the root, in another hierarchy, or in a cgroup that was removed.
+/// Returns an empty text where there is no such file, as in the root, in another hierarchy, or in a cgroup that was removed.
 std::string first_word(const fs::path& file) {
   std::string word;
   std::ifstream(file) >> word;

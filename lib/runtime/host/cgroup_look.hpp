@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a cgroup is like before a container's processes enter it, as runc looks at it.
+// Checks of a cgroup before a container's processes enter it, as runc has them.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 
 namespace husk::runtime {
 
-/// Whether a process would stand still in `cgroup`, which need not exist: it or a parent up to `mount_point`
+/// Whether a process would be frozen in `cgroup`, which need not exist: the cgroup or a parent up to `mount_point`
 /// is frozen or being frozen. cgroup v1 ("freezer.state") and v2 ("cgroup.freeze").
 bool is_frozen(const std::filesystem::path& cgroup, const std::filesystem::path& mount_point);
 

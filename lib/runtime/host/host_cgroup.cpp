@@ -63,7 +63,7 @@ void inherit_cpuset(const fs::path& directory) {
   }
 }
 
-/// So that memory.events and the like are there for callers to read. What the host does not
+/// Makes memory.events and the like exist, for callers to read. What the host does not
 /// delegate stays off.
 void enable_controllers(const fs::path& directory) {
   for (const char* controller : {"+cpu", "+memory", "+pids", "+io", "+cpuset"}) {
@@ -155,7 +155,7 @@ std::vector<fs::path> find_cgroups(pid_t member) {
   return found;
 }
 
-/// In runc's words.
+/// An error in runc's words.
 void warn_of_others(const std::vector<fs::path>& leaves) {
   if (const std::size_t count = count_processes(leaves))
     log(LogLevel::warning,

@@ -40,7 +40,7 @@ class HostCgroup {
   /// the first process. Removed on destruction unless kept. Throws wrong_state where a process would be frozen;
   /// warns of the processes that are in it.
   explicit HostCgroup(CgroupPlan plan);
-  /// That of a running process, which others may join. Throws system when it is gone.
+  /// The cgroup of a running process, which others may join. Throws system when the process is gone.
   explicit HostCgroup(pid_t member);
   HostCgroup(const HostCgroup&) = delete;
   HostCgroup& operator=(const HostCgroup&) = delete;
@@ -62,7 +62,7 @@ class HostCgroup {
   void restrict_own() noexcept;
 
   CgroupPlan plan_;
-  /// One that this object has made, or systemd for it: nobody else's processes are in it.
+  /// Whether this object, or systemd for it, has made the cgroup: no other processes are in it.
   struct OwnLeaf {
     std::filesystem::path directory;
     bool v2 = false;

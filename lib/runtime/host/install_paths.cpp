@@ -16,7 +16,8 @@ InstallPaths paths_in(const fs::path& prefix, const fs::path& shim) {
           .initrd = prefix / "share/husk/initrd"};
 }
 
-/// Whoever can write there could have root execute a husk-shim of his own: a husk is copied to /var/tmp easily.
+/// A user who can write to the directory could have root execute a husk-shim of their own: a husk is copied to
+/// /var/tmp easily.
 bool exists_safely(const fs::path& file) {
   std::error_code failure;
   const fs::perms directory = fs::status(file.parent_path(), failure).permissions();

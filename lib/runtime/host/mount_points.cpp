@@ -20,14 +20,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Without "." and "..", and without a slash at its end.
+/// The path without "." and "..", and without a slash at its end.
 std::string normal(const std::string& path) {
   std::string made = fs::path("/" + path).lexically_normal().string();
   while (made.size() > 1 && made.back() == '/') made.pop_back();
   return made;
 }
 
-/// As many as the kernel follows in one path (path_resolution(7)).
+/// The kernel follows as many in one path (path_resolution(7)).
 constexpr int max_links = 40;
 
 /// False: something has that name. A guest that shares the VM may have just made a FIFO or a device node of
@@ -40,7 +40,7 @@ bool make_file(int root, const fs::path& path) {
   return static_cast<bool>(made);
 }
 
-/// Where a symbolic link of that name leads; another file's own path. Not made shorter: what comes before ".."
+/// Returns where a symbolic link of that name leads; another file's own path. Not made shorter: what comes before ".."
 /// may be a symbolic link.
 fs::path follow_link(int root, const fs::path& path) {
   const UniqueFd link = find_in_root(root, path.string(), O_PATH | O_NOFOLLOW);
@@ -70,7 +70,7 @@ bool has_bound_dev(const oci::Spec& spec) {
   });
 }
 
-/// In a user namespace no device node can be made: the agent binds the guest's on a file.
+/// Makes a device node; in a user namespace, which allows none, a file on which the agent binds the guest's node.
 void make_device(int root, const oci::Device& device, bool in_user_namespace) {
   if (in_user_namespace) {
     open_mount_point(root, device.path, false);

@@ -15,7 +15,7 @@ namespace husk::runtime {
 /// neither a FIFO nor a device can hold it up. Throws system.
 UniqueFd open_mount_point(int root, const std::string& destination, bool directory);
 
-/// For a file system of `type` that is made: proc or sysfs gets no other place than an ordinary directory. Throws
+/// Makes the mount point of a file system of `type`: proc or sysfs gets no other place than an ordinary directory. Throws
 /// invalid_argument in runc's words `filesystem "proc" must be mounted on ordinary directory`.
 UniqueFd open_filesystem_point(int root, const std::string& destination, const std::string& type);
 

@@ -30,7 +30,7 @@ UniqueFd open_mount(const std::filesystem::path& path) {
 void mount_unbindable(const std::filesystem::path& directory) {
   const UniqueFd mount = copy_mount(directory, false);
   attach_mount(mount.get(), directory);
-  // After the attaching: the kernel attaches no unbindable mount to a shared one.
+  // Done after attaching: the kernel attaches no unbindable mount to a shared one.
   set_propagation(mount.get(), MS_UNBINDABLE, false);
 }
 

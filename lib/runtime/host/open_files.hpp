@@ -9,7 +9,7 @@
 
 namespace husk::runtime {
 
-/// For one VM on a host with this fs.file-max: an eighth, at least 65536, at most 1000000.
+/// The limit for one VM on a host with this fs.file-max: an eighth, at least 65536, at most 1000000.
 std::uint64_t open_files_limit(std::uint64_t file_max);
 
 /// The same for this host. Throws system.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// All that `create` will make, before anything is made. Pure.
+// The plan of all that `create` will make. Pure.
 #pragma once
 
 #include <chrono>

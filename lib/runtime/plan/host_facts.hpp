@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// All that a plan takes from this host, this caller and this moment, so that planning itself reads
+// Facts of this host, this caller and this moment that a plan takes, so that planning itself reads
 // nothing.
 #pragma once
 
@@ -32,7 +32,7 @@ struct HostFacts {
   std::string secret;  ///< 32 hex digits
 };
 
-/// Whether no VM is made: who asks for the network of another container is in that one's kernel,
+/// Whether no VM is made: a container with the network of another container is in that one's kernel,
 /// where its network is.
 inline bool is_joining(const HostFacts& facts) {
   return facts.network && !facts.network->vm.empty();

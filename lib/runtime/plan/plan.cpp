@@ -52,7 +52,7 @@ void strip_host_side(oci::Spec& spec) {
   spec.linux_.cgroups_path.clear();
 }
 
-/// In a VM "shared" has one direction, the host's mounts to the guest. Empty: says nothing of it.
+/// Reads the propagation: in a VM "shared" has one direction, from the host to the guest. Empty: none is given.
 std::optional<bool> follows_host(const std::string& option) {
   if (option == "slave" || option == "rslave" || option == "shared" || option == "rshared")
     return true;
@@ -62,7 +62,7 @@ std::optional<bool> follows_host(const std::string& option) {
   return std::nullopt;
 }
 
-/// As runc reads them: of ro and rw the last one counts, of bind and rbind always the latter. A bind
+/// Reads the options as runc does: of ro and rw the last one counts, of bind and rbind always the latter. A bind
 /// is private unless the options ask for more.
 PinnedMount plan_bind(std::size_t number, const std::filesystem::path& source,
                       const std::vector<std::string>& options) {

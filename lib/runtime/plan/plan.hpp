@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the bundle and the configuration to what is asked of the hypervisor, of the guest, and of
+// Plans, from the bundle and the configuration, what is asked of the hypervisor, of the guest, and of
 // the host. Pure: reads nothing, changes nothing. The only place that knows both the OCI's words
 // and the VM's.
 #pragma once
@@ -35,14 +35,14 @@ void leave_writable_below(GuestPlan& plan, const std::vector<std::size_t>& with_
 /// The first `count` cards of the VM of that id.
 std::vector<hypervisor::NetworkCard> vm_cards(const std::string& vm_id, unsigned count);
 
-/// All of VmConfig that does not depend on the VM's directory: no paths, no vsock device.
+/// Fills what does not depend on the VM's directory: no paths, no vsock device.
 hypervisor::VmConfig plan_vm(const std::string& id, const Config& config, const HostFacts& facts);
 
 /// The arguments that tell the guest's kernel of the machine (the hypervisor's driver says it), for a quick
 /// start, and by the administrator, in this order.
 std::string plan_kernel_arguments(const Config& config, const std::string& machine);
 
-/// And for the agent. privileged_ports: it refuses peers with other ports.
+/// The kernel arguments for the agent. privileged_ports: the agent refuses peers with other ports.
 std::string plan_vsock_arguments(std::uint32_t announcement_port, bool privileged_ports);
 
 }  // namespace husk::runtime

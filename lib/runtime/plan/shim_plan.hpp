@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a husk-shim is on the host: its name, its namespaces, what it sees as "/". Pure.
+// The plan of a husk-shim on the host: its name, its namespaces, its root. Pure.
 #pragma once
 
 #include <filesystem>
@@ -28,7 +28,7 @@ struct HostRootPlan {
   std::vector<Mount> mounts;  ///< in this order
 };
 
-/// Beside a pid and a mount namespace, which are always new.
+/// The namespaces beside a pid and a mount namespace, which are always new.
 struct HostNamespaces {
   bool new_network = false, new_ipc = false, new_uts = false;
   std::optional<std::filesystem::path> network, ipc, uts;  ///< to be joined

@@ -10,7 +10,7 @@
 
 namespace husk::runtime {
 
-/// Not under /run/husk: a container may be called "vm". Short: Unix socket paths end at 107 bytes.
+/// Outside /run/husk, since a container may be called "vm". Short: Unix socket paths end at 107 bytes.
 inline constexpr const char* vm_directories = "/run/husk-vm";
 
 struct VmPaths {
@@ -23,11 +23,11 @@ struct VmPaths {
   std::filesystem::path shared() const { return directory / "shared"; }
   std::filesystem::path vsock() const { return directory / "vsock"; }
   std::filesystem::path vsock_device() const { return vsock() / handoff::device_folder; }
-  /// Beside the directory: virtlogd writes it, in a mount namespace of its own (libvirt 11), where the
+  /// The console's log beside the directory: virtlogd writes it, in a mount namespace of its own (libvirt 11), where the
   /// directory's own tmpfs is not. There may be "<name>.0" and so on: virtlogd rotates.
   std::filesystem::path console_log() const { return directory.string() + ".console.log"; }
   std::filesystem::path network() const { return directory / "network"; }
-  std::filesystem::path network_picture() const { return network() / "picture.json"; }
+  std::filesystem::path told_network() const { return network() / "told.json"; }
   std::filesystem::path network_ports() const { return network() / "ports"; }
   std::filesystem::path record() const { return directory / "vm.json"; }
   std::filesystem::path rootfs(const std::string& id) const { return shared() / id / "rootfs"; }

@@ -9,7 +9,7 @@
 
 namespace husk::runtime {
 
-/// What a VM boots from, wherever it is installed.
+/// The files that a VM boots from, wherever they are installed.
 struct BootAssets {
   std::filesystem::path kernel, initrd, firmware;
 };
@@ -28,7 +28,7 @@ struct VmPlan {
   std::optional<std::string> network_namespace;  ///< its path, if the caller made it
   BootAssets assets;
   Programs programs;
-  /// All of it but the paths in the VM's directory, the vsock device, and what the kernel is told
+  /// The domain, but for the paths in the VM's directory, the vsock device, and what the kernel is told
   /// of that.
   hypervisor::VmConfig vm;
 };

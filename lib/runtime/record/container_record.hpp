@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What husk remembers of a container between calls: <root>/<id>/state.json.
+// The record of a container between calls: <root>/<id>/state.json.
 #pragma once
 
 #include <filesystem>
@@ -30,7 +30,7 @@ struct ContainerRecord {
   oci::Hooks hooks;                            ///< those that run after create
   std::optional<ProcessIdentity> shim;         ///< set when create succeeded
 
-  /// As shown to people and hooks; pid 0 when stopped.
+  /// The state as users and hooks see it; pid 0 when stopped.
   oci::State to_state(ContainerState state) const;
 };
 

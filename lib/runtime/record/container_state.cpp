@@ -6,7 +6,7 @@
 namespace husk::runtime {
 namespace {
 
-/// One for each state, in the enum's order.
+/// A text for each state, in the enum's order.
 using Texts = std::array<std::string_view, container_states.size()>;
 
 constexpr Texts state_names{"creating", "created", "running", "paused", "stopped"};

@@ -13,7 +13,7 @@ inline constexpr std::array container_states{ContainerState::creating, Container
                                              ContainerState::running, ContainerState::paused,
                                              ContainerState::stopped};
 
-/// As `state` and `list` print it, and hooks read it.
+/// The name that `state` and `list` print, and hooks read.
 std::string_view name_of(ContainerState state);
 
 /// The commands that not every state allows. remove: delete without --force.

@@ -39,7 +39,7 @@ inline void from_json(const nlohmann::json& json, ProcessIdentity& process) {
 
 namespace runtime {
 
-/// For clean-up: empty where the value is missing or of another type.
+/// Reads for clean-up: returns nothing where the value is missing or of another type.
 template <typename T>
 std::optional<T> read_if_possible(const nlohmann::json& value) try {
   return value.get<T>();

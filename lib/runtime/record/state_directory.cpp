@@ -40,7 +40,7 @@ void check_own_names(int directory, const fs::path& path) {
                   path.string() + ": contains " + quote(name) + ", which husk did not create");
 }
 
-/// With a mode of their own: a caller's umask of 0 must not make one that others may write to.
+/// Makes directories with a mode of their own: a caller's umask of 0 must not let others write.
 void make_parents(const fs::path& root) {
   fs::path walked;
   for (const fs::path& part : root.parent_path()) {
@@ -96,7 +96,7 @@ void make_state_root(const fs::path& path) {
   fs::path root = fs::absolute(path).lexically_normal();
   if (!root.has_filename()) root = root.parent_path();  // "/x/" is "/x"
   make_parents(root);
-  // Only the owner may read a container's state: it holds hooks and annotations.
+  // A container's state holds hooks and annotations: only the owner may read it.
   if (::mkdir(root.c_str(), 0700) != 0 && errno != EEXIST)
     throw_errno("make directory " + root.string());
   const UniqueFd made{

@@ -59,7 +59,7 @@ void join_namespace(const std::filesystem::path& path, int type, const char* nam
                               "open " + what)};
   struct statfs file_system {};
   check_sys(::fstatfs(fd.get(), &file_system), "stat " + what);
-  // In kernels before 3.19 namespaces lay in proc; those have no clone3 either.
+  // Kernels before 3.19 had namespaces in proc; those have no clone3 either.
   if (file_system.f_type != NSFS_MAGIC)
     throw Error(Errc::invalid_argument, "join " + what + ": not a namespace file");
   check_sys(::setns(fd.get(), type), "join " + what);
@@ -86,7 +86,7 @@ void take_place(const NewShim& shim) {
   enter_host_root(shim.root);
 }
 
-/// Its pid namespace already is the first one's (clone_process).
+/// The child's pid namespace already is the first shim's (clone_process).
 void take_place(const JoiningShim&) {
   check_sys(::setns(first_fd, CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS),
             "join the container's shim");
@@ -128,7 +128,7 @@ void connect_terminal(int terminal) {
     char byte = 0;
     if (::read(go_fd, &byte, 1) != 1) ::_exit(255);
     check_sys(::setsid(), "setsid");
-    // For the kernel's SIGWINCH, when the caller changes the size.
+    // Makes the terminal the controlling one: the kernel sends SIGWINCH when the caller changes the size.
     if (terminal) check_sys(::ioctl(STDIN_FILENO, TIOCSCTTY, 0), "set the controlling terminal");
     sigset_t all;
     ::sigfillset(&all);

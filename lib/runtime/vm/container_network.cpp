@@ -21,11 +21,11 @@ using network::NetworkNamespace;
 
 constexpr auto configure_patience = 30s, connect_patience = 60s;
 constexpr std::size_t max_ports_bytes = 64;
-constexpr std::size_t max_picture_bytes = guestcomm::max_frame_bytes;
+constexpr std::size_t max_told_bytes = guestcomm::max_frame_bytes;
 
 using Plugs = std::vector<network::PluggedInterface>;
 
-/// As the guest knows them, each with the interface that it serves already.
+/// The cards as the guest knows them, each with the interface that it serves already.
 std::vector<network::NetworkCard> cards_in(const network::NamespaceContents& contents,
                                            const Plugs& plugs,
                                            const std::vector<hypervisor::NetworkCard>& cards) {
@@ -44,9 +44,9 @@ std::vector<network::NetworkCard> cards_in(const network::NamespaceContents& con
 }
 
 /// The network that the guest was told; empty: none yet.
-std::string last_picture(const std::filesystem::path& file) {
+std::string last_told(const std::filesystem::path& file) {
   try {
-    return read_file(file, max_picture_bytes);
+    return read_file(file, max_told_bytes);
   } catch (const Error&) {
     return {};
   }
@@ -65,7 +65,7 @@ void take_ports(const NetworkNamespace& ns, const std::filesystem::path& kept) {
   network::use_ports(ns, network::reserved_ports);
 }
 
-/// One that an administrator has changed since stays, and so does that of a VM which took none.
+/// A range that an administrator has changed since stays, and so does the range of a VM which took none.
 void give_ports_back(const NetworkNamespace& ns, const std::filesystem::path& kept) {
   if (!std::filesystem::exists(kept)) return;
   if (network::read_ports(ns) != network::reserved_ports) return;
@@ -133,10 +133,10 @@ ContainerNetwork::ContainerNetwork(DirectoryLock lock, const ProcessIdentity& sh
   const network::NetworkPlan plan =
       network::plan_network(contents, cards_in(contents, plugs, vm.cards()));
   const bool is_plugged_anew = plug(vm.paths().network_ports(), ns, plan.plugs, plugs);
-  const std::string picture = nlohmann::json(plan.network).dump();
-  if (!is_plugged_anew && picture == last_picture(vm.paths().network_picture())) return;
+  const std::string wanted = nlohmann::json(plan.network).dump();
+  if (!is_plugged_anew && wanted == last_told(vm.paths().told_network())) return;
   agent.configure_network(plan.network, configure_patience);
-  write_file_atomic(vm.paths().network_picture(), picture, 0600);
+  write_file_atomic(vm.paths().told_network(), wanted, 0600);
 }
 
 bool ContainerNetwork::plug(const std::filesystem::path& ports, const NetworkNamespace& ns,
@@ -158,7 +158,7 @@ void follow_network(const std::string& vm_id, const hypervisor::ConnectHyperviso
   VmHandle vm = VmHandle::open(vm_id);
   DirectoryLock lock = vm.lock_network();
   const auto shims = vm.shims();
-  if (shims.empty() || !std::filesystem::exists(vm.paths().network_picture())) return;
+  if (shims.empty() || !std::filesystem::exists(vm.paths().told_network())) return;
   guestcomm::AgentClient agent = vm.connect(connect_patience);
   ContainerNetwork network(std::move(lock), shims.front(), vm, connect, agent);
   network.keep();

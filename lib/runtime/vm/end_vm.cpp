@@ -15,7 +15,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// They end with the VM; until then they hold the containers' mounts.
+/// Helpers end with the VM; until then they hold the containers' mounts.
 bool end_helpers(const VmLeftOvers& vm) {
   const Span span("end its helpers");
   bool gone = true;
@@ -24,7 +24,7 @@ bool end_helpers(const VmLeftOvers& vm) {
   return gone;
 }
 
-/// By pid first: that works whatever state libvirt is in.
+/// Ends the processes by pid first: that works whatever state libvirt is in.
 bool end_processes(const VmLeftOvers& vm, const hypervisor::Driver& driver) {
   if (vm.process) return hypervisor::end_vm_process(*vm.process) && end_helpers(vm);
   // A create that was killed half-way has not written it down.
@@ -32,7 +32,7 @@ bool end_processes(const VmLeftOvers& vm, const hypervisor::Driver& driver) {
   return process && hypervisor::end_vm_process(*process);
 }
 
-/// In a process of its own, since nobody needs to wait for it: after the end of a VM's process libvirt
+/// Runs in a process of its own, since nobody needs to wait for it: after the end of a VM's process libvirt
 /// sleeps for 0.2 s before it lets go of it. It is told if it does not notice at all.
 void await_libvirt(const hypervisor::Driver& driver, const VmLeftOvers& vm,
                    const hypervisor::ConnectHypervisor& connect) {

@@ -27,7 +27,7 @@ constexpr std::size_t forwarded_token_bytes = 16, chunk_bytes = 64 << 10;
 /// The kubelet's own for a connection that it forwards (streamingConnectionIdleTimeout).
 constexpr std::chrono::hours idle_limit{4};
 
-/// One for each direction: not every vsock device can close a connection by halves.
+/// A stream for each direction: not every vsock device can close a connection by halves.
 struct GuestStreams {
   UniqueFd to_guest, from_guest;
 };
@@ -48,7 +48,7 @@ GuestStreams connect_in_guest(const std::string& vm_id, std::uint16_t port) {
   return streams;
 }
 
-/// As a host on which nobody listens would: close() alone sends an end of file.
+/// Resets the connection, as a host on which nobody listens does: close() alone sends an end of file.
 void reset(UniqueFd& connection) noexcept {
   const linger at_once{.l_onoff = 1, .l_linger = 0};
   ::setsockopt(connection.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
@@ -78,7 +78,7 @@ void limit_waits(int socket, std::chrono::milliseconds limit) {
               "limit a socket's waits");
 }
 
-/// Until one of them ends, or nothing was carried in either direction for the limit.
+/// Copies until one of them ends, or nothing was carried in either direction for the limit.
 void copy(int from, int to, Activity& activity, std::chrono::milliseconds limit) noexcept {
   std::array<char, chunk_bytes> buffer;
   try {

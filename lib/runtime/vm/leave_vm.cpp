@@ -36,7 +36,8 @@ constexpr auto guest_patience = 2s;  ///< advice only: what is on the host goes 
 constexpr auto look_again = 20ms;
 constexpr auto left_shim_patience = 10s;
 
-/// Empty: nobody could talk to this VM any more. Throws system: it may be there all the same.
+/// Returns nothing if the record is unusable: nobody could talk to this VM any more. Throws system: the record
+/// may be there all the same.
 std::optional<VmRecord> load_if_usable(const std::string& vm_id) {
   try {
     return load_vm(vm_id);
@@ -60,7 +61,7 @@ bool has_process(const VmLeftOvers& vm) {
   return hypervisor::find_vm_process(hypervisor::driver_for(vm.uri), vm.name).has_value();
 }
 
-/// For a VM whose record does not tell its members.
+/// Refuses for a VM whose record does not tell its members.
 void refuse_to_end_under_others(const std::string& vm_id, const std::string& container,
                                 const VmLeftOvers& vm) {
   const std::vector<std::string> all = containers_with_files(vm_id);
@@ -79,7 +80,7 @@ Members find_others(const std::string& vm_id, const std::string& container, cons
   return others;
 }
 
-/// One that the container's own record does not name: of a create that was killed before it wrote that,
+/// Ends a shim that the container's own record does not name: of a create that was killed before it wrote that,
 /// or whose record is damaged. Once the member is struck off, nobody knows of the shim.
 void end_shim_of_member(const std::string& vm_id, const std::string& container) {
   const Members members = load_vm_left_overs(vm_id).members.value_or(Members{});
@@ -89,7 +90,7 @@ void end_shim_of_member(const std::string& vm_id, const std::string& container) 
     throw Error(Errc::timed_out, "the shim did not exit");
 }
 
-/// So that the guest lets go of its files. It learns of the shim's end at about the same time.
+/// Has the guest let go of the container's files. The guest learns of the shim's end at about the same time.
 void remove_in_guest(const std::string& vm_id, const std::string& container) {
   guestcomm::AgentClient agent = VmHandle::open(vm_id).connect(guest_patience);
   const Deadline deadline(guest_patience);
@@ -104,7 +105,7 @@ void remove_in_guest(const std::string& vm_id, const std::string& container) {
   }
 }
 
-/// For a VM that goes on. Call it before the VM's lock is taken: a guest may take its time.
+/// Removes the container from a VM that goes on. Call it before the VM's lock is taken: a guest may take its time.
 void remove_in_living_guest(const std::string& vm_id, const std::string& container) noexcept {
   warn_on_failure([&] {
     const std::optional<VmRecord> vm = load_if_usable(vm_id);
@@ -130,7 +131,7 @@ void move_vm(const VmLeftOvers& vm, const Members& others) {
   if (failure && !live_shims(others).empty()) std::rethrow_exception(failure);
 }
 
-/// Where none of the others runs, the VM ends, and their own removal finds it gone.
+/// Ends the VM where none of the others runs; their own removal finds the VM gone.
 void leave(const std::string& vm_id, const VmLeftOvers& vm, const Members& others,
            const std::string& container, const hypervisor::ConnectHypervisor& connect) {
   if (live_shims(others).empty()) {
@@ -149,7 +150,7 @@ VmLeftOvers find_left_overs(const std::string& vm_id, const std::string& uri) {
   return vm;
 }
 
-/// Its directory is in a mount namespace that husk does not find: what runs in the VM is unknown.
+/// Refuses where the VM's directory is in a mount namespace that husk does not find: what runs in the VM is unknown.
 void refuse_to_end_unseen(const std::string& vm_id, const std::string& uri) {
   const VmPaths paths(vm_id);
   if (!std::filesystem::exists(paths.directory) || shows_vm_directory(paths)) return;
@@ -157,7 +158,7 @@ void refuse_to_end_unseen(const std::string& vm_id, const std::string& uri) {
     throw other_mount_namespace_error(paths);
 }
 
-/// In the mount namespace that has the VM's directory.
+/// Runs in the mount namespace that has the VM's directory.
 void remove_from_sandbox_here(const std::string& vm_id, const std::string& container,
                               const std::string& uri,
                               const hypervisor::ConnectHypervisor& connect) {

@@ -42,7 +42,7 @@ Membership::Membership(const ContainerRecord& container, const std::optional<VmP
 
 Membership::~Membership() {
   if (!leave_) return;
-  // Where that fails, `delete --force` can do it again.
+  // `delete --force` can do it again where this fails.
   warn_on_failure([&] {
     state_.keep();
     leave_vm(vm_id_, container_, {}, connect_);

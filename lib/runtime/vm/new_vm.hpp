@@ -26,7 +26,7 @@ class NewVm {
   NewVm& operator=(const NewVm&) = delete;
   ~NewVm() = default;
 
-  /// As change_vm(), under the lock that is held already.
+  /// Does what change_vm() does, under the lock that is held already.
   void change_record(const std::function<void(VmRecord&)>& change);
   VmDirectory& directory() noexcept { return directory_; }
   VmHandle handle() const { return VmHandle(record_); }

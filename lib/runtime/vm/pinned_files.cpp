@@ -38,7 +38,7 @@ UniqueFd writable_share(const fs::path& shared) {
   return copy;
 }
 
-/// For one source: a server that is slow, but alive, answers in less.
+/// The limit for one source: a server that is slow, but alive, answers in less.
 constexpr std::chrono::seconds source_patience{10};
 
 /// The bind sources by their mounts' numbers, opened and restricted, attached nowhere yet.
@@ -73,7 +73,7 @@ UniqueFd open_rootfs(const fs::path& rootfs, const oci::Spec& spec, const Binds&
   return tree;
 }
 
-/// What a container's binds are mounted on: shared/<id>/rootfs and shared/<id>/mounts/<n>.
+/// Makes the mount points of a container's binds: shared/<id>/rootfs and shared/<id>/mounts/<n>.
 void make_folders(const fs::path& shared, const std::string& id, const Binds& binds) {
   const UniqueFd share = writable_share(shared);
   make_directory_at(share.get(), id, 0700);
@@ -101,7 +101,7 @@ void remove_at(int parent, const std::string& name) {
   throw_errno("remove " + name + " from the share");
 }
 
-/// What make_folders made. A mount point of a mount that is still there is busy: its content cannot be
+/// Removes what make_folders made. A mount point of a mount that is still there is busy: its content cannot be
 /// reached by mistake.
 void remove_folders(int share, const std::string& id) {
   const UniqueFd folder = open_directory_at(share, id);

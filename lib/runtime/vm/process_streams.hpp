@@ -16,7 +16,7 @@ struct ProcessStreams {
   guestcomm::Stdio<int> descriptors();  ///< of the sockets, which stay its own
 };
 
-/// For a process with all three streams, since its shim has all three; or with a terminal of that
+/// Opens the streams of a process with all three streams, since its shim has all three; or with a terminal of that
 /// size.
 ProcessStreams open_streams(const guestcomm::GuestAccess& guest,
                             const std::optional<guestcomm::WindowSize>& terminal);

@@ -27,14 +27,14 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t shown_console_bytes = 1500;
 
-/// So that the VM's keeper can be a service of systemd's. Where that cannot be, husk forks the keeper.
+/// Shows systemd the VM's directory, so that the keeper can be a service. Where that fails, husk forks the keeper.
 void show_to_systemd(const VmPaths& paths) {
   if (!systemd::is_running()) return;
   if (const UniqueFd systemds = other_mount_namespace(1))
     warn_on_failure([&] { show_vm_directory(paths, systemds.get()); });
 }
 
-/// With the vsock device, where the host's kernel has none.
+/// Starts the keeper, with the vsock device where the host's kernel has none.
 handoff::VmKeeper make_keeper(const VmPlan& plan, const VmPaths& paths) {
   show_to_systemd(paths);
   handoff::KeeperSetup setup = plan_keeper(plan);
@@ -80,7 +80,7 @@ network::LoopbackListener listen_if_possible(const network::NetworkNamespace& ns
   }
 }
 
-/// One line of what the guest said last, for the error's text. Its bytes are the guest's: only
+/// The end of the guest's console as one line, for the error's text. The bytes are the guest's: only
 /// plain ones are shown.
 std::string console_end(const fs::path& console_log) {
   std::ifstream file(console_log, std::ios::binary | std::ios::ate);

@@ -28,7 +28,7 @@ void make_directory(const fs::path& path, mode_t mode) {
   }
 }
 
-/// Bounds of the VM's own tmpfs: a picture of the network has one frame's size, a record less; a file
+/// Bounds of the VM's own tmpfs: a network has one frame's size, a record less; a file
 /// for each socket.
 constexpr const char* vm_bytes = "4m";
 constexpr const char* vm_inodes = "256";
@@ -70,7 +70,7 @@ void mount_vm_tmpfs(const fs::path& directory) {
   set_propagation(made.get(), MS_UNBINDABLE, false);
 }
 
-/// Of that VM: "<id>.console.log", and what virtlogd renamed, "<id>.console.log.0" and so on.
+/// The console logs of that VM: "<id>.console.log", and what virtlogd renamed, "<id>.console.log.0" and so on.
 bool is_console_log(std::string_view name, const std::string& first) {
   if (!name.starts_with(first)) return false;
   name.remove_prefix(first.size());
@@ -126,7 +126,7 @@ VmDirectory::~VmDirectory() {
 void VmDirectory::bind_asset(const fs::path& source, const fs::path& target, const char* what) {
   struct stat status {};
   if (::stat(source.c_str(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0) {
-    // Not the kernel's words: Docker would read "no such file" as the container's command missing.
+    // Says it in husk's words: Docker would read "no such file" as the container's command missing.
     throw Error(Errc::invalid_argument, std::string(what) + " " + source.string() +
                                             " is missing, empty, or not a regular file");
   }

@@ -15,7 +15,7 @@
 //   vsock/            of the user-space vsock device: vhost.sock, the hypervisor's user's
 //     device/         the device's other sockets; its user's alone, which no other VM's process has
 //   network/          the lock of who tells the guest its network
-//     picture.json    what it was told last
+//     told.json    the network that the guest was told last
 //     ports           the range of ports that the namespace on the host had before
 //   vm.json           what husk knows of the VM (vm_record.hpp)
 // And beside it /run/husk-vm/<vm id>.console.log, the guest's serial console: VmPaths::console_log().
@@ -36,7 +36,7 @@ class VmDirectory {
   /// Makes it; removed on destruction unless kept. Throws invalid_argument when others than root may
   /// write to its parent.
   VmDirectory(const std::string& vm_id, const BootAssets& assets, const std::string& secret);
-  /// One that is there, and stays.
+  /// A directory that exists, and stays.
   explicit VmDirectory(const std::string& vm_id) : paths_(vm_id), keep_(true) {}
   VmDirectory(const VmDirectory&) = delete;
   VmDirectory& operator=(const VmDirectory&) = delete;

@@ -32,7 +32,7 @@ void read_member(const json& j, VmMember& member) {
   if (j.contains("shim")) member.shim = j["shim"].get<ProcessIdentity>();
 }
 
-/// Empty where one of them cannot be read: a container that is not known may run.
+/// Returns nothing where one of them cannot be read: a container that is not known may run.
 std::optional<std::vector<VmMember>> read_members_if_possible(const json& object) try {
   std::vector<VmMember> members;
   for (const json& member : object.at("members").get<json::array_t>())

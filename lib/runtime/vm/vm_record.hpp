@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What husk remembers of a VM between calls: /run/husk-vm/<vm id>/vm.json, for root only. Written
+// The record of a VM between calls: /run/husk-vm/<vm id>/vm.json, for root only. Written
 // before libvirt is asked for the VM, and again whenever more is known of it. It is changed under
 // the lock of the VM's directory; reading needs none.
 #pragma once
