@@ -45,9 +45,6 @@ struct ChildEnds {
   int handoff, error_pipe, program, go, first;
 };
 
-constexpr std::chrono::seconds handoff_patience{30};
-/// The child opens files of the caller's and of the image's, which may be on a FUSE that does not answer.
-constexpr std::chrono::seconds set_up_patience{30};
 /// A killed child that a file system or the freezer of cgroup v1 holds ends later, and init reaps it.
 constexpr std::chrono::seconds reap_patience{2};
 constexpr std::size_t max_error_text = 65536;
@@ -145,19 +142,20 @@ void connect_terminal(int terminal) {
 }
 
 /// The agent has to answer the shim before the shim answers: for ever, if the guest stands still.
-void await_answer(int socket) {
-  if (await(socket, POLLIN, -1, Deadline(handoff_patience)) != Readiness::ready)
+void await_answer(int socket, std::chrono::milliseconds patience) {
+  if (await(socket, POLLIN, -1, Deadline(patience)) != Readiness::ready)
     throw Error(Errc::timed_out, "the shim did not take over the container in time");
 }
 
 /// Reads the text that a child wrote until it executed or ended. Throws timed_out, and when cancelled.
-std::string read_to_end(int pipe, const Deadline& deadline) {
+std::string read_to_end(int pipe, std::chrono::milliseconds patience) {
+  const Deadline deadline(patience);
   std::string text;
   std::array<char, 4096> chunk{};
   while (text.size() <= max_error_text) {
     if (await(pipe, POLLIN, -1, deadline) != Readiness::ready)
       throw Error(Errc::timed_out, "set up the shim: timed out after " +
-                                       std::to_string(set_up_patience.count()) + " s");
+                                       std::to_string(patience.count() / 1000) + " s");
     const ssize_t n = ::read(pipe, chunk.data(), chunk.size());
     if (n == 0) break;
     if (n < 0 && errno != EINTR) throw_errno("read the shim's answer");
@@ -210,7 +208,9 @@ UniqueFd open_first(const ShimPlan& plan) {
 }  // namespace
 
 ShimProcess::ShimProcess(const std::filesystem::path& program_path, const ShimPlan& plan,
-                         HostCgroup& cgroup, std::optional<int> terminal) {
+                         HostCgroup& cgroup, std::optional<int> terminal,
+                         const ShimPatience& patience)
+    : patience_(patience) {
   const UniqueFd program{check_sys(::open(program_path.c_str(), O_RDONLY | O_CLOEXEC),
                                    "open " + program_path.string())};
   SocketPair sockets = make_socket_pair();
@@ -237,7 +237,7 @@ ShimProcess::ShimProcess(const std::filesystem::path& program_path, const ShimPl
 }
 
 void ShimProcess::wait_for_exec(int error_pipe) {
-  const std::string text = read_to_end(error_pipe, Deadline(set_up_patience));
+  const std::string text = read_to_end(error_pipe, patience_.set_up);
   if (!text.empty()) throw Error(Errc::system, "set up the shim: " + text);
   if (::waitpid(pid_, nullptr, WNOHANG) == pid_)
     throw Error(Errc::internal, "the shim exited immediately");
@@ -255,7 +255,7 @@ UniqueFd ShimProcess::open_pidfd() const {
 void ShimProcess::hand_over(const guestcomm::ProcessRef& process, int control,
                             const guestcomm::Stdio<int>& stdio, int notify) const {
   handoff::send(handoff_.get(), {.process = process}, control, stdio, notify);
-  await_answer(handoff_.get());
+  await_answer(handoff_.get(), patience_.hand_over);
   std::array<char, 1024> answer{};
   const ssize_t n = ::recv(handoff_.get(), answer.data(), answer.size() - 1, 0);
   if (n <= 0) throw Error(Errc::peer_lost, "the shim exited during the hand-over");

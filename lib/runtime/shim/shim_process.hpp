@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
 
@@ -15,14 +16,21 @@
 
 namespace husk::runtime {
 
+/// How long husk waits for the shim.
+struct ShimPatience {
+  /// The child opens files of the caller's and of the image's, which may be on a FUSE that does not answer.
+  std::chrono::milliseconds set_up = std::chrono::seconds{30};
+  std::chrono::milliseconds hand_over = std::chrono::seconds{30};
+};
+
 /// A shim that waits for its hand-over. Ended and reaped on destruction unless kept.
 class ShimProcess {
  public:
   /// program: husk-shim. terminal: what becomes its controlling terminal and its standard streams,
   /// instead of the caller's. Returns once it runs. Throws what went wrong on the way, in the child
-  /// too; timed_out after 30 s, and when cancelled. Until it runs, it ends with the calling process.
+  /// too; timed_out after patience.set_up, and when cancelled. Until it runs, it ends with the calling process.
   ShimProcess(const std::filesystem::path& program, const ShimPlan& plan, HostCgroup& cgroup,
-              std::optional<int> terminal);
+              std::optional<int> terminal, const ShimPatience& patience = {});
   ShimProcess(const ShimProcess&) = delete;
   ShimProcess& operator=(const ShimProcess&) = delete;
   ~ShimProcess();
@@ -41,6 +49,7 @@ class ShimProcess {
   void wait_for_exec(int error_pipe);
   pid_t pid_ = -1;
   UniqueFd handoff_;
+  ShimPatience patience_;
   bool keep_ = false;
 };
 
