@@ -11,15 +11,8 @@
 namespace husk::runtime {
 namespace {
 
-using namespace std::chrono_literals;
-
-constexpr auto ask_patience = 5s;
-constexpr auto ask_to_kill_patience = 2s;
-constexpr auto end_patience = 3s;    ///< for the shim to carry what its container wrote last
-constexpr auto ended_patience = 1s;  ///< between the guest's knowing of an end and the shim's
-constexpr auto forced_end_patience = 5s;
-
-void ask_guest(const ContainerRecord& record, int signal, bool all, std::chrono::seconds patience) {
+void ask_guest(const ContainerRecord& record, int signal, bool all,
+               std::chrono::milliseconds patience) {
   VmHandle::open(record.vm_id)
       .connect(patience)
       .signal_process({.process = {record.id, {}}, .signal = signal, .all = all});
@@ -27,14 +20,14 @@ void ask_guest(const ContainerRecord& record, int signal, bool all, std::chrono:
 
 /// The guest may be stuck, taken over or lying, and the reader of the output may stand still: what
 /// ends a container in any case is the end of its shim.
-void kill_for_certain(const ContainerRecord& record, bool all) {
+void kill_for_certain(const ContainerRecord& record, bool all, const KillPatience& patience) {
   try {
-    ask_guest(record, SIGKILL, all, ask_to_kill_patience);
+    ask_guest(record, SIGKILL, all, patience.ask_to_kill);
   } catch (const Error&) {
     // Advice only: the shim's end decides.
   }
-  if (wait_for_end(*record.shim, end_patience)) return;
-  if (!kill_process(*record.shim, forced_end_patience))
+  if (wait_for_end(*record.shim, patience.end)) return;
+  if (!kill_process(*record.shim, patience.forced_end))
     throw Error(Errc::timed_out, "the shim of container " + record.id + " did not exit");
 }
 
@@ -42,11 +35,12 @@ void check_killable(ContainerState state, const std::string& id, bool all) {
   check_allowed(all ? Command::kill_all : Command::kill, state, id);
 }
 
-void send_signal(const ContainerRecord& record, int signal, bool all) {
+void send_signal(const ContainerRecord& record, int signal, bool all,
+                 const KillPatience& patience) {
   try {
-    ask_guest(record, signal, all, ask_patience);
+    ask_guest(record, signal, all, patience.ask);
   } catch (const Error& e) {
-    if (!wait_for_end(*record.shim, ended_patience))
+    if (!wait_for_end(*record.shim, patience.ended))
       throw e.within("the guest did not take signal " + std::to_string(signal));
     check_killable(ContainerState::stopped, record.id, all);  // as if it had ended before
   }
@@ -60,8 +54,8 @@ void Runtime::kill(const std::string& id, int signal, bool all) {
   check_killable(state, id, all);
   if (state == ContainerState::stopped) return;
   if (signal == 0) return;  // kill(2): only whether it is there
-  if (signal == SIGKILL) return kill_for_certain(record, all);
-  send_signal(record, signal, all);
+  if (signal == SIGKILL) return kill_for_certain(record, all, kill_patience_);
+  send_signal(record, signal, all, kill_patience_);
 }
 
 }  // namespace husk::runtime

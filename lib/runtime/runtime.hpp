@@ -18,6 +18,7 @@
 #include "lib/runtime/caller/requests.hpp"
 #include "lib/runtime/host/config.hpp"
 #include "lib/runtime/host/install_paths.hpp"
+#include "lib/runtime/kill_patience.hpp"
 #include "lib/runtime/record/state_store.hpp"
 
 namespace husk::runtime {
@@ -27,11 +28,13 @@ namespace husk::runtime {
 class Runtime {
  public:
   Runtime(std::filesystem::path root, Config config, InstallPaths paths,
-          hypervisor::ConnectHypervisor connect = hypervisor::bounded_libvirt)
+          hypervisor::ConnectHypervisor connect = hypervisor::bounded_libvirt,
+          const KillPatience& kill_patience = {})
       : store_(std::move(root)),
         config_(std::move(config)),
         paths_(std::move(paths)),
-        connect_(std::move(connect)) {}
+        connect_(std::move(connect)),
+        kill_patience_(kill_patience) {}
 
   /// Up to the moment before the container's process is executed. SIGINT, SIGTERM and SIGHUP undo
   /// it (see base/cancellation.hpp), in run as well until the container has started. The process
@@ -83,6 +86,7 @@ class Runtime {
   Config config_;
   InstallPaths paths_;
   hypervisor::ConnectHypervisor connect_;
+  KillPatience kill_patience_;
 };
 
 }  // namespace husk::runtime

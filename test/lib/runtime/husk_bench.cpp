@@ -156,11 +156,12 @@ HuskBench::~HuskBench() {
 }
 
 runtime::Runtime HuskBench::runtime() {
-  return {path("root"), config, paths, [this](const hypervisor::HypervisorOptions&) {
-            if (machine.fault == Fault::no_hypervisor)
-              throw Error(Errc::unsupported, "libvirt is not installed");
-            return std::make_unique<FakeHypervisor>(machine);
-          }};
+  const auto connect = [this](const hypervisor::HypervisorOptions&) {
+    if (machine.fault == Fault::no_hypervisor)
+      throw Error(Errc::unsupported, "libvirt is not installed");
+    return std::make_unique<FakeHypervisor>(machine);
+  };
+  return {path("root"), config, paths, connect, kill_patience};
 }
 
 runtime::CreateRequest HuskBench::request() {

@@ -59,6 +59,7 @@ class HuskBench {
   runtime::Config config;
   runtime::InstallPaths paths;
   FakeMachine machine;
+  runtime::KillPatience kill_patience;
 
  private:
   Scratch scratch_;

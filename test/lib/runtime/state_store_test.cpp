@@ -155,7 +155,7 @@ TEST_CASE("StateStore: what was saved can be loaded, however large", "[runtime]"
   record.annotations["large"] = std::string(8U << 20, '\x01');  // six bytes each as JSON
   reserved.save(record);
   CHECK(store.load("c1").annotations == record.annotations);
-  record.annotations["larger"] = std::string(8U << 20, '\x01');
+  record.annotations["larger"] = std::string(3U << 20, '\x01');
   CHECK_THROWS_WITH(reserved.save(record), ContainsSubstring("larger than"));
 }
 
