@@ -108,6 +108,7 @@ if [[ -x $docker && -x /usr/sbin/dockerd ]]; then
   start_dockerd
   make_rootfs "$work/rootfs"
   tar -C "$work/rootfs" -c . | engine import - husk-test >/dev/null || { echo "docker import failed" >&2; exit 1; }
+  begin_base
   engine_process_list none --network none
   engine_list default
   engine_network_list

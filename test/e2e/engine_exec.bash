@@ -25,7 +25,7 @@ STEPS
 }
 
 pipe_that_ends() {
-  run ctr -i husk-test sh -c 'cat; sleep 1; echo after the end; exit 4' < <(echo typed)
+  run in_base -i husk-test sh -c 'cat; sleep 1; echo after the end; exit 4' < <(echo typed)
   expect_status 4
   expect_equal $'typed\nafter the end' "$out" "what comes back before and after stdin's end"
 }

@@ -4,7 +4,8 @@
 # engine_command(), which puts the engine's command line (against its private store, where the image `husk-test`
 # is) into $command, and calls engine_process_list NETWORK_NAME NETWORK_FLAGS... once, engine_list with the same for
 # each network, and engine_exec_list FLAGS_OF_BOX... once, with $known_capabilities, $status_of_missing and
-# health_checks() defined.
+# health_checks() defined. begin_base comes before them: what is about one thing of the container, and not about
+# its VM, joins the VM of the idle container "base". Of each kind of thing one test has a VM of its own.
 # shellcheck source=test/e2e/engine_exec.bash
 source "$here/engine_exec.bash"
 
@@ -15,6 +16,13 @@ engine() {
 }
 
 ctr() { engine run --rm --runtime "$RUNTIME" "${network[@]}" "$@"; }
+
+begin_base() {
+  engine run -d --name base --runtime "$RUNTIME" --network none husk-test sleep 100000 >/dev/null 2>"$work/base.err" </dev/null ||
+    { cat "$work/base.err" >&2; echo "the container that others join did not start" >&2; exit 1; }
+}
+
+in_base() { engine run --rm --runtime "$RUNTIME" --network container:base "$@"; }
 
 logs_contain() { [[ $(engine logs "$1" 2>&1) == *"$2"* ]]; }  # NAME TEXT
 
@@ -32,25 +40,25 @@ streams_byte_for_byte() {
   expect_equal "$wanted" "$(sha256sum <"$work/echoed")" "sha256 of 64 MiB piped in and out"
   rm -f "$work/random" "$work/echoed"
   # The count is the container's own: nothing is lost on the way in.
-  run ctr -i husk-test wc -c < <(head -c 3000001 /dev/zero)
+  run in_base -i husk-test wc -c < <(head -c 3000001 /dev/zero)
   expect_status 0
   expect_equal 3000001 "$out" "bytes of stdin seen in the container"
 }
 
 streams_apart() {
-  expect_ok ctr husk-test sh -c 'echo to-stdout; echo to-stderr >&2'
+  expect_ok in_base husk-test sh -c 'echo to-stdout; echo to-stderr >&2'
   expect_equal to-stdout "$out" stdout
   expect_equal to-stderr "$err" stderr
 }
 
 exit_codes() {
-  expect_ok ctr husk-test true
+  expect_ok in_base husk-test true
   run ctr husk-test sh -c 'exit 3'
   expect_status 3
   run ctr husk-test no-such-command
   expect_status 127
   expect_contains no-such-command "$err" stderr
-  run ctr husk-test /etc/passwd
+  run in_base husk-test /etc/passwd
   expect_status 126
 }
 
@@ -76,7 +84,7 @@ volumes() {
   expect_equal from-guest "$(cat "$work/volume/sub/out")" "file written in the container"
   expect_equal 1234:5678 "$(stat -c %u:%g "$work/volume/sub/out")" "its owner"
   expect_equal in "$(readlink "$work/volume/link")" "a link made in the container"
-  run ctr -v "$work/volume:/data:ro" husk-test sh -c 'cat /data/in && ! echo changed >/data/in'
+  run in_base -v "$work/volume:/data:ro" husk-test sh -c 'cat /data/in && ! echo changed >/data/in'
   expect_status 0
   expect_contains "Read-only file system" "$err" "stderr of a write to a read-only volume"
   expect_equal from-host "$(cat "$work/volume/in")" "the file in a read-only volume"
@@ -84,13 +92,13 @@ volumes() {
 }
 
 file_systems() {
-  expect_ok ctr --read-only --tmpfs /scratch:size=16m husk-test sh -c \
+  expect_ok in_base --read-only --tmpfs /scratch:size=16m husk-test sh -c \
     '! echo x 2>/dev/null >/new && echo y >/scratch/new && cat /scratch/new && grep " /scratch " /proc/mounts'
   expect_match $'^y\ntmpfs /scratch tmpfs .*size=16384k' "$out" "a tmpfs in a read-only container"
 }
 
 process_settings() {
-  expect_ok ctr -e COLOUR=blue -w /tmp -u 1000:1000 husk-test sh -c 'echo "$COLOUR $(pwd) $(id -u):$(id -g)"; touch /tmp/mine; stat -c %u:%g /tmp/mine'
+  expect_ok in_base -e COLOUR=blue -w /tmp -u 1000:1000 husk-test sh -c 'echo "$COLOUR $(pwd) $(id -u):$(id -g)"; touch /tmp/mine; stat -c %u:%g /tmp/mine'
   expect_equal $'blue /tmp 1000:1000\n1000:1000' "$out" "environment, directory and user in the container"
 }
 

@@ -80,7 +80,7 @@ differs() {
 
 committed() {
   expect_ok engine commit desk husk-committed
-  expect_equal text "$(run_none husk-committed cat /made/file)" "a file in the image made of it"
+  expect_equal text "$(in_base husk-committed cat /made/file)" "a file in the image made of it"
   expect_ok engine rmi husk-committed
 }
 
@@ -142,7 +142,7 @@ removed_while_running() {
 }
 
 stubborn() {
-  expect_ok engine run -d --name stubborn --runtime "$RUNTIME" --network none husk-test sh -c 'trap "" TERM; echo up; while :; do sleep 0.1; done'
+  expect_ok engine run -d --name stubborn --runtime "$RUNTIME" --network container:base husk-test sh -c 'trap "" TERM; echo up; while :; do sleep 0.1; done'
   eventually 30 logs_contain stubborn up
   expect_ok engine stop -t 1 stubborn
   expect_equal "exited 137" "$(engine inspect -f '{{.State.Status}} {{.State.ExitCode}}' stubborn)" "after stop of who ignores SIGTERM"
@@ -150,7 +150,7 @@ stubborn() {
 }
 
 own_stop_signal() {
-  expect_ok engine run -d --name polite --stop-signal USR2 --runtime "$RUNTIME" --network none husk-test sh -c 'trap "exit 12" USR2; echo up; while :; do sleep 0.1; done'
+  expect_ok engine run -d --name polite --stop-signal USR2 --runtime "$RUNTIME" --network container:base husk-test sh -c 'trap "exit 12" USR2; echo up; while :; do sleep 0.1; done'
   eventually 30 logs_contain polite up
   expect_ok engine stop -t $((20 * time_factor)) polite
   expect_equal 12 "$(engine inspect -f '{{.State.ExitCode}}' polite)" "exit code"
@@ -169,7 +169,7 @@ created_then_started() {
 
 with_init() {
   [[ $(engine --version) != podman* || -x $(command -v catatonit) || -x /usr/libexec/podman/catatonit ]] || skip "podman has no catatonit here"
-  expect_ok run_none --init husk-test sh -c 'cat /proc/1/comm; sh -c "sleep 0.1 & exit" ; sleep 0.5; grep -l "^State:.Z" /proc/[0-9]*/status 2>/dev/null | wc -l'
+  expect_ok in_base --init husk-test sh -c 'cat /proc/1/comm; sh -c "sleep 0.1 & exit" ; sleep 0.5; grep -l "^State:.Z" /proc/[0-9]*/status 2>/dev/null | wc -l'
   expect_match $'^(docker-init|podman-init|catatonit|tini)\n0$' "$out" "the first process, and zombies"
 }
 
@@ -193,14 +193,14 @@ process_options() {
 
 environment_file() {
   printf 'FROM_FILE=yes\nSPACED=a b\n' >"$work/environment"
-  expect_equal "yes a b" "$(run_none --env-file "$work/environment" husk-test sh -c 'echo "$FROM_FILE $SPACED"')" "variables from a file"
+  expect_equal "yes a b" "$(in_base --env-file "$work/environment" husk-test sh -c 'echo "$FROM_FILE $SPACED"')" "variables from a file"
 }
 
 shared_volume() {
   expect_ok engine volume create husk-shared
   expect_ok run_none -v husk-shared:/data husk-test sh -c 'echo kept >/data/file'
   expect_ok engine create --name holder -v husk-shared:/data --runtime "$RUNTIME" --network none husk-test true
-  expect_equal kept "$(run_none --volumes-from holder husk-test cat /data/file)" "a file in a volume of another container's"
+  expect_equal kept "$(in_base --volumes-from holder husk-test cat /data/file)" "a file in a volume of another container's"
   expect_ok engine rm holder
   expect_ok engine volume rm husk-shared
 }
@@ -208,13 +208,13 @@ shared_volume() {
 mount_options() {
   mkdir -p "$work/source"
   echo there >"$work/source/file"
-  expect_ok run_none --mount "type=bind,source=$work/source,target=/bound,readonly" --mount type=tmpfs,target=/quick husk-test sh -c \
+  expect_ok in_base --mount "type=bind,source=$work/source,target=/bound,readonly" --mount type=tmpfs,target=/quick husk-test sh -c \
     'cat /bound/file; ! touch /bound/new 2>/dev/null && touch /quick/new && grep -c " /quick tmpfs" /proc/mounts'
   expect_equal $'there\n1' "$out" "--mount"
 }
 
 temporary() {
-  expect_ok engine run --rm -d --name temporary --runtime "$RUNTIME" --network none husk-test sleep 1000
+  expect_ok engine run --rm -d --name temporary --runtime "$RUNTIME" --network container:base husk-test sleep 1000
   expect_ok engine kill temporary
   eventually 20 eval '! engine inspect temporary >/dev/null 2>&1'
 }
