@@ -68,7 +68,6 @@ guest_outlives_shim() {
 stopped_libvirtd() {
   local daemon
   daemon=$(pgrep -x 'libvirtd|virtqemud' | sed -n 1p)
-  begin cut sleep 1000
   local vm qemu helpers pid
   vm=husk-$(jq -r .vmId "$work/root/cut/state.json") qemu=$(qemu_of cut) helpers=$(virtiofsd_of cut)
   kill -STOP "$daemon"
@@ -91,14 +90,14 @@ stopped_libvirtd() {
 # The guest is up long before the host comes; it used to power off after 60 s.
 long_hook() {
   make_bundle "$work/hooked" true
-  edit_config "$work/hooked" '.hooks.prestart = [{"path": "/bin/sleep", "args": ["sleep", "75"]}]'
+  edit_config "$work/hooked" '.hooks.prestart = [{"path": "/bin/sh", "args": ["sh", "-c", $script]}]' \
+    --arg script "touch $work/hooked.waits && sleep 75 && touch $work/hooked.over"
   expect_ok husk run --bundle "$work/hooked" hooked
+  [[ -e $work/hooked.over ]] || fail "the hook did not run to its end"
 }
 
 # A guest that does not answer to start: the state must not say "created" of what may run later.
 stuck_start() {
-  make_bundle "$work/late" sleep 1000
-  husk create --bundle "$work/late" late >"$work/late.out" 2>&1 </dev/null || fail "create late"
   kill -STOP "$(qemu_of late)"
   expect_failure 1 "the guest did not start the container, which was ended" \
     timeout 150 "$HUSK" --root "$work/root" start late
@@ -106,12 +105,22 @@ stuck_start() {
   expect_ok husk delete late
 }
 
-# Each takes a minute and more of waiting.
+# Each takes a minute and more of waiting: side by side, each with a VM of its own that is up before libvirtd
+# stands still.
 long_waits() {
-  (long_hook) &
-  local hook=$!
-  stuck_start
-  wait "$hook" || fail "the hook"
+  (long_hook) >"$work/hooked.log" 2>&1 &
+  local hook=$! start daemon
+  eventually 60 test -e "$work/hooked.waits"
+  make_bundle "$work/late" sleep 1000
+  husk create --bundle "$work/late" late >"$work/late.out" 2>&1 </dev/null || fail "create late"
+  begin cut sleep 1000
+  (stuck_start) >"$work/late.log" 2>&1 &
+  start=$!
+  (stopped_libvirtd) >"$work/cut.log" 2>&1 &
+  daemon=$!
+  wait "$daemon" || fail "libvirtd stands still: $(cat "$work/cut.log")"
+  wait "$start" || fail "start of a guest that stands still: $(cat "$work/late.log")"
+  wait "$hook" || fail "a prestart hook longer than a minute: $(cat "$work/hooked.log")"
 }
 
 signal_zero() {
@@ -132,7 +141,6 @@ if is_husk; then
   it "kill -9 of a container whose virtiofsd stands still" stopped_virtiofsd 120
   it "kill -9 of a container whose output nobody reads" stalled_reader 120
   it "a VM that does not power off ends after its shim" guest_outlives_shim 120
-  it "delete and create with a libvirtd that stands still" stopped_libvirtd 300
-  it "a prestart hook longer than a minute, and start of a guest that stands still" long_waits 240
+  it "a prestart hook longer than a minute, start of a guest that stands still, delete and create with such a libvirtd" long_waits 300
   it "signal 0 asks whether the container is there" signal_zero
 fi
