@@ -14,6 +14,7 @@
 #include "agent/network/compare_again.hpp"
 #include "agent/network/links.hpp"
 #include "lib/base/error.hpp"
+#include "lib/guestcomm/protocol/carried_network.hpp"
 
 namespace husk::agent {
 namespace {
@@ -46,18 +47,13 @@ struct LinkNames {
   }
 };
 
-bool has_hops(std::uint8_t type) {
-  return type != RTN_BLACKHOLE && type != RTN_UNREACHABLE && type != RTN_PROHIBIT &&
-         type != RTN_THROW;
-}
-
 Route canonical(Route r) {
   const bool is_inet6 = parse_ip(r.destination).family == AF_INET6;
   r.destination = canonical_prefix(r.destination);
   r.source = canonical_prefix(r.source);
   r.preferred_source = canonical_ip(r.preferred_source);
   for (NextHop& hop : r.hops) hop.gateway = canonical_ip(hop.gateway);
-  if (!has_hops(r.type)) r.hops.clear();  // IPv6 shows loopback
+  if (!guestcomm::has_hops(r.type)) r.hops.clear();  // IPv6 shows loopback
   if (!is_inet6) {
     r.preference.reset();
     return r;
@@ -97,7 +93,7 @@ std::vector<NextHop> hops_of(int family, const nlattr& multipath, const LinkName
 
 std::vector<NextHop> hops_of(const rtmsg& header, const Attributes& attributes,
                              const LinkNames& names) {
-  if (!has_hops(header.rtm_type)) return {};
+  if (!guestcomm::has_hops(header.rtm_type)) return {};
   if (const nlattr* const multipath = attributes[RTA_MULTIPATH])
     return hops_of(header.rtm_family, *multipath, names);
   return {{.link = names.name(static_cast<int>(attributes.number<std::uint32_t>(RTA_OIF))),
@@ -116,13 +112,11 @@ std::map<std::uint32_t, std::uint32_t> metrics_of(const nlattr* nested) {
   return metrics;
 }
 
-/// Made by the kernel, or by a router, and gone with what it was made for.
 bool is_automatic(const rtmsg& header, const Attributes& attributes) {
-  const auto table = attributes.number<std::uint32_t>(RTA_TABLE, header.rtm_table);
-  if ((header.rtm_flags & RTM_F_CLONED) != 0 || header.rtm_protocol == RTPROT_REDIRECT) return true;
-  if (table == RT_TABLE_LOCAL && header.rtm_protocol == RTPROT_KERNEL) return true;
   const nlattr* const cache = attributes[RTA_CACHEINFO];
-  return cache != nullptr && static_cast<const rta_cacheinfo*>(nla_data(cache))->rta_expires != 0;
+  return guestcomm::is_automatic_route(
+      header, attributes.number<std::uint32_t>(RTA_TABLE, header.rtm_table),
+      cache != nullptr ? static_cast<const rta_cacheinfo*>(nla_data(cache)) : nullptr);
 }
 
 Route route_of(const NetlinkReply& reply, const LinkNames& names) {

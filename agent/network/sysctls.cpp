@@ -11,6 +11,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
+#include "lib/guestcomm/protocol/carried_network.hpp"
 
 namespace husk::agent {
 namespace {
@@ -129,7 +130,7 @@ void apply_network_sysctls(const Sysctls& want) {
 }
 
 std::optional<std::string> with_host_ports(const std::string& ports) {
-  std::vector<Range> ranges{{first_host_port, last_host_port}};
+  std::vector<Range> ranges{{guestcomm::first_host_port, guestcomm::last_host_port}};
   std::istringstream parts(one_spaced(ports));
   for (std::string part; std::getline(parts, part, ',');) {
     const auto range = parse_range(part);

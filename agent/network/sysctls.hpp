@@ -21,10 +21,8 @@ std::string link_of_sysctl(const std::string& name);
 /// not there is an error. Throws invalid_argument for a name that leads elsewhere.
 void apply_network_sysctls(const Sysctls& want);
 
-/// On the host's side of the namespace these ports belong to the host: what is sent to them does
-/// not reach the guest, so that nothing here may come to use one by chance.
-inline constexpr unsigned first_host_port = 61440, last_host_port = 61951;
-/// ip_local_reserved_ports with the host's; empty: `ports` cannot be read.
+/// Adds the host's ports (carried_network.hpp) to ip_local_reserved_ports; returns nothing if `ports` cannot
+/// be read.
 std::optional<std::string> with_host_ports(const std::string& ports);
 /// `wanted`: what else shall be reserved; empty: what is.
 void reserve_host_ports(const std::optional<std::string>& wanted);

@@ -59,7 +59,7 @@ FrameProgram leave_reserved_ports() {
           if_equal(IPPROTO_UDP, 0, 4),
           load(BPF_H, ipv6_content + 2),
           BPF_STMT(BPF_ALU | BPF_AND | BPF_K, reserved_ports_mask),
-          if_equal(reserved_ports_first, 0, 1),
+          if_equal(guestcomm::first_host_port, 0, 1),
           answer(TC_ACT_OK),
           answer(no_opinion)};
 }

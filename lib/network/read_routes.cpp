@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "lib/base/error.hpp"
+#include "lib/guestcomm/protocol/carried_network.hpp"
 #include "lib/network/read_parts.hpp"
 
 namespace husk::network {
@@ -51,14 +52,10 @@ std::vector<NextHop> read_hops(int family, nlattr* multipath, const InterfaceNam
   return hops;
 }
 
-bool has_hops(int type) {
-  return type != RTN_BLACKHOLE && type != RTN_UNREACHABLE && type != RTN_PROHIBIT &&
-         type != RTN_THROW;
-}
-
 std::vector<NextHop> hops_of(const rtmsg& header, const RouteAttributes& a,
                              const InterfaceNames& names) {
-  if (!has_hops(header.rtm_type)) return {};  // IPv6 shows them on the loopback interface
+  if (!guestcomm::has_hops(header.rtm_type))
+    return {};  // IPv6 shows them on the loopback interface
   if (a[RTA_MULTIPATH] != nullptr) return read_hops(header.rtm_family, a[RTA_MULTIPATH], names);
   return {{.link = name_of(names, static_cast<int>(a.number(RTA_OIF))),
            .gateway = gateway_of(header.rtm_family, a[RTA_GATEWAY], a[RTA_VIA]),
@@ -78,13 +75,11 @@ std::map<std::uint32_t, std::uint32_t> metrics_of(nlattr* nested) {
   return metrics;
 }
 
-/// Routes that the kernel makes by itself, in the guest as here: caches, what follows from addresses, and
-/// what routers announce (with an end), which they do to the guest.
 bool is_automatic(const rtmsg& header, std::uint32_t table, const RouteAttributes& a) {
-  if ((header.rtm_flags & RTM_F_CLONED) != 0 || header.rtm_protocol == RTPROT_REDIRECT) return true;
-  if (table == RT_TABLE_LOCAL && header.rtm_protocol == RTPROT_KERNEL) return true;
-  if (!a.has(RTA_CACHEINFO, sizeof(rta_cacheinfo))) return false;
-  return static_cast<const rta_cacheinfo*>(nla_data(a[RTA_CACHEINFO]))->rta_expires != 0;
+  const bool has_cache = a.has(RTA_CACHEINFO, sizeof(rta_cacheinfo));
+  return guestcomm::is_automatic_route(
+      header, table,
+      has_cache ? static_cast<const rta_cacheinfo*>(nla_data(a[RTA_CACHEINFO])) : nullptr);
 }
 
 void refuse_what_cannot_be_said(const RouteAttributes& a) {

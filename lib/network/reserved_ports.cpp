@@ -16,9 +16,10 @@ constexpr std::size_t max_text = 64;
 
 }  // namespace
 
-static_assert((reserved_ports_first & reserved_ports_mask) == reserved_ports_first &&
-              (reserved_ports_last & reserved_ports_mask) == reserved_ports_first &&
-              ((reserved_ports_last + 1) & reserved_ports_mask) != reserved_ports_first);
+static_assert((guestcomm::first_host_port & reserved_ports_mask) == guestcomm::first_host_port &&
+              (guestcomm::last_host_port & reserved_ports_mask) == guestcomm::first_host_port &&
+              ((guestcomm::last_host_port + 1) & reserved_ports_mask) !=
+                  guestcomm::first_host_port);
 
 PortRange parse_port_range(const std::string& text) {
   std::istringstream in(text);

@@ -7,12 +7,12 @@
 #include <cstdint>
 #include <string>
 
+#include "lib/guestcomm/protocol/carried_network.hpp"
 #include "lib/network/namespace.hpp"
 
 namespace husk::network {
 
-inline constexpr std::uint16_t reserved_ports_first = 61440, reserved_ports_last = 61951;
-/// A port is reserved if its bits under the mask are those of the first one.
+/// A port is reserved if its bits under the mask are those of guestcomm::first_host_port.
 inline constexpr std::uint16_t reserved_ports_mask = 0xfe00;
 
 /// The ports that sockets in a namespace get when they ask for none: net.ipv4.ip_local_port_range,
@@ -21,7 +21,7 @@ struct PortRange {
   std::uint16_t first = 0, last = 0;
   bool operator==(const PortRange&) const = default;
 };
-inline constexpr PortRange reserved_ports{reserved_ports_first, reserved_ports_last};
+inline constexpr PortRange reserved_ports{guestcomm::first_host_port, guestcomm::last_host_port};
 
 /// "32768 60999", with any white space. Throws invalid_argument.
 PortRange parse_port_range(const std::string& text);

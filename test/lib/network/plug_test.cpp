@@ -99,8 +99,8 @@ TEST_CASE("plug: answers to the namespace's own sockets reach them, others do no
   for (const auto& [here, there] : {std::pair{here4, outside4}, std::pair{here6, outside6}}) {
     const UdpSocket own(w.n, here, 0), other(w.n, here, 5353), outside(w.outside, there, 7000);
     INFO(here);
-    CHECK(own.port() >= reserved_ports_first);
-    CHECK(own.port() <= reserved_ports_last);
+    CHECK(own.port() >= guestcomm::first_host_port);
+    CHECK(own.port() <= guestcomm::last_host_port);
     own.send("question", there, 7000);  // finds its neighbour, too
     CHECK(outside.gets("question"));
     outside.send("answer", here, own.port());
