@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/systemd/manager.hpp"
 
-#include <chrono>
-
 #include "lib/base/error.hpp"
 
 namespace husk::systemd {
 namespace {
 
-using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr auto patience = 30s;
 constexpr const char* service = "org.freedesktop.systemd1";
 constexpr const char* object = "/org/freedesktop/systemd1";
 constexpr const char* manager = "org.freedesktop.systemd1.Manager";
@@ -69,11 +65,11 @@ Message new_call(::sd_bus* bus, const char* method) {
   return Message{raw};
 }
 
-Message send_call(::sd_bus* bus, const Message& call, BusError& error) {
+Message send_call(::sd_bus* bus, const Message& call, BusError& error,
+                  std::chrono::microseconds limit) {
   sd_bus_message* raw = nullptr;
-  const auto limit = std::chrono::microseconds(patience).count();
   const int result =
-      api().call(bus, call.get(), static_cast<std::uint64_t>(limit), error.get(), &raw);
+      api().call(bus, call.get(), static_cast<std::uint64_t>(limit.count()), error.get(), &raw);
   return result < 0 ? Message{} : Message{raw};
 }
 
@@ -166,8 +162,8 @@ JobWatch::JobWatch(::sd_bus* bus) : bus_(bus) {
   send_call(bus_, new_call(bus_, "Subscribe"), ignored);
 }
 
-std::string JobWatch::wait(const std::string& job) {
-  const auto end = Clock::now() + patience;
+std::string JobWatch::wait(const std::string& job, std::chrono::microseconds limit) {
+  const auto end = Clock::now() + limit;
   for (;;) {
     for (const auto& [path, result] : removed_) {
       if (path == job) return result;

@@ -2,6 +2,7 @@
 // Calls of systemd's manager over D-Bus: org.freedesktop.systemd1(5). Private to lib/systemd.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,9 @@
 #include "lib/systemd/unit_property.hpp"
 
 namespace husk::systemd {
+
+/// How long systemd may take for an answer, and for a job.
+constexpr std::chrono::seconds patience{30};
 
 /// Throws system with `doing` for a negative result of sd-bus.
 void check_bus(int result, const std::string& doing);
@@ -40,8 +44,10 @@ class BusError {
 /// A method call of the manager, without arguments. Throws system.
 Message new_call(::sd_bus* bus, const char* method);
 
-/// Sends `call` and returns the answer; empty, with `error` set, when systemd refused.
-Message send_call(::sd_bus* bus, const Message& call, BusError& error);
+/// Sends `call` and returns the answer; empty, with `error` set, when systemd refused, or did not
+/// answer within `limit`.
+Message send_call(::sd_bus* bus, const Message& call, BusError& error,
+                  std::chrono::microseconds limit = patience);
 
 /// Calls a method that takes the unit's name alone; a refusal is fine.
 void call_on_unit(::sd_bus* bus, const char* method, const std::string& unit);
@@ -84,7 +90,7 @@ class JobWatch {
   JobWatch(const JobWatch&) = delete;
   JobWatch& operator=(const JobWatch&) = delete;
   /// "done", "failed", "timeout", ... Throws timed_out, system.
-  std::string wait(const std::string& job);
+  std::string wait(const std::string& job, std::chrono::microseconds limit = patience);
 
  private:
   static int on_removed(sd_bus_message* message, void* self, sd_bus_error*);

@@ -6,13 +6,16 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
-#include <string_view>
 
 #include "lib/base/error.hpp"
 #include "test/lib/base/private_mounts.hpp"
+#include "test/lib/systemd/message_text.hpp"
 
 namespace husk::systemd {
 namespace {
@@ -55,6 +58,10 @@ std::string object_of(const std::string& unit) {
   return object;
 }
 
+std::string job_object(unsigned number) {
+  return std::string(manager_object) + "/job/" + std::to_string(number);
+}
+
 std::string unit_of(const char* object) {
   char* name = nullptr;
   sd_bus_path_decode(object, unit_prefix, &name);
@@ -63,21 +70,19 @@ std::string unit_of(const char* object) {
   return unit;
 }
 
-/// The last Description of an array of properties, as systemd reads it.
-std::string read_description(sd_bus_message* call) {
-  std::string description;
-  sd_bus_message_enter_container(call, 'a', "(sv)");
-  while (sd_bus_message_enter_container(call, 'r', "sv") > 0) {
-    if (read_string(call) == "Description") {
-      sd_bus_message_enter_container(call, 'v', "s");
-      description = read_string(call);
-      sd_bus_message_exit_container(call);
-    } else {
-      sd_bus_message_skip(call, "v");
-    }
-    sd_bus_message_exit_container(call);
-  }
-  return description;
+std::string find_text(const std::map<std::string, std::string>& properties,
+                      const std::string& name) {
+  const auto found = properties.find(name);
+  return found == properties.end() ? "" : found->second.substr(found->second.find(' ') + 1);
+}
+
+/// The descriptor belongs to the message, and is closed with it.
+std::string read_standard_input(const std::map<std::string, std::string>& properties) {
+  const std::string number = find_text(properties, "StandardInputFileDescriptor");
+  std::array<char, 100> bytes{};
+  if (number.empty()) return {};
+  const ssize_t size = ::pread(std::stoi(number), bytes.data(), bytes.size(), 0);
+  return {bytes.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
 }
 
 }  // namespace
@@ -96,6 +101,34 @@ FakeManager::~FakeManager() {
 void FakeManager::add(const std::string& unit, const std::string& description) {
   const std::lock_guard lock(mutex_);
   units_[unit] = description;
+}
+
+void FakeManager::add_failed(const std::string& unit, const std::string& description) {
+  add(unit, description);
+  const std::lock_guard lock(mutex_);
+  failed_.insert(unit);
+}
+
+void FakeManager::break_method(const std::string& method, const Fault& fault) {
+  const std::lock_guard lock(mutex_);
+  faults_[method] = fault;
+}
+
+void FakeManager::end_jobs_as(const std::string& result, JobEnd when) {
+  const std::lock_guard lock(mutex_);
+  job_result_ = result;
+  job_end_ = when;
+}
+
+std::vector<StartRequest> FakeManager::requests() const {
+  const std::lock_guard lock(mutex_);
+  return requests_;
+}
+
+unsigned FakeManager::calls(const std::string& method) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = calls_.find(method);
+  return found == calls_.end() ? 0 : found->second;
 }
 
 std::map<std::string, std::string> FakeManager::units() const {
@@ -118,11 +151,13 @@ void FakeManager::serve_connection(int fd) {
   sd_bus* bus = nullptr;
   sd_bus_new(&bus);
   sd_bus_set_fd(bus, fd, fd);
+  sd_bus_negotiate_fds(bus, 1);
   sd_bus_set_server(bus, 1, sd_id128_t{{1}});
   sd_bus_set_sender(bus, "org.freedesktop.systemd1");  // as systemd on its own socket
   sd_bus_add_filter(bus, nullptr, on_message, this);
   sd_bus_start(bus);
-  while (!ending_) {
+  hang_up_ = false;
+  while (!ending_ && !hang_up_) {
     const int processed = sd_bus_process(bus, nullptr);
     if (processed < 0) break;  // the client has gone
     if (processed == 0) sd_bus_wait(bus, turn_ms * 1000U);
@@ -137,27 +172,57 @@ int FakeManager::on_message(sd_bus_message* message, void* self, sd_bus_error*) 
 
 int FakeManager::answer(sd_bus_message* call) {
   const std::lock_guard lock(mutex_);
-  const std::string_view method = sd_bus_message_get_member(call);
+  const std::string method = sd_bus_message_get_member(call);
+  ++calls_[method];
+  if (const auto fault = faults_.find(method); fault != faults_.end())
+    return answer_wrongly(call, fault->second);
   if (method == "StartTransientUnit") return start(call);
   if (method == "StopUnit") return stop(call);
   if (method == "GetUnit") return get_unit(call);
   if (method == "Get") return get_description(call);
-  return sd_bus_reply_method_return(call, "");  // Subscribe, ResetFailedUnit
+  if (method == "ResetFailedUnit") return reset(call);
+  return sd_bus_reply_method_return(call, "");  // Subscribe
+}
+
+int FakeManager::answer_wrongly(sd_bus_message* call, const Fault& fault) {
+  switch (fault.kind) {
+    case Fault::Kind::refusal:
+      return sd_bus_reply_method_errorf(call, fault.name, "%s", fault.text);
+    case Fault::Kind::wrong_type:
+      return sd_bus_reply_method_return(call, "u", 7U);
+    case Fault::Kind::hang_up:
+      hang_up_ = true;
+      break;
+    case Fault::Kind::silence:
+      break;
+  }
+  return 1;
 }
 
 int FakeManager::start(sd_bus_message* call) {
-  const std::string unit = read_string(call);
-  read_string(call);  // the mode
-  if (units_.contains(unit))
+  StartRequest request{
+      .unit = read_string(call), .mode = read_string(call), .properties = {}, .standard_input = {}};
+  request.properties = read_properties(call);
+  request.standard_input = read_standard_input(request.properties);
+  requests_.push_back(request);
+  if (units_.contains(request.unit))
     return sd_bus_reply_method_errorf(call, "org.freedesktop.systemd1.UnitExists",
                                       "Unit %s was already loaded or has a fragment file.",
-                                      unit.c_str());
-  units_[unit] = read_description(call);
-  return finish_job(call, unit);
+                                      request.unit.c_str());
+  units_[request.unit] = find_text(request.properties, "Description");
+  if (job_result_ != "done") failed_.insert(request.unit);
+  return finish_job(call, request.unit);
+}
+
+int FakeManager::reset(sd_bus_message* call) {
+  const std::string unit = read_string(call);
+  if (failed_.erase(unit) != 0) units_.erase(unit);
+  return sd_bus_reply_method_return(call, "");
 }
 
 int FakeManager::stop(sd_bus_message* call) {
   const std::string unit = read_string(call);
+  if (failed_.contains(unit)) return finish_job(call, unit);
   if (units_.erase(unit) == 0)
     return sd_bus_reply_method_errorf(call, "org.freedesktop.systemd1.NoSuchUnit",
                                       "Unit %s not loaded.", unit.c_str());
@@ -184,11 +249,20 @@ int FakeManager::get_description(sd_bus_message* call) const {
 
 int FakeManager::finish_job(sd_bus_message* call, const std::string& unit) {
   const unsigned number = ++jobs_;
-  const std::string job = std::string(manager_object) + "/job/" + std::to_string(number);
-  const int replied = sd_bus_reply_method_return(call, "o", job.c_str());
-  sd_bus_emit_signal(sd_bus_message_get_bus(call), manager_object, manager_interface, "JobRemoved",
-                     "uoss", number, job.c_str(), unit.c_str(), "done");
+  if (job_end_ == JobEnd::before_the_answer) tell_end(call, number, unit);
+  const int replied = sd_bus_reply_method_return(call, "o", job_object(number).c_str());
+  if (job_end_ == JobEnd::after_the_answer) tell_end(call, number, unit);
   return replied;
+}
+
+/// Another unit's job ends first, with another result: systemd tells of all jobs.
+void FakeManager::tell_end(sd_bus_message* call, unsigned number, const std::string& unit) {
+  const auto tell = [&](unsigned job, const char* whose, const char* result) {
+    sd_bus_emit_signal(sd_bus_message_get_bus(call), manager_object, manager_interface,
+                       "JobRemoved", "uoss", job, job_object(job).c_str(), whose, result);
+  };
+  tell(number + 1000, "other.service", "canceled");
+  tell(number, unit.c_str(), job_result_.c_str());
 }
 
 }  // namespace husk::systemd
