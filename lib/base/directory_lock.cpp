@@ -12,6 +12,7 @@
 #include <string>
 
 #include "lib/base/cancellation.hpp"
+#include "lib/base/deadline.hpp"
 #include "lib/base/error.hpp"
 
 namespace husk {
@@ -52,29 +53,44 @@ bool has_open(pid_t pid, const struct stat& wanted) {
   return false;
 }
 
-}  // namespace
+/// Whether it could be locked before the deadline.
+bool flock_before(int fd, const std::filesystem::path& directory, const Deadline& deadline) {
+  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR) throw_errno("lock " + directory.string());
+    if (deadline.passed()) return false;
+    rest();
+  }
+  return true;
+}
 
-std::optional<DirectoryLock> DirectoryLock::acquire(const std::filesystem::path& directory,
-                                                    std::chrono::milliseconds patience,
-                                                    Failure& failure) {
-  const auto deadline = std::chrono::steady_clock::now() + patience;
+/// Empty: another process held it all the time. No descriptor: there is no such directory.
+std::optional<UniqueFd> lock_directory(const std::filesystem::path& directory,
+                                       const Deadline& deadline) {
   for (;;) {
     UniqueFd fd = open_directory(directory);
-    if (!fd && errno == ENOENT) {
-      failure = Failure::gone;
-      return std::nullopt;
-    }
+    if (!fd && errno == ENOENT) return UniqueFd();
     check_sys(fd.get(), "open " + directory.string());
-    while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-      if (errno != EWOULDBLOCK && errno != EINTR) throw_errno("lock " + directory.string());
-      if (std::chrono::steady_clock::now() >= deadline) {
-        failure = Failure::timed_out;
-        return std::nullopt;
-      }
-      rest();
-    }
-    if (is_still(directory, fd.get())) return DirectoryLock(std::move(fd));
+    if (!flock_before(fd.get(), directory, deadline)) return std::nullopt;
+    if (is_still(directory, fd.get())) return fd;
   }
+}
+
+}  // namespace
+
+std::optional<DirectoryLock> DirectoryLock::lock(const std::filesystem::path& directory,
+                                                 std::chrono::milliseconds patience,
+                                                 const std::string& subject) {
+  std::optional<UniqueFd> held = lock_directory(directory, Deadline(patience));
+  if (!held) throw Error(Errc::timed_out, subject + " is locked by another command");
+  if (!*held) return std::nullopt;
+  return DirectoryLock(std::move(*held));
+}
+
+std::optional<DirectoryLock> DirectoryLock::try_lock(const std::filesystem::path& directory,
+                                                     std::chrono::milliseconds patience) {
+  std::optional<UniqueFd> held = lock_directory(directory, Deadline(patience));
+  if (!held || !*held) return std::nullopt;
+  return DirectoryLock(std::move(*held));
 }
 
 bool is_locked(const std::filesystem::path& directory) {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <filesystem>
 #include <optional>
+#include <string>
 
 #include "lib/base/process.hpp"
 #include "lib/base/unique_fd.hpp"
@@ -16,12 +17,15 @@ namespace husk {
 /// directory of that name.
 class DirectoryLock {
  public:
-  enum class Failure { gone, timed_out };
-
-  /// Waits at most for `patience`. Empty: `failure` says whether the directory does not exist (any
-  /// more), or somebody else held the lock all the time. Throws system, and when cancelled.
-  static std::optional<DirectoryLock> acquire(const std::filesystem::path& directory,
-                                              std::chrono::milliseconds patience, Failure& failure);
+  /// Waits at most for `patience`. Empty: the directory does not exist, or was removed meanwhile.
+  /// Throws timed_out "<subject> is locked by another command" where another process held the lock
+  /// all the time; system; and when cancelled.
+  static std::optional<DirectoryLock> lock(const std::filesystem::path& directory,
+                                           std::chrono::milliseconds patience,
+                                           const std::string& subject);
+  /// As lock(). Empty also where another process held the lock all the time.
+  static std::optional<DirectoryLock> try_lock(const std::filesystem::path& directory,
+                                               std::chrono::milliseconds patience);
 
  private:
   explicit DirectoryLock(UniqueFd fd) : fd_(std::move(fd)) {}

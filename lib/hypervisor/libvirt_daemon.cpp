@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "lib/base/deadline.hpp"
 #include "lib/base/detach.hpp"
 #include "lib/base/directory_lock.hpp"
 #include "lib/base/error.hpp"
@@ -145,13 +146,12 @@ void start_alone(const std::string& daemon, std::chrono::seconds idle_timeout) {
 /// Two husks that start at once must not both start it. The directory of the VMs is the lock, so
 /// that no file is left; only root may open it. It goes with the last VM.
 DirectoryLock lock_daemon_start() {
-  for (;;) {
+  for (const Deadline deadline(daemon_patience);;) {
     if (::mkdir(lock_directory, 0711) != 0 && errno != EEXIST)
       throw_errno(std::string("make directory ") + lock_directory);
-    DirectoryLock::Failure failure{};
-    if (auto lock = DirectoryLock::acquire(lock_directory, daemon_patience, failure))
+    if (auto lock = DirectoryLock::try_lock(lock_directory, daemon_patience))
       return std::move(*lock);
-    if (failure == DirectoryLock::Failure::timed_out)
+    if (deadline.passed())
       throw Error(Errc::timed_out, "another husk process is taking too long to start libvirtd");
   }
 }

@@ -17,13 +17,6 @@ void end_shim(const LeftOvers& left) {
     throw Error(Errc::timed_out, "the shim did not exit");
 }
 
-/// A command that hangs must not keep the container for ever, and delete never works beside it.
-DirectoryLock lock_for_delete(const StateStore& store, const std::string& id, bool force) {
-  if (auto lock = store.lock(id)) return std::move(*lock);
-  if (force) return store.take_lock_over(id);
-  throw Error(Errc::timed_out, "the container is locked by another command");
-}
-
 }  // namespace
 
 void Runtime::remove(const std::string& id, bool force) {
@@ -57,7 +50,8 @@ void Runtime::remove_unknown(const std::string& id) {
 
 void Runtime::remove_existing(const std::string& id, bool force) {
   if (force) store_.check_own(id);
-  const DirectoryLock lock = lock_for_delete(store_, id, force);
+  // A command that hangs must not keep the container for ever, and delete never works beside it.
+  const DirectoryLock lock = force ? store_.lock_by_force(id) : store_.lock(id);
   ContainerRecord record;
   try {
     record = store_.load(id);

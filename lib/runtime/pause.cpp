@@ -15,12 +15,6 @@ using namespace std::chrono_literals;
 
 constexpr auto pause_patience = 10s;  ///< the agent gives up after 5
 
-DirectoryLock lock_or_refuse(const StateStore& store, const std::string& id) {
-  auto lock = store.lock(id);
-  if (!lock) throw Error(Errc::timed_out, "the container is locked by another command");
-  return std::move(*lock);
-}
-
 void pause_in_guest(const StateStore& store, ContainerRecord& record) {
   guestcomm::AgentClient agent = VmHandle::open(record.vm_id).connect(pause_patience);
   record.paused = true;
@@ -42,14 +36,14 @@ void pause_in_guest(const StateStore& store, ContainerRecord& record) {
 }  // namespace
 
 void Runtime::pause(const std::string& id) {
-  const DirectoryLock lock = lock_or_refuse(store_, id);
+  const DirectoryLock lock = store_.lock(id);
   ContainerRecord record = store_.load(id);
   check_allowed(Command::pause, state_of(record, /*create_at_work=*/false), id);
   unless_it_ends(store_, record, Command::pause, [&] { pause_in_guest(store_, record); });
 }
 
 void Runtime::resume(const std::string& id) {
-  const DirectoryLock lock = lock_or_refuse(store_, id);
+  const DirectoryLock lock = store_.lock(id);
   ContainerRecord record = store_.load(id);
   check_allowed(Command::resume, state_of(record, /*create_at_work=*/false), id);
   unless_it_ends(store_, record, Command::resume, [&] {

@@ -57,8 +57,7 @@ void Runtime::start(const std::string& id) {
   const Span all("start");
   // A killed start must not leave a container of which nobody knows whether it was started.
   const Cancellation cancellation;
-  const auto lock = store_.lock(id);
-  if (!lock) throw Error(Errc::timed_out, "the container is locked by another command");
+  const DirectoryLock lock = store_.lock(id);
   ContainerRecord record = store_.load(id);
   check_allowed(Command::start, state_of(record, /*create_at_work=*/false), id);
   start_or_end(record, connect_);

@@ -46,11 +46,8 @@ StateDir StateStore::reserve(const std::string& id) const {
       throw_errno("make state directory " + path.string());
     }
     // A delete --force may be quicker than we are, and take away what looks like a stray directory.
-    DirectoryLock::Failure failure{};
-    if (auto lock = DirectoryLock::acquire(path, container_lock_patience, failure))
+    if (auto lock = DirectoryLock::lock(path, container_lock_patience, "the container"))
       return StateDir(path, std::move(*lock));
-    if (failure == DirectoryLock::Failure::timed_out)
-      throw Error(Errc::timed_out, "the container is locked by another command");
   }
 }
 
@@ -122,21 +119,29 @@ std::vector<std::string> StateStore::ids() const {
   return found;
 }
 
-std::optional<DirectoryLock> StateStore::lock(const std::string& id) const {
+DirectoryLock StateStore::lock(const std::string& id) const {
   oci::check_container_id(id);
-  DirectoryLock::Failure failure{};
-  auto lock = DirectoryLock::acquire(directory(id), container_lock_patience, failure);
-  if (!lock && failure == DirectoryLock::Failure::gone)
-    throw Error(Errc::not_found, "container does not exist");
-  return lock;
+  if (auto lock = DirectoryLock::lock(directory(id), container_lock_patience, "the container"))
+    return std::move(*lock);
+  throw Error(Errc::not_found, "container does not exist");
+}
+
+DirectoryLock StateStore::lock_by_force(const std::string& id) const {
+  oci::check_container_id(id);
+  if (auto lock = DirectoryLock::try_lock(directory(id), container_lock_patience))
+    return std::move(*lock);
+  return take_lock_over(id);
 }
 
 DirectoryLock StateStore::take_lock_over(const std::string& id) const {
   if (const auto holder = find_lock_holder(directory(id)))
     kill_process(*holder, container_lock_patience);
-  if (auto taken = lock(id)) return std::move(*taken);
-  throw Error(Errc::timed_out,
-              "the container is locked by another command, which cannot be killed");
+  try {
+    return lock(id);
+  } catch (const Error& e) {
+    if (e.code() != Errc::timed_out) throw;
+    throw Error(Errc::timed_out, std::string(e.what()) + ", which cannot be killed");
+  }
 }
 
 bool StateStore::is_locked(const std::string& id) const { return husk::is_locked(directory(id)); }

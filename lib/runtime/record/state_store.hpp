@@ -66,8 +66,10 @@ class StateStore {
   std::vector<std::string> ids() const;  ///< sorted; every directory with a state file
 
   /// The container's lock, for commands that change its state.
-  /// Empty: another command has held it for longer than 10 s. Throws not_found.
-  std::optional<DirectoryLock> lock(const std::string& id) const;
+  /// Throws not_found, timed_out where another command has held it for longer than 10 s.
+  DirectoryLock lock(const std::string& id) const;
+  /// As lock(), but takes over what another command has held for too long.
+  DirectoryLock lock_by_force(const std::string& id) const;
   /// Ends the command that holds the lock for too long (SIGKILL), and takes the lock over. Throws
   /// not_found when the container went meanwhile, timed_out when it cannot be had.
   DirectoryLock take_lock_over(const std::string& id) const;

@@ -25,11 +25,9 @@ std::vector<hypervisor::NetworkCard> VmHandle::cards() const {
 }
 
 DirectoryLock VmHandle::lock_network() {
-  DirectoryLock::Failure failure{};
-  auto lock = DirectoryLock::acquire(paths_.network(), network_lock_patience, failure);
-  if (!lock && failure == DirectoryLock::Failure::gone) throw vm_gone(record_.id);
-  if (!lock)
-    throw Error(Errc::timed_out, "VM " + record_.id + ": the network is locked by another command");
+  auto lock = DirectoryLock::lock(paths_.network(), network_lock_patience,
+                                  "VM " + record_.id + ": the network");
+  if (!lock) throw vm_gone(record_.id);
   record_ = load_vm(record_.id);
   return std::move(*lock);
 }

@@ -15,11 +15,7 @@ constexpr std::chrono::seconds vm_lock_patience{10};
 Error vm_gone(const std::string& vm_id) { return {Errc::not_found, "VM " + vm_id + ": is gone"}; }
 
 std::optional<DirectoryLock> lock_vm(const std::string& vm_id) {
-  DirectoryLock::Failure failure{};
-  auto lock = DirectoryLock::acquire(VmPaths(vm_id).directory, vm_lock_patience, failure);
-  if (!lock && failure == DirectoryLock::Failure::timed_out)
-    throw Error(Errc::timed_out, "VM " + vm_id + ": is locked by another command");
-  return lock;
+  return DirectoryLock::lock(VmPaths(vm_id).directory, vm_lock_patience, "VM " + vm_id + ":");
 }
 
 void change_vm(const std::string& vm_id, const std::function<void(VmRecord&)>& change) {

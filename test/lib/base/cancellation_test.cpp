@@ -74,14 +74,13 @@ TEST_CASE("cancellation: a signal is thrown, once", "[base]") {
 
 TEST_CASE("cancellation: waiting for a lock is cancelled", "[base]") {
   const test::Scratch scratch;
-  DirectoryLock::Failure failure{};
-  const auto held = DirectoryLock::acquire(scratch.path(), std::chrono::seconds(1), failure);
+  const auto held = DirectoryLock::lock(scratch.path(), std::chrono::seconds(1), "it");
   REQUIRE(held);
   CHECK(status_of([&] {
           const Cancellation cancellation;
           ::raise(SIGTERM);
           try {
-            DirectoryLock::acquire(scratch.path(), std::chrono::seconds(10), failure);
+            DirectoryLock::lock(scratch.path(), std::chrono::seconds(10), "it");
           } catch (const Error& e) {
             return e.sys_errno() == ECANCELED ? 0 : 2;
           }

@@ -209,8 +209,7 @@ TEST_CASE("StateStore: who holds the lock is seen by others", "[runtime]") {
     CHECK(store.is_locked("c1"));
   }
   CHECK_FALSE(store.is_locked("c1"));
-  const auto lock = store.lock("c1");
-  REQUIRE(lock);
+  const DirectoryLock lock = store.lock("c1");
   CHECK(store.is_locked("c1"));
 }
 
