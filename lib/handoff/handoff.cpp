@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
 
 #include "lib/base/descriptors.hpp"
@@ -27,9 +28,10 @@ guestcomm::Stdio<std::size_t> number(guestcomm::Stdio<int> stdio, std::vector<in
 Handoff read_packet(const json& packet, std::vector<UniqueFd>& descriptors) {
   std::size_t taken = 0;
   const auto take = [&](std::size_t place) {
-    if (place != taken) throw Error(Errc::invalid_argument, "descriptors in the wrong order");
+    if (place != taken || place >= descriptors.size())
+      throw Error(Errc::invalid_argument, "descriptors in the wrong order");
     ++taken;
-    return std::move(descriptors.at(place));
+    return std::move(descriptors[place]);
   };
   if (descriptors.empty()) throw Error(Errc::invalid_argument, "no descriptors");
   Handoff handoff{{packet.at("process").get<guestcomm::ProcessRef>(),
@@ -69,7 +71,11 @@ Handoff receive(int socket) {
   const std::size_t n = step("receive the hand-over",
                              [&] { return receive_with_descriptors(socket, text, descriptors); });
   if (n == 0) throw Error(Errc::peer_lost, "husk exited before the hand-over");
-  return read_packet(json::parse(text.data(), text.data() + n), descriptors);
+  try {
+    return read_packet(json::parse(text.data(), text.data() + n), descriptors);
+  } catch (const json::exception& e) {
+    throw Error(Errc::invalid_argument, std::string("hand-over to the shim: ") + e.what());
+  }
 }
 
 }  // namespace husk::handoff
