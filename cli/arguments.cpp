@@ -18,9 +18,8 @@ runtime::Runtime make_runtime(const GlobalOptions& options) {
   if (options.config && !fs::exists(*options.config))
     throw Error(Errc::invalid_argument,
                 "--config: " + options.config->string() + " does not exist");
-  runtime::Config config = runtime::load_config(options.config.value_or(default_config));
-  config.systemd_cgroup = options.systemd_cgroup;
-  return {fs::absolute(options.root), std::move(config), runtime::find_install_paths()};
+  return {fs::absolute(options.root), runtime::load_config(options.config.value_or(default_config)),
+          runtime::find_install_paths()};
 }
 
 void check_id_first(const std::string& command, const std::vector<std::string>& words) {
@@ -40,18 +39,18 @@ void add_bundle_options(CLI::App& command, BundleOptions& options) {
                      "Unix socket that receives a pidfd of the container's process");
   command.add_option("--preserve-fds", options.preserve_fds,
                      "number of additional file descriptors to pass; only 0 is supported");
-  command.add_flag("--no-pivot", options.no_pivot, "ignored (for compatibility with runc)");
-  command.add_flag("--no-new-keyring", options.no_new_keyring,
-                   "ignored (for compatibility with runc)");
+  command.add_flag("--no-pivot", options.ignored, "ignored (for compatibility with runc)");
+  command.add_flag("--no-new-keyring", options.ignored, "ignored (for compatibility with runc)");
 }
 
-runtime::CreateRequest make_request(const BundleOptions& options) {
+runtime::CreateRequest make_request(const BundleOptions& options, const GlobalOptions& global) {
   refuse_preserved_fds(options.preserve_fds);
   runtime::CreateRequest request{.id = options.id,
                                  .bundle = given_bundle(options.bundle),
                                  .pid_file = given_path(options.pid_file),
                                  .pidfd_socket = given_path(options.pidfd_socket),
-                                 .streams = {}};
+                                 .streams = {},
+                                 .systemd_cgroup = global.systemd_cgroup};
   request.streams.console_socket = given_path(options.console_socket);
   return request;
 }

@@ -57,11 +57,11 @@ struct BundleOptions {
   std::filesystem::path bundle = ".";
   std::string pid_file, console_socket, pidfd_socket;
   unsigned preserve_fds = 0;
-  bool no_pivot = false, no_new_keyring = false;
+  bool ignored = false;  ///< value of flags that are accepted only; CLI11 checks it
 };
 void add_bundle_options(CLI::App& command, BundleOptions& options);
 /// Absolute paths; throws unsupported for flags that husk cannot honour yet.
-runtime::CreateRequest make_request(const BundleOptions& options);
+runtime::CreateRequest make_request(const BundleOptions& options, const GlobalOptions& global);
 
 /// --bundle's path, absolute and without symbolic links, as runc's; an empty one is the current
 /// directory.

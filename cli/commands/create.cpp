@@ -13,7 +13,7 @@ void add_create(CLI::App& app, const GlobalOptions& options) {
   const auto trace = add_trace_option(*command);
   command->callback([flags, trace, &options] {
     const TraceFile file(*trace);
-    make_runtime(options).create(make_request(*flags));
+    make_runtime(options).create(make_request(*flags, options));
   });
 }
 

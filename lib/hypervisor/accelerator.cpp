@@ -31,10 +31,4 @@ Accelerator detect_accelerator() {
   return kvm && cpu_can_virtualize() ? Accelerator::kvm : Accelerator::tcg;
 }
 
-Accelerator choose_accelerator(const std::string& wanted) {
-  if (wanted == "kvm") return Accelerator::kvm;
-  if (wanted == "tcg") return Accelerator::tcg;
-  return detect_accelerator();
-}
-
 }  // namespace husk::hypervisor

@@ -162,14 +162,6 @@ class BoundedLibvirt : public Hypervisor {
       });
     });
   }
-  void detach(const std::string& name, const std::string& mac) override {
-    step("detach network card " + mac + " from VM " + name, [&] {
-      ask(network_patience, [&](Hypervisor& libvirt) {
-        libvirt.detach(name, mac);
-        return json();
-      });
-    });
-  }
 
  private:
   json ask(std::chrono::seconds patience, const Question& question) const {

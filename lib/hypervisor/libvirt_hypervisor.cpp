@@ -93,10 +93,6 @@ class LibvirtHypervisor : public Hypervisor {
     attach_card(driver_, domain.get(), card, place);
   }
 
-  void detach(const std::string& name, const std::string& mac) override {
-    if (const Domain domain = look_up(name)) detach_card(domain.get(), mac);
-  }
-
  private:
   /// Transient, and without autodestroy: the VM outlives this command. Null: see libvirt_error.
   Domain create(const VmConfig& config, CpuQuestions questions) {

@@ -1,19 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/hypervisor/live_network.hpp"
 
-#include <chrono>
 #include <cstdlib>
-#include <thread>
 
 #include "lib/hypervisor/xml_text.hpp"
 
 namespace husk::hypervisor {
 namespace {
-
-using namespace std::chrono_literals;
-
-/// libvirt itself waits up to 5 s for the guest, and says then that all is well.
-constexpr auto guest_patience = 3s;
 
 unsigned count_processors(virDomainPtr domain) {
   virDomainInfo info{};
@@ -21,15 +14,11 @@ unsigned count_processors(virDomainPtr domain) {
   return info.nrVirtCpu;
 }
 
-bool has_card(virDomainPtr domain, const std::string& mac) {
-  return describe_domain(domain).find("<mac address='" + mac + "'/>") != std::string::npos;
-}
-
-/// False if libvirt refuses, or has none of it any more.
-bool ask_guest_for(virDomainPtr domain, const std::string& mac) {
+/// Takes the card away again, as soon as the guest lets go of it.
+void ask_guest_for(virDomainPtr domain, const std::string& mac) {
   const std::string xml =
       "<interface type='ethernet'><mac address='" + xml_escape(mac) + "'/></interface>";
-  return libvirt().domain_detach_device_flags(domain, xml.c_str(), VIR_DOMAIN_AFFECT_LIVE) == 0;
+  libvirt().domain_detach_device_flags(domain, xml.c_str(), VIR_DOMAIN_AFFECT_LIVE);
 }
 
 }  // namespace
@@ -57,21 +46,6 @@ void attach_card(const Driver& driver, virDomainPtr domain, const NetworkCard& c
   } catch (...) {
     ask_guest_for(domain, card.mac);
     throw;
-  }
-}
-
-void detach_card(virDomainPtr domain, const std::string& mac) {
-  if (!has_card(domain, mac)) return;
-  if (!ask_guest_for(domain, mac)) {
-    const Error error = libvirt_error("libvirt");
-    // Asked already, and the guest gave it back between the two questions.
-    if (has_card(domain, mac)) throw error;
-  }
-  const auto deadline = std::chrono::steady_clock::now() + guest_patience;
-  while (has_card(domain, mac)) {
-    if (std::chrono::steady_clock::now() > deadline)
-      throw Error(Errc::timed_out, "the guest did not release the card");
-    std::this_thread::sleep_for(20ms);
   }
 }
 

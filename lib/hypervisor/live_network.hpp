@@ -18,7 +18,4 @@ std::string describe_domain(virDomainPtr domain);
 void attach_card(const Driver& driver, virDomainPtr domain, const NetworkCard& card,
                  const std::function<void()>& place);
 
-/// Does the work of Hypervisor::detach.
-void detach_card(virDomainPtr domain, const std::string& mac);
-
 }  // namespace husk::hypervisor

@@ -21,7 +21,6 @@ enum class Accelerator { kvm, tcg };
 /// A vsock device: the kernel's (the CID is chosen by libvirt), or one over a vhost-user socket.
 struct VsockDevice {
   std::optional<std::filesystem::path> vhost_user_socket;  ///< empty: /dev/vhost-vsock
-  std::uint32_t vhost_user_cid = 3;  ///< the guest's CID in the vhost-user form
 };
 
 struct SharedDirectory {
@@ -77,13 +76,9 @@ class Hypervisor {
   /// move it to where it belongs: before that was done nothing gets from the guest into the tap, or
   /// back. It may be called in a child process. When it throws, the card is taken away again.
   /// Throws not_found where there is no such VM, system where it has no port left. After
-  /// timed_out or when cancelled the card may be there, not connected: detach takes it away.
+  /// timed_out or when cancelled the card may be there, not connected, until the VM ends.
   virtual void attach(const std::string& name, const NetworkCard& card,
                       const std::function<void()>& place) = 0;
-  /// Takes away what attach gave, and returns when the guest has let go of it and the tap is gone;
-  /// fine if there is no such card or VM. Throws timed_out "... the guest did not release the card"
-  /// after 8 s: it may yet, and may be asked again.
-  virtual void detach(const std::string& name, const std::string& mac) = 0;
 };
 
 struct HypervisorOptions {
@@ -108,8 +103,5 @@ std::unique_ptr<Hypervisor> bounded_libvirt(const HypervisorOptions& options);
 /// kvm only when /dev/kvm opens and /proc/cpuinfo shows vmx or svm: some machines have a /dev/kvm
 /// on which ordinary kernels hang.
 Accelerator detect_accelerator();
-
-/// "kvm" and "tcg" are taken at their word; anything else ("auto") is detected.
-Accelerator choose_accelerator(const std::string& wanted);
 
 }  // namespace husk::hypervisor

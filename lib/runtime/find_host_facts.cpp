@@ -43,17 +43,18 @@ std::uint64_t find_memory_mib() {
 HostFacts find_host_facts(const Config& config,
                           const std::optional<std::filesystem::path>& pid_file,
                           const std::optional<std::filesystem::path>& network) {
-  HostFacts facts{.accelerator = hypervisor::choose_accelerator(config.accelerator),
-                  .vm_user = std::nullopt,
-                  .memory_mib = find_memory_mib(),
-                  .has_systemd = systemd::is_running(),
-                  .pid_file_place = pid_file ? find_pid_file_place(*pid_file) : PidFilePlace::good,
-                  .network = network ? std::optional(find_network_facts(*network)) : std::nullopt,
-                  .window = find_caller_window(),
-                  .owner = find_owner(),
-                  .now = rfc3339_now(),
-                  .vm_id = hypervisor::new_vm_id(),
-                  .secret = random_hex(16)};
+  HostFacts facts{
+      .accelerator = config.accelerator ? *config.accelerator : hypervisor::detect_accelerator(),
+      .vm_user = std::nullopt,
+      .memory_mib = find_memory_mib(),
+      .has_systemd = systemd::is_running(),
+      .pid_file_place = pid_file ? find_pid_file_place(*pid_file) : PidFilePlace::good,
+      .network = network ? std::optional(find_network_facts(*network)) : std::nullopt,
+      .window = find_caller_window(),
+      .owner = find_owner(),
+      .now = rfc3339_now(),
+      .vm_id = hypervisor::new_vm_id(),
+      .secret = random_hex(16)};
   // Measuring takes 5 ms: done for a VM that needs the figure only.
   if (facts.accelerator == hypervisor::Accelerator::tcg && !is_joining(facts))
     facts.tsc_khz = hypervisor::measure_tsc_khz();

@@ -39,6 +39,7 @@ struct CreateRequest {
   std::optional<std::filesystem::path> pidfd_socket = {};  ///< absolute; gets a pidfd of the shim
   /// Not detached: the shim shall end when the calling process does (run without --detach).
   StreamsRequest streams;
+  bool systemd_cgroup = false;  ///< cgroupsPath names a unit of systemd, "slice:prefix:name"
 };
 
 struct CreatedContainer {

@@ -85,10 +85,15 @@ class Reader {
 
   Setter accelerator() {
     return text([this](const std::string& value) {
-      if (value != "auto" && value != "kvm" && value != "tcg") {
+      if (value == "auto") {
+        config_.accelerator.reset();
+      } else if (value == "kvm") {
+        config_.accelerator = hypervisor::Accelerator::kvm;
+      } else if (value == "tcg") {
+        config_.accelerator = hypervisor::Accelerator::tcg;
+      } else {
         throw Error(Errc::invalid_argument, file_ + ": " + current_ + " must be auto, kvm or tcg");
       }
-      config_.accelerator = value;
     });
   }
 

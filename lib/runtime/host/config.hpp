@@ -15,10 +15,8 @@ namespace husk::runtime {
 struct Config {
   // [hypervisor]
   std::string uri = hypervisor::HypervisorOptions{}.uri;
-  std::string accelerator = "auto";  ///< "auto", "kvm" or "tcg"
+  std::optional<hypervisor::Accelerator> accelerator;  ///< empty ("auto"): what the host has
   std::optional<std::filesystem::path> firmware;
-  // From the command line, --systemd-cgroup
-  bool systemd_cgroup = false;
   // [vm]
   unsigned vcpus = 1;
   std::uint64_t memory_mib = 512;

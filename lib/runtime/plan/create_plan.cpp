@@ -27,10 +27,11 @@ std::string vm_id_of(const HostFacts& facts) {
   return is_joining(facts) ? facts.network->vm : facts.vm_id;
 }
 
-CgroupPlan plan_possible_cgroup(const std::string& id, const oci::Spec& spec, const Config& config,
+CgroupPlan plan_possible_cgroup(const CreateRequest& request, const oci::Spec& spec,
                                 const HostFacts& facts) {
-  CgroupPlan plan = plan_cgroup(spec.linux_.cgroups_path, {.container = id, .vm = vm_id_of(facts)},
-                                config.systemd_cgroup, spec.annotations);
+  CgroupPlan plan =
+      plan_cgroup(spec.linux_.cgroups_path, {.container = request.id, .vm = vm_id_of(facts)},
+                  request.systemd_cgroup, spec.annotations);
   if (plan.scope && !facts.has_systemd) {
     throw Error(Errc::unsupported,
                 "systemd not running on this host, cannot use systemd cgroups manager");
@@ -90,7 +91,7 @@ CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& bundle,
                        const Config& config, const InstallPaths& paths, const HostFacts& facts) {
   GuestPlan guest = plan_guest(request.id, bundle);
   give_environment(guest.spec.hooks.start_container, bundle.spec.process->env);
-  CgroupPlan cgroup = plan_possible_cgroup(request.id, bundle.spec, config, facts);
+  CgroupPlan cgroup = plan_possible_cgroup(request, bundle.spec, facts);
   check_streams(request.streams, bundle.spec.process->terminal);
   if (request.pid_file) check_pid_file(*request.pid_file, facts.pid_file_place);
   if (facts.network) check_network(*facts.network);

@@ -42,7 +42,6 @@ class Sleeper final : public Hypervisor {
     if (destroy_fails) throw Error(Errc::timed_out, "libvirt did not answer");
   }
   void attach(const std::string&, const NetworkCard&, const std::function<void()>&) override {}
-  void detach(const std::string&, const std::string&) override {}
   std::optional<Errc> failure;
   bool destroy_fails = false;
   std::string destroyed;

@@ -31,12 +31,6 @@ TEST_CASE("accelerator: never kvm on a processor without virtualization", "[hype
   CHECK((detect_accelerator() == Accelerator::kvm) == usable);
 }
 
-TEST_CASE("accelerator: what was asked for, by name, is not looked for", "[hypervisor]") {
-  CHECK(choose_accelerator("kvm") == Accelerator::kvm);
-  CHECK(choose_accelerator("tcg") == Accelerator::tcg);
-  CHECK(choose_accelerator("auto") == detect_accelerator());
-}
-
 TEST_CASE("host tsc: measured twice it is the same, but for a hundredth", "[hypervisor]") {
   const auto first = static_cast<double>(measure_tsc_khz());
   const auto second = static_cast<double>(measure_tsc_khz());

@@ -24,7 +24,7 @@ TEST_CASE("load_config: no file means the defaults", "[runtime]") {
   const Config config = load_config("/nonexistent/config.toml");
   // As husk.toml(5) tells them.
   CHECK(config.uri == "qemu:///system");
-  CHECK(config.accelerator == "auto");
+  CHECK(config.accelerator == std::nullopt);
   CHECK_FALSE(config.firmware);
   CHECK(config.vcpus == 1);
   CHECK(config.memory_mib == 512);
@@ -40,7 +40,7 @@ TEST_CASE("load_config: every key arrives", "[runtime]") {
       "[vm]\nvcpus = 3\nmemory_mib = 777\nkernel = \"/k\"\ninitrd = \"/i\"\nkernel_arguments = \"a "
       "b\"\nboot_timeout_seconds = 9\n");
   CHECK(config.uri == "qemu:///embed");
-  CHECK(config.accelerator == "tcg");
+  CHECK(config.accelerator == hypervisor::Accelerator::tcg);
   CHECK(config.firmware == "/f");
   CHECK(config.vcpus == 3);
   CHECK(config.memory_mib == 777);

@@ -194,7 +194,7 @@ TEST_CASE("plan_create: the cgroup is a path, or a unit where systemd runs", "[r
   CHECK_FALSE(p.plan().cgroup.scope);
   p.bundle.spec.linux_.cgroups_path = "/docker/x";
   CHECK(p.plan().cgroup.path == "/docker/x");
-  p.config.systemd_cgroup = true;
+  p.request.systemd_cgroup = true;
   p.facts.has_systemd = true;
   p.bundle.spec.linux_.cgroups_path = "user.slice:docker:x";
   const CgroupPlan cgroup = p.plan().cgroup;
@@ -262,17 +262,17 @@ TEST_CASE("plan_create: a cgroup that cannot be had is refused", "[runtime]") {
     p.refuses(Errc::invalid_argument, "linux.cgroupsPath: is the root cgroup");
   }
   SECTION("a path for systemd") {
-    p.config.systemd_cgroup = p.facts.has_systemd = true;
+    p.request.systemd_cgroup = p.facts.has_systemd = true;
     p.bundle.spec.linux_.cgroups_path = "/docker/x";
     p.refuses(Errc::invalid_argument, "expected the form \"slice:prefix:name\"");
   }
   SECTION("a property of a systemd unit that is none") {
-    p.config.systemd_cgroup = p.facts.has_systemd = true;
+    p.request.systemd_cgroup = p.facts.has_systemd = true;
     p.bundle.spec.annotations["org.systemd.property.KillSignal"] = "nine";
     p.refuses(Errc::invalid_argument, "annotations[\"org.systemd.property.KillSignal\"]");
   }
   SECTION("systemd's, without systemd") {
-    p.config.systemd_cgroup = true;
+    p.request.systemd_cgroup = true;
     p.refuses(Errc::unsupported,
               "systemd not running on this host, cannot use systemd cgroups manager");
   }
@@ -302,7 +302,7 @@ TEST_CASE("plan_create: a container in another's network goes into its VM", "[ru
   const CreatePlan plan = p.plan();
   CHECK_FALSE(plan.new_vm);
   CHECK(plan.record.vm_id == "cafe0001");
-  p.config.systemd_cgroup = p.facts.has_systemd = true;
+  p.request.systemd_cgroup = p.facts.has_systemd = true;
   CHECK(p.plan().cgroup.scope.value().description == "husk container c1 in VM cafe0001");
   const auto& shim = std::get<NewShim>(plan.shim.place);
   CHECK(shim.namespaces.network == "/proc/77/ns/net");

@@ -177,7 +177,7 @@ TEST_CASE("create: what the plan refuses has touched nothing", "[runtime][root]"
     expected = "is occupied by a directory";
   }
   SECTION("a cgroup of another form") {
-    bench.config.systemd_cgroup = true;
+    request.systemd_cgroup = true;
     expected = "expected the form \"slice:prefix:name\"";
   }
   SECTION("a terminal") {

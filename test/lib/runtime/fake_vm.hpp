@@ -61,7 +61,6 @@ class FakeHypervisor final : public hypervisor::Hypervisor {
               const std::function<void()>& place) override {
     place();
   }
-  void detach(const std::string& /*name*/, const std::string& /*mac*/) override {}
 
  private:
   FakeMachine& machine_;

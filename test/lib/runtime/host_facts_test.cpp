@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 TEST_CASE("find_host_facts: what does not change is the same twice, what is made up is not",
           "[runtime]") {
   Config config;
-  config.accelerator = "kvm";
+  config.accelerator = hypervisor::Accelerator::kvm;
   const HostFacts one = find_host_facts(config, {}, {});
   const HostFacts two = find_host_facts(config, {}, {});
   CHECK(one.accelerator == hypervisor::Accelerator::kvm);

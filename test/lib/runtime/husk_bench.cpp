@@ -122,7 +122,7 @@ HuskBench::HuskBench() : id("c1"), name_("husk-test-" + random_hex(4)) {
   for (const char* directory : {"root", "bundle/rootfs/bin"})
     fs::create_directories(path(directory));
   for (const char* file : {"kernel", "initrd", "firmware"}) std::ofstream(path(file)) << file;
-  config.accelerator = "tcg";
+  config.accelerator = hypervisor::Accelerator::tcg;
   config.memory_mib = 128;
   config.boot_timeout = 10s;
   config.firmware = path("firmware");
