@@ -12,6 +12,10 @@
 #include "agent/stream/vsock.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/trace.hpp"
+#include "lib/guestcomm/protocol/connections.hpp"
+#include "lib/guestcomm/protocol/dns.hpp"
+#include "lib/guestcomm/protocol/process_messages.hpp"
+#include "lib/guestcomm/protocol/statistics.hpp"
 
 namespace husk::agent {
 namespace {
@@ -39,13 +43,13 @@ class Agent {
       : signals_(block_signals()),
         containers_(loop_, cgroup_parent,
                     {[this](ConnectionId connection, const guestcomm::ProcessExited& exited) {
-                       control_.notify(connection, "process_exited", exited);
+                       control_.notify(connection, exited);
                      },
                      [this](ConnectionId connection, const guestcomm::ContainerEvent& event) {
-                       control_.notify(connection, "container_event", event);
+                       control_.notify(connection, event);
                      },
                      [this](ConnectionId connection, const guestcomm::SdNotify& said) {
-                       control_.notify(connection, "sd_notify", said);
+                       control_.notify(connection, said);
                      }}),
         streams_(loop_, secret),
         network_(loop_, [this](const guestcomm::DnsQuery& query) { return ask_dns(query); }),
@@ -78,7 +82,7 @@ class Agent {
   /// Asks the shim of any container: all have the guest's network.
   bool ask_dns(const guestcomm::DnsQuery& query) {
     const std::optional<ConnectionId> shim = containers_.owner_of_first();
-    if (shim) control_.notify(*shim, "dns_query", query);
+    if (shim) control_.notify(*shim, query);
     return shim.has_value();
   }
 

@@ -6,7 +6,13 @@
 
 #include "agent/request/request_check.hpp"
 #include "lib/base/trace.hpp"
+#include "lib/guestcomm/protocol/container_messages.hpp"
+#include "lib/guestcomm/protocol/create_messages.hpp"
+#include "lib/guestcomm/protocol/dns.hpp"
 #include "lib/guestcomm/protocol/network.hpp"
+#include "lib/guestcomm/protocol/process_list.hpp"
+#include "lib/guestcomm/protocol/statistics.hpp"
+#include "lib/guestcomm/protocol/vm_messages.hpp"
 
 namespace husk::agent {
 namespace {
@@ -59,8 +65,8 @@ void create_process(const Call& call, const Reply& reply) {
 }
 
 void configure_network(const Call& call, const Reply& reply) {
-  call.network.configure(call.params.get<guestcomm::Network>(), call.containers.network_sysctls(),
-                         reply);
+  call.network.configure(call.params.get<guestcomm::ConfigureNetwork>().network,
+                         call.containers.network_sysctls(), reply);
 }
 
 void answer_dns(const Call& call, const Reply& reply) {
@@ -69,7 +75,7 @@ void answer_dns(const Call& call, const Reply& reply) {
 }
 
 void start_process(const Call& call, const Reply& reply) {
-  call.containers.start(call.params.get<ProcessRef>(), reply);
+  call.containers.start(call.params.get<guestcomm::StartProcess>().process, reply);
 }
 
 void resize_terminal(const Call& call, const Reply& reply) {
@@ -83,20 +89,20 @@ void signal_process(const Call& call, const Reply& reply) {
 }
 
 void own_process(const Call& call, const Reply& reply) {
-  call.containers.own(call.params.get<ProcessRef>(), call.connection);
+  call.containers.own(call.params.get<guestcomm::OwnProcess>().process, call.connection);
   reply(done());
 }
 
 void list_processes(const Call& call, const Reply& reply) {
-  call.containers.list(call.params.get<guestcomm::ContainerId>().id, reply);
+  call.containers.list(call.params.get<guestcomm::ListProcesses>().id, reply);
 }
 
 void pause_container(const Call& call, const Reply& reply) {
-  call.containers.pause(call.params.get<guestcomm::ContainerId>().id, reply);
+  call.containers.pause(call.params.get<guestcomm::PauseContainer>().id, reply);
 }
 
 void resume_container(const Call& call, const Reply& reply) {
-  call.containers.resume(call.params.get<guestcomm::ContainerId>().id);
+  call.containers.resume(call.params.get<guestcomm::ResumeContainer>().id);
   reply(done());
 }
 
@@ -106,16 +112,17 @@ void update_container(const Call& call, const Reply& reply) {
 }
 
 void give_statistics(const Call& call, const Reply& reply) {
-  reply(nlohmann::json(call.containers.statistics(call.params.get<guestcomm::ContainerId>().id)));
+  reply(
+      nlohmann::json(call.containers.statistics(call.params.get<guestcomm::ReadStatistics>().id)));
 }
 
 void watch_container(const Call& call, const Reply& reply) {
-  call.containers.watch(call.params.get<guestcomm::ContainerId>().id, call.connection);
+  call.containers.watch(call.params.get<guestcomm::WatchContainer>().id, call.connection);
   reply(done());
 }
 
 void delete_container(const Call& call, const Reply& reply) {
-  call.containers.remove(call.params.get<guestcomm::ContainerId>().id, reply);
+  call.containers.remove(call.params.get<guestcomm::DeleteContainer>().id, reply);
 }
 
 /// Both or none.
@@ -142,23 +149,23 @@ void give_trace(const Call&, const Reply& reply) {
 using Handler = void (*)(const Call&, const Reply&);
 
 const std::map<std::string_view, Handler> handlers = {
-    {"create_container", create_container},
-    {"create_process", create_process},
-    {"configure_network", configure_network},
-    {"answer_dns", answer_dns},
-    {"start_process", start_process},
-    {"resize_terminal", resize_terminal},
-    {"signal_process", signal_process},
-    {"own_process", own_process},
-    {"pause_container", pause_container},
-    {"resume_container", resume_container},
-    {"list_processes", list_processes},
-    {"delete_container", delete_container},
-    {"update_container", update_container},
-    {"connect_port", connect_port},
-    {"container_statistics", give_statistics},
-    {"watch_container", watch_container},
-    {"trace", give_trace},
+    {guestcomm::CreateContainer::method, create_container},
+    {guestcomm::CreateProcess::method, create_process},
+    {guestcomm::ConfigureNetwork::method, configure_network},
+    {guestcomm::DnsAnswer::method, answer_dns},
+    {guestcomm::StartProcess::method, start_process},
+    {guestcomm::ResizeTerminal::method, resize_terminal},
+    {guestcomm::SignalProcess::method, signal_process},
+    {guestcomm::OwnProcess::method, own_process},
+    {guestcomm::PauseContainer::method, pause_container},
+    {guestcomm::ResumeContainer::method, resume_container},
+    {guestcomm::ListProcesses::method, list_processes},
+    {guestcomm::DeleteContainer::method, delete_container},
+    {guestcomm::UpdateContainer::method, update_container},
+    {guestcomm::ConnectPort::method, connect_port},
+    {guestcomm::ReadStatistics::method, give_statistics},
+    {guestcomm::WatchContainer::method, watch_container},
+    {guestcomm::TakeTrace::method, give_trace},
 };
 
 }  // namespace

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a request of the host (lib/guestcomm/protocol/messages.hpp) to what it does here.
+// From a request of the host (lib/guestcomm/protocol) to what it does here.
 #pragma once
 
 #include "agent/container/container_table.hpp"
 #include "agent/network/configurator.hpp"
 #include "agent/stream/pending_streams.hpp"
 #include "agent/stream/port_connector.hpp"
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/rpc.hpp"
 
 namespace husk::agent {
 

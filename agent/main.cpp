@@ -12,7 +12,7 @@
 #include "agent/request/secret.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/share.hpp"
 
 int main() {
   if (::getpid() != 1) {

@@ -14,7 +14,8 @@
 
 #include "lib/base/error.hpp"
 #include "lib/guestcomm/protocol/frame.hpp"
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/process_messages.hpp"
+#include "lib/guestcomm/protocol/rpc.hpp"
 
 namespace husk::shim {
 namespace {
@@ -36,12 +37,12 @@ int take_standard_stream(int fd) {
 StandIn::StandIn(const handoff::Duty& duty, UniqueFd control, UniqueFd notify)
     : duty_(duty),
       control_(std::move(control)),
-      dns_([this](const comm::DnsAnswer& answer) { send("answer_dns", answer); }),
+      dns_([this](const comm::DnsAnswer& answer) { send(answer); }),
       notify_(std::move(notify)) {
   const std::int64_t request = next_request_++;
   const Deadline deadline(duty_.message_patience);
-  comm::write_frame(control_.get(), encode(comm::Request{request, "own_process", duty_.process}),
-                    deadline);
+  comm::write_frame(control_.get(),
+                    encode(comm::make_request(request, comm::OwnProcess{duty_.process})), deadline);
   const std::optional<std::string> frame =
       comm::read_frame(control_.get(), deadline, comm::max_guest_bytes);
   if (!frame) throw Error(Errc::peer_lost, "guest agent closed the connection");
@@ -82,8 +83,9 @@ void StandIn::carry_terminal(comm::Terminal<UniqueFd>& guest) {
   stdout_.emplace(output, guest.stream.release(), Direction::from_guest);
 }
 
-void StandIn::send(const std::string& method, const nlohmann::json& params) {
-  comm::write_frame(control_.get(), encode(comm::Request{next_request_++, method, params}),
+template <class Message>
+void StandIn::send(const Message& request) {
+  comm::write_frame(control_.get(), encode(comm::make_request(next_request_++, request)),
                     Deadline(duty_.message_patience));
   ++unanswered_;
 }
@@ -92,7 +94,7 @@ bool StandIn::resize_terminal() {
   winsize size{};
   if (!terminal_ || ::ioctl(terminal_.get(), TIOCGWINSZ, &size) != 0) return false;
   if (size.ws_row != 0 || size.ws_col != 0)
-    send("resize_terminal", comm::ResizeTerminal{duty_.process, {size.ws_row, size.ws_col}});
+    send(comm::ResizeTerminal{duty_.process, {size.ws_row, size.ws_col}});
   return true;
 }
 
@@ -103,8 +105,7 @@ void StandIn::forward_signal(int signal_fd) {
   if (signal == SIGCHLD) return;  // about children of the shim itself, if ever
   // The guest's terminal sends its own when its size changes.
   if (signal == SIGWINCH && resize_terminal()) return;
-  send("signal_process",
-       comm::SignalProcess{.process = duty_.process, .signal = signal, .all = false});
+  send(comm::SignalProcess{.process = duty_.process, .signal = signal, .all = false});
 }
 
 std::optional<int> StandIn::read_message() {
@@ -119,16 +120,16 @@ std::optional<int> StandIn::read_message() {
 
 std::optional<int> StandIn::handle_notification(const std::string& frame) {
   const comm::Request request = comm::decode_request(frame);
-  if (request.method == "dns_query") {
+  if (request.is<comm::DnsQuery>()) {
     dns_.ask(request.params.get<comm::DnsQuery>());
     return std::nullopt;
   }
-  if (request.method == "sd_notify") {
+  if (request.is<comm::SdNotify>()) {
     notify_.pass_on(request.params.get<comm::SdNotify>().text);
     return std::nullopt;
   }
   const auto exited = request.params.get<comm::ProcessExited>();
-  if (request.method != "process_exited" || exited.process != duty_.process) {
+  if (!request.is<comm::ProcessExited>() || exited.process != duty_.process) {
     throw Error(Errc::invalid_argument, "unexpected notification");
   }
   return exited.status;

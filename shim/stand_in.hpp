@@ -2,7 +2,6 @@
 // The host process that stands for one guest process: streams, signals, exit status.
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
@@ -31,7 +30,8 @@ class StandIn {
  private:
   void carry_pipes(guestcomm::Pipes<UniqueFd>& guest);
   void carry_terminal(guestcomm::Terminal<UniqueFd>& guest);
-  void send(const std::string& method, const nlohmann::json& params);
+  template <class Message>
+  void send(const Message& request);
   bool resize_terminal();  ///< false: the caller's streams are no terminal
   void forward_signal(int signal_fd);
   std::optional<int> read_message();

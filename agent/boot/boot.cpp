@@ -26,7 +26,8 @@
 #include "lib/base/log.hpp"
 #include "lib/base/trace.hpp"
 #include "lib/base/unique_fd.hpp"
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/share.hpp"
+#include "lib/guestcomm/protocol/vm_messages.hpp"
 
 namespace husk::agent {
 namespace {

@@ -23,6 +23,7 @@
 #include "agent/request/request.hpp"
 #include "agent/setup/cgroup.hpp"
 #include "agent/setup/shared_files.hpp"
+#include "lib/guestcomm/protocol/process_messages.hpp"
 #include "lib/oci/spec.hpp"
 
 namespace husk::agent {
@@ -33,7 +34,7 @@ struct ContainerSetup {
   guestcomm::Stdio<UniqueFd> stdio;  ///< of the first process, to the host
   std::filesystem::path cgroup_parent;
   std::string notify_socket{};  ///< in the container; empty: none
-  std::string hook_state{};     ///< for startContainer hooks (messages.hpp)
+  std::string hook_state{};     ///< for startContainer hooks (create_messages.hpp)
   /// Before the first process is started, in a helper process. It may never return.
   std::function<void(pid_t first)> forget_files = forget_shared_files;
 };

@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "agent/container/container.hpp"
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/container_messages.hpp"
+#include "lib/guestcomm/protocol/process_messages.hpp"
 
 namespace husk::agent {
 

@@ -12,7 +12,7 @@
 #include "lib/base/log.hpp"
 #include "lib/base/random_id.hpp"
 #include "lib/base/unix_address.hpp"
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/process_messages.hpp"
 
 namespace husk::agent {
 

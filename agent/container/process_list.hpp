@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "agent/loop/event_loop.hpp"
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/process_list.hpp"
 
 namespace husk::agent {
 

@@ -8,6 +8,7 @@
 #include <array>
 
 #include "lib/base/log.hpp"
+#include "lib/guestcomm/protocol/vm_messages.hpp"
 
 namespace husk::agent {
 
@@ -106,7 +107,8 @@ void ControlServer::handle_request(ConnectionId id, const Request& request) {
 }
 
 json ControlServer::greet(Connection& connection, const Request& request) {
-  if (request.method != "hello") throw Error(Errc::wrong_state, "the first request must be hello");
+  if (!request.is<guestcomm::Hello>())
+    throw Error(Errc::wrong_state, "the first request must be hello");
   const auto hello = request.params.get<guestcomm::Hello>();
   if (!secret_.matches(hello.secret)) {  // first: a stranger learns nothing
     throw Error(Errc::invalid_argument, "hello.secret: does not match this VM's secret");
@@ -125,10 +127,6 @@ void ControlServer::respond(ConnectionId id, const Request& request, const Outco
   }
   if (!request.id) return;  // a notification wants no answer
   send(id, guestcomm::encode(guestcomm::Response{*request.id, outcome}));
-}
-
-void ControlServer::notify(ConnectionId id, const std::string& method, const json& params) {
-  send(id, guestcomm::encode(Request{std::nullopt, method, params}));
 }
 
 void ControlServer::send(ConnectionId id, const std::string& payload) {

@@ -12,7 +12,7 @@
 #include "agent/request/request.hpp"
 #include "agent/request/secret.hpp"
 #include "lib/guestcomm/protocol/frame.hpp"
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/rpc.hpp"
 
 namespace husk::agent {
 
@@ -40,7 +40,10 @@ class ControlServer {
   bool has_room() const;
   /// Closed at once when there is no room.
   void adopt(UniqueFd connection);
-  void notify(ConnectionId connection, const std::string& method, const nlohmann::json& params);
+  template <class Message>
+  void notify(ConnectionId connection, const Message& message) {
+    send(connection, guestcomm::encode(guestcomm::make_notification(message)));
+  }
 
   bool was_greeted() const noexcept { return was_greeted_; }  ///< by any connection, ever
   std::size_t greeted_connections() const;

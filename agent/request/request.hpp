@@ -6,7 +6,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/rpc.hpp"
 
 namespace husk::agent {
 

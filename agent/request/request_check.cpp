@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "lib/base/error.hpp"
+#include "lib/guestcomm/protocol/share.hpp"
 #include "lib/oci/check.hpp"
 
 namespace husk::agent {

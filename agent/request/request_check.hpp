@@ -2,7 +2,7 @@
 // What a request of the host may name in the guest.
 #pragma once
 
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/create_messages.hpp"
 
 namespace husk::agent {
 

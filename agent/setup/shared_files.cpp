@@ -14,7 +14,7 @@
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/mountinfo.hpp"
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/share.hpp"
 
 namespace husk::agent {
 namespace {

@@ -10,24 +10,24 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
+#include "lib/guestcomm/protocol/connections.hpp"
 
 namespace husk::agent {
 namespace {
 
-constexpr std::string_view header_start = "HUSK-STREAM ";
+using guestcomm::stream_header_start;
 constexpr std::size_t token_length = 32;
-constexpr std::size_t token_start = header_start.size() + Secret::digits + 1;
+constexpr std::size_t token_start = stream_header_start.size() + Secret::digits + 1;
 constexpr std::size_t header_length = token_start + token_length + 1;
-constexpr std::string_view answer = "OK\n";
 
 }  // namespace
 
 std::optional<StreamHeader> parse_stream_header(const std::string& header) {
-  if (header.size() != header_length || !header.starts_with(header_start) ||
+  if (header.size() != header_length || !header.starts_with(stream_header_start) ||
       header[token_start - 1] != ' ' || header.back() != '\n') {
     return std::nullopt;
   }
-  StreamHeader parsed{header.substr(header_start.size(), Secret::digits),
+  StreamHeader parsed{header.substr(stream_header_start.size(), Secret::digits),
                       header.substr(token_start, token_length)};
   if (!is_hex(parsed.secret) || !is_hex(parsed.token)) return std::nullopt;
   return parsed;
@@ -88,8 +88,9 @@ bool PendingStreams::accept_header(Connection& connection) {
     log(LogLevel::warning, "stream connection dropped: invalid header, secret or token");
     return false;
   }
-  if (::send(connection.socket.get(), answer.data(), answer.size(), MSG_NOSIGNAL) !=
-      static_cast<ssize_t>(answer.size())) {
+  if (::send(connection.socket.get(), guestcomm::stream_answer.data(),
+             guestcomm::stream_answer.size(),
+             MSG_NOSIGNAL) != static_cast<ssize_t>(guestcomm::stream_answer.size())) {
     return false;
   }
   connection.watch.reset();  // data and end of file wait for the container

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Connections that processes of the host make to the containers' loopback (connect_port of
-// lib/guestcomm/protocol/messages.hpp).
+// lib/guestcomm/protocol/vm_messages.hpp).
 #pragma once
 
 #include <cstdint>

@@ -13,7 +13,8 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/connections.hpp"
+#include "lib/guestcomm/protocol/protocol_range.hpp"
 
 namespace husk::agent {
 namespace {
@@ -110,8 +111,8 @@ void announce(std::uint32_t port, std::chrono::seconds patience) {
     }
     if (!socket) throw_errno("connect to host port " + std::to_string(port));
     const auto [oldest, newest] = guestcomm::own_protocols;
-    write_all(socket.get(),
-              "HUSK-AGENT " + std::to_string(oldest) + " " + std::to_string(newest) + "\n");
+    write_all(socket.get(), std::string(guestcomm::announcement_start) + std::to_string(oldest) +
+                                " " + std::to_string(newest) + "\n");
   });
 }
 

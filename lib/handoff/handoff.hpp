@@ -14,7 +14,7 @@
 #include <chrono>
 
 #include "lib/base/unique_fd.hpp"
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/process_ref.hpp"
 #include "lib/guestcomm/protocol/stdio.hpp"
 
 namespace husk::handoff {

@@ -11,7 +11,7 @@
 #include <variant>
 #include <vector>
 
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/process_list.hpp"
 #include "lib/guestcomm/protocol/statistics.hpp"
 #include "lib/hypervisor/vm.hpp"
 #include "lib/oci/state.hpp"

@@ -12,6 +12,9 @@
 #include "agent/request/secret.hpp"
 #include "agent/stream/vsock.hpp"
 #include "lib/base/files.hpp"
+#include "lib/guestcomm/protocol/connections.hpp"
+#include "lib/guestcomm/protocol/process_messages.hpp"
+#include "lib/guestcomm/protocol/vm_messages.hpp"
 
 using namespace husk::agent;
 using namespace husk::guestcomm;
@@ -62,7 +65,7 @@ struct Server {
 std::string hello(const nlohmann::json& said) {
   nlohmann::json params{{"protocol", own_protocols.newest}, {"version", "test"}};
   params.update(said);
-  return make_frame(encode(Request{1, "hello", params}));
+  return make_frame(encode(Request{1, std::string(Hello::method), params}));
 }
 
 CreateContainer request_with(const std::string& root, const std::string& source) {
@@ -101,7 +104,7 @@ TEST_CASE("control: a wrong secret, none, or one of another length ends the conn
     CHECK_THAT(answer.bytes, ContainsSubstring("hello.secret"));
   }
   const UniqueFd socket = server.connect();
-  CHECK(server.say(socket, make_frame(encode(Request{1, "start_process", {}}))).closed);
+  CHECK(server.say(socket, make_frame(encode(make_request(1, StartProcess{})))).closed);
   CHECK(server.requests == 0);
   CHECK_FALSE(server.control.was_greeted());
 }

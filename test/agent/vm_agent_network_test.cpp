@@ -22,7 +22,7 @@ namespace {
 void configure(const Network& network) {
   AgentClient connection(guest().access(), 20s, ErrorWords::of_the_agent);
   const UniqueFd socket = connection.release();
-  write_frame(socket.get(), encode(Request{7, "configure_network", network}));
+  write_frame(socket.get(), encode(make_request(7, ConfigureNetwork{network})));
   const auto answer = read_frame(socket.get());
   REQUIRE(answer);
   const Response response = decode_response(*answer);

@@ -202,9 +202,9 @@ TEST_CASE("agent: more callers at once than there is room for wait their turn", 
   for (int i = 0; i < 40; ++i) {
     callers.push_back(connect_guest(guest().address(), control_port, 20s));
   }
-  const nlohmann::json hello = Hello{own_protocols, "test", guest().access().secret};
+  const Hello hello{own_protocols, "test", guest().access().secret};
   for (const UniqueFd& caller : callers) {
-    write_frame(caller.get(), encode(Request{1, "hello", hello}));
+    write_frame(caller.get(), encode(make_request(1, hello)));
     CHECK(read_frame(caller.get()));
   }
 }
@@ -308,7 +308,7 @@ TEST_CASE("agent: wrong tokens, garbage and oversized frames hurt only who sends
   CHECK(is_closed_after(make_frame("{not json")));
   CHECK(is_closed_after(make_frame(std::string(4000, '['))));
   const UniqueFd bad_stream = connect_guest(guest().address(), stream_port, 10s);
-  husk::write_all(bad_stream.get(), "HUSK-STREAM " + std::string(66, '.') + "\n");
+  husk::write_all(bad_stream.get(), std::string(stream_header_start) + std::string(66, '.') + "\n");
   char byte = 0;
   CHECK(::read(bad_stream.get(), &byte, 1) <= 0);
   CHECK_THROWS_WITH(client().start_process({"unknown", {}}, 60s), "container does not exist");

@@ -87,7 +87,7 @@ class Running {
   }
   void own() {
     socket_ = control_.release();
-    write_frame(socket_.get(), encode(Request{77, "own_process", ProcessRef{id_, {}}}));
+    write_frame(socket_.get(), encode(make_request(77, OwnProcess{{id_, {}}})));
     const auto answer = read_frame(socket_.get());
     REQUIRE(answer);
     REQUIRE(std::holds_alternative<nlohmann::json>(decode_response(*answer).outcome));
@@ -114,7 +114,7 @@ class Running {
     const auto frame = read_frame(socket_.get());
     REQUIRE(frame);
     const Request notification = decode_request(*frame);
-    REQUIRE(notification.method == "process_exited");
+    REQUIRE(notification.is<ProcessExited>());
     return notification.params.get<ProcessExited>().status;
   }
   int socket() const { return socket_.get(); }

@@ -15,7 +15,7 @@
 #include "lib/base/files.hpp"
 #include "lib/base/random_id.hpp"
 #include "lib/guestcomm/link/listen.hpp"
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/share.hpp"
 #include "lib/handoff/vhost_sockets.hpp"
 
 namespace husk::test {

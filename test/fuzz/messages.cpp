@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is in a frame: a request to the agent, an answer or a notification to the host. The contents
 // are read as every type that a side takes, so that one input tries them all.
-#include "lib/guestcomm/protocol/messages.hpp"
 #include "agent/network/address.hpp"
 #include "agent/request/request_check.hpp"
+#include "lib/guestcomm/protocol/container_messages.hpp"
+#include "lib/guestcomm/protocol/create_messages.hpp"
 #include "lib/guestcomm/protocol/dns.hpp"
 #include "lib/guestcomm/protocol/network.hpp"
+#include "lib/guestcomm/protocol/process_list.hpp"
+#include "lib/guestcomm/protocol/process_messages.hpp"
+#include "lib/guestcomm/protocol/rpc.hpp"
 #include "lib/guestcomm/protocol/statistics.hpp"
+#include "lib/guestcomm/protocol/vm_messages.hpp"
 #include "test/fuzz/fuzz.hpp"
 
 namespace {
@@ -17,7 +22,8 @@ using namespace husk::guestcomm;
 void check(const auto&) {}
 void check(const CreateContainer& request) { agent::check_create_request(request); }
 void check(const CreateProcess& request) { agent::check_create_request(request); }
-void check(const Network& network) {
+void check(const ConfigureNetwork& request) {
+  const Network& network = request.network;
   for (const auto& link : network.links) {
     fuzz::only_errors([&] { (void)agent::canonical_mac(link.mac); });
     for (const LinkAddress& address : link.addresses)
@@ -47,9 +53,10 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::only_errors([&] {
     const Request request = decode_request(payload);
     (void)decode_request(encode(request));
-    read_as<Hello, CreateContainer, CreateProcess, Network, ProcessRef, ResizeTerminal,
-            SignalProcess, ContainerId, UpdateContainer, DnsAnswer, ConnectPort, ProcessExited,
-            DnsQuery, ContainerEvent, SdNotify>(request.params);
+    read_as<Hello, CreateContainer, CreateProcess, ConfigureNetwork, StartProcess, OwnProcess,
+            ResizeTerminal, SignalProcess, PauseContainer, ResumeContainer, DeleteContainer,
+            ListProcesses, ReadStatistics, WatchContainer, TakeTrace, UpdateContainer, DnsAnswer,
+            ConnectPort, ProcessExited, DnsQuery, ContainerEvent, SdNotify>(request.params);
   });
   fuzz::only_errors([&] {
     const Response response = decode_response(payload);

@@ -19,7 +19,8 @@
 #include "lib/base/files.hpp"
 #include "lib/guestcomm/protocol/dns.hpp"
 #include "lib/guestcomm/protocol/frame.hpp"
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/process_messages.hpp"
+#include "lib/guestcomm/protocol/rpc.hpp"
 #include "lib/handoff/handoff.hpp"
 #include "test/loopback_namespace.hpp"
 
@@ -88,7 +89,7 @@ class Shim {
     guest_out.theirs.reset();
     guest_err.theirs.reset();
     const Request request = decode_request(read_frame(control.ours.get()).value());
-    REQUIRE(request.method == "own_process");
+    REQUIRE(request.is<OwnProcess>());
     REQUIRE(request.params.get<ProcessRef>() == ProcessRef{"c1", "p1"});
     write_frame(control.ours.get(), encode(Response{request.id.value(), nlohmann::json::object()}));
     std::array<char, 64> answer{'x'};
@@ -97,18 +98,17 @@ class Shim {
   }
 
   void report_exit(int status) const {
-    write_frame(control.ours.get(),
-                encode(Request{{}, "process_exited", ProcessExited{{"c1", "p1"}, status}}));
+    write_frame(control.ours.get(), encode(make_notification(ProcessExited{{"c1", "p1"}, status})));
   }
 
   void ask_dns(const DnsQuery& query) const {
-    write_frame(control.ours.get(), encode(Request{{}, "dns_query", query}));
+    write_frame(control.ours.get(), encode(make_notification(query)));
   }
   /// The agent's part of answer_dns.
   DnsAnswer take_dns_answer() const {
     const Request request =
         decode_request(read_frame(control.ours.get(), Deadline(std::chrono::seconds{20})).value());
-    REQUIRE(request.method == "answer_dns");
+    REQUIRE(request.is<DnsAnswer>());
     write_frame(control.ours.get(), encode(Response{request.id.value(), nlohmann::json::object()}));
     return request.params.get<DnsAnswer>();
   }
@@ -313,7 +313,7 @@ TEST_CASE("husk-shim: forwards every signal that can be caught", "[shim]") {
     CAPTURE(signal);
     REQUIRE(::kill(shim.pid, signal) == 0);
     const Request request = decode_request(read_frame(shim.control.ours.get()).value());
-    CHECK(request.method == "signal_process");
+    CHECK(request.is<SignalProcess>());
     CHECK(request.params.get<SignalProcess>().signal == signal);
     write_frame(shim.control.ours.get(),
                 encode(Response{request.id.value(), nlohmann::json::object()}));

@@ -8,12 +8,11 @@
 #include "lib/base/deadline.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/text.hpp"
+#include "lib/guestcomm/protocol/connections.hpp"
 #include "lib/guestcomm/protocol/frame.hpp"
 
 namespace husk::guestcomm {
 namespace {
-
-constexpr std::string_view stream_answer = "OK\n";
 
 struct Opening {
   std::string token;
@@ -37,22 +36,24 @@ AgentClient::AgentClient(const GuestAccess& guest, milliseconds patience, ErrorW
       patience_(patience),
       words_(words) {
   const Hello answer =
-      call("hello", Hello{.version = HUSK_VERSION, .secret = guest.secret}, patience).get<Hello>();
+      call(Hello::method, Hello{.version = HUSK_VERSION, .secret = guest.secret}, patience)
+          .get<Hello>();
   agree(answer.protocols, own_protocols);
 }
 
-nlohmann::json AgentClient::call(const std::string& method, const nlohmann::json& params,
+nlohmann::json AgentClient::call(std::string_view method, const nlohmann::json& params,
                                  milliseconds patience) {
   // One for all of it: the guest may be stuck, or hostile.
   const Deadline deadline(patience);
   const std::int64_t id = next_id_++;
-  const std::string payload = encode(Request{.id = id, .method = method, .params = params});
-  Response response = step("guest agent: " + method, [&] {
+  const std::string payload =
+      encode(Request{.id = id, .method = std::string(method), .params = params});
+  Response response = step("guest agent: " + std::string(method), [&] {
     write_frame(socket_.get(), payload, deadline);
     return await_response(id, deadline);
   });
   if (const auto* error = std::get_if<Error>(&response.outcome))
-    throw words_ == ErrorWords::for_callers ? refusal(method, *error) : *error;
+    throw words_ == ErrorWords::for_callers ? refusal(std::string(method), *error) : *error;
   return std::get<nlohmann::json>(std::move(response.outcome));
 }
 
@@ -67,40 +68,41 @@ Response AgentClient::await_response(std::int64_t id, const Deadline& deadline) 
 }
 
 void AgentClient::create_container(const CreateContainer& request, milliseconds patience) {
-  call("create_container", request, patience);
+  call(CreateContainer::method, request, patience);
 }
 void AgentClient::create_process(const CreateProcess& request, milliseconds patience) {
-  call("create_process", request, patience);
+  call(CreateProcess::method, request, patience);
 }
 void AgentClient::configure_network(const Network& network, milliseconds patience) {
-  call("configure_network", network, patience);
+  call(ConfigureNetwork::method, ConfigureNetwork{network}, patience);
 }
 void AgentClient::start_process(const ProcessRef& process, milliseconds patience) {
-  call("start_process", process, patience);
+  call(StartProcess::method, StartProcess{process}, patience);
 }
 void AgentClient::signal_process(const SignalProcess& request) {
-  call("signal_process", request, patience_);
+  call(SignalProcess::method, request, patience_);
 }
 ProcessList AgentClient::list_processes(const std::string& id) {
-  const nlohmann::json answer = call("list_processes", ContainerId{id}, patience_);
-  return step("guest agent: list_processes", [&] { return answer.get<ProcessList>(); });
+  const nlohmann::json answer = call(ListProcesses::method, ListProcesses{id}, patience_);
+  return step("guest agent: " + std::string(ListProcesses::method),
+              [&] { return answer.get<ProcessList>(); });
 }
 void AgentClient::pause_container(const std::string& id) {
-  call("pause_container", ContainerId{id}, patience_);
+  call(PauseContainer::method, PauseContainer{id}, patience_);
 }
 void AgentClient::resume_container(const std::string& id) {
-  call("resume_container", ContainerId{id}, patience_);
+  call(ResumeContainer::method, ResumeContainer{id}, patience_);
 }
 void AgentClient::update_container(const UpdateContainer& request) {
-  call("update_container", request, patience_);
+  call(UpdateContainer::method, request, patience_);
 }
 ContainerStatistics AgentClient::container_statistics(const std::string& id) {
-  const nlohmann::json answer = call("container_statistics", ContainerId{id}, patience_);
-  return step("guest agent: container_statistics",
+  const nlohmann::json answer = call(ReadStatistics::method, ReadStatistics{id}, patience_);
+  return step("guest agent: " + std::string(ReadStatistics::method),
               [&] { return answer.get<ContainerStatistics>(); });
 }
 void AgentClient::watch_container(const std::string& id) {
-  call("watch_container", ContainerId{id}, patience_);
+  call(WatchContainer::method, WatchContainer{id}, patience_);
 }
 
 std::optional<ContainerEvent> AgentClient::next_event(milliseconds patience) {
@@ -108,26 +110,27 @@ std::optional<ContainerEvent> AgentClient::next_event(milliseconds patience) {
   const int count = ::poll(&ready, 1, static_cast<int>(patience.count()));
   if (count < 0 && errno != EINTR) throw_errno("poll");
   if (count <= 0) return std::nullopt;
-  return step("guest agent: container_event", [&] {
+  return step("guest agent: " + std::string(ContainerEvent::method), [&] {
     // A message that has begun is complete in a moment, or the guest is hostile.
     const auto frame = read_frame(socket_.get(), Deadline(patience_), max_guest_bytes);
     if (!frame) throw Error(Errc::peer_lost, "connection closed");
     const Request event = decode_request(*frame);
-    if (event.id || event.method != "container_event")
+    if (event.id || !event.is<ContainerEvent>())
       throw Error(Errc::invalid_argument, "unexpected message");
     return std::optional(event.params.get<ContainerEvent>());
   });
 }
 
 void AgentClient::delete_container(const std::string& id) {
-  call("delete_container", ContainerId{id}, patience_);
+  call(DeleteContainer::method, DeleteContainer{id}, patience_);
 }
 void AgentClient::connect_port(const ConnectPort& request) {
-  call("connect_port", request, patience_);
+  call(ConnectPort::method, request, patience_);
 }
 GuestTrace AgentClient::trace() {
-  const nlohmann::json answer = call("trace", nlohmann::json::object(), patience_);
-  return step("guest agent: trace", [&] { return answer.get<GuestTrace>(); });
+  const nlohmann::json answer = call(TakeTrace::method, TakeTrace{}, patience_);
+  return step("guest agent: " + std::string(TakeTrace::method),
+              [&] { return answer.get<GuestTrace>(); });
 }
 
 Stdio<UniqueFd> open_streams(const GuestAccess& guest, StreamTokens tokens, milliseconds patience) {
@@ -138,7 +141,8 @@ Stdio<UniqueFd> open_streams(const GuestAccess& guest, StreamTokens tokens, mill
   step("open a stream of the guest", [&] {
     for_each_end(openings, [&](const char*, Opening& opening) {
       opening.socket = opening.connection.finish();
-      const std::string header = "HUSK-STREAM " + guest.secret + " " + opening.token + "\n";
+      const std::string header =
+          std::string(stream_header_start) + guest.secret + " " + opening.token + "\n";
       send_before(opening.socket.get(), header, deadline);
     });
     for_each_end(openings, [&](const char*, const Opening& opening) {

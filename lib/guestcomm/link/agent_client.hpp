@@ -5,14 +5,20 @@
 #include <chrono>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 
 #include "lib/base/deadline.hpp"
 #include "lib/base/unique_fd.hpp"
 #include "lib/guestcomm/link/guest_address.hpp"
 #include "lib/guestcomm/link/guest_words.hpp"
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/container_messages.hpp"
+#include "lib/guestcomm/protocol/create_messages.hpp"
 #include "lib/guestcomm/protocol/network.hpp"
+#include "lib/guestcomm/protocol/process_list.hpp"
+#include "lib/guestcomm/protocol/process_messages.hpp"
+#include "lib/guestcomm/protocol/rpc.hpp"
 #include "lib/guestcomm/protocol/statistics.hpp"
+#include "lib/guestcomm/protocol/vm_messages.hpp"
 
 namespace husk::guestcomm {
 
@@ -48,7 +54,7 @@ class AgentClient {
   UniqueFd release() { return std::move(socket_); }
 
  private:
-  nlohmann::json call(const std::string& method, const nlohmann::json& params,
+  nlohmann::json call(std::string_view method, const nlohmann::json& params,
                       std::chrono::milliseconds patience);
   Response await_response(std::int64_t id, const Deadline& deadline);
   UniqueFd socket_;
@@ -57,7 +63,7 @@ class AgentClient {
   std::int64_t next_id_ = 1;
 };
 
-/// Opens a stream connection for each token and registers it under that (see messages.hpp); all at once,
+/// Opens a stream connection for each token and registers it under that (connections.hpp); all at once,
 /// and in `patience` together. Throws peer_lost, timed_out; leaves none open then.
 Stdio<UniqueFd> open_streams(const GuestAccess& guest, StreamTokens tokens,
                              std::chrono::milliseconds patience);

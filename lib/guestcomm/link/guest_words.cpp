@@ -6,6 +6,11 @@
 #include <string_view>
 
 #include "lib/base/log.hpp"
+#include "lib/guestcomm/protocol/container_messages.hpp"
+#include "lib/guestcomm/protocol/create_messages.hpp"
+#include "lib/guestcomm/protocol/network.hpp"
+#include "lib/guestcomm/protocol/process_messages.hpp"
+#include "lib/guestcomm/protocol/vm_messages.hpp"
 
 namespace husk::guestcomm {
 namespace {
@@ -13,8 +18,8 @@ namespace {
 /// Their errors name the image's program, a mount of the bundle, or a field of the limits: engines map
 /// some to exit statuses 126 and 127, people look for the others.
 constexpr std::array<std::string_view, 6> telling_methods{
-    "hello",          "configure_network", "create_container",
-    "create_process", "start_process",     "update_container"};
+    Hello::method,         ConfigureNetwork::method, CreateContainer::method,
+    CreateProcess::method, StartProcess::method,     UpdateContainer::method};
 
 /// Parts of the texts by which containerd, CRI-O and Podman know a state (caller-contract.md). containerd
 /// ignores case.

@@ -10,11 +10,11 @@
 #include "lib/base/deadline.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/text.hpp"
+#include "lib/guestcomm/protocol/connections.hpp"
 
 namespace husk::guestcomm {
 namespace {
 
-constexpr std::string_view greeting = "HUSK-AGENT ";
 constexpr std::size_t max_announcement = 40;
 
 /// Takes the number off the front of `text`; 0: there is none.
@@ -29,8 +29,8 @@ int take_number(std::string_view& text) {
 ProtocolRange parse_announcement(const std::string& line) {
   std::string_view rest = line;
   ProtocolRange protocols;
-  if (rest.starts_with(greeting)) {
-    rest.remove_prefix(greeting.size());
+  if (rest.starts_with(announcement_start)) {
+    rest.remove_prefix(announcement_start.size());
     protocols.oldest = take_number(rest);
     if (rest.starts_with(' ')) {
       rest.remove_prefix(1);

@@ -12,6 +12,8 @@
 #include <string>
 #include <string_view>
 
+#include "lib/guestcomm/protocol/done.hpp"
+
 namespace husk::guestcomm {
 
 inline constexpr const char* dns_address = "127.0.0.11";
@@ -19,13 +21,18 @@ inline constexpr std::uint16_t dns_port = 53;
 inline constexpr std::size_t max_dns_query_bytes = 4096;
 inline constexpr std::size_t max_dns_answer_bytes = 65535;  ///< what its length over TCP can say
 
+/// Notified to a connection that owns a container's first process, where the agent was told of a DNS server.
 struct DnsQuery {
+  static constexpr std::string_view method = "dns_query";
   std::uint32_t number = 0;  ///< the agent's, for the answer
   bool over_tcp = false;     ///< how it was asked, and shall be
   std::string message;       ///< one, without the length that TCP has before it
 };
 
+/// husk-shim.
 struct DnsAnswer {
+  static constexpr std::string_view method = "answer_dns";
+  using Result = Done;
   std::uint32_t number = 0;
   std::string message;  ///< empty: none came
 };

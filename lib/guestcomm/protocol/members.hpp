@@ -3,26 +3,26 @@
 // invalid_argument "malformed message: ...".
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
-#include "lib/base/error.hpp"
+#include "lib/guestcomm/protocol/stdio.hpp"
 
 namespace husk::guestcomm {
 
-[[noreturn]] inline void refuse(const std::string& what) {
-  throw Error(Errc::invalid_argument, "malformed message: " + what);
-}
+[[noreturn]] void refuse(const std::string& what);
+const nlohmann::json& member(const nlohmann::json& object, const char* key);
 
-inline const nlohmann::json& member(const nlohmann::json& object, const char* key) {
-  if (!object.is_object() || !object.contains(key)) refuse(std::string(key) + " is missing");
-  return object.at(key);
-}
+std::string get_string(const nlohmann::json& object, const char* key);
+std::optional<std::string> get_optional_string(const nlohmann::json& object, const char* key);
+bool get_bool(const nlohmann::json& object, const char* key);
+int get_int(const nlohmann::json& object, const char* key);
+std::uint16_t get_uint16(const nlohmann::json& object, const char* key);
+StreamTokens get_stdio(const nlohmann::json& object);  ///< the member "stdio"
 
-inline std::string get_string(const nlohmann::json& object, const char* key) {
-  const nlohmann::json& value = member(object, key);
-  if (!value.is_string()) refuse(std::string(key) + " is not a string");
-  return value.get<std::string>();
-}
+/// The other side's text for people: cut to 4 KiB, on one line, without control characters.
+std::string harmless(std::string text);
 
 }  // namespace husk::guestcomm

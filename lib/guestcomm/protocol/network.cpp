@@ -255,4 +255,7 @@ void from_json(const json& j, Network& v) {
   fields(reader, v);
 }
 
+void to_json(json& j, const ConfigureNetwork& v) { j = v.network; }
+void from_json(const json& j, ConfigureNetwork& v) { j.get_to(v.network); }
+
 }  // namespace husk::guestcomm

@@ -10,8 +10,11 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
+
+#include "lib/guestcomm/protocol/done.hpp"
 
 namespace husk::guestcomm {
 
@@ -95,7 +98,16 @@ struct Network {
   bool operator==(const Network&) const = default;
 };
 
+/// husk start, and a change of the network. Compared with what is there; may be repeated.
+struct ConfigureNetwork {
+  static constexpr std::string_view method = "configure_network";
+  using Result = Done;
+  Network network;
+};
+
 void to_json(nlohmann::json& json, const Network& v);
 void from_json(const nlohmann::json& json, Network& v);
+void to_json(nlohmann::json& json, const ConfigureNetwork& v);
+void from_json(const nlohmann::json& json, ConfigureNetwork& v);
 
 }  // namespace husk::guestcomm

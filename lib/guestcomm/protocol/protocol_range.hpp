@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which versions of the protocol (messages.hpp) the host and the agent speak.
+// Which versions of the protocol the host and the agent speak.
 #pragma once
 
 #include <string>

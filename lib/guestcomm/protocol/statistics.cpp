@@ -79,6 +79,12 @@ void from_json(const json& j, ContainerStatistics& v) {
   }
 }
 
+void to_json(json& j, const ReadStatistics& v) { j = json{{"id", v.id}}; }
+void from_json(const json& j, ReadStatistics& v) { v.id = get_string(j, "id"); }
+
+void to_json(json& j, const WatchContainer& v) { j = json{{"id", v.id}}; }
+void from_json(const json& j, WatchContainer& v) { v.id = get_string(j, "id"); }
+
 void to_json(json& j, const ContainerEvent& v) {
   j = json{{"id", v.id}, {"type", v.type == ContainerEvent::Type::oom ? "oom" : "stopped"}};
 }

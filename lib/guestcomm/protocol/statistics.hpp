@@ -7,7 +7,10 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "lib/guestcomm/protocol/done.hpp"
 
 namespace husk::guestcomm {
 
@@ -28,8 +31,23 @@ struct ContainerStatistics {
   std::vector<InterfaceStatistics> interfaces;  ///< the guest's; loopback is none
 };
 
-/// Notified to who watches a container.
+/// husk events.
+struct ReadStatistics {
+  static constexpr std::string_view method = "container_statistics";
+  using Result = ContainerStatistics;
+  std::string id;
+};
+
+/// husk events: from then on this connection gets its ContainerEvents.
+struct WatchContainer {
+  static constexpr std::string_view method = "watch_container";
+  using Result = Done;
+  std::string id;
+};
+
+/// Notified to who watches a container; "stopped" is the last.
 struct ContainerEvent {
+  static constexpr std::string_view method = "container_event";
   enum class Type { oom, stopped };  ///< oom: its kernel has killed a process for want of memory
   std::string id;
   Type type = Type::oom;
@@ -38,6 +56,10 @@ struct ContainerEvent {
 void to_json(nlohmann::json& json, const ContainerStatistics& v);
 /// Throw invalid_argument on what is not as above.
 void from_json(const nlohmann::json& json, ContainerStatistics& v);
+void to_json(nlohmann::json& json, const ReadStatistics& v);
+void from_json(const nlohmann::json& json, ReadStatistics& v);
+void to_json(nlohmann::json& json, const WatchContainer& v);
+void from_json(const nlohmann::json& json, WatchContainer& v);
 void to_json(nlohmann::json& json, const ContainerEvent& v);
 void from_json(const nlohmann::json& json, ContainerEvent& v);
 

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -32,6 +33,9 @@ struct Terminal {
 
 template <class End>
 using Stdio = std::variant<Pipes<End>, Terminal<End>>;
+
+/// By which a request names the stream connections that it is to have (connections.hpp).
+using StreamTokens = Stdio<std::string>;
 
 namespace detail {
 template <class End, class Visit>

@@ -20,7 +20,7 @@ struct PinnedMount {
   bool follow_host = false;              ///< (r)slave, (r)shared: shows what the host mounts later
 };
 
-/// The spec as the guest shall apply it (protocol/messages.hpp, CreateContainer), and the binds it
+/// The spec as the guest shall apply it (protocol/create_messages.hpp), and the binds it
 /// needs.
 struct GuestPlan {
   oci::Spec spec;

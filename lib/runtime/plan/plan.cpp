@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "lib/base/error.hpp"
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/share.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/runtime/host/hooks.hpp"
 #include "lib/runtime/plan/host_facts.hpp"

@@ -10,7 +10,8 @@
 #include <optional>
 
 #include "lib/base/unique_fd.hpp"
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/process_ref.hpp"
+#include "lib/guestcomm/protocol/stdio.hpp"
 #include "lib/runtime/host/host_cgroup.hpp"
 #include "lib/runtime/plan/shim_plan.hpp"
 

@@ -12,7 +12,7 @@
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/ownership.hpp"
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/share.hpp"
 #include "lib/hypervisor/vm_id.hpp"
 #include "lib/runtime/host/mount_tree.hpp"
 #include "lib/runtime/vm/pinned_files.hpp"

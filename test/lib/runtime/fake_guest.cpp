@@ -17,8 +17,13 @@
 #include "lib/base/detach.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/guestcomm/protocol/connections.hpp"
+#include "lib/guestcomm/protocol/container_messages.hpp"
+#include "lib/guestcomm/protocol/create_messages.hpp"
 #include "lib/guestcomm/protocol/frame.hpp"
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/process_messages.hpp"
+#include "lib/guestcomm/protocol/rpc.hpp"
+#include "lib/guestcomm/protocol/vm_messages.hpp"
 #include "test/lib/guestcomm/link/hybrid_peer.hpp"
 #include "test/lib/runtime/fake_vm.hpp"
 
@@ -55,7 +60,8 @@ void announce(const std::string& host_socket, const guestcomm::ProtocolRange& pr
   const sockaddr_un name = address_of(host_socket + "_1026");
   check_sys(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name),
             "connect");
-  send_text(socket.get(), "HUSK-AGENT " + std::to_string(protocols.oldest) + " " +
+  send_text(socket.get(), std::string(guestcomm::announcement_start) +
+                              std::to_string(protocols.oldest) + " " +
                               std::to_string(protocols.newest) + "\n");
 }
 
@@ -94,10 +100,10 @@ class Guest {
   }
 
   void take_stream(UniqueFd connection) {
-    const std::string header = "HUSK-STREAM " + secret_ + " ";
+    const std::string header = std::string(guestcomm::stream_header_start) + secret_ + " ";
     const std::string line = receive_line(connection.get());
     if (fault_ == Fault::refuses_stream || !line.starts_with(header)) return;
-    send_text(connection.get(), "OK\n");
+    send_text(connection.get(), std::string(guestcomm::stream_answer));
     streams_[line.substr(header.size())] = std::move(connection);
   }
 
@@ -119,72 +125,72 @@ class Guest {
     } catch (const Error& e) {
       response.outcome = e;
     }
-    if (fault_ == Fault::exits_before_its_owner && request.method == "own_process")
+    if (fault_ == Fault::exits_before_its_owner && request.is<guestcomm::OwnProcess>())
       exit_with(last_, 0);
     guestcomm::write_frame(control, guestcomm::encode(response));
     if (ends_meanwhile(request)) {
       std::this_thread::sleep_for(100ms);  // the host hears of the error first
       exit_with(last_, 0);
     }
-    if (fault_ == Fault::exits_at_once && request.method == "own_process") exit_with(last_, 7);
+    if (fault_ == Fault::exits_at_once && request.is<guestcomm::OwnProcess>()) exit_with(last_, 7);
     if (ended_by_ != 0) exit_with(ended_, 128 + ended_by_);
     if (exec_ends_) end_exec();
   }
 
   /// The words by which engines take a container for gone.
   void lie(const Request& request) const {
-    if (fault_ == Fault::lies_about_states && has_started_ && request.method != "hello")
+    if (fault_ == Fault::lies_about_states && has_started_ && !request.is<guestcomm::Hello>())
       throw Error(Errc::wrong_state, "container not running: no such process; c1 does not exist");
     if (ends_meanwhile(request))
       throw Error(Errc::wrong_state, "join a namespace: no such process");
   }
 
   bool ends_meanwhile(const Request& request) const {
-    return fault_ == Fault::ends_meanwhile && has_started_ && request.method != "hello" &&
-           request.method != "start_process" && request.method != "signal_process" &&
+    return fault_ == Fault::ends_meanwhile && has_started_ && !request.is<guestcomm::Hello>() &&
+           !request.is<guestcomm::StartProcess>() && !request.is<guestcomm::SignalProcess>() &&
            owners_.contains(last_);
   }
 
   void handle(const Request& request, int control, json& result) {
-    if (request.method == "hello") {
+    if (request.is<guestcomm::Hello>()) {
       if (fault_ == Fault::refuses_hello ||
           request.params.get<guestcomm::Hello>().secret != secret_)
         throw Error(Errc::invalid_argument, "the secret is wrong");
       result = guestcomm::Hello{.version = "fake", .secret = ""};
-    } else if (request.method == "create_container") {
+    } else if (request.is<guestcomm::CreateContainer>()) {
       create(request.params.get<guestcomm::CreateContainer>());
-    } else if (request.method == "create_process") {
+    } else if (request.is<guestcomm::CreateProcess>()) {
       create_process(request.params.get<guestcomm::CreateProcess>());
-    } else if (request.method == "own_process" && is_joined(request)) {
+    } else if (request.is<guestcomm::OwnProcess>() && is_joined(request)) {
       note("own exec");
       if (fault_ == Fault::refuses_exec_owner) throw Error(Errc::not_found, "owner refused");
       exec_owner_ = control;
-    } else if (request.method == "start_process" && is_joined(request)) {
+    } else if (request.is<guestcomm::StartProcess>() && is_joined(request)) {
       note("start exec");
       if (fault_ == Fault::refuses_exec_start)
         throw Error(Errc::system, "permission denied by the image");
       exec_ends_ = true;
-    } else if (request.method == "own_process") {
+    } else if (request.is<guestcomm::OwnProcess>()) {
       note("own");
       if (fault_ == Fault::refuses_owner) throw Error(Errc::not_found, "owner refused");
       last_ = request.params.get<guestcomm::ProcessRef>().container;
       owners_[last_] = control;
-    } else if (request.method == "start_process") {
+    } else if (request.is<guestcomm::StartProcess>()) {
       note("start");
       if (fault_ == Fault::refuses_start)
         throw Error(Errc::system, "permission denied by the image");
       is_stuck_ = fault_ == Fault::stuck_after_start;
       if (fault_ == Fault::closes_streams) streams_.clear();
       has_started_ = true;
-    } else if (request.method == "signal_process") {
+    } else if (request.is<guestcomm::SignalProcess>()) {
       take_signal(request.params.get<guestcomm::SignalProcess>());
-    } else if (request.method == "pause_container") {
-      note("pause " + request.params.get<guestcomm::ContainerId>().id);
+    } else if (request.is<guestcomm::PauseContainer>()) {
+      note("pause " + request.params.get<guestcomm::PauseContainer>().id);
       if (fault_ == Fault::refuses_pause) throw Error(Errc::timed_out, "does not stand still");
-    } else if (request.method == "resume_container") {
-      note("resume " + request.params.get<guestcomm::ContainerId>().id);
-    } else if (request.method == "delete_container") {
-      note("delete " + request.params.get<guestcomm::ContainerId>().id);
+    } else if (request.is<guestcomm::ResumeContainer>()) {
+      note("resume " + request.params.get<guestcomm::ResumeContainer>().id);
+    } else if (request.is<guestcomm::DeleteContainer>()) {
+      note("delete " + request.params.get<guestcomm::DeleteContainer>().id);
     }
   }
 
@@ -215,10 +221,9 @@ class Guest {
   void end_exec() {
     streams_.clear();
     exec_ends_ = false;
-    guestcomm::write_frame(exec_owner_, guestcomm::encode(Request{
-                                            .id = {},
-                                            .method = "process_exited",
-                                            .params = guestcomm::ProcessExited{exec_name_, 42}}));
+    guestcomm::write_frame(
+        exec_owner_,
+        guestcomm::encode(guestcomm::make_notification(guestcomm::ProcessExited{exec_name_, 42})));
   }
 
   void take_signal(const guestcomm::SignalProcess& request) {
@@ -233,10 +238,8 @@ class Guest {
     streams_.clear();
     ended_by_ = 0;
     guestcomm::write_frame(owners_.at(id),
-                           guestcomm::encode(Request{.id = {},
-                                                     .method = "process_exited",
-                                                     .params = guestcomm::ProcessExited{
-                                                         .process = {id, {}}, .status = status}}));
+                           guestcomm::encode(guestcomm::make_notification(
+                               guestcomm::ProcessExited{.process = {id, {}}, .status = status})));
   }
 
   void note(const std::string& line) const { write_all(journal_.get(), line + "\n"); }

@@ -15,7 +15,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/unique_fd.hpp"
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/share.hpp"
 
 namespace husk::test {
 

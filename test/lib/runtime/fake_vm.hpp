@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A child process that stands for a VM with its agent. It takes the place of the user-space vsock
-// device's host socket, and speaks the agent's protocol (protocol/messages.hpp) with one fault.
+// device's host socket, and speaks the agent's protocol (lib/guestcomm/protocol) with one fault.
 #pragma once
 
 #include <filesystem>

@@ -111,7 +111,7 @@ TEST_CASE("AgentClient: an agent from before an upgrade is served, one that shar
 
 TEST_CASE("AgentClient: notifications nobody asked for are an error", "[guestcomm]") {
   const Guest guest([](int connection, std::int64_t) {
-    for (;;) write_frame(connection, encode(Request{{}, "process_exited", ProcessExited{}}));
+    for (;;) write_frame(connection, encode(make_notification(ProcessExited{})));
   });
   const auto start = Clock::now();
   CHECK_THAT(guest.kill_failure().what(), ContainsSubstring("unexpected notification"));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/guestcomm/protocol/messages.hpp"
+#include "lib/guestcomm/protocol/rpc.hpp"
 
 #include <sys/socket.h>
 
@@ -9,8 +9,15 @@
 
 #include "lib/base/files.hpp"
 #include "lib/base/unique_fd.hpp"
+#include "lib/guestcomm/protocol/container_messages.hpp"
+#include "lib/guestcomm/protocol/create_messages.hpp"
 #include "lib/guestcomm/protocol/dns.hpp"
 #include "lib/guestcomm/protocol/frame.hpp"
+#include "lib/guestcomm/protocol/network.hpp"
+#include "lib/guestcomm/protocol/process_list.hpp"
+#include "lib/guestcomm/protocol/process_messages.hpp"
+#include "lib/guestcomm/protocol/statistics.hpp"
+#include "lib/guestcomm/protocol/vm_messages.hpp"
 #include "lib/oci/example.hpp"
 
 using namespace husk;
@@ -63,9 +70,9 @@ TEST_CASE("messages: what is encoded is decoded again", "[guestcomm]") {
   CreateContainer create{.id = "c1",
                          .spec = oci::example_spec(false, 0, 0),
                          .stdio = Pipes<std::string>{{}, "ab", {}}};
-  const Request request = decode_request(encode(Request{7, "create_container", create}));
+  const Request request = decode_request(encode(make_request(7, create)));
   CHECK(request.id == 7);
-  CHECK(request.method == "create_container");
+  CHECK(request.is<CreateContainer>());
   const auto back = request.params.get<CreateContainer>();
   CHECK(back.spec == create.spec);
   const auto pipes = std::get<Pipes<std::string>>(back.stdio);
@@ -76,6 +83,29 @@ TEST_CASE("messages: what is encoded is decoded again", "[guestcomm]") {
   const auto terminal = std::get<Terminal<std::string>>(json(create).get<CreateContainer>().stdio);
   CHECK(terminal.stream == "cd");
   CHECK(terminal.size == WindowSize{24, 80});
+}
+
+TEST_CASE("messages: requests keep their names, by which a VM of an older release knows them",
+          "[guestcomm]") {
+  CHECK(std::vector<std::string_view>{Hello::method, ConnectPort::method, TakeTrace::method} ==
+        std::vector<std::string_view>{"hello", "connect_port", "trace"});
+  CHECK(std::vector<std::string_view>{CreateContainer::method, CreateProcess::method,
+                                      PauseContainer::method, ResumeContainer::method,
+                                      UpdateContainer::method, DeleteContainer::method} ==
+        std::vector<std::string_view>{"create_container", "create_process", "pause_container",
+                                      "resume_container", "update_container", "delete_container"});
+  CHECK(std::vector<std::string_view>{StartProcess::method, OwnProcess::method,
+                                      ResizeTerminal::method, SignalProcess::method,
+                                      ProcessExited::method, SdNotify::method} ==
+        std::vector<std::string_view>{"start_process", "own_process", "resize_terminal",
+                                      "signal_process", "process_exited", "sd_notify"});
+  CHECK(std::vector<std::string_view>{ListProcesses::method, ReadStatistics::method,
+                                      WatchContainer::method, ContainerEvent::method,
+                                      ConfigureNetwork::method, DnsQuery::method,
+                                      DnsAnswer::method} ==
+        std::vector<std::string_view>{"list_processes", "container_statistics", "watch_container",
+                                      "container_event", "configure_network", "dns_query",
+                                      "answer_dns"});
 }
 
 TEST_CASE("messages: an error keeps its code, text and errno", "[guestcomm]") {

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/guestcomm/protocol/vm_messages.hpp"
+
+#include "lib/guestcomm/protocol/members.hpp"
+
+namespace husk::guestcomm {
+namespace {
+
+using nlohmann::json;
+
+/// Not so many that sums with them could overflow.
+std::int64_t get_microseconds(const json& object, const char* key) {
+  const json& value = member(object, key);
+  if (!value.is_number_integer()) refuse(std::string(key) + " is not an integer");
+  const auto number = value.get<std::int64_t>();
+  if (number < 0 || number > (std::int64_t{1} << 50)) refuse(std::string(key) + " is out of range");
+  return number;
+}
+
+}  // namespace
+
+void to_json(json& j, const Hello& v) {
+  j = json{{"oldest_protocol", v.protocols.oldest},
+           {"protocol", v.protocols.newest},
+           {"version", v.version}};
+  if (!v.secret.empty()) j["secret"] = v.secret;
+}
+void from_json(const json& j, Hello& v) {
+  v.protocols.newest = get_int(j, "protocol");
+  // Absent: from before there were ranges.
+  v.protocols.oldest =
+      j.contains("oldest_protocol") ? get_int(j, "oldest_protocol") : v.protocols.newest;
+  check_range(v.protocols);
+  v.version = get_string(j, "version");
+  v.secret = get_optional_string(j, "secret").value_or("");
+}
+
+void to_json(json& j, const ConnectPort& v) {
+  j = json{
+      {"port", v.port}, {"to_container", v.to_container}, {"from_container", v.from_container}};
+}
+void from_json(const json& j, ConnectPort& v) {
+  v.port = get_uint16(j, "port");
+  v.to_container = get_string(j, "to_container");
+  v.from_container = get_string(j, "from_container");
+}
+
+void to_json(json& j, const GuestTrace& v) {
+  json spans = json::array();
+  for (const GuestSpan& span : v.spans)
+    spans.push_back({{"name", span.name}, {"begin_us", span.begin_us}, {"end_us", span.end_us}});
+  j = json{{"now_us", v.now_us}, {"spans", std::move(spans)}};
+}
+void from_json(const json& j, GuestTrace& v) {
+  v.now_us = get_microseconds(j, "now_us");
+  const json& spans = member(j, "spans");
+  if (!spans.is_array() || spans.size() > GuestTrace::max_spans)
+    refuse("spans is not an array, or has too many entries");
+  v.spans.clear();
+  for (const json& span : spans) {
+    v.spans.push_back({.name = harmless(get_string(span, "name")),
+                       .begin_us = get_microseconds(span, "begin_us"),
+                       .end_us = get_microseconds(span, "end_us")});
+    if (v.spans.back().begin_us > v.spans.back().end_us)
+      refuse("spans has a span that ends before it begins");
+  }
+}
+
+void to_json(json& j, const TakeTrace&) { j = json::object(); }
+void from_json(const json&, TakeTrace&) {}
+
+}  // namespace husk::guestcomm

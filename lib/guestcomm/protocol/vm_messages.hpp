@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests about the VM and its agent. See also network.hpp and dns.hpp.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/guestcomm/protocol/done.hpp"
+#include "lib/guestcomm/protocol/protocol_range.hpp"
+
+namespace husk::guestcomm {
+
+/// Every connection, first.
+struct Hello {
+  static constexpr std::string_view method = "hello";
+  using Result = Hello;
+  ProtocolRange protocols = own_protocols;
+  std::string version;  ///< of the program, for people
+  std::string secret;   ///< the VM's, said by the host only; empty in the answer
+};
+
+/// The VM's keeper, for who connects to "localhost" in the container's namespace on the host. To 127.0.0.1, or ::1
+/// if nobody listens there: TCP. Each direction has a stream of its own, which ends with it.
+struct ConnectPort {
+  static constexpr std::string_view method = "connect_port";
+  using Result = Done;
+  std::uint16_t port = 0;
+  std::string to_container, from_container;  ///< tokens
+};
+
+/// Where the guest's time went, most recently; by its own clock, microseconds since its kernel began.
+struct GuestSpan {
+  std::string name;  ///< without control characters once it is received
+  std::int64_t begin_us = 0, end_us = 0;
+};
+struct GuestTrace {
+  static constexpr std::size_t max_spans = 256;
+  std::int64_t now_us = 0;  ///< when it answered
+  std::vector<GuestSpan> spans;
+};
+
+/// husk --trace: what the agent has not told yet.
+struct TakeTrace {
+  static constexpr std::string_view method = "trace";
+  using Result = GuestTrace;
+};
+
+void to_json(nlohmann::json& json, const Hello& v);
+void from_json(const nlohmann::json& json, Hello& v);
+void to_json(nlohmann::json& json, const ConnectPort& v);
+void from_json(const nlohmann::json& json, ConnectPort& v);
+void to_json(nlohmann::json& json, const GuestTrace& v);
+void from_json(const nlohmann::json& json, GuestTrace& v);
+void to_json(nlohmann::json& json, const TakeTrace& v);
+void from_json(const nlohmann::json& json, TakeTrace& v);
+
+}  // namespace husk::guestcomm
