@@ -3,22 +3,15 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <csignal>
 #include <cstring>
 #include <optional>
 
 #include "lib/base/error.hpp"
+#include "lib/base/parse_number.hpp"
 
 namespace husk::cli {
 namespace {
-
-std::optional<int> parse_number(std::string_view text) {
-  int number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
 
 std::optional<int> parse_realtime(std::string_view name) {
   const bool from_min = name.starts_with("RTMIN"), from_max = name.starts_with("RTMAX");
@@ -27,7 +20,7 @@ std::optional<int> parse_realtime(std::string_view name) {
   name.remove_prefix(5);
   if (name.empty()) return base;
   if (name.front() != (from_min ? '+' : '-')) return std::nullopt;
-  const auto offset = parse_number(name.substr(1));
+  const auto offset = parse_number<int>(name.substr(1));
   if (!offset || *offset < 0 || *offset > 64) return std::nullopt;
   return from_min ? base + *offset : base - *offset;
 }
@@ -50,7 +43,7 @@ std::optional<int> parse_name(std::string name) {
 }  // namespace
 
 int parse_signal(const std::string& text) {
-  auto signal = parse_number(text);
+  auto signal = parse_number<int>(text);
   if (!signal) signal = parse_name(text);
   if (!signal || *signal < 0 || *signal > 64) {
     throw Error(Errc::invalid_argument, "unknown signal \"" + text.substr(0, 64) + "\"");

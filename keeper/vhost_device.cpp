@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -17,6 +16,7 @@
 #include <exception>
 
 #include "keeper/device_system_calls.hpp"
+#include "lib/base/capabilities.hpp"
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/unique_fd.hpp"
@@ -25,17 +25,6 @@ namespace husk::keeper {
 namespace {
 
 constexpr rlim_t max_device_files = 4096;  ///< one per connection the guest or the host opens
-
-void drop_bounding_set() {
-  for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability)
-    check_sys(::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0), "drop a bounding capability");
-}
-
-void drop_capabilities() {
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> none{};
-  check_sys(::syscall(SYS_capset, &header, none.data()), "drop capabilities");
-}
 
 void limit(__rlimit_resource resource, rlim_t most) {
   rlimit limits{};

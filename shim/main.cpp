@@ -4,7 +4,6 @@
 // container's own, so that `docker top` and ps(1) show them. It says nothing: its standard streams
 // are the container's.
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include <string>
 
 #include "lib/base/error.hpp"
+#include "lib/base/signals.hpp"
 #include "lib/handoff/handoff.hpp"
 #include "shim/privileges.hpp"
 #include "shim/stand_in.hpp"
@@ -23,16 +23,9 @@ namespace {
 
 using namespace husk;
 
-/// Blocked already when husk made this process; as pid 1 of its namespace it would otherwise ignore
-/// them.
-UniqueFd collect_signals() {
-  sigset_t all;
-  ::sigfillset(&all);
-  check_sys(::sigprocmask(SIG_BLOCK, &all, nullptr), "block signals");
-  return UniqueFd{check_sys(::signalfd(-1, &all, SFD_CLOEXEC), "signalfd")};
-}
-
 int stand_in() {
+  // Blocked already when husk made this process; as pid 1 of its namespace it would otherwise ignore
+  // them.
   const UniqueFd signals = collect_signals();
   shim::drop_privileges();
   UniqueFd handoff_socket{handoff::shim_fd};

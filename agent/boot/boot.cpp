@@ -2,18 +2,14 @@
 #include "agent/boot/boot.hpp"
 
 #include <fcntl.h>
-#include <net/if.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
-#include <charconv>
 #include <filesystem>
 #include <memory>
 #include <sstream>
@@ -24,6 +20,8 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/loopback.hpp"
+#include "lib/base/parse_number.hpp"
 #include "lib/base/trace.hpp"
 #include "lib/base/unique_fd.hpp"
 #include "lib/guestcomm/protocol/share.hpp"
@@ -88,14 +86,6 @@ void log_to_kernel(bool debug) {
   });
 }
 
-void bring_loopback_up() {
-  const UniqueFd socket{check_sys(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket")};
-  struct ifreq request {};
-  std::string("lo").copy(request.ifr_name, sizeof request.ifr_name - 1);
-  request.ifr_flags = IFF_UP | IFF_RUNNING;
-  check_sys(::ioctl(socket.get(), SIOCSIFFLAGS, &request), "bring lo up");
-}
-
 void mount_share() {
   std::filesystem::create_directories(guestcomm::share_mount_point);
   check_sys(::mount(guestcomm::share_tag, guestcomm::share_mount_point, "virtiofs", 0, nullptr),
@@ -132,13 +122,8 @@ BootOptions parse_command_line(const std::string& command_line) {
     if (word == "husk.debug") options.debug = true;
     if (word == "husk.privileged_ports") options.privileged_ports = true;
     if (!word.starts_with(announce)) continue;
-    const std::string_view number = std::string_view(word).substr(announce.size());
-    std::uint32_t port = 0;
-    const auto [rest, failure] =
-        std::from_chars(number.data(), number.data() + number.size(), port);
-    if (failure == std::errc{} && rest == number.data() + number.size() && port != 0) {
-      options.announce_port = port;
-    }
+    const auto port = parse_number<std::uint32_t>(std::string_view(word).substr(announce.size()));
+    if (port && *port != 0) options.announce_port = *port;
   }
   return options;
 }

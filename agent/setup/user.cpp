@@ -9,12 +9,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <set>
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/parse_number.hpp"
 
 namespace husk::agent {
 namespace {
@@ -82,11 +82,7 @@ std::optional<std::string> find_home(std::string_view passwd, std::uint32_t uid)
   while (!passwd.empty()) {
     const std::size_t end = passwd.find('\n');
     const auto fields = split_fields(passwd.substr(0, end));
-    std::uint32_t found = 0;
-    const auto [rest, failure] =
-        std::from_chars(fields[2].data(), fields[2].data() + fields[2].size(), found);
-    const bool is_number = failure == std::errc{} && rest == fields[2].data() + fields[2].size();
-    if (is_number && found == uid) {
+    if (parse_number<std::uint32_t>(fields[2]) == uid) {
       if (fields[5].empty()) return std::nullopt;
       return std::string(fields[5]);
     }

@@ -8,6 +8,7 @@
 #include "cli/options.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/parse_number.hpp"
 #include "lib/base/text.hpp"
 #include "lib/oci/bundle.hpp"
 
@@ -79,14 +80,11 @@ std::int64_t parse_size(const char* option, const std::string& text) {
 }
 
 template <class Number>
-std::optional<Number> parse_number(const char* option, const std::string& text) {
+std::optional<Number> read_number(const char* option, const std::string& text) {
   if (text.empty()) return std::nullopt;
-  Number number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size())
-    throw Error(Errc::invalid_argument,
-                std::string(option) + ": " + quote(text) + " is not a valid number");
-  return number;
+  if (const auto number = parse_number<Number>(text)) return number;
+  throw Error(Errc::invalid_argument,
+              std::string(option) + ": " + quote(text) + " is not a valid number");
 }
 
 oci::Resources read_resources(const std::string& file) {
@@ -112,11 +110,11 @@ oci::Resources make_resources(const LimitFlags& flags) {
   resources.memory->reservation = size("--memory-reservation", flags.memory_reservation);
   resources.memory->swap = size("--memory-swap", flags.memory_swap);
   resources.cpu.emplace();
-  resources.cpu->shares = parse_number<std::uint64_t>("--cpu-share", flags.cpu_share);
-  resources.cpu->period = parse_number<std::uint64_t>("--cpu-period", flags.cpu_period);
-  resources.cpu->quota = parse_number<std::int64_t>("--cpu-quota", flags.cpu_quota);
-  resources.cpu->burst = parse_number<std::uint64_t>("--cpu-burst", flags.cpu_burst);
-  resources.cpu->idle = parse_number<std::int64_t>("--cpu-idle", flags.cpu_idle);
+  resources.cpu->shares = read_number<std::uint64_t>("--cpu-share", flags.cpu_share);
+  resources.cpu->period = read_number<std::uint64_t>("--cpu-period", flags.cpu_period);
+  resources.cpu->quota = read_number<std::int64_t>("--cpu-quota", flags.cpu_quota);
+  resources.cpu->burst = read_number<std::uint64_t>("--cpu-burst", flags.cpu_burst);
+  resources.cpu->idle = read_number<std::int64_t>("--cpu-idle", flags.cpu_idle);
   resources.pids_limit = flags.pids_limit;
   return resources;
 }

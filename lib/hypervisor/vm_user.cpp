@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/hypervisor/vm_user.hpp"
 
-#include <charconv>
 #include <fstream>
 #include <optional>
 #include <string>
 
 #include "lib/base/error.hpp"
+#include "lib/base/parse_number.hpp"
 #include "lib/base/text.hpp"
 
 namespace husk::hypervisor {
 namespace {
-
-std::optional<unsigned> parse_id(const std::string& text) {
-  unsigned id = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return id;
-}
 
 /// Field 3 of the entry `name`. Not getpwnam: loading the name services costs more than a whole
 /// `husk state`.
@@ -27,7 +20,7 @@ std::optional<unsigned> look_up(const UserFiles& files, const std::string& name)
     for (std::string line; std::getline(table, line);) {
       if (!line.starts_with(name + ":")) continue;
       const std::size_t start = line.find(':', name.size() + 1) + 1;
-      return parse_id(line.substr(start, line.find(':', start) - start));
+      return parse_number<unsigned>(line.substr(start, line.find(':', start) - start));
     }
   }
   return std::nullopt;
@@ -59,7 +52,7 @@ std::optional<std::string> configured(const std::filesystem::path& qemu_conf,
 
 VmUser find_qemu_user(const UserFiles& files) {
   if (const std::optional<std::string> name = configured(files.qemu_conf, "user")) {
-    if (const auto id = parse_id(*name)) return {.uid = *id};
+    if (const auto id = parse_number<unsigned>(*name)) return {.uid = *id};
     if (const auto id = look_up(files, *name)) return {.uid = *id};
     throw Error(Errc::unsupported, "QEMU's user " + quote(*name) + " of " +
                                        files.qemu_conf.string() + " is not in " +

@@ -4,6 +4,7 @@
 #include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/random_id.hpp"
+#include "lib/base/signals.hpp"
 #include "lib/oci/bundle.hpp"
 #include "lib/oci/check.hpp"
 #include "lib/runtime/caller/caller_socket.hpp"

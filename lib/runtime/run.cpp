@@ -4,6 +4,7 @@
 #include "lib/base/cancellation.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/signals.hpp"
 #include "lib/base/trace.hpp"
 #include "lib/runtime/caller/foreground.hpp"
 #include "lib/runtime/caller/terminal.hpp"

@@ -12,13 +12,6 @@
 
 namespace husk::runtime {
 
-UniqueFd collect_signals() {
-  sigset_t all;
-  ::sigfillset(&all);
-  check_sys(::sigprocmask(SIG_BLOCK, &all, nullptr), "block signals");
-  return UniqueFd{check_sys(::signalfd(-1, &all, SFD_CLOEXEC), "signalfd")};
-}
-
 int wait_for_shim(pid_t shim, int signal_fd) {
   for (;;) {
     // Looked at before each wait: the shim may have ended before its SIGCHLD was asked for.

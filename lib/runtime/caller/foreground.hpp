@@ -4,12 +4,7 @@
 
 #include <sys/types.h>
 
-#include "lib/base/unique_fd.hpp"
-
 namespace husk::runtime {
-
-/// Every signal of this process from here on, to be read (signalfd(2)).
-UniqueFd collect_signals();
 
 /// Waits for a shim that is a child of this process, and passes on every signal that comes to husk
 /// itself. Returns its exit status, or 128 + the signal that ended it.

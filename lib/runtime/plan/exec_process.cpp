@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/runtime/plan/exec_process.hpp"
 
-#include <charconv>
-
 #include "lib/base/error.hpp"
+#include "lib/base/parse_number.hpp"
 
 namespace husk::runtime {
 namespace {
 
 std::uint32_t parse_id(std::string_view text, const std::string& whole) {
-  std::uint32_t id = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
-  if (error != std::errc{} || end != text.data() + text.size())
-    throw Error(Errc::invalid_argument, "--user " + whole + ": expected UID[:GID] in numbers");
-  return id;
+  if (const auto id = parse_number<std::uint32_t>(text)) return *id;
+  throw Error(Errc::invalid_argument, "--user " + whole + ": expected UID[:GID] in numbers");
 }
 
 void set_user(oci::User& user, const std::string& text) {

@@ -5,7 +5,6 @@
 #include <linux/close_range.h>
 #include <linux/magic.h>
 #include <linux/sched.h>
-#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -27,6 +26,7 @@
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/loopback.hpp"
 #include "lib/guestcomm/link/guest_words.hpp"
 #include "lib/handoff/handoff.hpp"
 #include "lib/runtime/shim/host_root.hpp"
@@ -62,21 +62,12 @@ void join_namespace(const std::filesystem::path& path, int type, const char* nam
   check_sys(::setns(fd.get(), type), "join " + what);
 }
 
-void bring_up_loopback() {
-  const UniqueFd socket{check_sys(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket")};
-  ifreq request{};
-  request.ifr_name[0] = 'l';
-  request.ifr_name[1] = 'o';
-  request.ifr_flags = IFF_UP;
-  check_sys(::ioctl(socket.get(), SIOCSIFFLAGS, &request), "bring up lo");
-}
-
 void take_place(const NewShim& shim) {
   const HostNamespaces& namespaces = shim.namespaces;
   if (namespaces.network) join_namespace(*namespaces.network, CLONE_NEWNET, "network");
   if (namespaces.ipc) join_namespace(*namespaces.ipc, CLONE_NEWIPC, "ipc");
   if (namespaces.uts) join_namespace(*namespaces.uts, CLONE_NEWUTS, "uts");
-  if (namespaces.new_network) bring_up_loopback();
+  if (namespaces.new_network) bring_loopback_up();
   if (namespaces.new_uts && shim.hostname) {
     check_sys(::sethostname(shim.hostname->data(), shim.hostname->size()), "set the host name");
   }

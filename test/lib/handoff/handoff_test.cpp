@@ -119,7 +119,8 @@ TEST_CASE("handoff: a packet that would not fit is not sent", "[handoff]") {
 
 TEST_CASE("handoff: what is no hand-over is refused", "[handoff]") {
   const SocketPair ends = make_socket_pair();
-  const std::string process = R"("process": {"container": "c1", "process": ""}, "message_patience_ms": 5)";
+  const std::string process =
+      R"("process": {"container": "c1", "process": ""}, "message_patience_ms": 5)";
   const auto [text, count] = GENERATE_COPY(table<std::string, std::size_t>(
       {{"x", 1},
        {"[]", 1},

@@ -68,9 +68,8 @@ TEST_CASE("give_vhost_socket: a link that the device made is not followed", "[ha
 
 TEST_CASE("give_vhost_socket: a failure names the folder and the step", "[handoff]") {
   const VsockFolder folder;
-  CHECK_THROWS_WITH(folder.give(),
-                    "socket vhost.sock in " + folder.path().string() +
-                        ": move: no such file or directory");
+  CHECK_THROWS_WITH(folder.give(), "socket vhost.sock in " + folder.path().string() +
+                                       ": move: no such file or directory");
   const fs::path link = folder.path() / "link";
   fs::create_directory_symlink(folder.path(), link);
   CHECK_THROWS_WITH(give_vhost_socket(link.string(), 4242), ContainsSubstring(": open: "));
