@@ -22,6 +22,7 @@ VmRecord first_record(const VmPlan& plan) {
 NewVm::NewVm(const VmPlan& plan)
     : plan_(plan), directory_(plan.id, plan.assets, plan.secret), record_(first_record(plan)) {
   lock_ = lock_vm(plan.id);
+  if (!lock_) throw vm_gone(plan.id);  // removed by another command since it was made
   save_vm(record_);
 }
 
