@@ -13,7 +13,9 @@
 #include "lib/base/files.hpp"
 #include "lib/base/random_id.hpp"
 #include "lib/guestcomm/link/agent_client.hpp"
+#include "lib/guestcomm/protocol/connections.hpp"
 #include "lib/guestcomm/protocol/frame.hpp"
+#include "lib/guestcomm/protocol/share.hpp"
 #include "test/agent/vm_guest.hpp"
 
 namespace husk::test {
