@@ -12,6 +12,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/guestcomm/link/agent_client.hpp"
+#include "lib/guestcomm/protocol/container_messages.hpp"
 
 namespace {
 
@@ -32,7 +33,7 @@ double round_trip(const guestcomm::GuestAccess& guest, int count) {
   for (int i = 0; i < count; ++i) {
     const auto start = Clock::now();
     try {
-      client.delete_container("nobody");
+      client.call(guestcomm::DeleteContainer{"nobody"}, 20s);
     } catch (const Error& error) {
       if (error.code() != Errc::not_found) throw;
     }

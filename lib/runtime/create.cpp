@@ -7,6 +7,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/trace.hpp"
 #include "lib/base/undo.hpp"
+#include "lib/guestcomm/protocol/create_messages.hpp"
 #include "lib/oci/check.hpp"
 #include "lib/runtime/caller/caller_socket.hpp"
 #include "lib/runtime/caller/terminal.hpp"
@@ -54,12 +55,13 @@ void create_in_guest(const VmHandle& vm, const CreatePlan& plan, const ShimProce
   ProcessStreams streams = open_streams(vm.guest(), plan.window);
   laps.end("open streams");
   const UniqueFd notify = plan.notify ? connect_notify(*plan.notify) : UniqueFd();
-  agent.create_container({.id = id,
-                          .spec = plan.guest.spec,
-                          .stdio = streams.tokens,
-                          .notify_socket = notify ? plan.notify->in_container : std::string(),
-                          .hook_state = hook_state(plan)},
-                         create_patience);
+  agent.call(guestcomm::CreateContainer{.id = id,
+                                        .spec = plan.guest.spec,
+                                        .stdio = streams.tokens,
+                                        .notify_socket =
+                                            notify ? plan.notify->in_container : std::string(),
+                                        .hook_state = hook_state(plan)},
+             create_patience);
   laps.end("agent: create_container");
   const UniqueFd control = vm.connect(VmHandle::connect_patience).release();
   shim.hand_over({id, {}}, control.get(), streams.descriptors(), notify.get());

@@ -20,7 +20,7 @@ constexpr auto statistics_patience = 10s;
 /// Returns nothing at the container's end, also where its VM ended with it.
 std::optional<guestcomm::ContainerStatistics> ask(const VmHandle& vm, const std::string& id) {
   try {
-    return vm.connect(statistics_patience).container_statistics(id);
+    return vm.connect(statistics_patience).call(guestcomm::ReadStatistics{id}, statistics_patience);
   } catch (const Error& error) {
     if (error.code() == Errc::peer_lost || error.code() == Errc::not_found ||
         error.code() == Errc::wrong_state)
@@ -34,7 +34,9 @@ std::optional<guestcomm::ContainerStatistics> ask(const VmHandle& vm, const std:
 guestcomm::ContainerStatistics Runtime::statistics(const std::string& id) const {
   const ContainerRecord record = store_.load_for(Command::events, id);
   return unless_it_ends(store_, record, Command::events, [&] {
-    return VmHandle::open(record.vm_id).connect(statistics_patience).container_statistics(id);
+    return VmHandle::open(record.vm_id)
+        .connect(statistics_patience)
+        .call(guestcomm::ReadStatistics{id}, statistics_patience);
   });
 }
 
@@ -45,7 +47,7 @@ void Runtime::follow_events(const std::string& id, milliseconds interval,
       unless_it_ends(store_, record, Command::events, [&] { return VmHandle::open(record.vm_id); });
   guestcomm::AgentClient watching = unless_it_ends(store_, record, Command::events, [&] {
     guestcomm::AgentClient agent = vm.connect(statistics_patience);
-    agent.watch_container(id);
+    agent.call(guestcomm::WatchContainer{id}, statistics_patience);
     return agent;
   });
   // The first statistics come after the first interval, as with runc.

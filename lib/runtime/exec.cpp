@@ -5,6 +5,8 @@
 #include "lib/base/error.hpp"
 #include "lib/base/random_id.hpp"
 #include "lib/base/signals.hpp"
+#include "lib/guestcomm/protocol/create_messages.hpp"
+#include "lib/guestcomm/protocol/process_messages.hpp"
 #include "lib/oci/bundle.hpp"
 #include "lib/oci/check.hpp"
 #include "lib/runtime/caller/caller_socket.hpp"
@@ -64,7 +66,8 @@ int exec_in(const ContainerRecord& record, const ExecRequest& request,
   guestcomm::AgentClient agent = vm.connect(start_process_patience);
   ProcessStreams streams = open_streams(vm.guest(), window);
   const guestcomm::ProcessRef name{request.id, random_hex(8)};
-  agent.create_process({name, process, streams.tokens, request.cgroup}, create_process_patience);
+  agent.call(guestcomm::CreateProcess{name, process, streams.tokens, request.cgroup},
+             create_process_patience);
   const UniqueFd control = vm.connect(VmHandle::connect_patience).release();
   shim.hand_over(name, control.get(), streams.descriptors());
 
@@ -74,7 +77,7 @@ int exec_in(const ContainerRecord& record, const ExecRequest& request,
   throw_if_cancelled();
   if (request.pidfd_socket)
     send_to_caller(*request.pidfd_socket, "pidfd socket", "setns", shim.open_pidfd().get());
-  agent.start_process(name, start_process_patience);
+  agent.call(guestcomm::StartProcess{name}, start_process_patience);
   if (terminal) terminal->send_master(*request.streams.console_socket);
   if (request.pid_file) write_pid_file(*request.pid_file, shim.pid());
   shim.keep();

@@ -5,6 +5,7 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/process.hpp"
+#include "lib/guestcomm/protocol/process_messages.hpp"
 #include "lib/runtime/runtime.hpp"
 #include "lib/runtime/vm/vm_handle.hpp"
 
@@ -15,7 +16,8 @@ void ask_guest(const ContainerRecord& record, int signal, bool all,
                std::chrono::milliseconds patience) {
   VmHandle::open(record.vm_id)
       .connect(patience)
-      .signal_process({.process = {record.id, {}}, .signal = signal, .all = all});
+      .call(guestcomm::SignalProcess{.process = {record.id, {}}, .signal = signal, .all = all},
+            patience);
 }
 
 /// The guest may be stuck, taken over or lying, and the reader of the output may stand still: what

@@ -4,6 +4,7 @@
 // command that is killed half-way leaves, `resume` puts right.
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
+#include "lib/guestcomm/protocol/container_messages.hpp"
 #include "lib/runtime/record/end_meanwhile.hpp"
 #include "lib/runtime/runtime.hpp"
 #include "lib/runtime/vm/vm_handle.hpp"
@@ -15,17 +16,23 @@ using namespace std::chrono_literals;
 
 constexpr auto pause_patience = 10s;  ///< the agent gives up after 5
 
+void resume_in_guest(const ContainerRecord& record) {
+  VmHandle::open(record.vm_id)
+      .connect(pause_patience)
+      .call(guestcomm::ResumeContainer{record.id}, pause_patience);
+}
+
 void pause_in_guest(const StateStore& store, ContainerRecord& record) {
   guestcomm::AgentClient agent = VmHandle::open(record.vm_id).connect(pause_patience);
   record.paused = true;
   store.save(record);
   try {
-    agent.pause_container(record.id);
+    agent.call(guestcomm::PauseContainer{record.id}, pause_patience);
   } catch (const Error& e) {
     // It may have been too late only. A guest that cannot be asked may yet do it: then it counts as
     // paused, so that `resume` is possible.
     warn_on_failure([&] {
-      VmHandle::open(record.vm_id).connect(pause_patience).resume_container(record.id);
+      resume_in_guest(record);
       record.paused = false;
       store.save(record);
     });
@@ -47,8 +54,7 @@ void Runtime::resume(const std::string& id) {
   ContainerRecord record = store_.load(id);
   check_allowed(Command::resume, state_of(record, /*create_at_work=*/false), id);
   unless_it_ends(store_, record, Command::resume, [&] {
-    step("the guest did not resume the container",
-         [&] { VmHandle::open(record.vm_id).connect(pause_patience).resume_container(id); });
+    step("the guest did not resume the container", [&] { resume_in_guest(record); });
   });
   record.paused = false;
   store_.save(record);

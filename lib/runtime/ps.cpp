@@ -41,7 +41,9 @@ std::vector<pid_t> Runtime::host_processes(const std::string& id) const {
 guestcomm::ProcessList Runtime::guest_processes(const std::string& id) const {
   const ContainerRecord record = store_.load_for(Command::ps, id);
   return unless_it_ends(store_, record, Command::ps, [&] {
-    return VmHandle::open(record.vm_id).connect(list_patience).list_processes(id);
+    return VmHandle::open(record.vm_id)
+        .connect(list_patience)
+        .call(guestcomm::ListProcesses{id}, list_patience);
   });
 }
 

@@ -3,6 +3,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/process.hpp"
 #include "lib/base/trace.hpp"
+#include "lib/guestcomm/protocol/process_messages.hpp"
 #include "lib/runtime/host/hooks.hpp"
 #include "lib/runtime/runtime.hpp"
 #include "lib/runtime/vm/container_network.hpp"
@@ -31,7 +32,7 @@ void start_in_guest(const ContainerRecord& record, VmHandle& vm,
     network->keep();
     network.reset();
   }
-  agent.start_process({record.id, {}}, start_patience + hooks);
+  agent.call(guestcomm::StartProcess{{record.id, {}}}, start_patience + hooks);
   if (network) network->keep();
   laps.end("agent: start_process");
   trace_guest(agent);

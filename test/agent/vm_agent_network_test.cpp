@@ -128,7 +128,7 @@ TEST_CASE("agent: the network is as the host says, and a second time nothing cha
   CHECK_THAT(outcome.out, !ContainsSubstring("inet6 fe80"));  // none of its own
   CHECK_THAT(outcome.out, ContainsSubstring("default via 172.17.0.1 dev web0"));
   CHECK(outcome.out.ends_with("\n2\n"));
-  client().delete_container(id);
+  client().call(DeleteContainer{id}, 20s);
   const std::string before = shell(look_at_network).out;
   configure(network);
   CHECK(shell(look_at_network).out == before);

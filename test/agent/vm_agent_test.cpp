@@ -40,7 +40,7 @@ TEST_CASE("agent: 8 MiB go in and come out byte for byte", "[vm]") {
   CHECK(outcome.status == 0);
   CHECK(outcome.out.size() == data.size());
   CHECK(outcome.out == data);
-  client().delete_container(id);
+  client().call(DeleteContainer{id}, 20s);
 }
 
 TEST_CASE("agent: throughput of standard output", "[.bench]") {
@@ -53,7 +53,7 @@ TEST_CASE("agent: throughput of standard output", "[.bench]") {
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   CHECK(outcome.out.size() == 64u << 20);
   WARN("64 MiB in " << seconds.count() << " s: " << 64 / seconds.count() << " MiB/s");
-  client().delete_container(id);
+  client().call(DeleteContainer{id}, 20s);
 }
 
 TEST_CASE("agent: output written just before the end is not lost", "[vm]") {
@@ -176,25 +176,27 @@ TEST_CASE("agent: a file that is no program fails in start", "[vm]") {
   container.own();
   CHECK_THROWS_WITH(container.start(), "exec /garbage: exec format error");
   CHECK(container.wait_exit() == 127);
-  client().delete_container(id);
+  client().call(DeleteContainer{id}, 20s);
 }
 
 TEST_CASE("agent: ids are unique, unknown ones and wrong states are refused", "[vm]") {
   const std::string id = new_id();
-  CHECK_THROWS_WITH(client().start_process({"unknown", {}}, 60s), "container does not exist");
+  CHECK_THROWS_WITH(client().call(StartProcess{{"unknown", {}}}, 60s), "container does not exist");
   Running container(id, make_spec(id, {"sleep", "1000"}));
   CHECK(create_error(make_spec(id, {"true"}), id) == "container with given ID already exists");
   container.own();
   container.start();
   CHECK_THROWS_WITH(container.start(), "cannot start an already running container");
-  CHECK_THROWS_WITH(client().delete_container(id), ContainsSubstring("that is not stopped"));
-  client().signal_process({{id, {}}, SIGKILL, false});
+  CHECK_THROWS_WITH(client().call(DeleteContainer{id}, 20s),
+                    ContainsSubstring("that is not stopped"));
+  client().call(SignalProcess{{id, {}}, SIGKILL, false}, 20s);
   CHECK(container.wait_exit() == 128 + SIGKILL);
-  CHECK_THROWS_WITH(client().signal_process({{id, {}}, SIGTERM, false}), "container not running");
-  CHECK_THROWS_WITH(client().start_process({id, {}}, 60s),
+  CHECK_THROWS_WITH(client().call(SignalProcess{{id, {}}, SIGTERM, false}, 20s),
+                    "container not running");
+  CHECK_THROWS_WITH(client().call(StartProcess{{id, {}}}, 60s),
                     "cannot start a container that has stopped");
-  client().delete_container(id);
-  CHECK_THROWS_WITH(client().delete_container(id), "container does not exist");
+  client().call(DeleteContainer{id}, 20s);
+  CHECK_THROWS_WITH(client().call(DeleteContainer{id}, 20s), "container does not exist");
 }
 
 TEST_CASE("agent: more callers at once than there is room for wait their turn", "[vm]") {
@@ -213,9 +215,9 @@ TEST_CASE("agent: SIGTERM ends a container that was never started", "[vm]") {
   const std::string id = new_id();
   Running container(id, make_spec(id, {"true"}));
   container.own();
-  client().signal_process({{id, {}}, SIGTERM, false});
+  client().call(SignalProcess{{id, {}}, SIGTERM, false}, 20s);
   CHECK(container.wait_exit() == 128 + SIGTERM);
-  client().delete_container(id);
+  client().call(DeleteContainer{id}, 20s);
 }
 
 TEST_CASE("agent: all processes of a container get a signal that is for all", "[vm]") {
@@ -230,12 +232,12 @@ TEST_CASE("agent: all processes of a container get a signal that is for all", "[
   // Both have their traps by then, and the first, with which all end, waits for the other. (Not by
   // wait, which busybox's sh now and then does not leave when a signal came meanwhile.)
   REQUIRE(container.read_line() == "ready");
-  client().signal_process({{id, {}}, SIGUSR1, true});
+  client().call(SignalProcess{{id, {}}, SIGUSR1, true}, 20s);
   const Ended outcome = container.finish();
   CHECK(outcome.status == 5);
   CHECK_THAT(outcome.out, ContainsSubstring("got"));
   CHECK_THAT(outcome.out, ContainsSubstring("child"));
-  client().delete_container(id);
+  client().call(DeleteContainer{id}, 20s);
 }
 
 TEST_CASE("agent: a container dies with the connection that owns it", "[vm]") {
@@ -246,7 +248,7 @@ TEST_CASE("agent: a container dies with the connection that owns it", "[vm]") {
   container.drop_connection();
   for (int i = 0; i < 200; ++i) {
     try {
-      client().delete_container(id);
+      client().call(DeleteContainer{id}, 20s);
       SUCCEED();
       return;
     } catch (const husk::Error&) {
@@ -277,7 +279,7 @@ TEST_CASE("agent: links in the image lead nowhere outside of it", "[vm]") {
   const Ended outcome = container.finish();
   CHECK(outcome.out == "/escaped\n/run/husk/shared/inner\n");
   CHECK_FALSE(std::filesystem::exists(guest().share() / "inner"));
-  client().delete_container(id);
+  client().call(DeleteContainer{id}, 20s);
 }
 
 TEST_CASE("agent: proc on a link is refused", "[vm]") {
@@ -293,7 +295,7 @@ TEST_CASE("agent: wrong tokens, garbage and oversized frames hurt only who sends
   const std::string id = new_id();
   const CreateContainer request{id, make_spec(id, {"true"}),
                                 Pipes<std::string>{{}, std::string(32, 'a'), {}}};
-  CHECK_THROWS_WITH(client().create_container(request, 20s), ContainsSubstring("token"));
+  CHECK_THROWS_WITH(client().call(request, 20s), ContainsSubstring("token"));
 
   const auto is_closed_after = [](const std::string& bytes) {
     const UniqueFd socket = connect_guest(guest().address(), control_port, 10s);
@@ -311,7 +313,7 @@ TEST_CASE("agent: wrong tokens, garbage and oversized frames hurt only who sends
   husk::write_all(bad_stream.get(), std::string(stream_header_start) + std::string(66, '.') + "\n");
   char byte = 0;
   CHECK(::read(bad_stream.get(), &byte, 1) <= 0);
-  CHECK_THROWS_WITH(client().start_process({"unknown", {}}, 60s), "container does not exist");
+  CHECK_THROWS_WITH(client().call(StartProcess{{"unknown", {}}}, 60s), "container does not exist");
 }
 
 TEST_CASE("agent: many connections are bounded, and it answers afterwards", "[vm]") {
@@ -327,7 +329,7 @@ TEST_CASE("agent: many connections are bounded, and it answers afterwards", "[vm
     CHECK(connections.size() > 8);
   }
   std::this_thread::sleep_for(500ms);
-  CHECK_THROWS_WITH(client().start_process({"unknown", {}}, 60s), "container does not exist");
+  CHECK_THROWS_WITH(client().call(StartProcess{{"unknown", {}}}, 60s), "container does not exist");
   const Ended outcome = shell("echo alive");
   CHECK(outcome.out == "alive\n");
 }

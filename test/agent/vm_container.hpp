@@ -14,8 +14,12 @@
 #include "lib/base/random_id.hpp"
 #include "lib/guestcomm/link/agent_client.hpp"
 #include "lib/guestcomm/protocol/connections.hpp"
+#include "lib/guestcomm/protocol/container_messages.hpp"
+#include "lib/guestcomm/protocol/create_messages.hpp"
 #include "lib/guestcomm/protocol/frame.hpp"
+#include "lib/guestcomm/protocol/process_messages.hpp"
 #include "lib/guestcomm/protocol/share.hpp"
+#include "lib/guestcomm/protocol/vm_messages.hpp"
 #include "test/agent/vm_guest.hpp"
 
 namespace husk::test {
@@ -85,7 +89,7 @@ class Running {
     out_ = std::move(*pipes.out);
     err_ = std::move(*pipes.err);
     const CreateContainer request{id, std::move(spec), std::move(tokens)};
-    control_.create_container(request, 30s);
+    control_.call(request, 30s);
   }
   void own() {
     socket_ = control_.release();
@@ -94,7 +98,7 @@ class Running {
     REQUIRE(answer);
     REQUIRE(std::holds_alternative<nlohmann::json>(decode_response(*answer).outcome));
   }
-  void start() { client().start_process({id_, {}}, std::chrono::seconds{60}); }
+  void start() { client().call(StartProcess{{id_, {}}}, std::chrono::seconds{60}); }
   void send_stdin(const std::string& text) {
     write_all(in_.get(), text);
     in_.reset();
@@ -143,7 +147,7 @@ inline Ended run(oci::Spec (*adjust)(oci::Spec), std::vector<std::string> args,
   container.start();
   container.send_stdin(input);
   Ended outcome = container.finish();
-  client().delete_container(id);
+  client().call(DeleteContainer{id}, 20s);
   return outcome;
 }
 
@@ -155,11 +159,11 @@ inline Ended shell(const std::string& script, oci::Spec (*adjust)(oci::Spec) = a
 
 inline std::string create_error(oci::Spec spec, const std::string& id) {
   try {
-    client().create_container({id, std::move(spec), {}}, 30s);
+    client().call(CreateContainer{id, std::move(spec), {}}, 30s);
   } catch (const Error& error) {
     return error.what();
   }
-  client().delete_container(id);
+  client().call(DeleteContainer{id}, 20s);
   return "no error";
 }
 

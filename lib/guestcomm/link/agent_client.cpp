@@ -10,6 +10,7 @@
 #include "lib/base/text.hpp"
 #include "lib/guestcomm/protocol/connections.hpp"
 #include "lib/guestcomm/protocol/frame.hpp"
+#include "lib/guestcomm/protocol/vm_messages.hpp"
 
 namespace husk::guestcomm {
 namespace {
@@ -35,20 +36,22 @@ AgentClient::AgentClient(const GuestAccess& guest, milliseconds patience, ErrorW
     : socket_(connect_guest(guest.address, control_port, patience)),
       patience_(patience),
       words_(words) {
-  const Hello answer =
-      call(Hello::method, Hello{.version = HUSK_VERSION, .secret = guest.secret}, patience)
-          .get<Hello>();
+  const Hello answer = call(Hello{.version = HUSK_VERSION, .secret = guest.secret}, patience);
   agree(answer.protocols, own_protocols);
 }
 
-nlohmann::json AgentClient::call(std::string_view method, const nlohmann::json& params,
-                                 milliseconds patience) {
+std::string AgentClient::describe_call(std::string_view method) {
+  return "guest agent: " + std::string(method);
+}
+
+nlohmann::json AgentClient::exchange(std::string_view method, const nlohmann::json& params,
+                                     milliseconds patience) {
   // One for all of it: the guest may be stuck, or hostile.
   const Deadline deadline(patience);
   const std::int64_t id = next_id_++;
   const std::string payload =
       encode(Request{.id = id, .method = std::string(method), .params = params});
-  Response response = step("guest agent: " + std::string(method), [&] {
+  Response response = step(describe_call(method), [&] {
     write_frame(socket_.get(), payload, deadline);
     return await_response(id, deadline);
   });
@@ -67,50 +70,12 @@ Response AgentClient::await_response(std::int64_t id, const Deadline& deadline) 
   return response;
 }
 
-void AgentClient::create_container(const CreateContainer& request, milliseconds patience) {
-  call(CreateContainer::method, request, patience);
-}
-void AgentClient::create_process(const CreateProcess& request, milliseconds patience) {
-  call(CreateProcess::method, request, patience);
-}
-void AgentClient::configure_network(const Network& network, milliseconds patience) {
-  call(ConfigureNetwork::method, ConfigureNetwork{network}, patience);
-}
-void AgentClient::start_process(const ProcessRef& process, milliseconds patience) {
-  call(StartProcess::method, StartProcess{process}, patience);
-}
-void AgentClient::signal_process(const SignalProcess& request) {
-  call(SignalProcess::method, request, patience_);
-}
-ProcessList AgentClient::list_processes(const std::string& id) {
-  const nlohmann::json answer = call(ListProcesses::method, ListProcesses{id}, patience_);
-  return step("guest agent: " + std::string(ListProcesses::method),
-              [&] { return answer.get<ProcessList>(); });
-}
-void AgentClient::pause_container(const std::string& id) {
-  call(PauseContainer::method, PauseContainer{id}, patience_);
-}
-void AgentClient::resume_container(const std::string& id) {
-  call(ResumeContainer::method, ResumeContainer{id}, patience_);
-}
-void AgentClient::update_container(const UpdateContainer& request) {
-  call(UpdateContainer::method, request, patience_);
-}
-ContainerStatistics AgentClient::container_statistics(const std::string& id) {
-  const nlohmann::json answer = call(ReadStatistics::method, ReadStatistics{id}, patience_);
-  return step("guest agent: " + std::string(ReadStatistics::method),
-              [&] { return answer.get<ContainerStatistics>(); });
-}
-void AgentClient::watch_container(const std::string& id) {
-  call(WatchContainer::method, WatchContainer{id}, patience_);
-}
-
 std::optional<ContainerEvent> AgentClient::next_event(milliseconds patience) {
   pollfd ready{socket_.get(), POLLIN, 0};
   const int count = ::poll(&ready, 1, static_cast<int>(patience.count()));
   if (count < 0 && errno != EINTR) throw_errno("poll");
   if (count <= 0) return std::nullopt;
-  return step("guest agent: " + std::string(ContainerEvent::method), [&] {
+  return step(describe_call(ContainerEvent::method), [&] {
     // A message that has begun is complete in a moment, or the guest is hostile.
     const auto frame = read_frame(socket_.get(), Deadline(patience_), max_guest_bytes);
     if (!frame) throw Error(Errc::peer_lost, "connection closed");
@@ -119,18 +84,6 @@ std::optional<ContainerEvent> AgentClient::next_event(milliseconds patience) {
       throw Error(Errc::invalid_argument, "unexpected message");
     return std::optional(event.params.get<ContainerEvent>());
   });
-}
-
-void AgentClient::delete_container(const std::string& id) {
-  call(DeleteContainer::method, DeleteContainer{id}, patience_);
-}
-void AgentClient::connect_port(const ConnectPort& request) {
-  call(ConnectPort::method, request, patience_);
-}
-GuestTrace AgentClient::trace() {
-  const nlohmann::json answer = call(TakeTrace::method, TakeTrace{}, patience_);
-  return step("guest agent: " + std::string(TakeTrace::method),
-              [&] { return answer.get<GuestTrace>(); });
 }
 
 Stdio<UniqueFd> open_streams(const GuestAccess& guest, StreamTokens tokens, milliseconds patience) {

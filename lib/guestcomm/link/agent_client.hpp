@@ -3,22 +3,19 @@
 #pragma once
 
 #include <chrono>
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "lib/base/deadline.hpp"
+#include "lib/base/error.hpp"
 #include "lib/base/unique_fd.hpp"
 #include "lib/guestcomm/link/guest_address.hpp"
 #include "lib/guestcomm/link/guest_words.hpp"
-#include "lib/guestcomm/protocol/container_messages.hpp"
-#include "lib/guestcomm/protocol/create_messages.hpp"
-#include "lib/guestcomm/protocol/network.hpp"
-#include "lib/guestcomm/protocol/process_list.hpp"
-#include "lib/guestcomm/protocol/process_messages.hpp"
 #include "lib/guestcomm/protocol/rpc.hpp"
 #include "lib/guestcomm/protocol/statistics.hpp"
-#include "lib/guestcomm/protocol/vm_messages.hpp"
+#include "lib/guestcomm/protocol/stdio.hpp"
 
 namespace husk::guestcomm {
 
@@ -29,33 +26,28 @@ class AgentClient {
   AgentClient(const GuestAccess& guest, std::chrono::milliseconds patience,
               ErrorWords words = ErrorWords::for_callers);
 
-  // Each takes at most the client's patience in all. An error answered by the agent is thrown with its code,
-  // in the words of refusal() (guest_words.hpp). Of the agent's text at most 4 KiB are taken, without control
-  // characters.
-  void create_container(const CreateContainer& request, std::chrono::milliseconds patience);
-  void create_process(const CreateProcess& request, std::chrono::milliseconds patience);
-  void configure_network(const Network& network, std::chrono::milliseconds patience);
-  void start_process(const ProcessRef& process, std::chrono::milliseconds patience);
-  void signal_process(const SignalProcess& request);
-  ProcessList list_processes(const std::string& id);
-  void pause_container(const std::string& id);
-  void resume_container(const std::string& id);
-  void update_container(const UpdateContainer& request);
-  ContainerStatistics container_statistics(const std::string& id);
-  /// After it nothing is called any more, but next_event(): empty if nothing came in `patience`.
+  /// Sends a request (lib/guestcomm/protocol) and returns its result, in `patience` in all. Throws peer_lost,
+  /// timed_out, invalid_argument for an answer that is malformed, and an error that the agent answers: with its
+  /// code, in the words of refusal() (guest_words.hpp). Of the agent's text at most 4 KiB are taken, without
+  /// control characters.
+  template <class Message>
+  typename Message::Result call(const Message& request, std::chrono::milliseconds patience) {
+    const nlohmann::json result = exchange(Message::method, request, patience);
+    return step(describe_call(Message::method),
+                [&] { return result.template get<typename Message::Result>(); });
+  }
+
+  /// After WatchContainer nothing is called any more, but this: empty if nothing came in `patience`.
   /// Throws peer_lost when the guest has ended.
-  void watch_container(const std::string& id);
   std::optional<ContainerEvent> next_event(std::chrono::milliseconds patience);
-  void delete_container(const std::string& id);
-  void connect_port(const ConnectPort& request);
-  GuestTrace trace();
 
   /// Gives the connection away (for the shim), after hello, with nothing under way.
   UniqueFd release() { return std::move(socket_); }
 
  private:
-  nlohmann::json call(std::string_view method, const nlohmann::json& params,
-                      std::chrono::milliseconds patience);
+  static std::string describe_call(std::string_view method);
+  nlohmann::json exchange(std::string_view method, const nlohmann::json& params,
+                          std::chrono::milliseconds patience);
   Response await_response(std::int64_t id, const Deadline& deadline);
   UniqueFd socket_;
   std::chrono::milliseconds patience_;

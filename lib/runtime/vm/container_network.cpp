@@ -9,6 +9,7 @@
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
 #include "lib/guestcomm/protocol/frame.hpp"
+#include "lib/guestcomm/protocol/network.hpp"
 #include "lib/network/carried.hpp"
 #include "lib/network/read.hpp"
 #include "lib/network/reserved_ports.hpp"
@@ -135,7 +136,7 @@ ContainerNetwork::ContainerNetwork(DirectoryLock lock, const ProcessIdentity& sh
   const bool is_plugged_anew = plug(vm.paths().network_ports(), ns, plan.plugs, plugs);
   const std::string wanted = nlohmann::json(plan.network).dump();
   if (!is_plugged_anew && wanted == last_told(vm.paths().told_network())) return;
-  agent.configure_network(plan.network, configure_patience);
+  agent.call(guestcomm::ConfigureNetwork{plan.network}, configure_patience);
   write_file_atomic(vm.paths().told_network(), wanted, 0600);
 }
 

@@ -17,6 +17,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/random_id.hpp"
+#include "lib/guestcomm/protocol/vm_messages.hpp"
 #include "lib/network/loopback_listener.hpp"
 #include "lib/runtime/vm/vm_handle.hpp"
 
@@ -44,7 +45,7 @@ GuestStreams connect_in_guest(const std::string& vm_id, std::uint16_t port) {
   guestcomm::for_each_end(opened, [&](std::string_view name, UniqueFd& end) {
     (name == "stdin" ? streams.to_guest : streams.from_guest) = std::move(end);
   });
-  vm.connect(VmHandle::connect_patience).connect_port(request);
+  vm.connect(VmHandle::connect_patience).call(request, VmHandle::connect_patience);
   return streams;
 }
 

@@ -14,6 +14,7 @@
 #include "lib/base/mount_namespace.hpp"
 #include "lib/base/text.hpp"
 #include "lib/base/trace.hpp"
+#include "lib/guestcomm/protocol/container_messages.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/hypervisor/vm_process.hpp"
 #include "lib/runtime/host/host_cgroup.hpp"
@@ -96,7 +97,8 @@ void remove_in_guest(const std::string& vm_id, const std::string& container) {
   const Deadline deadline(guest_patience);
   for (;;) {
     try {
-      return agent.delete_container(container);
+      agent.call(guestcomm::DeleteContainer{container}, guest_patience);
+      return;
     } catch (const Error& e) {
       if (e.code() == Errc::not_found) return;
       if (e.code() != Errc::wrong_state || deadline.passed()) throw;

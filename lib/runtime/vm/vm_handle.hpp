@@ -28,7 +28,7 @@ class VmHandle {
   const VmPaths& paths() const noexcept { return paths_; }
   /// The address and secret of the agent. Throws wrong_state for a VM that has not been started.
   guestcomm::GuestAccess guest() const;
-  /// patience: for connecting, and for each call.
+  /// patience: for connecting, and for each event (AgentClient::next_event).
   guestcomm::AgentClient connect(std::chrono::milliseconds patience) const {
     return {guest(), patience};
   }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "lib/guestcomm/protocol/process_messages.hpp"
 #include "lib/runtime/vm/membership.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -61,8 +62,8 @@ TEST_CASE("VmHandle: a created container's VM is known by its process, and can b
   CHECK(record.members[0].shim == identify_process(bench.runtime().state("c1").pid));
   const auto vm = runtime::VmHandle::open(record.id);
   CHECK(vm.guest().secret == record.secret);
-  CHECK_NOTHROW(
-      vm.connect(5s).signal_process({.process = {"c1", {}}, .signal = SIGUSR1, .all = false}));
+  CHECK_NOTHROW(vm.connect(5s).call(
+      guestcomm::SignalProcess{.process = {"c1", {}}, .signal = SIGUSR1, .all = false}, 5s));
   CHECK(bench.await_journal("signal 10"));
   CHECK_FALSE(is_locked(runtime::VmPaths(record.id).directory));  // neither by create nor by open
 }

@@ -13,6 +13,8 @@
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
 #include "lib/guestcomm/protocol/frame.hpp"
+#include "lib/guestcomm/protocol/process_messages.hpp"
+#include "lib/guestcomm/protocol/vm_messages.hpp"
 #include "test/lib/guestcomm/link/hybrid_peer.hpp"
 
 using namespace husk;
@@ -55,11 +57,11 @@ class Guest {
   /// What a kill throws, which may take 300 ms.
   Error kill_failure() const {
     return failure_of([](AgentClient& client) {
-      client.signal_process({.process = {"c1", {}}, .signal = 9, .all = false});
+      client.call(SignalProcess{.process = {"c1", {}}, .signal = 9, .all = false}, 300ms);
     });
   }
   Error start_failure() const {
-    return failure_of([](AgentClient& client) { client.start_process({"c1", {}}, 300ms); });
+    return failure_of([](AgentClient& client) { client.call(StartProcess{{"c1", {}}}, 300ms); });
   }
 
  private:
