@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/dispatch.hpp"
 
+#include <functional>
 #include <map>
 #include <string_view>
+#include <type_traits>
 
 #include "agent/request/request_check.hpp"
 #include "lib/base/trace.hpp"
@@ -11,19 +13,60 @@
 #include "lib/guestcomm/protocol/dns.hpp"
 #include "lib/guestcomm/protocol/network.hpp"
 #include "lib/guestcomm/protocol/process_list.hpp"
+#include "lib/guestcomm/protocol/process_messages.hpp"
 #include "lib/guestcomm/protocol/statistics.hpp"
 #include "lib/guestcomm/protocol/vm_messages.hpp"
 
 namespace husk::agent {
 namespace {
 
-using guestcomm::ProcessRef;
-
-/// A request, and with whom it can be done.
-struct Call : Parts {
+/// A request with the components that serve it.
+template <class Message>
+struct Call : Services {
   ConnectionId connection;
-  const nlohmann::json& params;
+  Message request;
+  const Reply& reply;
+
+  /// The container that the request names, and its process. Throw not_found.
+  Container& container() const {
+    if constexpr (requires { request.id; }) {
+      return containers.find(request.id);
+    } else {
+      return containers.find(request.process.container);
+    }
+  }
+  Process& process() const { return container().process(request.process.process); }
 };
+
+using Handler =
+    std::function<void(const Services&, ConnectionId, const nlohmann::json& params, const Reply&)>;
+using Handlers = std::map<std::string_view, Handler>;
+
+/// Serves requests of type Message: `work` takes a Call and returns the result, or returns nothing and
+/// sees to the reply itself, now or later.
+template <class Message, class Work>
+Handlers::value_type on(Work work) {
+  return {Message::method, [work](const Services& services, ConnectionId connection,
+                                  const nlohmann::json& params, const Reply& reply) {
+            Call<Message> call{services, connection, params.get<Message>(), reply};
+            using Returned = std::invoke_result_t<Work, Call<Message>&>;
+            if constexpr (std::is_void_v<Returned>) {
+              work(call);
+            } else {
+              static_assert(std::is_same_v<Returned, typename Message::Result>);
+              reply(nlohmann::json(work(call)));
+            }
+          }};
+}
+
+/// For work that is done when it returns.
+template <class Message, class Work>
+Handlers::value_type on_at_once(Work work) {
+  return on<Message>([work](Call<Message>& call) {
+    work(call);
+    return guestcomm::Done{};
+  });
+}
 
 /// All or none: a wrong token leaves the others waiting.
 guestcomm::Stdio<UniqueFd> claim(PendingStreams& streams, guestcomm::StreamTokens tokens) {
@@ -36,141 +79,83 @@ guestcomm::Stdio<UniqueFd> claim(PendingStreams& streams, guestcomm::StreamToken
                                   [&](const std::string& token) { return streams.claim(token); });
 }
 
-void create_container(const Call& call, const Reply& reply) {
+void create_container(Call<guestcomm::CreateContainer>& call) {
   Laps laps;
-  auto request = call.params.get<guestcomm::CreateContainer>();
+  guestcomm::CreateContainer& request = call.request;
   check_create_request(request);
   laps.end("request");
-  const ProcessRef first{request.id, {}};
-  call.containers.create({request.id,
-                          std::move(request.spec),
-                          claim(call.streams, std::move(request.stdio)),
-                          {},
-                          std::move(request.notify_socket),
-                          std::move(request.hook_state)},
-                         reply);
-  call.containers.lend(first, call.connection);
+  ContainerSetup setup{.id = request.id,
+                       .spec = std::move(request.spec),
+                       .stdio = claim(call.streams, std::move(request.stdio)),
+                       .cgroup_parent = {},
+                       .notify_socket = std::move(request.notify_socket),
+                       .hook_state = std::move(request.hook_state)};
+  call.containers.create(std::move(setup), call.reply).first().lend(call.connection);
 }
 
-void create_process(const Call& call, const Reply& reply) {
-  auto request = call.params.get<guestcomm::CreateProcess>();
+void create_process(Call<guestcomm::CreateProcess>& call) {
+  guestcomm::CreateProcess& request = call.request;
   check_create_request(request);
-  const ProcessRef process = request.process;
-  call.containers.create_process(
-      process,
-      {std::move(request.spec), claim(call.streams, std::move(request.stdio)),
-       std::move(request.cgroup)},
-      reply);
-  call.containers.lend(process, call.connection);
-}
-
-void configure_network(const Call& call, const Reply& reply) {
-  call.network.configure(call.params.get<guestcomm::ConfigureNetwork>().network,
-                         call.containers.network_sysctls(), reply);
-}
-
-void answer_dns(const Call& call, const Reply& reply) {
-  call.network.answer_dns(call.params.get<guestcomm::DnsAnswer>());
-  reply(done());
-}
-
-void start_process(const Call& call, const Reply& reply) {
-  call.containers.start(call.params.get<guestcomm::StartProcess>().process, reply);
-}
-
-void resize_terminal(const Call& call, const Reply& reply) {
-  call.containers.resize(call.params.get<guestcomm::ResizeTerminal>());
-  reply(done());
-}
-
-void signal_process(const Call& call, const Reply& reply) {
-  call.containers.signal(call.params.get<guestcomm::SignalProcess>());
-  reply(done());
-}
-
-void own_process(const Call& call, const Reply& reply) {
-  call.containers.own(call.params.get<guestcomm::OwnProcess>().process, call.connection);
-  reply(done());
-}
-
-void list_processes(const Call& call, const Reply& reply) {
-  call.containers.list(call.params.get<guestcomm::ListProcesses>().id, reply);
-}
-
-void pause_container(const Call& call, const Reply& reply) {
-  call.containers.pause(call.params.get<guestcomm::PauseContainer>().id, reply);
-}
-
-void resume_container(const Call& call, const Reply& reply) {
-  call.containers.resume(call.params.get<guestcomm::ResumeContainer>().id);
-  reply(done());
-}
-
-void update_container(const Call& call, const Reply& reply) {
-  call.containers.update(call.params.get<guestcomm::UpdateContainer>());
-  reply(done());
-}
-
-void give_statistics(const Call& call, const Reply& reply) {
-  reply(
-      nlohmann::json(call.containers.statistics(call.params.get<guestcomm::ReadStatistics>().id)));
-}
-
-void watch_container(const Call& call, const Reply& reply) {
-  call.containers.watch(call.params.get<guestcomm::WatchContainer>().id, call.connection);
-  reply(done());
-}
-
-void delete_container(const Call& call, const Reply& reply) {
-  call.containers.remove(call.params.get<guestcomm::DeleteContainer>().id, reply);
+  ExecSetup setup{.spec = std::move(request.spec),
+                  .stdio = claim(call.streams, std::move(request.stdio)),
+                  .cgroup = std::move(request.cgroup)};
+  call.container().add_process(request.process.process, std::move(setup), call.reply);
+  call.process().lend(call.connection);
 }
 
 /// Both or none.
-void connect_port(const Call& call, const Reply& reply) {
-  const auto request = call.params.get<guestcomm::ConnectPort>();
-  guestcomm::Pipes<UniqueFd> streams = std::get<guestcomm::Pipes<UniqueFd>>(
+void connect_port(Call<guestcomm::ConnectPort>& call) {
+  const guestcomm::ConnectPort& request = call.request;
+  auto streams = std::get<guestcomm::Pipes<UniqueFd>>(
       claim(call.streams,
             guestcomm::Pipes<std::string>{request.to_container, request.from_container, {}}));
-  call.ports.connect(request.port, {std::move(*streams.in), std::move(*streams.out)}, reply);
+  call.ports.connect(request.port, {std::move(*streams.in), std::move(*streams.out)}, call.reply);
 }
 
 std::int64_t microseconds(TraceClock::time_point time) {
   return std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
 }
 
-void give_trace(const Call&, const Reply& reply) {
+guestcomm::GuestTrace give_trace(Call<guestcomm::TakeTrace>&) {
   guestcomm::GuestTrace given;
   for (const TraceSpan& span : take_trace())
     given.spans.push_back({span.name, microseconds(span.begin), microseconds(span.end)});
   given.now_us = microseconds(TraceClock::now());
-  reply(nlohmann::json(given));
+  return given;
 }
 
-using Handler = void (*)(const Call&, const Reply&);
+const Handlers handlers = {
+    on<guestcomm::CreateContainer>(create_container),
+    on<guestcomm::PauseContainer>([](auto& call) { call.container().pause(call.reply); }),
+    on_at_once<guestcomm::ResumeContainer>([](auto& call) { call.container().resume(); }),
+    on_at_once<guestcomm::UpdateContainer>(
+        [](auto& call) { call.container().update(call.request.resources); }),
+    on<guestcomm::DeleteContainer>(
+        [](auto& call) { call.containers.remove(call.request.id, call.reply); }),
+    on<guestcomm::ListProcesses>([](auto& call) { call.container().list_processes(call.reply); }),
+    on<guestcomm::ReadStatistics>([](auto& call) { return call.container().statistics(); }),
+    on_at_once<guestcomm::WatchContainer>(
+        [](auto& call) { call.container().watch(call.connection); }),
 
-const std::map<std::string_view, Handler> handlers = {
-    {guestcomm::CreateContainer::method, create_container},
-    {guestcomm::CreateProcess::method, create_process},
-    {guestcomm::ConfigureNetwork::method, configure_network},
-    {guestcomm::DnsAnswer::method, answer_dns},
-    {guestcomm::StartProcess::method, start_process},
-    {guestcomm::ResizeTerminal::method, resize_terminal},
-    {guestcomm::SignalProcess::method, signal_process},
-    {guestcomm::OwnProcess::method, own_process},
-    {guestcomm::PauseContainer::method, pause_container},
-    {guestcomm::ResumeContainer::method, resume_container},
-    {guestcomm::ListProcesses::method, list_processes},
-    {guestcomm::DeleteContainer::method, delete_container},
-    {guestcomm::UpdateContainer::method, update_container},
-    {guestcomm::ConnectPort::method, connect_port},
-    {guestcomm::ReadStatistics::method, give_statistics},
-    {guestcomm::WatchContainer::method, watch_container},
-    {guestcomm::TakeTrace::method, give_trace},
+    on<guestcomm::CreateProcess>(create_process),
+    on<guestcomm::StartProcess>(
+        [](auto& call) { call.container().start(call.request.process.process, call.reply); }),
+    on_at_once<guestcomm::OwnProcess>([](auto& call) { call.process().own(call.connection); }),
+    on_at_once<guestcomm::ResizeTerminal>(
+        [](auto& call) { call.process().resize(call.request.size); }),
+    on_at_once<guestcomm::SignalProcess>([](auto& call) { call.container().signal(call.request); }),
+
+    on<guestcomm::ConfigureNetwork>([](auto& call) {
+      call.network.configure(call.request.network, call.containers.network_sysctls(), call.reply);
+    }),
+    on_at_once<guestcomm::DnsAnswer>([](auto& call) { call.network.answer_dns(call.request); }),
+    on<guestcomm::ConnectPort>(connect_port),
+    on<guestcomm::TakeTrace>(give_trace),
 };
 
 }  // namespace
 
-void dispatch(const Parts& parts, ConnectionId connection, const guestcomm::Request& request,
+void dispatch(const Services& services, ConnectionId connection, const guestcomm::Request& request,
               const Reply& reply) {
   const auto handler = handlers.find(request.method);
   if (handler == handlers.end())
@@ -180,7 +165,7 @@ void dispatch(const Parts& parts, ConnectionId connection, const guestcomm::Requ
     record_span(name, begin);
     reply(outcome);
   };
-  handler->second({parts, connection, request.params}, traced);
+  handler->second(services, connection, request.params, traced);
 }
 
 }  // namespace husk::agent

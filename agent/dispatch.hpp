@@ -10,8 +10,8 @@
 
 namespace husk::agent {
 
-/// The parts of the agent that do what a request asks for.
-struct Parts {
+/// The components that serve requests.
+struct Services {
   ContainerTable& containers;
   PendingStreams& streams;
   NetworkConfigurator& network;
@@ -19,7 +19,7 @@ struct Parts {
 };
 
 /// Throws Error, or answers `reply` now or later. Everything but hello, which is the connection's.
-void dispatch(const Parts& parts, ConnectionId connection, const guestcomm::Request& request,
+void dispatch(const Services& services, ConnectionId connection, const guestcomm::Request& request,
               const Reply& reply);
 
 }  // namespace husk::agent

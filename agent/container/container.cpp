@@ -6,6 +6,7 @@
 
 #include "agent/container/container_setup.hpp"
 #include "agent/container/exec_setup.hpp"
+#include "agent/container/process_list.hpp"
 #include "agent/setup/capabilities.hpp"
 #include "agent/setup/keyring.hpp"
 #include "agent/setup/limits.hpp"
@@ -286,6 +287,11 @@ void Container::update(const oci::Resources& resources) {
 guestcomm::ContainerStatistics Container::statistics() const {
   check_running();  // its cgroup goes with its first process
   return measure(cgroup_.path());
+}
+
+void Container::list_processes(const Reply& reply) const {
+  describe_processes(loop_, all_processes(),
+                     [reply](const guestcomm::ProcessList& list) { reply(nlohmann::json(list)); });
 }
 
 void Container::watch(ConnectionId watcher) {

@@ -99,6 +99,8 @@ class Container {
 
   /// Throws wrong_state "container not running".
   guestcomm::ContainerStatistics statistics() const;
+  /// Answers with its processes (process_list.hpp).
+  void list_processes(const Reply& reply) const;
   /// From now on `watcher` is told of what happens to it. Throws wrong_state "container not running".
   void watch(ConnectionId watcher);
 

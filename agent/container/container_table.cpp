@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "agent/container/process_list.hpp"
 #include "agent/loop/helper_process.hpp"
 #include "agent/setup/shared_files.hpp"
 #include "agent/setup/sysctl.hpp"
@@ -21,13 +20,15 @@ constexpr std::chrono::seconds let_go_patience{5};
 ContainerTable::ContainerTable(EventLoop& loop, std::filesystem::path parent, Notify notify)
     : loop_(loop), cgroup_parent_(std::move(parent)), notify_(std::move(notify)) {}
 
-ContainerTable::Entry& ContainerTable::find(const std::string& id) {
+Container& ContainerTable::find(const std::string& id) { return *entry_of(id).container; }
+
+ContainerTable::Entry& ContainerTable::entry_of(const std::string& id) {
   const auto found = entries_.find(id);
   if (found == entries_.end()) throw Error(Errc::not_found, "container does not exist");
   return found->second;
 }
 
-void ContainerTable::create(ContainerSetup setup, Reply reply) {
+Container& ContainerTable::create(ContainerSetup setup, Reply reply) {
   const std::string id = setup.id;
   oci::check_container_id(id);
   if (entries_.contains(id)) {
@@ -44,60 +45,11 @@ void ContainerTable::create(ContainerSetup setup, Reply reply) {
   auto container =
       std::make_unique<Container>(loop_, std::move(setup), std::move(reply), notify_,
                                   [this](Container& stopped) { handle_stopped(stopped.id()); });
-  entries_[id].container = std::move(container);
-}
-
-void ContainerTable::create_process(const guestcomm::ProcessRef& process, ExecSetup setup,
-                                    Reply reply) {
-  find(process.container)
-      .container->add_process(process.process, std::move(setup), std::move(reply));
-}
-
-void ContainerTable::resize(const guestcomm::ResizeTerminal& request) {
-  find(request.process.container).container->process(request.process.process).resize(request.size);
-}
-
-void ContainerTable::start(const guestcomm::ProcessRef& process, Reply reply) {
-  find(process.container).container->start(process.process, std::move(reply));
-}
-
-void ContainerTable::signal(const guestcomm::SignalProcess& request) {
-  find(request.process.container).container->signal(request);
-}
-
-void ContainerTable::pause(const std::string& id, Reply paused) {
-  find(id).container->pause(std::move(paused));
-}
-
-void ContainerTable::resume(const std::string& id) { find(id).container->resume(); }
-
-void ContainerTable::update(const guestcomm::UpdateContainer& request) {
-  find(request.id).container->update(request.resources);
-}
-
-guestcomm::ContainerStatistics ContainerTable::statistics(const std::string& id) {
-  return find(id).container->statistics();
-}
-
-void ContainerTable::watch(const std::string& id, ConnectionId watcher) {
-  find(id).container->watch(watcher);
-}
-
-void ContainerTable::own(const guestcomm::ProcessRef& process, ConnectionId connection) {
-  find(process.container).container->process(process.process).own(connection);
-}
-
-void ContainerTable::lend(const guestcomm::ProcessRef& process, ConnectionId connection) {
-  find(process.container).container->process(process.process).lend(connection);
-}
-
-void ContainerTable::list(const std::string& id, const Reply& reply) {
-  describe_processes(loop_, find(id).container->all_processes(),
-                     [reply](const guestcomm::ProcessList& list) { reply(nlohmann::json(list)); });
+  return *(entries_[id].container = std::move(container));
 }
 
 void ContainerTable::remove(const std::string& id, Reply reply) {
-  Entry& entry = find(id);
+  Entry& entry = entry_of(id);
   switch (entry.container->first().state()) {
     case Process::State::stopped:
       entry.removed.push_back(std::move(reply));
@@ -123,14 +75,14 @@ void ContainerTable::remove(const std::string& id, Reply reply) {
 }
 
 void ContainerTable::handle_stopped(const std::string& id) {
-  Entry& entry = find(id);
+  Entry& entry = entry_of(id);
   if (!entry.removed.empty() || !entry.container->first().was_created()) erase_later(id);
 }
 
 /// The container may be the one whose method is running: it goes once that has returned. Its entry
 /// goes at once, so that the id is free when the answer arrives.
 void ContainerTable::erase_later(const std::string& id) {
-  auto node = std::make_shared<Entry>(std::move(find(id)));
+  auto node = std::make_shared<Entry>(std::move(entry_of(id)));
   entries_.erase(id);
   loop_.after(std::chrono::milliseconds{0}, [this, node, id] {
     node->container.reset();
@@ -182,13 +134,6 @@ std::optional<ConnectionId> ContainerTable::owner_of_first() const {
     if (first.state() == Process::State::running && first.owner()) return first.owner();
   }
   return std::nullopt;
-}
-
-bool ContainerTable::has_running() const {
-  for (const auto& [id, entry] : entries_) {
-    if (!entry.container->is_stopped()) return true;
-  }
-  return false;
 }
 
 std::set<std::string> ContainerTable::network_sysctls() const {

@@ -54,10 +54,10 @@ TEST_CASE("container table: one that runs is deleted once its owner has gone", "
   constexpr ConnectionId owner{7};
   TableBench t;
   t.table.create({"one", t.bench.spec("/bin/busybox sleep 1000"), {}, {}}, t.answer("created"));
-  t.table.lend({"one", {}}, owner);
+  t.table.find("one").first().lend(owner);
   t.run_until(1);
-  t.table.own({"one", {}}, owner);
-  t.table.start({"one", {}}, t.answer("started"));
+  t.table.find("one").first().own(owner);
+  t.table.find("one").start({}, t.answer("started"));
   t.run_until(2);
   REQUIRE(t.answers == std::vector<std::string>{"created", "started"});
   CHECK_THROWS_AS(t.table.remove("one", t.answer("too early")), husk::Error);
