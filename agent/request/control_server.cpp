@@ -113,12 +113,12 @@ json ControlServer::greet(Connection& connection, const Request& request) {
   if (!secret_.matches(hello.secret)) {  // first: a stranger learns nothing
     throw Error(Errc::invalid_argument, "hello.secret: does not match this VM's secret");
   }
-  guestcomm::agree(guestcomm::own_protocols, hello.protocols);
+  const guestcomm::ProtocolRange spoken = guestcomm::agreed_range(protocols_, hello.protocols);
   loop_.cancel(connection.hello_timer);
   connection.greeted = true;
   connection.reader.set_limit(guestcomm::max_frame_bytes);
   was_greeted_ = true;
-  return guestcomm::Hello{guestcomm::own_protocols, HUSK_VERSION, {}};
+  return guestcomm::Hello{spoken, HUSK_VERSION, {}};
 }
 
 void ControlServer::respond(ConnectionId id, const Request& request, const Outcome& outcome) {

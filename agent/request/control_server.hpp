@@ -12,6 +12,7 @@
 #include "agent/request/request.hpp"
 #include "agent/request/secret.hpp"
 #include "lib/guestcomm/protocol/frame.hpp"
+#include "lib/guestcomm/protocol/protocol_range.hpp"
 #include "lib/guestcomm/protocol/rpc.hpp"
 
 namespace husk::agent {
@@ -31,8 +32,13 @@ class ControlServer {
     std::function<void(ConnectionId)> closed;  ///< of a connection that said hello
   };
 
-  ControlServer(EventLoop& loop, Secret secret, Handlers handlers)
-      : loop_(loop), secret_(std::move(secret)), handlers_(std::move(handlers)) {}
+  /// `protocols`: those that the agent speaks.
+  ControlServer(EventLoop& loop, Secret secret, Handlers handlers,
+                guestcomm::ProtocolRange protocols = guestcomm::own_protocols)
+      : loop_(loop),
+        secret_(std::move(secret)),
+        handlers_(std::move(handlers)),
+        protocols_(protocols) {}
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
   ~ControlServer();
@@ -73,6 +79,7 @@ class ControlServer {
   EventLoop& loop_;
   Secret secret_;
   Handlers handlers_;
+  guestcomm::ProtocolRange protocols_;
   std::map<ConnectionId, Connection> connections_;
   ConnectionId next_id_ = 1;
   bool was_greeted_ = false;

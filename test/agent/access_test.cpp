@@ -27,6 +27,9 @@ namespace {
 const std::string access_secret = "0123456789abcdef0123456789abcdef";
 
 struct Server {
+  explicit Server(ProtocolRange spoken = own_protocols) : protocols(spoken) {}
+
+  ProtocolRange protocols;
   EventLoop loop;
   int requests = 0;
   ControlServer control{loop,
@@ -35,7 +38,8 @@ struct Server {
                            ++requests;
                            reply(done());
                          },
-                         [](ConnectionId) {}}};
+                         [](ConnectionId) {}},
+                        protocols};
 
   UniqueFd connect() {
     int ends[2];
@@ -130,6 +134,27 @@ TEST_CASE("control: a host is served that shares one protocol, whatever else it 
              ContainsSubstring("the guest agent speaks protocol " + describe(own_protocols) +
                                ", the host " + describe({newest + 1, newest + 4})));
   CHECK(say(newest, oldest - 1).closed);  // no range
+}
+
+TEST_CASE("control: an update on either side cuts off no VM that runs") {
+  const int oldest = own_protocols.oldest, newest = own_protocols.newest;
+  const ProtocolRange today = own_protocols, next{oldest, newest + 1};
+  // The agent of a VM that runs with the host's next release, and the other way round.
+  for (const auto& [agent, host] : {std::pair{today, next}, {next, today}}) {
+    Server server(agent);
+    const UniqueFd socket = server.connect();
+    const Hello said{.protocols = host, .version = "test", .secret = access_secret};
+    const auto answer = server.say(socket, make_frame(encode(make_request(1, said))));
+    CHECK_FALSE(answer.closed);
+    FrameReader reader;
+    reader.append(answer.bytes);
+    const Response response = decode_response(reader.next().value());
+    const auto hello = std::get<nlohmann::json>(response.outcome).get<Hello>();
+    CHECK(hello.protocols == ProtocolRange{oldest, newest});
+    CHECK(agree(hello.protocols, host) == newest);
+    server.say(socket, make_frame(encode(make_request(2, StartProcess{}))));
+    CHECK(server.requests == 1);
+  }
 }
 
 TEST_CASE("control: before hello a frame has 4 KiB at most, after it more") {

@@ -32,12 +32,14 @@ void await_stream(int socket, const Deadline& deadline) {
 
 using std::chrono::milliseconds;
 
-AgentClient::AgentClient(const GuestAccess& guest, milliseconds patience, ErrorWords words)
+AgentClient::AgentClient(const GuestAccess& guest, milliseconds patience, ErrorWords words,
+                         const ProtocolRange& protocols)
     : socket_(connect_guest(guest.address, control_port, patience)),
       patience_(patience),
       words_(words) {
-  const Hello answer = call(Hello{.version = HUSK_VERSION, .secret = guest.secret}, patience);
-  agree(answer.protocols, own_protocols);
+  const Hello answer = call(
+      Hello{.protocols = protocols, .version = HUSK_VERSION, .secret = guest.secret}, patience);
+  protocol_ = agree(answer.protocols, protocols);
 }
 
 std::string AgentClient::describe_call(std::string_view method) {

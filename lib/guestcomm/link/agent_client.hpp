@@ -13,6 +13,7 @@
 #include "lib/base/unique_fd.hpp"
 #include "lib/guestcomm/link/guest_address.hpp"
 #include "lib/guestcomm/link/guest_words.hpp"
+#include "lib/guestcomm/protocol/protocol_range.hpp"
 #include "lib/guestcomm/protocol/rpc.hpp"
 #include "lib/guestcomm/protocol/statistics.hpp"
 #include "lib/guestcomm/protocol/stdio.hpp"
@@ -21,10 +22,14 @@ namespace husk::guestcomm {
 
 class AgentClient {
  public:
-  /// Connects and exchanges hello. Throws peer_lost, timed_out, or unsupported
+  /// Connects and exchanges hello. `protocols`: those that the host speaks. Throws peer_lost, timed_out, or unsupported
   /// "the guest agent speaks protocol 1 to 2, the host 3 to 5", if they share none.
   AgentClient(const GuestAccess& guest, std::chrono::milliseconds patience,
-              ErrorWords words = ErrorWords::for_callers);
+              ErrorWords words = ErrorWords::for_callers,
+              const ProtocolRange& protocols = own_protocols);
+
+  /// The protocol of this connection, for a host that has to ask an older agent otherwise.
+  int protocol() const noexcept { return protocol_; }
 
   /// Sends a request (lib/guestcomm/protocol) and returns its result, in `patience` in all. Throws peer_lost,
   /// timed_out, invalid_argument for an answer that is malformed, and an error that the agent answers: with its
@@ -52,6 +57,7 @@ class AgentClient {
   UniqueFd socket_;
   std::chrono::milliseconds patience_;
   ErrorWords words_;
+  int protocol_ = 0;
   std::int64_t next_id_ = 1;
 };
 

@@ -27,4 +27,8 @@ int agree(const ProtocolRange& agent, const ProtocolRange& host) {
                                      ", the host " + describe(host));
 }
 
+ProtocolRange agreed_range(const ProtocolRange& agent, const ProtocolRange& host) {
+  return {.oldest = agent.oldest, .newest = agree(agent, host)};
+}
+
 }  // namespace husk::guestcomm

@@ -25,4 +25,8 @@ void check_range(const ProtocolRange& protocols);
 /// The newest that both speak. Throws unsupported "the guest agent speaks protocol 1 to 2, the host 3 to 5".
 int agree(const ProtocolRange& agent, const ProtocolRange& host);
 
+/// The agent's answer to a host that says `host`: what the agent speaks, up to the protocol of agree(), which
+/// is the lower of the two newest. Throws as agree().
+ProtocolRange agreed_range(const ProtocolRange& agent, const ProtocolRange& host);
+
 }  // namespace husk::guestcomm

@@ -13,7 +13,8 @@
 
 namespace husk::guestcomm {
 
-/// Every connection, first.
+/// Every connection, first. The host says what it speaks. The agent answers with what the agent speaks, up to the
+/// protocol that this connection speaks from then on; agents of protocol 3 may answer with all.
 struct Hello {
   static constexpr std::string_view method = "hello";
   using Result = Hello;

@@ -54,6 +54,8 @@ class Guest {
     std::filesystem::remove_all(directory_);
   }
 
+  HybridAddress address() const { return {(directory_ / "s").string()}; }
+
   /// What a kill throws, which may take 300 ms.
   Error kill_failure() const {
     return failure_of([](AgentClient& client) {
@@ -109,6 +111,25 @@ TEST_CASE("AgentClient: an agent from before an upgrade is served, one that shar
   CHECK(refused.code() == Errc::unsupported);
   CHECK(refused.what() == "the guest agent speaks protocol " + describe({newest + 1, newest + 2}) +
                               ", the host " + describe(own_protocols));
+}
+
+TEST_CASE("AgentClient: an update on either side cuts off no VM that runs", "[guestcomm]") {
+  const int oldest = own_protocols.oldest, newest = own_protocols.newest;
+  const ProtocolRange today = own_protocols, next{oldest, newest + 1};
+  for (const auto& [agent, host] : {std::pair{today, next}, {next, today}}) {
+    // As the agent answers, and as one from before the answer was the lower of the two.
+    for (const ProtocolRange& said : {agreed_range(agent, host), agent}) {
+      const Guest guest(
+          [](int connection, std::int64_t request) {
+            write_frame(connection, encode(Response{request, nlohmann::json::object()}));
+          },
+          Hello{.protocols = said, .version = "", .secret = ""});
+      AgentClient client({guest.address(), std::string(32, 'a')}, 5s, ErrorWords::for_callers,
+                         host);
+      CHECK(client.protocol() == newest);
+      CHECK_NOTHROW(client.call(StartProcess{{"c1", {}}}, 5s));
+    }
+  }
 }
 
 TEST_CASE("AgentClient: notifications nobody asked for are an error", "[guestcomm]") {

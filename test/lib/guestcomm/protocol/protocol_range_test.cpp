@@ -17,6 +17,13 @@ TEST_CASE("protocols: both sides speak the newest one that they share", "[guestc
   CHECK(agree({1, 5}, {5, 9}) == 5);
 }
 
+TEST_CASE("protocols: the agent answers with the lower of the two newest", "[guestcomm]") {
+  CHECK(agreed_range({3, 4}, {3, 7}) == ProtocolRange{3, 4});
+  CHECK(agreed_range({3, 7}, {2, 4}) == ProtocolRange{3, 4});
+  CHECK(agreed_range({3, 3}, {3, 3}) == ProtocolRange{3, 3});
+  CHECK_THROWS_AS(agreed_range({1, 2}, {3, 5}), Error);
+}
+
 TEST_CASE("protocols: two sides that share none are told what each speaks", "[guestcomm]") {
   try {
     agree({1, 2}, {3, 5});
