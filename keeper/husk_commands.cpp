@@ -2,27 +2,28 @@
 #include "keeper/husk_commands.hpp"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <sstream>
-#include <string>
+#include <thread>
 
+#include "keeper/vm_members.hpp"
 #include "lib/base/deadline.hpp"
-#include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 
 namespace husk::keeper {
 namespace {
 
-constexpr std::chrono::seconds list_patience{10};
-constexpr std::size_t max_list_bytes = 64U << 10;
+using namespace std::chrono_literals;
+
+constexpr auto abandoned_patience = 60s;
+constexpr auto abandoned_interval = 500ms;
 
 /// Never returns: this process becomes husk.
 [[noreturn]] void execute_husk(const handoff::KeeperBegin& begin, const char* command) {
@@ -35,14 +36,12 @@ constexpr std::size_t max_list_bytes = 64U << 10;
 /// Kills and reaps the child on destruction, if it still runs.
 class Child {
  public:
-  /// output: the child's standard output.
-  Child(const handoff::KeeperBegin& begin, const char* command, int output) {
+  Child(const handoff::KeeperBegin& begin, const char* command) {
     const pid_t keeper = ::getpid();
     pid_ = check_sys(::fork(), "fork");
     if (pid_ != 0) return;
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != keeper) ::_exit(1);
-    if (output >= 0) ::dup2(output, STDOUT_FILENO);
     execute_husk(begin, command);
   }
   Child(const Child&) = delete;
@@ -65,47 +64,32 @@ class Child {
   pid_t pid_ = -1;
 };
 
-/// Throws timed_out, and invalid_argument for more than max_list_bytes.
-std::string read_to_end(int fd) {
-  const Deadline deadline(list_patience);
-  std::string text;
-  std::array<char, 4096> buffer;
-  for (;;) {
-    pollfd polled{fd, POLLIN, 0};
-    if (::poll(&polled, 1, deadline.poll_timeout()) == 0)
-      throw Error(Errc::timed_out, "husk did not list the shims in time");
-    const ssize_t count = ::read(fd, buffer.data(), buffer.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return text;
-    text.append(buffer.data(), static_cast<std::size_t>(count));
-    if (text.size() > max_list_bytes) throw Error(Errc::invalid_argument, "too many shims");
+/// Repeats a husk that fails: the shortage of memory that killed the first one may last.
+void end_abandoned(const handoff::KeeperBegin& begin) {
+  const Deadline deadline(abandoned_patience);
+  while (!deadline.passed()) {
+    try {
+      if (Child(begin, "end-abandoned").wait() == 0) return;
+    } catch (const Error&) {
+      // No process can be made now.
+    }
+    std::this_thread::sleep_for(abandoned_interval);
   }
-}
-
-/// Lines "PID START_TIME".
-std::vector<ProcessIdentity> list_shims(const handoff::KeeperBegin& begin) {
-  Pipe pipe = make_pipe();
-  Child husk(begin, "list-shims", pipe.write_end.get());
-  pipe.write_end.reset();
-  std::istringstream lines(read_to_end(pipe.read_end.get()));
-  if (husk.wait() != 0) throw Error(Errc::system, "husk could not list the shims");
-  std::vector<ProcessIdentity> shims;
-  for (ProcessIdentity shim; lines >> shim.pid >> shim.start_time;) shims.push_back(shim);
-  return shims;
 }
 
 }  // namespace
 
 Duties call_husk(const handoff::KeeperBegin& begin) {
-  if (!begin.husk) return {};
-  return {.on_change = [&begin] { execute_husk(begin, "follow-network"); },
-          .on_connection =
-              [&begin](UniqueFd connection) {
-                ::dup2(connection.get(), STDIN_FILENO);
-                execute_husk(begin, "forward-connection");
-              },
-          .find_shims = [&begin] { return list_shims(begin); },
-          .end_abandoned = [&begin] { Child(begin, "end-abandoned", -1).wait(); }};
+  Duties duties;
+  if (!begin.record.empty()) duties.find_shims = [&begin] { return read_shims(begin.record); };
+  if (!begin.husk) return duties;
+  duties.on_change = [&begin] { execute_husk(begin, "follow-network"); };
+  duties.on_connection = [&begin](UniqueFd connection) {
+    ::dup2(connection.get(), STDIN_FILENO);
+    execute_husk(begin, "forward-connection");
+  };
+  duties.end_abandoned = [&begin] { end_abandoned(begin); };
+  return duties;
 }
 
 }  // namespace husk::keeper

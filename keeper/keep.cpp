@@ -124,10 +124,11 @@ handoff::KeeperOrder await_order(const UniqueFd& socket, const VhostDevice* devi
   return handoff::receive_order(socket.get());
 }
 
+/// `device`: the caller's, to see whether one ran.
 void keep(UniqueFd socket, const std::optional<handoff::VhostDeviceSetup>& setup,
-          const Duties& duties) {
-  std::optional<VhostDevice> device;
-  if (setup) device.emplace(*setup);
+          const Duties& duties, std::optional<VhostDevice>& device) {
+  // A husk that has said something already has given this keeper up: another one has the device.
+  if (setup && !await_any({socket.get()}, 0ms)) device.emplace(*setup);
   handoff::KeeperOrder order = await_order(socket, device ? &*device : nullptr);
   if (std::holds_alternative<handoff::AbandonedVm>(order) && duties.end_abandoned)
     duties.end_abandoned();
@@ -157,9 +158,14 @@ void run(int socket, const MakeDuties& make_duties) noexcept {
     detach_process(kept, begin.leave_cgroups ? DetachedCgroups::root : DetachedCgroups::unchanged);
     ::prctl(PR_SET_NAME, "husk-keeper", 0, 0, 0);
     ::send(socket, "", 1, MSG_NOSIGNAL);
-    const UniqueFd hold(::dup(socket));  // husk sees us end only after the sockets are gone
-    keep(UniqueFd(socket), begin.device, make_duties(begin));
-    if (directory) handoff::remove_vhost_sockets(directory.get());
+    // husk sees this process end only after the sockets are gone.
+    const UniqueFd hold(::fcntl(socket, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+    std::optional<VhostDevice> device;
+    keep(UniqueFd(socket), begin.device, make_duties(begin), device);
+    if (device && directory) {
+      device.reset();
+      handoff::remove_vhost_sockets(directory.get());
+    }
   } catch (const std::exception&) {
     ::_exit(1);
   }

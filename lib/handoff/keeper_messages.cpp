@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string_view>
 
 #include "lib/base/descriptors.hpp"
@@ -23,16 +24,22 @@ struct KeeperPacket {
   std::vector<UniqueFd> descriptors;
 };
 
-/// A husk that went without having read the greeting leaves an error instead of an end of file.
+/// A husk that went without having read the greeting leaves an error before its last packet, or before
+/// the end of file.
+std::size_t receive_after_reset(int socket, std::span<char> text,
+                                std::vector<UniqueFd>& descriptors) {
+  try {
+    return receive_with_descriptors(socket, text, descriptors);
+  } catch (const Error& e) {
+    if (e.sys_errno() != ECONNRESET) throw;
+    return receive_with_descriptors(socket, text, descriptors);
+  }
+}
+
 KeeperPacket receive_packet(int socket) {
   std::array<char, max_keeper_packet_bytes> text{};
   KeeperPacket packet;
-  std::size_t count = 0;
-  try {
-    count = receive_with_descriptors(socket, text, packet.descriptors);
-  } catch (const Error& e) {
-    if (e.sys_errno() != ECONNRESET) throw;
-  }
+  const std::size_t count = receive_after_reset(socket, text, packet.descriptors);
   if (count == 0) return packet;
   packet.content = json::parse(text.data(), text.data() + count, nullptr, false);
   if (!packet.content.is_object())
@@ -77,6 +84,7 @@ KeeperBegin read_begin(const json& begin, Taker descriptors) {
   KeeperBegin read{.vm_id = begin.at("vmId").get<std::string>(),
                    .device = std::nullopt,
                    .leave_cgroups = begin.at("leaveCgroups").get<bool>(),
+                   .record = begin.at("record").get<std::string>(),
                    .husk = descriptors.take_if(begin.at("husk").get<bool>())};
   if (begin.contains("device")) {
     const json& device = begin["device"];
@@ -112,6 +120,7 @@ auto reading(Read&& read) try {
 void send_begin(int socket, const KeeperBegin& begin) {
   json content{{"vmId", begin.vm_id},
                {"leaveCgroups", begin.leave_cgroups},
+               {"record", begin.record},
                {"husk", static_cast<bool>(begin.husk)}};
   if (begin.device)
     content["device"] = {{"directory", begin.device->directory}, {"uid", begin.device->uid}};

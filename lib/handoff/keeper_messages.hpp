@@ -23,6 +23,7 @@ struct KeeperBegin {
   std::string vm_id;
   std::optional<VhostDeviceSetup> device = {};
   bool leave_cgroups = false;  ///< the keeper is in those of the command that started the VM
+  std::string record = {};     ///< the path of the VM's record, which lists the shims; may be empty
   UniqueFd husk = {};          ///< husk's program, for what the keeper has done by it; may be empty
 };
 

@@ -56,7 +56,9 @@ UniqueFd duplicate(int fd) {
 
 }  // namespace
 
-VmKeeper::VmKeeper(KeeperSetup setup) : setup_(std::move(setup)) { start(); }
+VmKeeper::VmKeeper(KeeperSetup setup) : setup_(std::move(setup)) {
+  or_end([&] { start(); });
+}
 
 VmKeeper::VmKeeper(const std::filesystem::path& directory, const VsockUsers& users,
                    KeeperSetup setup)
@@ -67,10 +69,22 @@ VmKeeper::VmKeeper(const std::filesystem::path& directory, const VsockUsers& use
                 "vhost-device-vsock is not installed and this host has no /dev/vhost-vsock");
   if (is_own_socket(device_socket()) || is_own_socket(host_socket()))
     throw Error(Errc::already_exists, directory.string() + ": already has a vsock device");
-  start();
-  await_greeting();
-  await_sockets();
-  give_vhost_socket(directory.string(), users.hypervisor);
+  or_end([&] {
+    start();
+    await_greeting();
+    await_sockets();
+    give_vhost_socket(directory.string(), users.hypervisor);
+  });
+}
+
+/// A keeper that is not told takes the VM for one whose husk was killed.
+void VmKeeper::or_end(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (...) {
+    if (keeper_) send_end(keeper_.get());
+    throw;
+  }
 }
 
 void VmKeeper::start() {
@@ -98,7 +112,10 @@ void VmKeeper::fork_keeper() {
 
 /// A keeper that did not come up shows in await_greeting().
 void VmKeeper::begin() {
-  KeeperBegin begin{.vm_id = setup_.vm_id, .device = device_, .leave_cgroups = !is_launched_};
+  KeeperBegin begin{.vm_id = setup_.vm_id,
+                    .device = device_,
+                    .leave_cgroups = !is_launched_,
+                    .record = setup_.record.string()};
   if (!setup_.husk.empty())
     begin.husk.reset(
         check_sys(::open(setup_.husk.c_str(), O_PATH | O_CLOEXEC), "open " + setup_.husk.string()));

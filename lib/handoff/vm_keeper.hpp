@@ -36,6 +36,8 @@ struct KeeperSetup {
   std::filesystem::path program;    ///< husk-keeper
   std::filesystem::path husk = {};  ///< the keeper calls `husk internal`; empty: it never does
   std::string vm_id = {};
+  std::filesystem::path record =
+      {};  ///< the VM's, which lists the shims; empty: no shim joins later
   /// Empty, or one that fails: the keeper is forked. The nearest subreaper, which is conmon or
   /// containerd's shim, is its parent then.
   LaunchKeeper launch = {};
@@ -78,6 +80,7 @@ class VmKeeper {
   void hand_over(const KeptVm& kept);
 
  private:
+  void or_end(const std::function<void()>& work);
   void start();
   void fork_keeper();
   void begin();

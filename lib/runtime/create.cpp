@@ -100,6 +100,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   // Nothing was made until here. The record is written first, so that `delete --force` can clean
   // up after a husk that was killed half-way.
   ContainerRecord record = plan.record;
+  std::optional<HostTerminal> terminal;  // outlives the shim, which has it
   Undo undo;
   auto& poststop = undo.own([&] {
     return PoststopOnFailure(record.hooks.poststop, record.to_state(ContainerState::stopped));
@@ -119,7 +120,6 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   // Before libvirt is asked: a namespace or root that cannot be had costs no VM; systemd makes a
   // scope with its first process, and the VM's go into it; the keeper has to know after whom the VM
   // ends; and the hooks, for which the guest's boot is long enough, are told the shim's pid.
-  std::optional<HostTerminal> terminal;
   if (plan.console_socket) terminal.emplace(*plan.window);
   ShimProcess& shim = undo.own(
       [&] { return ShimProcess(plan.shim_program, plan.shim, cgroup, slave_of(terminal)); });

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/runtime/keeper_commands.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
-#include <iostream>
 #include <thread>
 
 #include "lib/base/deadline.hpp"
@@ -26,15 +26,6 @@ using namespace std::chrono_literals;
 constexpr auto abandoned_patience = 60s;  ///< libvirt's, to go on with what husk began
 constexpr auto abandoned_interval = 100ms;
 
-/// Reads a record of any version: another husk may have written it.
-void print_shims(const std::string& vm_id) {
-  const auto members = load_vm_left_overs(vm_id).members;
-  if (!members) throw Error(Errc::not_found, "VM " + vm_id + ": no record of its containers");
-  for (const ProcessIdentity& shim : live_shims(*members))
-    std::cout << shim.pid << ' ' << shim.start_time << '\n';
-  std::cout.flush();
-}
-
 /// libvirt may still be starting the VM. The VM's directory is there as long as there is something to
 /// look for.
 void end_abandoned(const std::string& vm_id) {
@@ -50,12 +41,20 @@ void end_abandoned(const std::string& vm_id) {
   }
 }
 
+/// Moves the connection away from standard input: closing it must reset it.
+UniqueFd take_connection() {
+  UniqueFd connection(check_sys(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1),
+                                "duplicate a descriptor"));
+  const UniqueFd null(check_sys(::open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null"));
+  check_sys(::dup2(null.get(), STDIN_FILENO), "duplicate a descriptor");
+  return connection;
+}
+
 }  // namespace
 
 std::optional<KeeperCommand> find_keeper_command(std::string_view name) {
   if (name == "follow-network") return KeeperCommand::follow_network;
   if (name == "forward-connection") return KeeperCommand::forward_connection;
-  if (name == "list-shims") return KeeperCommand::list_shims;
   if (name == "end-abandoned") return KeeperCommand::end_abandoned;
   return std::nullopt;
 }
@@ -66,10 +65,7 @@ void run_keeper_command(KeeperCommand command, const std::string& vm_id,
     case KeeperCommand::follow_network:
       return follow_network(vm_id, connect);
     case KeeperCommand::forward_connection:
-      return forward_connection(
-          vm_id, UniqueFd(check_sys(::dup(STDIN_FILENO), "duplicate the connection")));
-    case KeeperCommand::list_shims:
-      return print_shims(vm_id);
+      return forward_connection(vm_id, take_connection());
     case KeeperCommand::end_abandoned:
       return end_abandoned(vm_id);
   }

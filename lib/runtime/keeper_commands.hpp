@@ -13,7 +13,6 @@ namespace husk::runtime {
 enum class KeeperCommand {
   follow_network,      ///< "follow-network": tells the guest what changed in the network namespace
   forward_connection,  ///< "forward-connection": carries the connection that is standard input
-  list_shims,          ///< "list-shims": prints "PID START_TIME" of each shim that runs
   end_abandoned  ///< "end-abandoned": ends a VM whose create was killed; waits for libvirt, 60 s at most
 };
 

@@ -10,11 +10,6 @@
 int main(int argc, char** argv) {
   if (argc != 4 || argv[1] != std::string("internal")) return 2;
   const std::string command = argv[2], folder = argv[3];
-  if (command == "list-shims") {
-    std::ifstream shims(folder + "/shims");
-    if (!shims) return 1;
-    std::cout << shims.rdbuf();
-  }
   if (command == "forward-connection") std::ofstream(folder + "/forwarded") << std::cin.rdbuf();
   if (command == "follow-network" || command == "end-abandoned")
     std::ofstream(folder + "/" + command) << ::getppid();

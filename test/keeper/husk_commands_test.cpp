@@ -48,17 +48,25 @@ int in_child(const std::function<void()>& work) {
 
 }  // namespace
 
-TEST_CASE("husk commands: the shims are those that husk prints", "[keeper]") {
-  const FakeHusk husk;
+TEST_CASE("husk commands: the shims are those of the VM's record, of whatever version",
+          "[keeper]") {
+  FakeHusk husk;
+  husk.begin.record = (husk.scratch.path() / "vm.json").string();
   const Duties duties = call_husk(husk.begin);
-  CHECK_THROWS_AS(duties.find_shims(), Error);  // husk failed: nobody knows
-  husk.write("shims", "");
+  CHECK_THROWS_AS(duties.find_shims(), Error);  // no record
+  husk.write("vm.json", R"({"members": []})");
   CHECK(duties.find_shims().empty());
-  husk.write("shims", "12 345\n6789 18446744073709551615\n");
+  husk.write("vm.json", R"({"version": 99, "members": [
+      {"id": "a", "shim": {"pid": 12, "startTime": 345}}, {"id": "no shim yet"},
+      {"id": "b", "more": 1, "shim": {"pid": 6789, "startTime": 18446744073709551615}}]})");
   CHECK(duties.find_shims() ==
         std::vector<ProcessIdentity>{{12, 345}, {6789, 18446744073709551615U}});
-  husk.write("shims", std::string(70'000, '1'));
-  CHECK_THROWS_AS(duties.find_shims(), Error);
+  for (const char* wrong : {"", "[]", "{}", R"({"members": 7})", R"({"members": [7]})",
+                            R"({"members": [{"shim": {"pid": 1e99, "startTime": 1}}]})"}) {
+    CAPTURE(wrong);
+    husk.write("vm.json", wrong);
+    CHECK_THROWS_AS(duties.find_shims(), Error);
+  }
 }
 
 TEST_CASE("husk commands: a connection is husk's standard input", "[keeper]") {
@@ -81,8 +89,8 @@ TEST_CASE("husk commands: a husk whose file was replaced is run all the same", "
   std::filesystem::copy_file(HUSK_FAKE, copy);
   husk.begin.husk.reset(::open(copy.c_str(), O_PATH | O_CLOEXEC));
   std::filesystem::remove(copy);
-  husk.write("shims", "1 2\n");
-  CHECK(call_husk(husk.begin).find_shims() == std::vector<ProcessIdentity>{{1, 2}});
+  CHECK(in_child(call_husk(husk.begin).on_change) == 0);
+  CHECK_FALSE(husk.written("follow-network").empty());
 }
 
 TEST_CASE("husk commands: without husk there are no duties", "[keeper]") {

@@ -36,6 +36,7 @@ handoff::KeeperSetup plan_keeper(const VmPlan& vm) {
   return {.program = vm.programs.keeper,
           .husk = vm.programs.husk,
           .vm_id = vm.id,
+          .record = VmPaths(vm.id).record(),
           .launch = plan_launch(vm)};
 }
 

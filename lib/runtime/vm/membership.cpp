@@ -33,7 +33,11 @@ Membership::Membership(const ContainerRecord& container, const std::optional<VmP
       container_(container.id),
       connect_(std::move(connect)),
       state_(state) {
-  if (new_vm) new_vm_.emplace(*new_vm);
+  if (new_vm) {
+    new_vm_.emplace(*new_vm);
+  } else {
+    load_vm(vm_id_);  // throws "is gone", which the next check could not tell
+  }
   if (const VmPaths paths(vm_id_); !shows_vm_directory(paths))
     throw other_mount_namespace_error(paths);
   change_record([&](VmRecord& record) { add_member(record, container_); });

@@ -36,13 +36,16 @@ void send_text(int socket, std::string_view text, const std::vector<int>& descri
 
 TEST_CASE("keeper messages: begin comes as it was sent", "[handoff]") {
   const SocketPair ends = make_socket_pair();
-  KeeperBegin sent{.vm_id = "00001234", .leave_cgroups = GENERATE(true, false)};
+  KeeperBegin sent{.vm_id = "00001234",
+                   .leave_cgroups = GENERATE(true, false),
+                   .record = "/run/husk-vm/00001234/vm.json"};
   if (GENERATE(true, false)) sent.device = {.directory = "/run/husk-vm/00001234/vsock", .uid = 77};
   if (GENERATE(true, false)) sent.husk = null_device();
   send_begin(ends.own.get(), sent);
   const KeeperBegin received = receive_begin(ends.other.get());
   CHECK(received.vm_id == sent.vm_id);
   CHECK(received.leave_cgroups == sent.leave_cgroups);
+  CHECK(received.record == sent.record);
   CHECK(received.device.has_value() == sent.device.has_value());
   if (sent.device) {
     CHECK(received.device.value().directory == sent.device->directory);
@@ -90,6 +93,12 @@ TEST_CASE("keeper messages: a husk that gives up differs from one that was kille
     REQUIRE(::send(ends.other.get(), "", 1, 0) == 1);
     ends.own.reset();
     CHECK(std::holds_alternative<AbandonedVm>(receive_order(ends.other.get())));
+  }
+  SECTION("it said so, is gone, and left the greeting unread") {
+    REQUIRE(::send(ends.other.get(), "", 1, 0) == 1);
+    send_end(ends.own.get());
+    ends.own.reset();
+    CHECK(std::holds_alternative<NoVm>(receive_order(ends.other.get())));
   }
   SECTION("it is gone before it said which VM") {
     ends.own.reset();

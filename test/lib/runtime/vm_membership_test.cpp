@@ -120,6 +120,8 @@ TEST_CASE("Membership: a container leaves the VM that it joined unless kept", "[
   CHECK(fs::exists(paths.rootfs("c1") / "bin"));
   first.reset();
   CHECK_FALSE(fs::exists(paths.directory));  // the last one ends the VM
+  CHECK_THROWS_WITH(runtime::Membership(containers[0], std::nullopt, connecting(bench), state),
+                    "VM 00001234: is gone");
 }
 
 TEST_CASE("VmHandle: commands that find no record of the VM say so", "[runtime][root]") {

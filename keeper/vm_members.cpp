@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "keeper/vm_members.hpp"
+
+#include <string>
+
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+#include "lib/base/process_json.hpp"
+
+namespace husk::keeper {
+namespace {
+
+constexpr std::size_t max_record_bytes = 1U << 20;  ///< as lib/runtime/vm/vm_record.cpp
+
+}  // namespace
+
+std::vector<ProcessIdentity> read_shims(const std::filesystem::path& record) try {
+  const auto object = nlohmann::json::parse(read_file(record, max_record_bytes));
+  std::vector<ProcessIdentity> shims;
+  for (const auto& member : object.at("members").get<nlohmann::json::array_t>()) {
+    const auto fields = member.get<nlohmann::json::object_t>();
+    if (const auto shim = fields.find("shim"); shim != fields.end())
+      shims.push_back(shim->second.get<ProcessIdentity>());
+  }
+  return shims;
+} catch (const nlohmann::json::exception& e) {
+  throw Error(Errc::invalid_argument, record.string() + ": " + e.what());
+}
+
+}  // namespace husk::keeper
