@@ -15,6 +15,7 @@
 
 #include "keeper/vm_members.hpp"
 #include "lib/base/deadline.hpp"
+#include "lib/base/directory_lock.hpp"
 #include "lib/base/error.hpp"
 
 namespace husk::keeper {
@@ -24,6 +25,7 @@ using namespace std::chrono_literals;
 
 constexpr auto abandoned_patience = 60s;
 constexpr auto abandoned_interval = 500ms;
+constexpr auto network_lock_patience = 120s;  ///< as lib/runtime/vm/vm_handle.cpp
 
 /// Never returns: this process becomes husk.
 [[noreturn]] void execute_husk(const handoff::KeeperBegin& begin, const char* command) {
@@ -77,13 +79,25 @@ void end_abandoned(const handoff::KeeperBegin& begin) {
   }
 }
 
+/// Before the container's start an engine changes the network a dozen times, and no guest was told yet.
+/// The command that tells the guest for the first time holds the lock until the file exists: a change
+/// which that command has not seen is not lost.
+bool needs_husk(const std::filesystem::path& told_network) {
+  if (told_network.empty()) return true;
+  const auto lock =
+      DirectoryLock::lock(told_network.parent_path(), network_lock_patience, "the VM's network");
+  return lock && std::filesystem::exists(told_network);
+}
+
 }  // namespace
 
 Duties call_husk(const handoff::KeeperBegin& begin) {
   Duties duties;
   if (!begin.record.empty()) duties.find_shims = [&begin] { return read_shims(begin.record); };
   if (!begin.husk) return duties;
-  duties.on_change = [&begin] { execute_husk(begin, "follow-network"); };
+  duties.on_change = [&begin] {
+    if (needs_husk(begin.told_network)) execute_husk(begin, "follow-network");
+  };
   duties.on_connection = [&begin](UniqueFd connection) {
     ::dup2(connection.get(), STDIN_FILENO);
     execute_husk(begin, "forward-connection");

@@ -85,6 +85,7 @@ KeeperBegin read_begin(const json& begin, Taker descriptors) {
                    .device = std::nullopt,
                    .leave_cgroups = begin.at("leaveCgroups").get<bool>(),
                    .record = begin.at("record").get<std::string>(),
+                   .told_network = begin.at("toldNetwork").get<std::string>(),
                    .husk = descriptors.take_if(begin.at("husk").get<bool>())};
   if (begin.contains("device")) {
     const json& device = begin["device"];
@@ -121,6 +122,7 @@ void send_begin(int socket, const KeeperBegin& begin) {
   json content{{"vmId", begin.vm_id},
                {"leaveCgroups", begin.leave_cgroups},
                {"record", begin.record},
+               {"toldNetwork", begin.told_network},
                {"husk", static_cast<bool>(begin.husk)}};
   if (begin.device)
     content["device"] = {{"directory", begin.device->directory}, {"uid", begin.device->uid}};

@@ -24,7 +24,10 @@ struct KeeperBegin {
   std::optional<VhostDeviceSetup> device = {};
   bool leave_cgroups = false;  ///< the keeper is in those of the command that started the VM
   std::string record = {};     ///< the path of the VM's record, which lists the shims; may be empty
-  UniqueFd husk = {};          ///< husk's program, for what the keeper has done by it; may be empty
+  /// The path of the file that says what the guest was told of the network. Until this file exists, no
+  /// change of the network needs husk. Empty: every change does.
+  std::string told_network = {};
+  UniqueFd husk = {};  ///< husk's program, for what the keeper has done by it; may be empty
 };
 
 /// The processes that the keeper watches, as pidfds, and what it holds; empty where there is none.

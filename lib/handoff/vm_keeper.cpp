@@ -115,7 +115,8 @@ void VmKeeper::begin() {
   KeeperBegin begin{.vm_id = setup_.vm_id,
                     .device = device_,
                     .leave_cgroups = !is_launched_,
-                    .record = setup_.record.string()};
+                    .record = setup_.record.string(),
+                    .told_network = setup_.told_network.string()};
   if (!setup_.husk.empty())
     begin.husk.reset(
         check_sys(::open(setup_.husk.c_str(), O_PATH | O_CLOEXEC), "open " + setup_.husk.string()));

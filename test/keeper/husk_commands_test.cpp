@@ -6,16 +6,20 @@
 #include <unistd.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "lib/base/descriptors.hpp"
+#include "lib/base/directory_lock.hpp"
 #include "lib/base/error.hpp"
 #include "test/lib/base/scratch.hpp"
 
 using namespace husk;
 using namespace husk::keeper;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -81,6 +85,43 @@ TEST_CASE("husk commands: a connection is husk's standard input", "[keeper]") {
   CHECK_FALSE(husk.written("follow-network").empty());
   duties.end_abandoned();
   CHECK(husk.written("end-abandoned") == std::to_string(::getpid()));
+}
+
+TEST_CASE("husk commands: a change of the network that no guest was told yet needs no husk",
+          "[keeper]") {
+  FakeHusk husk;
+  const std::filesystem::path told = husk.scratch.path() / "network" / "told.json";
+  husk.begin.told_network = told.string();
+  const Duties duties = call_husk(husk.begin);
+  CHECK(in_child(duties.on_change) == 99);  // no directory: the VM is gone
+  std::filesystem::create_directory(told.parent_path());
+  CHECK(in_child(duties.on_change) == 99);
+  husk.write("network/told.json", "{}");
+  CHECK(in_child(duties.on_change) == 0);
+  CHECK_FALSE(husk.written("follow-network").empty());
+}
+
+TEST_CASE("husk commands: a change while the guest is told for the first time is not lost",
+          "[keeper]") {
+  FakeHusk husk;
+  const std::filesystem::path told = husk.scratch.path() / "network" / "told.json";
+  std::filesystem::create_directory(told.parent_path());
+  husk.begin.told_network = told.string();
+  const Duties duties = call_husk(husk.begin);
+  auto teller = DirectoryLock::lock(told.parent_path(), 1s, "test");
+  const pid_t follower = ::fork();
+  if (follower == 0) {
+    teller.reset();
+    duties.on_change();
+    ::_exit(99);
+  }
+  std::this_thread::sleep_for(50ms);  // without the lock the follower looks now, and finds nothing
+  husk.write("network/told.json", "{}");
+  teller.reset();
+  int status = 0;
+  ::waitpid(follower, &status, 0);
+  CHECK(WEXITSTATUS(status) == 0);
+  CHECK_FALSE(husk.written("follow-network").empty());
 }
 
 TEST_CASE("husk commands: a husk whose file was replaced is run all the same", "[keeper]") {

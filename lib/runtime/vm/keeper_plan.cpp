@@ -37,6 +37,7 @@ handoff::KeeperSetup plan_keeper(const VmPlan& vm) {
           .husk = vm.programs.husk,
           .vm_id = vm.id,
           .record = VmPaths(vm.id).record(),
+          .told_network = VmPaths(vm.id).told_network(),
           .launch = plan_launch(vm)};
 }
 
