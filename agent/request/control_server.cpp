@@ -80,6 +80,7 @@ void ControlServer::handle_frames(ConnectionId id) {
   // Looked up each time: answering may have closed the connection.
   for (auto found = connections_.find(id); found != connections_.end();
        found = connections_.find(id)) {
+    if (found->second.refused) return;
     const auto payload = found->second.reader.next();
     if (!payload) return;
     handle_request(id, guestcomm::decode_request(*payload));
@@ -103,7 +104,9 @@ void ControlServer::handle_request(ConnectionId id, const Request& request) {
     reply(Error(Errc::internal, request.method.substr(0, 64) + ": " + error.what()));
   }
   const auto found = connections_.find(id);
-  if (found != connections_.end() && !found->second.greeted) close_soon(id);  // one try
+  if (found == connections_.end() || found->second.greeted) return;
+  found->second.refused = true;  // one try, and none in the frames behind it
+  close_soon(id);
 }
 
 json ControlServer::greet(Connection& connection, const Request& request) {

@@ -59,7 +59,7 @@ class ControlServer {
     UniqueFd socket;
     guestcomm::FrameReader reader{guestcomm::max_hello_bytes};
     std::string unsent;
-    bool greeted = false;
+    bool greeted = false, refused = false;
     EventLoop::TimerId hello_timer;
     EventLoop::Watch watch;
   };
