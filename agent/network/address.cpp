@@ -5,12 +5,15 @@
 
 #include <algorithm>
 #include <charconv>
+#include <span>
 
 #include "agent/network/netlink.hpp"
 #include "lib/base/error.hpp"
 
 namespace husk::agent {
 namespace {
+
+constexpr std::size_t max_mac = 32;  ///< MAX_ADDR_LEN of linux/netdevice.h
 
 [[noreturn]] void refuse(const std::string& text) {
   throw Error(Errc::invalid_argument, "\"" + text.substr(0, 64) + "\" is not an address");
@@ -31,6 +34,17 @@ std::string text_of(int family, const std::array<std::uint8_t, 16>& bytes) {
   return text.data();
 }
 
+std::string mac_of(std::span<const std::uint8_t> bytes) {
+  constexpr const char* digits = "0123456789abcdef";
+  std::string text;
+  for (const std::uint8_t byte : bytes) {
+    if (!text.empty()) text += ':';
+    text += digits[byte >> 4];
+    text += digits[byte & 15];
+  }
+  return text;
+}
+
 }  // namespace
 
 std::size_t IpPrefix::size() const { return family == AF_INET ? 4 : 16; }
@@ -40,6 +54,8 @@ IpPrefix parse_ip(const std::string& text) {
   const std::size_t slash = std::min(text.find('/'), text.size());
   const std::string address = text.substr(0, slash);
   made.family = address.find(':') == std::string::npos ? AF_INET : AF_INET6;
+  // inet_pton would read up to the first NUL.
+  if (address.find('\0') != std::string::npos) refuse(text);
   if (::inet_pton(made.family, address.c_str(), made.bytes.data()) != 1) refuse(text);
   const auto bits = static_cast<unsigned>(made.size() * 8);
   made.length = slash == text.size() ? static_cast<std::uint8_t>(bits)
@@ -78,6 +94,7 @@ std::vector<std::uint8_t> parse_mac(const std::string& text) {
   std::vector<std::uint8_t> bytes;
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find(':', begin), text.size());
+    if (bytes.size() == max_mac) refuse(text);
     bytes.push_back(parse_number(text, begin, end, 16, 255));
     begin = end + 1;
   }
@@ -86,22 +103,13 @@ std::vector<std::uint8_t> parse_mac(const std::string& text) {
 
 std::string mac_text(const nlattr* bytes) {
   if (bytes == nullptr) return {};
-  constexpr const char* digits = "0123456789abcdef";
   const auto* begin = static_cast<const std::uint8_t*>(nla_data(bytes));
-  std::string text;
-  for (int i = 0; i < nla_len(bytes); ++i) {
-    if (i > 0) text += ':';
-    text += digits[begin[i] >> 4];
-    text += digits[begin[i] & 15];
-  }
-  return text;
+  return mac_of({begin, static_cast<std::size_t>(std::max(nla_len(bytes), 0))});
 }
 
 std::string canonical_mac(const std::string& text) {
-  std::string lower = text;
-  for (char& letter : lower) letter = static_cast<char>(std::tolower(letter));
-  if (!lower.empty()) parse_mac(lower);
-  return lower;
+  if (text.empty()) return {};
+  return mac_of(parse_mac(text));
 }
 
 }  // namespace husk::agent

@@ -29,9 +29,10 @@ std::string prefix_text(int family, const nlattr* bytes, unsigned length);
 std::string canonical_prefix(const std::string& text);
 std::string canonical_ip(const std::string& text);
 
-/// "02:42:ac:11:00:02". Throws invalid_argument.
+/// "02:42:ac:11:00:02", 32 bytes at most, as the kernel's. Throws invalid_argument.
 std::vector<std::uint8_t> parse_mac(const std::string& text);
 std::string mac_text(const nlattr* bytes);  ///< empty: no attribute
+/// As mac_text writes the bytes of the text. Empty stays empty. Throws invalid_argument.
 std::string canonical_mac(const std::string& text);
 
 }  // namespace husk::agent

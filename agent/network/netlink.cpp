@@ -19,6 +19,11 @@ struct Part {
   bool is_last = false, is_torn = false;
 };
 
+void check_size(std::size_t attribute) {
+  if (attribute > max_attribute)
+    throw Error(Errc::invalid_argument, "attribute too large for a netlink message");
+}
+
 void read_error(const nlmsghdr& message) {
   const auto* error = reinterpret_cast<const nlmsgerr*>(&message + 1);
   if (error->error != 0) throw Error(Errc::system, errno_text(-error->error), -error->error);
@@ -65,6 +70,7 @@ void NetlinkMessage::overwrite(std::size_t place, const void* data, std::size_t 
 }
 
 void NetlinkMessage::put(int attribute, const void* data, std::size_t size) {
+  check_size(sizeof(nlattr) + size);
   const std::size_t start = begin_nested(attribute);
   append(data, size);
   nlattr header{static_cast<std::uint16_t>(sizeof(nlattr) + size),
@@ -83,8 +89,7 @@ std::size_t NetlinkMessage::begin_nested(int attribute) {
 
 void NetlinkMessage::end_nested(std::size_t start) {
   const std::size_t length = bytes_.size() - start;
-  if (length > max_attribute)
-    throw Error(Errc::invalid_argument, "attribute too large for a netlink message");
+  check_size(length);
   nlattr header{};
   std::memcpy(&header, bytes_.data() + start, sizeof header);
   header.nla_len = static_cast<std::uint16_t>(length);

@@ -33,6 +33,7 @@ class NetlinkMessage {
     append(&header, sizeof header);
   }
 
+  /// These throw invalid_argument for more than 32 KiB.
   void put(int attribute, const void* data, std::size_t size);
   template <std::unsigned_integral T>
   void put_number(int attribute, T number) {
