@@ -2,12 +2,10 @@
 // In network namespaces of their own: veth links stand for the guest's cards.
 #include "agent/network/apply.hpp"
 
-#include <fcntl.h>
 #include <linux/fib_rules.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <sched.h>
 #include <unistd.h>
 
 #include <catch2/catch_test_macros.hpp>
@@ -16,67 +14,17 @@
 #include <thread>
 
 #include "agent/network/address.hpp"
-#include "agent/network/links.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
-#include "lib/base/subprocess.hpp"
+#include "test/agent/network/own_network.hpp"
 
 using namespace husk;
 using namespace husk::agent;
 using namespace husk::guestcomm;
+using namespace husk::test;
 using Catch::Matchers::ContainsSubstring;
 
 namespace {
-
-std::string ip(const std::string& arguments) {
-  Subprocess shell;
-  shell.program = "/bin/sh";
-  shell.arguments = {"-c", "ip " + arguments};
-  shell.timeout = std::chrono::seconds{20};
-  const SubprocessResult result = run_subprocess(shell);
-  INFO("ip " << arguments << ": " << result.output);
-  REQUIRE(result.status == 0);
-  return result.output;
-}
-
-/// This thread's, until its end.
-class OwnNetwork {
- public:
-  OwnNetwork()
-      : before_(check_sys(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), "open")) {
-    check_sys(::unshare(CLONE_NEWNET), "unshare");
-    ip("link set lo up");
-  }
-  OwnNetwork(const OwnNetwork&) = delete;
-  OwnNetwork& operator=(const OwnNetwork&) = delete;
-  ~OwnNetwork() { ::setns(before_.get(), CLONE_NEWNET); }
-
- private:
-  UniqueFd before_;
-};
-
-/// Half of a veth pair each; a card's device is told by its link's index, which stays.
-class VethCards : public Cards {
- public:
-  void add(const std::string& name, const std::string& device) {
-    const std::string other = "peer-" + name;
-    ip("link add name " + name + " type veth peer name " + other);
-    ip("link set " + other + " addrgenmode none up");
-    devices_[static_cast<int>(::if_nametoindex(name.c_str()))] = device;
-  }
-  std::vector<Card> list() override {
-    std::vector<Card> cards;
-    for (const Link& link : load_links(NetlinkSocket{}))
-      if (devices_.contains(link.index))
-        cards.push_back({link.index, link.name, devices_[link.index]});
-    return cards;
-  }
-  void remove(const Card& card) override { ip("link del " + card.name); }
-  void rescan() override {}
-
- private:
-  std::map<int, std::string> devices_;
-};
 
 /// Makes "fd00::2/64" on eth0 once, `delay` from now, as a kernel that hears a router does.
 std::thread make_address_after(std::chrono::microseconds delay) {
@@ -204,8 +152,6 @@ std::string error_of(const Network& network, Cards& cards) {
   }
   return "";
 }
-
-std::string sysctl(const std::string& name) { return read_file("/proc/sys/net/" + name, 4096); }
 
 }  // namespace
 
