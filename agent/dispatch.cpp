@@ -3,6 +3,8 @@
 
 #include <functional>
 #include <map>
+#include <set>
+#include <string>
 #include <string_view>
 #include <type_traits>
 
@@ -68,10 +70,11 @@ Handlers::value_type on_at_once(Work work) {
   });
 }
 
-/// All or none: a wrong token leaves the others waiting.
+/// All or none: a wrong token, or one that is given twice, leaves the others waiting.
 guestcomm::Stdio<UniqueFd> claim(PendingStreams& streams, guestcomm::StreamTokens tokens) {
+  std::set<std::string> given;
   guestcomm::for_each_end(tokens, [&](const char* name, const std::string& token) {
-    if (streams.contains(token)) return;
+    if (streams.contains(token) && given.insert(token).second) return;
     throw Error(Errc::not_found,
                 std::string(name) + ": no pending stream connection has this token");
   });
