@@ -12,28 +12,13 @@
 
 #include "agent/setup/copy_tree.hpp"
 #include "agent/setup/mount_calls.hpp"
+#include "agent/setup/mount_target.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/trace.hpp"
 
 namespace husk::agent {
 namespace {
-
-UniqueFd directory_target(int root_fd, const std::string& path) {
-  if (UniqueFd there = find_in_root(root_fd, path, O_PATH | O_DIRECTORY)) return there;
-  make_directories_in_root(root_fd, path, 0755);
-  // Opened again: the last component may be a mount point or a symbolic link.
-  return open_in_root(root_fd, path, O_PATH | O_DIRECTORY);
-}
-
-UniqueFd file_target(int root_fd, const std::string& path) {
-  if (UniqueFd there = find_in_root(root_fd, path, O_PATH)) return there;
-  const std::size_t slash = path.find_last_not_of('/');
-  const std::string trimmed = path.substr(0, slash == std::string::npos ? 0 : slash + 1);
-  make_directories_in_root(root_fd, trimmed.substr(0, trimmed.find_last_of('/') + 1), 0755);
-  open_in_root(root_fd, trimmed, O_CREAT | O_RDONLY | O_NONBLOCK | O_NOCTTY, 0755);
-  return open_in_root(root_fd, trimmed, O_PATH);
-}
 
 /// A link in the image may lead to its root as well. The container would not see a mount there, since
 /// its root is root_fd, below that mount.
