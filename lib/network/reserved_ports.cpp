@@ -6,6 +6,7 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/parse_number.hpp"
 #include "lib/base/text.hpp"
 
 namespace husk::network {
@@ -23,9 +24,12 @@ static_assert((guestcomm::first_host_port & reserved_ports_mask) == guestcomm::f
 
 PortRange parse_port_range(const std::string& text) {
   std::istringstream in(text);
-  PortRange range;
-  std::string more;
-  if (in >> range.first >> range.last && !(in >> more) && range.first <= range.last) return range;
+  std::string first, last, more;
+  if (in >> first >> last && !(in >> more)) {
+    // Not by the stream: "-5" is 65531 to it.
+    const auto from = parse_number<std::uint16_t>(first), to = parse_number<std::uint16_t>(last);
+    if (from && to && *from <= *to) return {*from, *to};
+  }
   throw Error(Errc::invalid_argument, "invalid port range " + quote(text));
 }
 

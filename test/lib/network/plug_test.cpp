@@ -86,7 +86,7 @@ TEST_CASE("reserved ports: a namespace gets its own range of ports back") {
   CHECK(read_ports(w.n.get()) == reserved_ports);
   use_ports(w.n.get(), parse_port_range(to_string(before)));
   CHECK(read_ports(w.n.get()) == before);
-  for (const char* text : {"", "1", "1 2 3", "2 1", "1 x", "1 65536", "-1 5"}) {
+  for (const char* text : {"", "1", "1 2 3", "2 1", "1 x", "1 65536", "-1 5", "-5 -1", "+1 5"}) {
     CAPTURE(text);
     CHECK_THROWS_AS(parse_port_range(text), husk::Error);
   }
