@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/network/read.hpp"
 
+#include <arpa/inet.h>
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -12,6 +13,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include "lib/base/error.hpp"
+#include "test/lib/network/frames.hpp"
 #include "test/lib/network/test_namespace.hpp"
 
 using namespace husk;
@@ -171,6 +173,50 @@ TEST_CASE("read: rules with all their selectors") {
   CHECK(rule_with(contents, 103).out_link == "eth7");
   CHECK(rule_with(contents, 103).table == 300);
   CHECK(contents.rules.size() == 2 + 4 + 2 + 1);  // local and main, four, and IPv6's
+}
+
+TEST_CASE("read: rules that the guest cannot be told are refused by name") {
+  const auto refused = [](const std::string& attribute) {
+    return Catch::Matchers::EndsWith("routing rule 150: the selector with attribute number " +
+                                     attribute + " is not supported");
+  };
+  const TestNamespace n;
+  n.run("ip rule add prio 150 from 10.0.0.0/8 table 77 tun_id 5");
+  CHECK_THROWS_WITH(read_namespace(n.get()), refused("12"));
+  n.run("ip rule del prio 150");
+  CHECK_NOTHROW(read_namespace(n.get()));
+  if (!n.can("ip rule add prio 150 l3mdev")) SKIP("this kernel has no rules for l3mdev");
+  CHECK_THROWS_WITH(read_namespace(n.get()), refused("19"));
+}
+
+TEST_CASE("read: a resolver of Docker's is a socket at 127.0.0.11, at any port") {
+  const TestNamespace n;
+  n.run("ip link set lo up");
+  CHECK_FALSE(read_namespace(n.get()).has_dns);
+  {
+    const test::UdpSocket near(n, "127.0.0.1", 53), similar(n, "127.0.0.110", 53);
+    near.send("question", "127.0.0.11", 53);
+    CHECK_FALSE(read_namespace(n.get()).has_dns);
+  }
+  {
+    const test::UdpSocket resolver(n, "127.0.0.11", 0);
+    CHECK(read_namespace(n.get()).has_dns);
+    CHECK_FALSE(read_namespace(TestNamespace().get()).has_dns);
+  }
+  CHECK_FALSE(read_namespace(n.get()).has_dns);
+}
+
+TEST_CASE("read: a socket that is connected to 127.0.0.11 is no resolver") {
+  const TestNamespace n;
+  n.run("ip link set lo up");
+  const InNetworkNamespace inside(n.get());
+  const UniqueFd client{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(53);
+  ::inet_pton(AF_INET, "127.0.0.11", &to.sin_addr);
+  REQUIRE(::connect(client.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0);
+  CHECK_FALSE(read_namespace(n.get()).has_dns);
 }
 
 TEST_CASE("read: neighbours that someone set, and proxies") {
