@@ -52,7 +52,7 @@ std::string read_line(int fd, std::size_t max_bytes, int gone_fd, const Deadline
       if (readiness == Readiness::timed_out)
         throw Error(Errc::timed_out, peer + ": no answer in time");
     } else if (errno != EINTR) {
-      throw Error(Errc::peer_lost, peer + ": " + std::generic_category().message(errno), errno);
+      throw Error(Errc::peer_lost, peer + ": " + errno_text(errno), errno);
     }
     // A peer that sends a byte now and then must not stretch the time.
     if (deadline.passed()) throw Error(Errc::timed_out, peer + ": no answer in time");
@@ -64,7 +64,7 @@ namespace {
 /// Waits until a call on a socket that failed with `error` is worth another try.
 void await_retry(int socket, short events, int error, const Deadline& deadline) {
   if (error != EAGAIN && error != EINTR) {
-    throw Error(Errc::peer_lost, std::generic_category().message(error), error);
+    throw Error(Errc::peer_lost, errno_text(error), error);
   }
   if (await(socket, events, -1, deadline) == Readiness::timed_out) {
     throw Error(Errc::timed_out, "no answer in time");

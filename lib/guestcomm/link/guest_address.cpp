@@ -24,7 +24,7 @@ constexpr std::size_t max_ok_line = 64;
 constexpr int backlog_pause_ms = 5;
 
 [[noreturn]] void throw_lost(const std::string& doing, int error) {
-  throw Error(Errc::peer_lost, doing + ": " + std::generic_category().message(error), error);
+  throw Error(Errc::peer_lost, doing + ": " + errno_text(error), error);
 }
 
 UniqueFd new_socket(int family) {
