@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <filesystem>
@@ -90,4 +91,53 @@ TEST_CASE("make_directories_in_root: follows links inside the root and makes wha
   CHECK_THROWS_AS(make_directories_in_root(root.get(), "/dangling/a", 0755), Error);
   CHECK_THROWS_AS(make_directories_in_root(root.get(), "/escape/a", 0755), Error);
   CHECK_FALSE(fs::exists(dir.path() / "out"));
+}
+
+TEST_CASE("make_ordinary_directory_in_root: nothing where a link or a file stands", "[base]") {
+  const Scratch dir;
+  fs::create_directories(dir.path() / "real");
+  fs::create_symlink("real", dir.path() / "link");
+  std::ofstream(dir.path() / "file") << "x";
+  const UniqueFd root{::open(dir.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  for (const char* path : {"/link", "link", "/link/", "/real/../link//", "/file"}) {
+    CAPTURE(path);
+    CHECK_FALSE(make_ordinary_directory_in_root(root.get(), path, 0755));
+  }
+  for (const char* path : {"/", "/real", "real/", "/new/below/", "/link/below"}) {
+    CAPTURE(path);
+    CHECK(make_ordinary_directory_in_root(root.get(), path, 0755));
+  }
+  CHECK(fs::is_directory(dir.path() / "new/below"));
+  CHECK(fs::is_directory(dir.path() / "real/below"));
+}
+
+TEST_CASE("write_new_file: neither replaces a file nor follows a link", "[base]") {
+  const Scratch dir;
+  const UniqueFd parent{::open(dir.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  write_new_file(parent.get(), "f", "first", 0600);
+  CHECK_THROWS_WITH(write_new_file(parent.get(), "f", "second", 0600), "create f: file exists");
+  fs::create_symlink("made", dir.path() / "link");
+  CHECK_THROWS_WITH(write_new_file(parent.get(), "link", "x", 0600), "create link: file exists");
+  CHECK(content(dir.path() / "f") == "first");
+  CHECK_FALSE(fs::exists(dir.path() / "made"));
+}
+
+TEST_CASE("write_existing: makes no file, and names the one that it cannot write", "[base]") {
+  const Scratch dir;
+  const fs::path path = dir.path() / "f";
+  CHECK_THROWS_WITH(write_existing(path, "x"),
+                    "open " + path.string() + ": no such file or directory");
+  CHECK_FALSE(fs::exists(path));
+  CHECK_THROWS_WITH(write_existing("/dev/full", "x"), "write /dev/full: no space left on device");
+}
+
+TEST_CASE("names_in: all names, and an error for what is no directory", "[base]") {
+  const Scratch dir;
+  for (const char* name : {"a", ".hidden", "with blank"}) std::ofstream(dir.path() / name) << "x";
+  const UniqueFd open{::open(dir.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  auto names = names_in(open.get());
+  std::ranges::sort(names);
+  CHECK(names == std::vector<std::string>{".hidden", "a", "with blank"});
+  const UniqueFd file{::open((dir.path() / "a").c_str(), O_RDONLY | O_CLOEXEC)};
+  CHECK_THROWS_WITH(names_in(file.get()), "list a directory: not a directory");
 }
