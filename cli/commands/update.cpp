@@ -2,10 +2,10 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "cli/options.hpp"
+#include "cli/values.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/parse_number.hpp"
@@ -56,27 +56,6 @@ void add_options(CLI::App& command, LimitFlags& flags) {
                      "not supported (Intel RDT of the host)");
   command.add_option("--mem-bw-schema", flags.bandwidth_schema,
                      "not supported (Intel RDT of the host)");
-}
-
-/// "67108864", "64m", "64MiB", "-1": Docker's units.RAMInBytes, without fractions.
-std::int64_t parse_size(const char* option, const std::string& text) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  std::string unit(end, text.data() + text.size());
-  std::transform(unit.begin(), unit.end(), unit.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
-  if (unit.ends_with("ib") && unit.size() == 3) unit.resize(1);
-  if (unit.ends_with("b")) unit.pop_back();
-  static constexpr std::string_view units = "kmgtp";
-  const std::size_t power = unit.empty() ? 0 : units.find(unit) + 1;
-  std::int64_t bytes = 0;
-  const bool is_wrong = error != std::errc{} || unit.size() > 1 || (!unit.empty() && power == 0) ||
-                        number < -1 || (number == -1 && !unit.empty()) ||
-                        __builtin_mul_overflow(number, std::int64_t{1} << (10 * power), &bytes);
-  if (is_wrong)
-    throw Error(Errc::invalid_argument,
-                std::string(option) + ": " + quote(text) + " is not a valid size");
-  return number == -1 ? -1 : bytes;
 }
 
 template <class Number>

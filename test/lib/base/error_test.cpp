@@ -30,9 +30,8 @@ TEST_CASE("error: the kernel's texts are those of a Go program", "[base]") {
 
 TEST_CASE("error: steps stand in front of the text, the outermost first; kind and errno stay",
           "[base]") {
-  const Error e = thrown_by([] {
-    step("create c1", [] { step("mount /proc", [] { throw_errno("fsopen", EPERM); }); });
-  });
+  const Error e = thrown_by(
+      [] { step("create c1", [] { step("mount /proc", [] { throw_errno("fsopen", EPERM); }); }); });
   CHECK(std::string(e.what()) == "create c1: mount /proc: fsopen: operation not permitted");
   CHECK(e.code() == Errc::system);
   CHECK(e.sys_errno() == EPERM);
