@@ -35,8 +35,8 @@ std::optional<unsigned> power_of(std::string unit) {
 /// Takes "1.5m" off the front of a duration; nothing for a text of another form.
 std::optional<double> take_milliseconds(std::string_view& rest) {
   static constexpr std::pair<std::string_view, double> units[] = {
-      {"ns", 1e-6},       {"us", 1e-3},  {"\xc2\xb5s", 1e-3}, {"\xce\xbcs", 1e-3}, {"ms", 1},
-      {"h", 3'600'000.0}, {"m", 60'000}, {"s", 1000}};
+      {"ns", 1e-6}, {"us", 1e-3},       {"\xc2\xb5s", 1e-3}, {"\xce\xbcs", 1e-3},
+      {"ms", 1},    {"h", 3'600'000.0}, {"m", 60'000},       {"s", 1000}};
   // from_chars would take "-1", "inf" and "nan", too.
   if (rest.find_first_of("0123456789.") != 0) return std::nullopt;
   double number = 0;

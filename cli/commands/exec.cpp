@@ -52,7 +52,8 @@ void add_options(CLI::App& command, Flags& flags) {
 /// The file is the caller's, and as hostile as config.json.
 oci::Process read_process(const std::string& path) {
   const std::string text = read_file(path, oci::max_config_bytes);
-  return step(path, [&] { return oci::parse_json(text, path).get<oci::Process>(); });
+  const nlohmann::json json = oci::parse_json(text, path);  // whose errors name the file themselves
+  return step(path, [&] { return json.get<oci::Process>(); });
 }
 
 /// words: the container's id, and the command unless --process has it.

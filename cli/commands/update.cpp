@@ -71,7 +71,8 @@ oci::Resources read_resources(const std::string& file) {
   const std::string name = is_stdin ? "standard input" : file;
   const std::string text = is_stdin ? read_all(STDIN_FILENO, oci::max_config_bytes, name)
                                     : read_file(file, oci::max_config_bytes);
-  return step(name, [&] { return oci::parse_json(text, name).get<oci::Resources>(); });
+  const nlohmann::json json = oci::parse_json(text, name);  // whose errors name the file themselves
+  return step(name, [&] { return json.get<oci::Resources>(); });
 }
 
 oci::Resources make_resources(const LimitFlags& flags) {

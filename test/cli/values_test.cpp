@@ -13,23 +13,22 @@ using cli::parse_size;
 
 TEST_CASE("parse_size: bytes, and powers of 1024 in every spelling", "[cli]") {
   constexpr std::int64_t mib = std::int64_t{1} << 20;
-  const std::pair<const char*, std::int64_t> cases[] = {
-      {"0", 0},
-      {"67108864", 64 * mib},
-      {"67108864b", 64 * mib},
-      {"64m", 64 * mib},
-      {"64M", 64 * mib},
-      {"64mb", 64 * mib},
-      {"64MiB", 64 * mib},
-      {"64mIb", 64 * mib},
-      {"0g", 0},
-      {"1k", 1024},
-      {"1g", 1024 * mib},
-      {"1t", mib * mib},
-      {"1p", 1024 * mib * mib},
-      {"-1", -1},
-      {"9223372036854775807", INT64_MAX},
-      {"8191p", 8191 * 1024 * mib * mib}};
+  const std::pair<const char*, std::int64_t> cases[] = {{"0", 0},
+                                                        {"67108864", 64 * mib},
+                                                        {"67108864b", 64 * mib},
+                                                        {"64m", 64 * mib},
+                                                        {"64M", 64 * mib},
+                                                        {"64mb", 64 * mib},
+                                                        {"64MiB", 64 * mib},
+                                                        {"64mIb", 64 * mib},
+                                                        {"0g", 0},
+                                                        {"1k", 1024},
+                                                        {"1g", 1024 * mib},
+                                                        {"1t", mib * mib},
+                                                        {"1p", 1024 * mib * mib},
+                                                        {"-1", -1},
+                                                        {"9223372036854775807", INT64_MAX},
+                                                        {"8191p", 8191 * 1024 * mib * mib}};
   for (const auto& [text, bytes] : cases) {
     CAPTURE(text);
     CHECK(parse_size("--memory", text) == bytes);
@@ -37,10 +36,20 @@ TEST_CASE("parse_size: bytes, and powers of 1024 in every spelling", "[cli]") {
 }
 
 TEST_CASE("parse_size: anything else is refused by the option's name", "[cli]") {
-  for (const char* text :
-       {"", " ", "x", "m", "b", "-", "-2", "-1m", "-1b", "+1", " 1", "1 ", "1.5g", "1e3", "0x10",
-        "1bb", "1kk", "1kib2", "1ib", "1kbi", "1mibb", "1kg", "1e", "9223372036854775808", "8192p",
-        "9007199254740992k", "1m\n", "64\xc2\xb5"}) {
+  for (const char* text : {"",      " ",
+                           "x",     "m",
+                           "b",     "-",
+                           "-2",    "-1m",
+                           "-1b",   "+1",
+                           " 1",    "1 ",
+                           "1.5g",  "1e3",
+                           "0x10",  "1bb",
+                           "1kk",   "1kib2",
+                           "1ib",   "1kbi",
+                           "1mibb", "1kg",
+                           "1e",    "9223372036854775808",
+                           "8192p", "9007199254740992k",
+                           "1m\n",  "64\xc2\xb5"}) {
     CAPTURE(text);
     try {
       parse_size("--memory-swap", text);
@@ -89,8 +98,8 @@ TEST_CASE("parse_interval: none and less than none are refused with runc's words
 
 TEST_CASE("parse_interval: anything else is refused by the option's name", "[cli]") {
   for (const char* text :
-       {"", "s", "5", "-", "+", "5 s", " 5s", "5s ", "5d", "5S", "infs", "nans", "1e3s", "0x5s",
-        ".s", "--5s", "1s-1s", "5s3", "5\xc2s", "1h\n"}) {
+       {"",     "s",    "5",    "-",    "+",  "5 s",  " 5s",   "5s ", "5d",     "5S",
+        "infs", "nans", "1e3s", "0x5s", ".s", "--5s", "1s-1s", "5s3", "5\xc2s", "1h\n"}) {
     CAPTURE(text);
     try {
       parse_interval("--interval", text);
