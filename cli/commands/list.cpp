@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -11,6 +12,12 @@ namespace {
 
 using Row = std::array<std::string, 6>;
 
+/// Letters of UTF-8, not bytes: Go's tabwriter counts them so.
+std::size_t width_of(const std::string& text) {
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](unsigned char byte) { return (byte & 0xc0) != 0x80; }));
+}
+
 /// Columns as wide as their longest entry, three blanks between, as runc's.
 std::string format_table(const std::vector<oci::State>& states) {
   std::vector<Row> rows{{"ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"}};
@@ -20,13 +27,13 @@ std::string format_table(const std::vector<oci::State>& states) {
   std::array<std::size_t, 6> widths{};
   for (const Row& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i)
-      widths[i] = std::max({widths[i], row[i].size(), std::size_t{9}});
+      widths[i] = std::max({widths[i], width_of(row[i]), std::size_t{9}});
   }
   std::string text;
   for (const Row& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i) {
       text += row[i];
-      if (i + 1 < row.size()) text.append(widths[i] - row[i].size() + 3, ' ');
+      if (i + 1 < row.size()) text.append(widths[i] - width_of(row[i]) + 3, ' ');
     }
     text += '\n';
   }

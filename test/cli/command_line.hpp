@@ -28,7 +28,7 @@ struct CommandLine : Scratch {
                            .timeout = std::chrono::seconds{60}});
   }
   /// A state as this husk writes it, of a container that has ended.
-  void add_record(const std::string& id) const {
+  void add_record(const std::string& id, const std::string& bundle = "/b") const {
     std::filesystem::create_directories(root / id);
     std::ofstream(root / id / "state.json")
         << nlohmann::json{{"version", 2},
@@ -36,7 +36,7 @@ struct CommandLine : Scratch {
                           {"ociVersion", "1.0.2"},
                           {"created", "2026-01-02T03:04:05.678Z"},
                           {"owner", "root"},
-                          {"bundle", "/b"},
+                          {"bundle", bundle},
                           {"rootfs", "/b/rootfs"},
                           {"annotations", nlohmann::json::object()},
                           {"started", true},

@@ -126,6 +126,20 @@ TEST_CASE("husk: list and state print a container that has ended", "[cli]") {
                      "c1 +0 +stopped +/b +2026-01-02T03:04:05.678Z +root\n"));
 }
 
+TEST_CASE("husk: list has columns as wide as their longest entry, in letters as runc's", "[cli]") {
+  const CommandLine husk;
+  CHECK(husk({"list"}).output ==
+        "ID          PID         STATUS      BUNDLE      CREATED     OWNER\n");
+  husk.add_record("a");
+  husk.add_record("a-long-name.1", "/b\xc3\xbc\xe2\x82\xac/bundle");
+  CHECK(husk({"list"}).output ==
+        "ID              PID         STATUS      BUNDLE        CREATED                    OWNER\n"
+        "a               0           stopped     /b            2026-01-02T03:04:05.678Z   root\n"
+        "a-long-name.1   0           stopped     /b\xc3\xbc\xe2\x82\xac/bundle   "
+        "2026-01-02T03:04:05.678Z   root\n");
+  CHECK(husk({"list", "-q", "-f", "json"}).output == "a\na-long-name.1\n");
+}
+
 TEST_CASE("husk: commands on a container that has ended say runc's words", "[cli]") {
   const CommandLine husk;
   husk.add_record("c1");
