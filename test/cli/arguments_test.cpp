@@ -88,7 +88,8 @@ TEST_CASE("arguments: a create has what its flags say", "[cli]") {
                     "--preserve-fds: file descriptors cannot be passed into a VM");
 }
 
-TEST_CASE("arguments: the container's id comes first, where a command takes its own words", "[cli]") {
+TEST_CASE("arguments: the container's id comes first, where a command takes its own words",
+          "[cli]") {
   CHECK_NOTHROW(check_id_first("exec", {"c1", "-x"}));
   CHECK_THROWS_WITH(check_id_first("exec", {}), "exec: a container id is required");
   CHECK_THROWS_WITH(check_id_first("ps", {"-x", "c1"}), "ps: unknown option -x");
@@ -170,8 +171,9 @@ TEST_CASE("exec: its words are the id and the command, or the id and a file", "[
       {{"-p", file, "c1", "ls"}, "exec: --process cannot be combined with a command"},
       {{"-p", bad, "c1"}, bad + ": process.cwd: required but missing"},
       {{"-p", cut, "c1"},
-       cut + ": malformed JSON at byte 2: syntax error while parsing object key - unexpected end of "
-             "input; expected string literal"},
+       cut +
+           ": malformed JSON at byte 2: syntax error while parsing object key - unexpected end of "
+           "input; expected string literal"},
       {{"--preserve-fds", "1", "-p", bad, "c1"},
        "--preserve-fds: file descriptors cannot be passed into a VM"},
       {{"--process-label", "x", "--apparmor", "y", "--ignore-paused", "c1", "ls"}, stopped}};

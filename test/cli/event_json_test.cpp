@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/event_json.hpp"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+#include <nlohmann/json.hpp>
 
 using namespace husk;
 
@@ -35,4 +37,37 @@ TEST_CASE("events: the keys are in the order of runc's", "[cli]") {
       R"("TxBytes":0,"TxPackets":0,"TxErrors":0,"TxDropped":8}]}})"
       "\n");
   CHECK(cli::oom_line("c1") == "{\"type\":\"oom\",\"id\":\"c1\"}\n");
+}
+
+TEST_CASE("events: what the guest does not tell is none or no limit, as runc prints it", "[cli]") {
+  const auto data = [](const guestcomm::ContainerStatistics& all) {
+    return nlohmann::json::parse(cli::statistics_line("c1", all)).at("data");
+  };
+  guestcomm::ContainerStatistics all;
+  constexpr std::uint64_t none = UINT64_MAX;
+  CHECK(data(all).at("memory").at("usage").at("limit") == none);
+  CHECK(data(all).at("memory").at("usage").at("usage") == 0);
+  CHECK(data(all).at("memory").at("swap").at("limit") == none);
+  CHECK(data(all).at("memory").at("raw") == nlohmann::json::object());
+  CHECK(data(all).at("pids").dump() == R"({"current":0})");
+  CHECK(data(all).at("cpu").at("usage").at("total") == 0);
+  CHECK(data(all).at("network_interfaces") == nlohmann::json::array());
+  all.swap_limit = 50;  // memory without a limit: there is none for both
+  CHECK(data(all).at("memory").at("swap").at("limit") == none);
+  all.swap_limit.reset(), all.memory_limit = 50;
+  CHECK(data(all).at("memory").at("swap").at("limit") == none);
+  all.memory_used = 7;
+  CHECK(data(all).at("memory").at("swap").at("usage") == 7);
+}
+
+TEST_CASE("events: names of a guest's are strings of JSON, one line whatever they hold", "[cli]") {
+  guestcomm::ContainerStatistics all;
+  all.memory = {{"a\"b\n\x1b", 1}};
+  all.interfaces = {{.name = "e\"}\n\\", .counters = {}}, {.name = "", .counters = {}}};
+  const std::string line = cli::statistics_line("c1", all);
+  CHECK(std::count(line.begin(), line.end(), '\n') == 1);
+  const auto data = nlohmann::json::parse(line).at("data");
+  CHECK(data.at("network_interfaces").at(0).at("Name") == "e\"}\n\\");
+  CHECK(data.at("network_interfaces").at(1).at("RxBytes") == 0);
+  CHECK(data.at("memory").at("raw").at("a\"b\n\x1b") == 1);
 }

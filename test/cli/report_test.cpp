@@ -59,9 +59,9 @@ TEST_CASE("log entry: JSON and text have the words of logrus, in its order", "[c
   append_log_entry(r.options, {"warning", "a \"b\"\\\n", "c1"});
   append_log_entry(r.options, {"debug", "d", ""});
   const std::string time = time_text;
-  CHECK_THAT(r.log(), Matches(R"(\{"level":"warning","msg":"a \\"b\\"\\\\\\n","time":")" + time +
-                              R"(","id":"c1"\}\n\{"level":"debug","msg":"d","time":")" + time +
-                              "\"\\}\n"));
+  CHECK_THAT(r.log(),
+             Matches(R"(\{"level":"warning","msg":"a \\"b\\"\\\\\\n","time":")" + time +
+                     R"(","id":"c1"\}\n\{"level":"debug","msg":"d","time":")" + time + "\"\\}\n"));
   r.put("");
   r.options.log_format = "text";
   append_log_entry(r.options, {"error", "a \"b\"\n", "c1"});
@@ -115,9 +115,14 @@ TEST_CASE("report: only the last entries of the same create give way", "[cli]") 
                         {"\n" + entry("c1"), "\n"},
                         {entry("c1", ",\"more\":1"), entry("c1", ",\"more\":1")},
                         {entry("c1") + "no end", entry("c1") + "no end"},
-                        {R"({"id":"c1"})" "\n", R"({"id":"c1"})" "\n"},
-                        {R"({"level":"l","msg":"m","time":"t","id":7})" "\n",
-                         R"({"level":"l","msg":"m","time":"t","id":7})" "\n"},
+                        {R"({"id":"c1"})"
+                         "\n",
+                         R"({"id":"c1"})"
+                         "\n"},
+                        {R"({"level":"l","msg":"m","time":"t","id":7})"
+                         "\n",
+                         R"({"level":"l","msg":"m","time":"t","id":7})"
+                         "\n"},
                         {"{\"id\":\n", "{\"id\":\n"}};
   for (const auto& [before, left] : cases) {
     CAPTURE(before);
@@ -131,7 +136,8 @@ TEST_CASE("report: only the last entries of the same create give way", "[cli]") 
 
 TEST_CASE("report: entries stay with text, with --debug, without an id", "[cli]") {
   Reported r;
-  const std::string old = R"({"level":"warning","msg":"m","time":"t","id":"c1"})" "\n";
+  const std::string old = R"({"level":"warning","msg":"m","time":"t","id":"c1"})"
+                          "\n";
   r.put(old);
   SECTION("text") {
     r.options.log_format = "text";
@@ -147,7 +153,8 @@ TEST_CASE("report: entries stay with text, with --debug, without an id", "[cli]"
 
 TEST_CASE("report: of a long log the end alone is looked at, and never cut in a line", "[cli]") {
   const Reported r;
-  const std::string old = R"({"level":"warning","msg":"m","time":"t","id":"c1"})" "\n";
+  const std::string old = R"({"level":"warning","msg":"m","time":"t","id":"c1"})"
+                          "\n";
   std::string text;
   while (text.size() < 100'000) text += old;
   r.put(text);
@@ -161,7 +168,8 @@ TEST_CASE("report: of a long log the end alone is looked at, and never cut in a 
 
 TEST_CASE("report: a log that is a link or a pipe is not shortened", "[cli]") {
   Reported r;
-  const std::string old = R"({"level":"warning","msg":"m","time":"t","id":"c1"})" "\n";
+  const std::string old = R"({"level":"warning","msg":"m","time":"t","id":"c1"})"
+                          "\n";
   std::ofstream(r.path() / "file") << old;
   std::filesystem::create_symlink("file", r.options.log);
   r.error("new", "c1");
