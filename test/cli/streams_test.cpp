@@ -69,16 +69,18 @@ TEST_CASE("streams: output that cannot be written is a failure, and in the log",
   }
 }
 
-TEST_CASE("streams: a caller that stopped reading is an error, not husk's end by a signal", "[cli]") {
+TEST_CASE("streams: a caller that stopped reading is an error, not husk's end by a signal",
+          "[cli]") {
   const FromShell husk;
   // The reader is gone before husk starts.
-  const auto result = husk.sh(
-      "mkfifo $d/p; exec 3<>$d/p 4>$d/p 3>&-; $h features >&4; echo \"status $?\"");
+  const auto result =
+      husk.sh("mkfifo $d/p; exec 3<>$d/p 4>$d/p 3>&-; $h features >&4; echo \"status $?\"");
   CHECK_THAT(result.output, ContainsSubstring("broken pipe"));
   CHECK_THAT(result.output, ContainsSubstring("status 1\n"));
 }
 
-TEST_CASE("umask: the caller's makes no file of husk's unreadable, or writable by others", "[cli]") {
+TEST_CASE("umask: the caller's makes no file of husk's unreadable, or writable by others",
+          "[cli]") {
   for (const char* mask : {"077", "000", "777"}) {
     CAPTURE(mask);
     const FromShell husk;
@@ -103,8 +105,7 @@ TEST_CASE("current directory: is the bundle, and where relative paths begin", "[
 TEST_CASE("spec: --rootless maps the caller, in runc's order of keys", "[cli]") {
   const FromShell husk;
   REQUIRE(husk.sh("$h spec --rootless --bundle $d").status == 0);
-  const auto linux_section =
-      nlohmann::ordered_json::parse(husk.text_of("config.json")).at("linux");
+  const auto linux_section = nlohmann::ordered_json::parse(husk.text_of("config.json")).at("linux");
   CHECK(linux_section.at("uidMappings").dump() ==
         R"([{"containerID":0,"hostID":)" + std::to_string(::geteuid()) + R"(,"size":1}])");
   CHECK(linux_section.begin().key() == "uidMappings");
@@ -128,7 +129,8 @@ TEST_CASE("trace: what a failing command did is written as well", "[cli]") {
                                                "/none/t: no such file or directory"));
 }
 
-TEST_CASE("trace: spans are events of their row, in microseconds, their names made UTF-8", "[cli]") {
+TEST_CASE("trace: spans are events of their row, in microseconds, their names made UTF-8",
+          "[cli]") {
   const FromShell husk;
   const TraceClock::time_point begin{std::chrono::milliseconds{5}};
   {
