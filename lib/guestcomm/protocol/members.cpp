@@ -34,10 +34,17 @@ bool get_bool(const json& object, const char* key) {
   return value.get<bool>();
 }
 
-int get_int(const json& object, const char* key) {
+std::int64_t get_int64(const json& object, const char* key) {
   const json& value = member(object, key);
   if (!value.is_number_integer()) refuse(std::string(key) + " is not an integer");
-  const auto number = value.get<std::int64_t>();
+  // json::get makes a negative number of one above INT64_MAX.
+  if (value.is_number_unsigned() && value.get<std::uint64_t>() > INT64_MAX)
+    refuse(std::string(key) + " is out of range");
+  return value.get<std::int64_t>();
+}
+
+int get_int(const json& object, const char* key) {
+  const std::int64_t number = get_int64(object, key);
   if (number < INT32_MIN || number > INT32_MAX) refuse(std::string(key) + " is out of range");
   return static_cast<int>(number);
 }

@@ -18,6 +18,7 @@ const nlohmann::json& member(const nlohmann::json& object, const char* key);
 std::string get_string(const nlohmann::json& object, const char* key);
 std::optional<std::string> get_optional_string(const nlohmann::json& object, const char* key);
 bool get_bool(const nlohmann::json& object, const char* key);
+std::int64_t get_int64(const nlohmann::json& object, const char* key);
 int get_int(const nlohmann::json& object, const char* key);
 std::uint16_t get_uint16(const nlohmann::json& object, const char* key);
 StreamTokens get_stdio(const nlohmann::json& object);  ///< the member "stdio"

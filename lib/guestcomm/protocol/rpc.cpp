@@ -57,10 +57,7 @@ Request decode_request(const std::string& payload) {
   json j = parse(payload);
   Request request;
   if (!j.is_object()) refuse("not an object");
-  if (j.contains("id")) {
-    if (!j["id"].is_number_integer()) refuse("id is not an integer");
-    request.id = j["id"].get<std::int64_t>();
-  }
+  if (j.contains("id")) request.id = get_int64(j, "id");
   request.method = get_string(j, "method");
   if (j.contains("params")) request.params = std::move(j["params"]);
   return request;
@@ -69,9 +66,7 @@ Request decode_request(const std::string& payload) {
 Response decode_response(const std::string& payload) {
   json j = parse(payload);
   Response response;
-  const json& id = member(j, "id");
-  if (!id.is_number_integer()) refuse("id is not an integer");
-  response.id = id.get<std::int64_t>();
+  response.id = get_int64(j, "id");
   if (j.contains("error")) {
     response.outcome = decode_error(j["error"]);
   } else {

@@ -4,12 +4,15 @@
 // descriptor, a number.
 #pragma once
 
+#include <concepts>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <variant>
+
+#include "lib/base/json_integer.hpp"
 
 namespace husk::guestcomm {
 
@@ -48,6 +51,17 @@ template <class End, class Visit>
 void visit_ends(Terminal<End>& terminal, Visit& visit) {
   visit("terminal", terminal.stream);
 }
+
+template <class Value>
+Value read_value(const nlohmann::json& json) {
+  if constexpr (std::integral<Value>) {
+    Value number{};
+    read_integer(json, number);
+    return number;
+  } else {
+    return json.template get<Value>();
+  }
+}
 }  // namespace detail
 
 /// visit(name, end) for each stream that is there, always in the same order.
@@ -75,7 +89,7 @@ auto with_each_end(Stdio<End>& stdio, Change change) {
 
 // As JSON: {"pipes": {"stdin": end, …}} or {"terminal": {"stream": end, "rows": n, "columns": n}}.
 // Not as to_json and from_json, which are not found for a name of another type. read_stdio throws
-// nlohmann::json::exception.
+// nlohmann::json::exception, for a number that its type cannot hold as well.
 template <class End>
 nlohmann::json write_stdio(Stdio<End> stdio) {
   nlohmann::json ends = nlohmann::json::object();
@@ -92,14 +106,14 @@ template <class End>
 Stdio<End> read_stdio(const nlohmann::json& json) {
   if (json.contains("terminal")) {
     const nlohmann::json& terminal = json.at("terminal");
-    return Terminal<End>{terminal.at("stream").template get<End>(),
-                         {terminal.at("rows").template get<unsigned short>(),
-                          terminal.at("columns").template get<unsigned short>()}};
+    return Terminal<End>{detail::read_value<End>(terminal.at("stream")),
+                         {detail::read_value<unsigned short>(terminal.at("rows")),
+                          detail::read_value<unsigned short>(terminal.at("columns"))}};
   }
   const nlohmann::json& ends = json.at("pipes");
   Pipes<End> pipes;
   const auto read = [&](const char* name, std::optional<End>& end) {
-    if (ends.contains(name)) end = ends.at(name).template get<End>();
+    if (ends.contains(name)) end = detail::read_value<End>(ends.at(name));
   };
   read("stdin", pipes.in);
   read("stdout", pipes.out);

@@ -10,9 +10,7 @@ using nlohmann::json;
 
 /// Not so many that sums with them could overflow.
 std::int64_t get_microseconds(const json& object, const char* key) {
-  const json& value = member(object, key);
-  if (!value.is_number_integer()) refuse(std::string(key) + " is not an integer");
-  const auto number = value.get<std::int64_t>();
+  const std::int64_t number = get_int64(object, key);
   if (number < 0 || number > (std::int64_t{1} << 50)) refuse(std::string(key) + " is out of range");
   return number;
 }

@@ -59,7 +59,11 @@ TEST_CASE("stdio: what is none throws", "[guestcomm]") {
       GENERATE(json::object(), json::array(), json(7), json{{"pipes", {{"stdin", "x"}}}},
                json{{"terminal", nullptr}}, json{{"terminal", {{"stream", 1}, {"rows", 2}}}},
                json{{"terminal", {{"stream", 1}, {"rows", "2"}, {"columns", 3}}}},
-               json{{"terminal", {{"stream", json::array()}, {"rows", 2}, {"columns", 3}}}});
+               json{{"terminal", {{"stream", json::array()}, {"rows", 2}, {"columns", 3}}}},
+               json{{"terminal", {{"stream", 1}, {"rows", 65536}, {"columns", 3}}}},
+               json{{"terminal", {{"stream", 1}, {"rows", 2}, {"columns", -1}}}},
+               json{{"pipes", {{"stdin", true}}}}, json{{"pipes", {{"stdout", 1.5}}}},
+               json{{"pipes", {{"stderr", INT64_MAX}}}}, json{{"pipes", {{"stdin", nullptr}}}});
   CAPTURE(wrong.dump());
   CHECK_THROWS_AS(read_stdio<int>(wrong), json::exception);
 }
