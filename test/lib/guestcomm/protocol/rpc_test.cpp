@@ -37,9 +37,8 @@ std::string refusal_of(const std::function<void()>& reading) {
 
 TEST_CASE("rpc: what goes over the wire", "[guestcomm]") {
   const StartProcess start{{"c1", "p1"}};
-  CHECK(encode(make_request(7, start)) ==
-        R"({"id":7,"jsonrpc":"2.0","method":"start_process",)"
-        R"("params":{"container":"c1","process":"p1"}})");
+  CHECK(encode(make_request(7, start)) == R"({"id":7,"jsonrpc":"2.0","method":"start_process",)"
+                                          R"("params":{"container":"c1","process":"p1"}})");
   CHECK(encode(make_notification(ProcessExited{{"c1", ""}, 137})) ==
         R"({"jsonrpc":"2.0","method":"process_exited",)"
         R"("params":{"container":"c1","process":"","status":137}})");
@@ -56,7 +55,8 @@ TEST_CASE("rpc: a request is told from its answer", "[guestcomm]") {
     CHECK_FALSE(is_request(other));
 }
 
-TEST_CASE("rpc: a notification has no id, and a request without parameters has null", "[guestcomm]") {
+TEST_CASE("rpc: a notification has no id, and a request without parameters has null",
+          "[guestcomm]") {
   const Request request = decode_request(R"({"method":"x"})");
   CHECK_FALSE(request.id);
   CHECK(request.method == "x");
@@ -74,8 +74,9 @@ TEST_CASE("rpc: the whole range of ids is kept, and nothing beyond is", "[guestc
     CHECK(decode_response(encode(Response{id, json()})).id == id);
   }
   // One above INT64_MAX would be the id of another request.
-  const std::string id = GENERATE(as<std::string>{}, "9223372036854775808", "18446744073709551615",
-                                  "18446744073709551616", "1.0", "1e3", "null", "\"1\"", "[1]", "true");
+  const std::string id =
+      GENERATE(as<std::string>{}, "9223372036854775808", "18446744073709551615",
+               "18446744073709551616", "1.0", "1e3", "null", "\"1\"", "[1]", "true");
   CAPTURE(id);
   CHECK_THAT(refusal_of([&] { decode_request(R"({"method":"x","id":)" + id + "}"); }),
              ContainsSubstring("malformed message: id is "));
@@ -85,13 +86,14 @@ TEST_CASE("rpc: the whole range of ids is kept, and nothing beyond is", "[guestc
 
 TEST_CASE("rpc: every code of an error arrives, and an unknown one is an internal error",
           "[guestcomm]") {
-  for (int code = static_cast<int>(Errc::internal); code <= static_cast<int>(Errc::peer_lost); ++code)
+  for (int code = static_cast<int>(Errc::internal); code <= static_cast<int>(Errc::peer_lost);
+       ++code)
     CHECK(error_in(encode(Response{1, Error(static_cast<Errc>(code), "x")})).code() ==
           static_cast<Errc>(code));
   for (const int code : {0, -1, static_cast<int>(Errc::peer_lost) + 1, INT_MAX, INT_MIN}) {
     CAPTURE(code);
-    CHECK(error_in(R"({"id":1,"error":{"message":"x","code":)" + std::to_string(code) + "}}").code() ==
-          Errc::internal);
+    CHECK(error_in(R"({"id":1,"error":{"message":"x","code":)" + std::to_string(code) + "}}")
+              .code() == Errc::internal);
   }
 }
 
