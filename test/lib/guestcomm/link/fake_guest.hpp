@@ -54,9 +54,7 @@ class FakeGuest {
     }
     return {Errc::internal, "nothing was thrown"};
   }
-  Error kill_failure() const {
-    return failure_of(guestcomm::SignalProcess{{"c1", {}}, 9, false});
-  }
+  Error kill_failure() const { return failure_of(guestcomm::SignalProcess{{"c1", {}}, 9, false}); }
   Error start_failure() const { return failure_of(guestcomm::StartProcess{{"c1", {}}}); }
 
  private:

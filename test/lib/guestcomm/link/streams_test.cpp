@@ -63,7 +63,8 @@ class StreamPeer {
     }
     for (const UniqueFd& connection : connections) send_text(connection.get(), "OK 1\n");
     std::vector<std::string> headers;
-    for (const UniqueFd& connection : connections) headers.push_back(receive_line(connection.get()));
+    for (const UniqueFd& connection : connections)
+      headers.push_back(receive_line(connection.get()));
     lines_.insert(lines_.end(), headers.begin(), headers.end());
     for (std::size_t i = 0; i < count; ++i)
       answer(connections[i].get(), headers[i].substr(headers[i].rfind(' ') + 1));
@@ -103,7 +104,8 @@ TEST_CASE("open_streams: all at once, each in its place, with nothing of the str
     CHECK(receive_line(pipes.err->get()) == "this is 2err");
   }
   CHECK(peer.lines() == std::vector<std::string>{"CONNECT 1025", "CONNECT 1025", "CONNECT 1025",
-                                                 "HUSK-STREAM 5ec2e7 0in", "HUSK-STREAM 5ec2e7 1out",
+                                                 "HUSK-STREAM 5ec2e7 0in",
+                                                 "HUSK-STREAM 5ec2e7 1out",
                                                  "HUSK-STREAM 5ec2e7 2err"});
 }
 
@@ -117,8 +119,7 @@ TEST_CASE("open_streams: opens only those that are asked for", "[guestcomm]") {
     CHECK_FALSE(pipes.err);
   }
   SECTION("a terminal, whose size stays") {
-    const auto streams =
-        open_streams(peer.access(), Terminal<std::string>{"token", {24, 80}}, 5s);
+    const auto streams = open_streams(peer.access(), Terminal<std::string>{"token", {24, 80}}, 5s);
     CHECK(std::get<Terminal<UniqueFd>>(streams).stream);
     CHECK(std::get<Terminal<UniqueFd>>(streams).size == WindowSize{24, 80});
   }
