@@ -87,7 +87,8 @@ std::string content_of(const fs::path& path) {
 std::string pid_of(const UniqueFd& pidfd) {
   const std::string info = content_of("/proc/self/fdinfo/" + std::to_string(pidfd.get()));
   const std::size_t start = info.find("Pid:\t");
-  return start == std::string::npos ? "none" : info.substr(start + 5, info.find('\n', start) - start - 5);
+  return start == std::string::npos ? "none"
+                                    : info.substr(start + 5, info.find('\n', start) - start - 5);
 }
 
 bool is_one_file(const UniqueFd& one, int other) {
