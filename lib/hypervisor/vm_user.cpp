@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/hypervisor/vm_user.hpp"
 
+#include <algorithm>
 #include <fstream>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "lib/base/error.hpp"
 #include "lib/base/parse_number.hpp"
@@ -33,16 +35,32 @@ std::string describe(const std::vector<std::filesystem::path>& files) {
   return text;
 }
 
-/// `user = "..."` in libvirt's qemu.conf; a name, or an id with or without "+".
+std::string_view without_blanks(std::string_view text) {
+  return text.substr(std::min(text.find_first_not_of(" \t"), text.size()));
+}
+
+/// The value of a line `key = "value"` as libvirt reads it (virconf.c): blanks anywhere, quotes of either
+/// kind.
+std::optional<std::string> value_in(std::string_view line, std::string_view key) {
+  line = without_blanks(line);
+  if (!line.starts_with(key)) return std::nullopt;
+  line = without_blanks(line.substr(key.size()));
+  if (!line.starts_with('=')) return std::nullopt;
+  line = without_blanks(line.substr(1));
+  if (!line.starts_with('"') && !line.starts_with('\'')) return std::nullopt;
+  const std::size_t close = line.find(line.front(), 1);
+  if (close == std::string_view::npos) return std::nullopt;
+  return std::string(line.substr(1, close - 1));
+}
+
+/// The value of `key` in libvirt's qemu.conf; a name, or an id with or without "+".
 std::optional<std::string> configured(const std::filesystem::path& qemu_conf,
                                       const std::string& key) {
   std::ifstream conf(qemu_conf);
   for (std::string line; std::getline(conf, line);) {
-    if (!line.starts_with(key + " ") && !line.starts_with(key + "=")) continue;
-    const std::size_t open = line.find('"'), close = line.find('"', open + 1);
-    if (close == std::string::npos) continue;
-    std::string value = line.substr(open + 1, close - open - 1);
-    if (value.starts_with('+')) value.erase(0, 1);
+    std::optional<std::string> value = value_in(line, key);
+    if (!value) continue;
+    if (value->starts_with('+')) value->erase(0, 1);
     return value;
   }
   return std::nullopt;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <cmath>
@@ -74,6 +75,37 @@ TEST_CASE("vm user: libvirt-qemu, else qemu, unless qemu.conf names another", "[
   CHECK(find_qemu_user(UserTables("user = \"qemu\"\n", debian + fedora, "").files).uid == 107);
   CHECK(find_qemu_user(UserTables("user = \"+555\"\n", debian, "").files).uid == 555);
   CHECK(find_qemu_user(UserTables("user = \"root\"\n", debian, "").files).uid == 0);
+}
+
+TEST_CASE("vm user: qemu.conf is read as libvirt reads it", "[hypervisor]") {
+  const std::string users = "libvirt-qemu:x:64055:104::/:\nqemu:x:107:107::/:\nvm:x:5:5::/:\n";
+  const auto [line, uid] =
+      GENERATE(table<std::string, unsigned>({{"user=\"vm\"", 5},
+                                             {"  user = \"vm\"", 5},
+                                             {"\tuser\t=\t\"vm\"  # x", 5},
+                                             {"user = 'vm'", 5},
+                                             {"user = 'vm'  # not \"qemu\"", 5},
+                                             {"user = '+77'", 77},
+                                             {"user = \"vm\"\nuser = \"qemu\"", 5},
+                                             {"group = \"vm\"", 64055},
+                                             {"users = \"vm\"", 64055},
+                                             {"user_x = \"vm\"", 64055},
+                                             {"# user = \"vm\"", 64055},
+                                             {"user \"vm\" = 1", 64055},
+                                             {"user", 64055},
+                                             {"user = \"vm", 64055},
+                                             {"user = \"vm'", 64055}}));
+  CAPTURE(line);
+  CHECK(find_qemu_user(UserTables(line + "\n", users, "").files).uid == uid);
+}
+
+TEST_CASE("vm user: an entry without a number is not root's", "[hypervisor]") {
+  const std::string entry =
+      GENERATE(as<std::string>{}, "vm", "vm:", "vm:x", "vm:x:", "vm:x::0:", "vm:x:-1:0:",
+               "vm:x:4294967296:0:", "vm:x:0x0:0:", "vm:x: 0:0:", "vmx:x:0:0:", "xvm:x:0:0:");
+  CAPTURE(entry);
+  const UserTables tables("user = \"vm\"\n", entry + "\n", "");
+  CHECK_THROWS_WITH(find_qemu_user(tables.files), ContainsSubstring("QEMU's user \"vm\" of "));
 }
 
 TEST_CASE("vm user: one that cannot be found is an error that names it, and never root",
