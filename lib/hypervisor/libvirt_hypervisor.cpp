@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cerrno>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
@@ -18,8 +19,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Empty where there is no such file.
+std::string read_if_there(const fs::path& path) try {
+  return read_file(path, 64);
+} catch (const Error& e) {
+  if (e.sys_errno() != ENOENT) throw;
+  return {};
+}
+
+/// libvirt removes the file when the process ends. Callers would take "no such file or directory" for a
+/// statement about the container's command.
 ProcessIdentity read_pid_file(const fs::path& path, const std::string& what) {
-  const std::string text = read_file(path, 64);
+  const std::string text = read_if_there(path);
   pid_t pid = 0;
   std::from_chars(text.data(), text.data() + text.size(), pid);
   const auto process = identify_process(pid);
