@@ -25,4 +25,12 @@ void read_integer(const nlohmann::json& value, T& number) {
   number = value.get<T>();
 }
 
+/// The same, returned.
+template <std::integral T>
+T get_integer(const nlohmann::json& value) {
+  T number{};
+  read_integer(value, number);
+  return number;
+}
+
 }  // namespace husk

@@ -9,6 +9,7 @@
 
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
+#include "lib/base/json_integer.hpp"
 
 namespace husk::handoff {
 namespace {
@@ -34,14 +35,15 @@ Handoff read_packet(const json& packet, std::vector<UniqueFd>& descriptors) {
     return std::move(descriptors[place]);
   };
   if (descriptors.empty()) throw Error(Errc::invalid_argument, "no descriptors");
-  Handoff handoff{{packet.at("process").get<guestcomm::ProcessRef>(),
-                   std::chrono::milliseconds{packet.at("message_patience_ms").get<std::int64_t>()}},
-                  take(0),
-                  {},
-                  {}};
+  Handoff handoff{
+      {packet.at("process").get<guestcomm::ProcessRef>(),
+       std::chrono::milliseconds{get_integer<std::int64_t>(packet.at("message_patience_ms"))}},
+      take(0),
+      {},
+      {}};
   auto stdio = guestcomm::read_stdio<std::size_t>(packet.at("stdio"));
   handoff.stdio = guestcomm::with_each_end(stdio, take);
-  if (packet.contains("notify")) handoff.notify = take(packet["notify"].get<std::size_t>());
+  if (packet.contains("notify")) handoff.notify = take(get_integer<std::size_t>(packet["notify"]));
   if (taken != descriptors.size())
     throw Error(Errc::invalid_argument, "wrong number of descriptors");
   return handoff;

@@ -11,6 +11,7 @@
 
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
+#include "lib/base/json_integer.hpp"
 
 namespace husk::handoff {
 namespace {
@@ -90,7 +91,7 @@ KeeperBegin read_begin(const json& begin, Taker descriptors) {
   if (begin.contains("device")) {
     const json& device = begin["device"];
     read.device = {.directory = device.at("directory").get<std::string>(),
-                   .uid = device.at("uid").get<unsigned>()};
+                   .uid = get_integer<unsigned>(device.at("uid"))};
   }
   descriptors.check_end();
   return read;
@@ -99,8 +100,8 @@ KeeperBegin read_begin(const json& begin, Taker descriptors) {
 KeptProcesses read_keep(const json& keep, Taker descriptors) {
   KeptProcesses processes;
   processes.vm = descriptors.take();
-  processes.helpers = descriptors.take_many(keep.at("helpers").get<std::size_t>());
-  processes.shims = descriptors.take_many(keep.at("shims").get<std::size_t>());
+  processes.helpers = descriptors.take_many(get_integer<std::size_t>(keep.at("helpers")));
+  processes.shims = descriptors.take_many(get_integer<std::size_t>(keep.at("shims")));
   processes.changes = descriptors.take_if(keep.at("changes").get<bool>());
   processes.listener = descriptors.take_if(keep.at("listener").get<bool>());
   processes.held = descriptors.take_if(keep.at("held").get<bool>());

@@ -55,9 +55,7 @@ void visit_ends(Terminal<End>& terminal, Visit& visit) {
 template <class Value>
 Value read_value(const nlohmann::json& json) {
   if constexpr (std::integral<Value>) {
-    Value number{};
-    read_integer(json, number);
-    return number;
+    return get_integer<Value>(json);
   } else {
     return json.template get<Value>();
   }

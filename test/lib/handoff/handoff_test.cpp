@@ -135,6 +135,18 @@ TEST_CASE("handoff: what is no hand-over is refused", "[handoff]") {
        {"{" + process + R"(, "stdio": {"pipes": {}}, "notify": 1})", 1},
        {"{" + process + R"(, "stdio": {"pipes": {}}, "notify": 0})", 2},
        {"{" + process + R"(, "stdio": {"pipes": {}}})", 2},
+       {"{" + process + R"(, "stdio": {"pipes": {"stdin": true}}})", 2},
+       {"{" + process + R"(, "stdio": {"pipes": {"stdin": 1.5}}})", 2},
+       {"{" + process + R"(, "stdio": {"pipes": {}}, "notify": true})", 2},
+       {R"({"process": {"container": "c1", "process": ""}, "message_patience_ms": 1.5,)"
+        R"( "stdio": {"pipes": {}}})",
+        1},
+       {R"({"process": {"container": "c1", "process": ""}, "message_patience_ms": true,)"
+        R"( "stdio": {"pipes": {}}})",
+        1},
+       {R"({"process": {"container": "c1", "process": ""},)"
+        R"( "message_patience_ms": 18446744073709551615, "stdio": {"pipes": {}}})",
+        1},
        {R"({"process": {"container": 7, "process": ""}, "message_patience_ms": 5,)"
         R"( "stdio": {"pipes": {}}})",
         1},

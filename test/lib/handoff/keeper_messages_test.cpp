@@ -8,7 +8,11 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <nlohmann/json.hpp>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
@@ -126,4 +130,87 @@ TEST_CASE("keeper messages: what is no message is refused", "[handoff]") {
     send_text(ends.own.get(), keep, std::vector<int>(count, one));
     CHECK_THROWS_AS(receive_order(ends.other.get()), Error);
   }
+}
+
+namespace {
+
+std::string refused_begin(const std::string& begin, const std::vector<int>& descriptors) {
+  const SocketPair ends = make_socket_pair();
+  send_text(ends.own.get(), R"({"begin":)" + begin + "}", descriptors);
+  try {
+    receive_begin(ends.other.get());
+  } catch (const Error& error) {
+    CHECK(error.code() == Errc::invalid_argument);
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+}  // namespace
+
+TEST_CASE("keeper messages: a begin with a wrong field is refused, not turned into another",
+          "[handoff]") {
+  const nlohmann::json fine =
+      nlohmann::json::parse(R"({"vmId":"1","leaveCgroups":true,"record":"","husk":false,)"
+                            R"("device":{"directory":"/d","uid":7}})");
+  REQUIRE(refused_begin(fine.dump(), {}) == "nothing was thrown");
+  const auto [field, value] = GENERATE(
+      table<const char*, nlohmann::json>({{"/vmId", 7},
+                                          {"/leaveCgroups", 1},
+                                          {"/record", nullptr},
+                                          {"/husk", "true"},
+                                          {"/device", 7},
+                                          {"/device", nlohmann::json::object()},
+                                          {"/device/directory", false},
+                                          {"/device/uid", -1},  // chown(2): leave the owner
+                                          {"/device/uid", 1.5},
+                                          {"/device/uid", true},
+                                          {"/device/uid", 4294967296},  // 0, root's, when it is cut
+                                          {"/device/uid", "7"}}));
+  nlohmann::json wrong = fine;
+  wrong[nlohmann::json::json_pointer(field)] = value;
+  CAPTURE(wrong.dump());
+  CHECK(refused_begin(wrong.dump(), {}).starts_with("hand-over to the keeper: "));
+}
+
+TEST_CASE("keeper messages: a begin has husk's program if it says so, and nothing else",
+          "[handoff]") {
+  const UniqueFd device = null_device();
+  const std::string start = R"({"vmId":"1","leaveCgroups":true,"record":"","husk":)";
+  const std::string wrong_number = "hand-over to the keeper: wrong number of descriptors";
+  CHECK(refused_begin(start + "true}", {}) == wrong_number);
+  CHECK(refused_begin(start + "true}", {device.get(), device.get()}) == wrong_number);
+  CHECK(refused_begin(start + "false}", {device.get()}) == wrong_number);
+}
+
+TEST_CASE("keeper messages: a number of processes that is none is refused", "[handoff]") {
+  const SocketPair ends = make_socket_pair();
+  const UniqueFd device = null_device();
+  const char* const field = GENERATE("helpers", "shims");
+  const nlohmann::json value =
+      GENERATE(nlohmann::json(-1), nlohmann::json(true), nlohmann::json(1.5), nlohmann::json(1e111),
+               nlohmann::json("1"), nlohmann::json(UINT64_MAX));
+  nlohmann::json keep{
+      {"helpers", 0}, {"shims", 0}, {"changes", false}, {"listener", false}, {"held", false}};
+  keep[field] = value;
+  CAPTURE(keep.dump());
+  send_text(ends.own.get(), nlohmann::json{{"keep", keep}}.dump(), {device.get(), device.get()});
+  CHECK_THROWS_AS(receive_order(ends.other.get()), Error);
+}
+
+TEST_CASE("keeper messages: what would not fit into a packet is not sent", "[handoff]") {
+  const SocketPair ends = make_socket_pair();
+  CHECK_THROWS_WITH(send_begin(ends.own.get(), {.vm_id = "1", .record = std::string(8192, 'x')}),
+                    "hand-over to the keeper is too large");
+  KeptProcesses many{.vm = null_device()};
+  for (std::size_t n = 0; n < max_passed_descriptors; ++n) many.shims.push_back(null_device());
+  CHECK_THROWS_WITH(send_keep(ends.own.get(), many),
+                    "hand the VM over to its keeper: too many descriptors in one message");
+  char byte = 0;
+  CHECK(::recv(ends.other.get(), &byte, 1, MSG_DONTWAIT) == -1);
+  // One fewer fits.
+  many.shims.pop_back();
+  send_keep(ends.own.get(), many);
+  const KeeperOrder order = receive_order(ends.other.get());
+  CHECK(std::get<KeptProcesses>(order).shims.size() == max_passed_descriptors - 1);
 }

@@ -112,8 +112,7 @@ TEST_CASE("libvirt client: a VM without a process is ended, in words that say so
 TEST_CASE("libvirt client: an error has no phrase that callers take for the container's command",
           "[hypervisor]") {
   const test::Scratch scratch;
-  const std::string uri =
-      "qemu+unix:///system?socket=" + (scratch.path() / "none").string();
+  const std::string uri = "qemu+unix:///system?socket=" + (scratch.path() / "none").string();
   const Error error = error_of([&] { connect_libvirt({.uri = uri}); });
   CHECK(error.code() == Errc::system);
   CHECK_THAT(error.what(), StartsWith("connect to libvirt at " + uri + ": "));
@@ -140,9 +139,9 @@ TEST_CASE("libvirt client: a signal ends the waiting for a daemon that stands st
           ::raise(SIGTERM);
           const Error error = error_of([&] { bounded->destroy("husk-test-none"); });
           test::expect(error.sys_errno() == ECANCELED, error.what());
-          test::expect(std::string(error.what()) ==
-                           "end VM husk-test-none: interrupted by signal 15",
-                       error.what());
+          test::expect(
+              std::string(error.what()) == "end VM husk-test-none: interrupted by signal 15",
+              error.what());
           test::expect(has_no_child(), "the process that asks libvirt is left");
         }) == "");
 }
