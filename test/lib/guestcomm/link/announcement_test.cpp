@@ -9,6 +9,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <csignal>
+#include <fstream>
 #include <functional>
 
 #include "lib/base/error.hpp"
@@ -101,13 +102,50 @@ TEST_CASE("announcement: an occupied name is not taken over", "[guestcomm]") {
   CHECK(fs::is_socket(ear.socket_path()));  // the failed one did not remove the first one's
 }
 
+TEST_CASE("announcement: a directory that is none, or is led to by a link, is named",
+          "[guestcomm]") {
+  const Scratch scratch;
+  const fs::path missing = scratch.path() / "missing", link = scratch.path() / "link";
+  std::ofstream(scratch.path() / "file").put('x');
+  fs::create_directory_symlink(scratch.path(), link);
+  const auto text_for = [](const fs::path& directory) {
+    try {
+      listen_hybrid(directory / "vsock.sock", ::getuid(), ::getgid());
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("nothing was thrown");
+  };
+  CHECK(text_for(missing) == "open " + missing.string() + ": no such file or directory");
+  CHECK(text_for(link) == "open " + link.string() + ": not a directory");
+  CHECK(text_for(scratch.path() / "file") ==
+        "open " + (scratch.path() / "file").string() + ": not a directory");
+  CHECK(std::distance(fs::directory_iterator(scratch.path()), {}) == 2);  // no socket
+}
+
+TEST_CASE("announcement: a guest that ends in the middle of its greeting is lost", "[guestcomm]") {
+  const Ear ear;
+  const std::string text = GENERATE("", "HUSK-AGENT 1 1");
+  { const UniqueFd guest = announce(ear.socket_path(), text); }
+  CHECK(announcement_failure([&] { ear.announcement->wait(ear.address, -1, 5s); }) ==
+        Errc::peer_lost);
+}
+
+TEST_CASE("announcement: what follows the greeting is not looked at", "[guestcomm]") {
+  const Ear ear;
+  const UniqueFd guest = announce(
+      ear.socket_path(), "HUSK-AGENT 1 2147483647\nHUSK-AGENT 2 2\n" + std::string(1000, 'x'));
+  CHECK(ear.announcement->wait(ear.address, -1, 5s) == ProtocolRange{1, 2147483647});
+}
+
 TEST_CASE("announcement: anything else than the greeting is refused", "[guestcomm]") {
   const Ear ear;
-  const std::string text =
-      GENERATE(as<std::string>{}, "HUSK-AGENT \n", "HUSK-AGENT x\n", "HUSK-AGENT 1x 1\n",
-               "HUSK-AGENT 1\n", "HUSK-AGENT 1 \n", "HUSK-AGENT 1 1x\n", "HUSK-AGENT 1 2 3\n",
-               "HUSK-AGENT 2 1\n", "HUSK-AGENT  1 1\n", "HUSK-AGENT -1 1\n", "HUSK-AGENT 0 1\n",
-               "HUSK-AGENT 1 99999999999999\n", "\n", "husk-agent 1 1\n", std::string(1000, 'A'));
+  const std::string text = GENERATE(
+      as<std::string>{}, "HUSK-AGENT \n", "HUSK-AGENT x\n", "HUSK-AGENT 1x 1\n", "HUSK-AGENT 1\n",
+      "HUSK-AGENT 1 \n", "HUSK-AGENT 1 1x\n", "HUSK-AGENT 1 2 3\n", "HUSK-AGENT 2 1\n",
+      "HUSK-AGENT  1 1\n", "HUSK-AGENT -1 1\n", "HUSK-AGENT 0 1\n", "HUSK-AGENT 1 99999999999999\n",
+      "HUSK-AGENT 1 2147483648\n", "HUSK-AGENT +1 1\n", "HUSK-AGENT 1 1\r\n", "HUSK-AGENT 1 1 \n",
+      "\n", "husk-agent 1 1\n", std::string(1000, 'A'));
   const UniqueFd guest = announce(ear.socket_path(), text);
   CHECK(announcement_failure([&] { ear.announcement->wait(ear.address, -1, 5s); }) ==
         Errc::invalid_argument);

@@ -2,8 +2,10 @@
 #include "lib/guestcomm/protocol/network.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "lib/base/error.hpp"
 
@@ -94,4 +96,71 @@ TEST_CASE("Network: what is malformed is refused by its name", "[guestcomm]") {
     message["rules"] = "none";
     CHECK_THAT(error_of(message), ContainsSubstring("rules is not a list"));
   }
+}
+
+TEST_CASE("Network: every field of every part is named when it is missing", "[guestcomm]") {
+  json whole = example();
+  const std::set<std::string> optional{"preference",  "goto_priority",         "suppress_group",
+                                       "ip_protocol", "source_ports",          "destination_ports",
+                                       "users",       "suppress_prefix_length"};
+  const char* const part = GENERATE("", "/links/0", "/links/0/addresses/0", "/links/0/neighbours/0",
+                                    "/routes/0", "/routes/0/hops/0", "/rules/0", "/rules/1");
+  const json::json_pointer place(part);
+  REQUIRE(whole.at(place).size() > 3);
+  for (const auto& [key, value] : whole.at(place).items()) {
+    CAPTURE(part, key);
+    json message = whole;
+    message[place].erase(key);
+    if (optional.contains(key))
+      CHECK_NOTHROW(message.get<Network>());
+    else
+      CHECK(error_of(message) == "malformed message: " + key + " is missing");
+    message[place][key] = json::object();
+    CHECK_THAT(error_of(message), ContainsSubstring("malformed message: " + key + " is not "));
+    message[place][key] = -1;
+    CHECK_THAT(error_of(message), ContainsSubstring("malformed message: " + key + " is not "));
+  }
+}
+
+TEST_CASE("Network: numbers are as wide as the kernel's, and no wider", "[guestcomm]") {
+  const auto [place, greatest] = GENERATE(
+      table<std::string, std::uint64_t>({{"/links/0/mtu", UINT32_MAX},
+                                         {"/links/0/addresses/0/scope", UINT8_MAX},
+                                         {"/links/0/addresses/0/valid_lifetime", UINT32_MAX},
+                                         {"/links/0/neighbours/0/state", UINT16_MAX},
+                                         {"/routes/0/table", UINT32_MAX},
+                                         {"/routes/0/preference", UINT8_MAX},
+                                         {"/routes/0/hops/0/weight", UINT8_MAX},
+                                         {"/routes/0/metrics/0/1", UINT32_MAX},
+                                         {"/rules/0/mark", UINT32_MAX},
+                                         {"/rules/0/source_ports/1", UINT16_MAX},
+                                         {"/rules/0/users/0", UINT32_MAX}}));
+  CAPTURE(place);
+  json message = example();
+  message[json::json_pointer(place)] = greatest;
+  CHECK(json(message.get<Network>()) == message);
+  for (const json& wrong : {json(greatest + 1), json(UINT64_MAX)}) {
+    message[json::json_pointer(place)] = wrong;
+    CHECK_THAT(error_of(message), ContainsSubstring(" is out of range"));
+  }
+}
+
+TEST_CASE("Network: lists and texts are as long as their limits, and no longer", "[guestcomm]") {
+  json message = example();
+  message["links"][0]["name"] = std::string(4096, 'x');
+  CHECK_NOTHROW(message.get<Network>());
+  message["links"][0]["name"] = std::string(4097, 'x');
+  CHECK(error_of(message) == "malformed message: name is too long");
+  message = example();
+  json many = json::array();
+  for (std::uint32_t n = 0; n < (64U << 10); ++n) many.push_back(json::array({n, n}));
+  message["routes"][0]["metrics"] = many;
+  CHECK(message.get<Network>().routes.at(0).metrics.size() == many.size());
+  many.push_back(json::array({1, 1}));
+  message["routes"][0]["metrics"] = many;
+  CHECK(error_of(message) == "malformed message: metrics has too many entries");
+  message = example();
+  message["rules"] = json::array();
+  message["rules"].get_ref<json::array_t&>().resize((64U << 10) + 1);
+  CHECK(error_of(message) == "malformed message: rules has too many entries");
 }
