@@ -240,9 +240,10 @@ TEST_CASE("VM keeper: a forked one gets the VM's id, systemd's environment and t
   // The destructor waits for the program's end.
   { const VmKeeper keeper(KeeperSetup{.program = program, .vm_id = "00001234"}); }
   CHECK(content_of(scratch.path() / "called") == "1:00001234:/usr/sbin:/usr/bin:/sbin:/bin:\n");
-  CHECK(content_of(scratch.path() / "said") ==
-        R"({"begin":{"husk":false,"leaveCgroups":true,"record":"","vmId":"00001234"}})"
-        R"({"end":true})");
+  CHECK(
+      content_of(scratch.path() / "said") ==
+      R"({"begin":{"husk":false,"leaveCgroups":true,"record":"","toldNetwork":"","vmId":"00001234"}})"
+      R"({"end":true})");
 }
 
 TEST_CASE("VM keeper: the device's sockets are awaited, and the hypervisor's is given away",
