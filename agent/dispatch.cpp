@@ -92,7 +92,8 @@ void create_container(Call<guestcomm::CreateContainer>& call) {
                        .stdio = claim(call.streams, std::move(request.stdio)),
                        .cgroup_parent = {},
                        .notify_socket = std::move(request.notify_socket),
-                       .hook_state = std::move(request.hook_state)};
+                       .hook_state = std::move(request.hook_state),
+                       .namespaces = std::move(request.namespaces)};
   call.containers.create(std::move(setup), call.reply).first().lend(call.connection);
 }
 

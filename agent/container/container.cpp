@@ -2,6 +2,7 @@
 #include "agent/container/container.hpp"
 
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 
 #include "agent/container/container_setup.hpp"
@@ -39,6 +40,18 @@ bool has_ended(int pidfd) {
   return ::poll(&polled, 1, 0) > 0;
 }
 
+/// The process gets these namespaces in place of new ones.
+void join_instead(ProcessSetup& setup, const GuestNamespaces& joined) {
+  for (const auto& one : joined) {
+    setup.clone_flags &= ~one->flag;
+    if (one->flag == CLONE_NEWPID) {
+      setup.pid_namespace = one->fd.get();
+    } else {
+      setup.joined.push_back(one->fd.get());
+    }
+  }
+}
+
 Error stopped_for_exec() { return {Errc::wrong_state, "cannot exec in a stopped container"}; }
 
 }  // namespace
@@ -62,7 +75,7 @@ Container::Container(EventLoop& loop, ContainerSetup setup, Reply created, Notif
     });
   }
   if (spec_.linux_.resources) apply_limits(*spec_.linux_.resources, cgroup_.path());
-  make_first(std::move(setup.stdio), std::move(created));
+  make_first(setup, std::move(created));
 }
 
 Container::~Container() {
@@ -72,23 +85,26 @@ Container::~Container() {
   for (const auto& [name, timer] : forgetting_) loop_.cancel(timer);
 }
 
-void Container::make_first(guestcomm::Stdio<UniqueFd> stdio, Reply created) {
+void Container::make_first(ContainerSetup& setup, Reply created) {
   const oci::Process& process = *spec_.process;
-  ProcessSetup setup{std::move(stdio),
-                     map_id(spec_.linux_.uid_mappings, process.user.uid),
-                     map_id(spec_.linux_.gid_mappings, process.user.gid),
-                     clone_flags(spec_),
-                     cgroup_.directory_fd(),
-                     -1,
-                     false,
-                     [this](const ChildDescriptors& descriptors) {
-                       run_container_init(keyring_, spec_, descriptors, placed_socket(),
-                                          hook_state_);
-                     }};
+  GuestNamespaces joined;
+  if (setup.namespace_table != nullptr) joined = setup.namespace_table->find(setup.namespaces);
+  ProcessSetup made{.stdio = std::move(setup.stdio),
+                    .stream_uid = map_id(spec_.linux_.uid_mappings, process.user.uid),
+                    .stream_gid = map_id(spec_.linux_.gid_mappings, process.user.gid),
+                    .clone_flags = clone_flags(spec_),
+                    .cgroup = cgroup_.directory_fd(),
+                    .child = [this](const ChildDescriptors& descriptors) {
+                      run_container_init(keyring_, spec_, descriptors, placed_socket(),
+                                         hook_state_);
+                    }};
+  join_instead(made, joined);
   Laps laps;
-  auto first = std::make_unique<Process>(loop_, std::move(setup),
-                                         events_for({}, helped(std::move(created))));
+  auto first =
+      std::make_unique<Process>(loop_, std::move(made), events_for({}, helped(std::move(created))));
   laps.end("clone");
+  if (setup.namespace_table != nullptr)
+    namespaces_ = setup.namespace_table->add(setup.namespaces, first->pid());
   // From here, since the child may not write them itself.
   apply_id_mappings(first->pid(), spec_);
   if (process.oom_score_adj) apply_oom_score_adj(first->pid(), *process.oom_score_adj);
@@ -167,14 +183,13 @@ std::unique_ptr<Process> Container::make_joining(const std::string& name, ExecSe
                                                  const Reply& created) {
   const UniqueFd cgroup = setup.cgroup.empty() ? cgroup_.open_for_joining(first().pid())
                                                : cgroup_.open_below(setup.cgroup);
-  ProcessSetup made{std::move(setup.stdio),
-                    map_id(spec_.linux_.uid_mappings, setup.spec.user.uid),
-                    map_id(spec_.linux_.gid_mappings, setup.spec.user.gid),
-                    0,
-                    cgroup.get(),
-                    first().pidfd(),
-                    has_namespace(spec_, "pid"),
-                    [this, &setup](const ChildDescriptors& descriptors) {
+  ProcessSetup made{.stdio = std::move(setup.stdio),
+                    .stream_uid = map_id(spec_.linux_.uid_mappings, setup.spec.user.uid),
+                    .stream_gid = map_id(spec_.linux_.gid_mappings, setup.spec.user.gid),
+                    .cgroup = cgroup.get(),
+                    .first = first().pidfd(),
+                    .pid_namespace = has_namespace(spec_, "pid") ? first().pidfd() : -1,
+                    .child = [this, &setup](const ChildDescriptors& descriptors) {
                       run_exec(keyring_, setup.spec, spec_, first().pid(), descriptors);
                     }};
   return std::make_unique<Process>(loop_, std::move(made), events_for(name, created));

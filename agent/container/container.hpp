@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "agent/container/container_setup.hpp"
+#include "agent/container/namespace_table.hpp"
 #include "agent/container/notify_socket.hpp"
 #include "agent/container/oom_watch.hpp"
 #include "agent/container/process.hpp"
@@ -35,6 +36,8 @@ struct ContainerSetup {
   std::filesystem::path cgroup_parent;
   std::string notify_socket{};  ///< in the container; empty: none
   std::string hook_state{};     ///< for startContainer hooks (create_messages.hpp)
+  std::vector<guestcomm::NamespaceUse> namespaces{};
+  NamespaceTable* namespace_table = nullptr;  ///< where those are; may be null if there are none
   /// Before the first process is started, in a helper process. It may never return.
   std::function<void(pid_t first)> forget_files = forget_shared_files;
 };
@@ -116,7 +119,7 @@ class Container {
 
  private:
   std::optional<PlacedSocket> placed_socket() const;
-  void make_first(guestcomm::Stdio<UniqueFd> stdio, Reply created);
+  void make_first(ContainerSetup& setup, Reply created);
   void join(const std::string& name, ExecSetup& setup, const Reply& created);
   /// Runs `join`. Its error is "cannot exec in a stopped container" if the first process has ended.
   void while_it_runs(const std::function<void()>& join) const;
@@ -139,7 +142,8 @@ class Container {
 
   EventLoop& loop_;
   std::string id_;
-  const std::string keyring_;  ///< its name, a secret of the container's
+  const std::string keyring_;   ///< its name, a secret of the container's
+  GuestNamespaces namespaces_;  ///< that other containers may join
   oci::Spec spec_;
   Cgroup cgroup_;
   Notify notify_;

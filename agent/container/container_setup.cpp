@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -65,6 +66,7 @@ void make_container(const std::string& keyring, const oci::Spec& spec, const Chi
   // the agent's copy: none may read its memory or open its program (CVE-2016-9962, CVE-2019-5736). exec
   // undoes it.
   check_sys(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "set not dumpable");
+  for (const int shared : fds.joined) check_sys(::setns(shared, 0), "join a shared namespace");
   become_namespace_root(spec);
   join_session_keyring(keyring);
   apply_time_namespace(spec);  // through the agent's /proc, like the sysctls

@@ -42,6 +42,7 @@ Container& ContainerTable::create(ContainerSetup setup, Reply reply) {
   if (had_containers_) forget_share();
   had_containers_ = true;
   setup.cgroup_parent = cgroup_parent_;
+  setup.namespace_table = &namespaces_;
   auto container =
       std::make_unique<Container>(loop_, std::move(setup), std::move(reply), notify_,
                                   [this](Container& stopped) { handle_stopped(stopped.id()); });

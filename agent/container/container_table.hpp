@@ -48,6 +48,7 @@ class ContainerTable {
   EventLoop& loop_;
   std::filesystem::path cgroup_parent_;
   Notify notify_;
+  NamespaceTable namespaces_;
   std::map<std::string, Entry> entries_;
   bool had_containers_ = false;
 };

@@ -35,20 +35,21 @@ long send_signal(int pidfd, int signal) {
   return ::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0);
 }
 
-/// Children of this process are in the pid namespace of `first` while `make` runs.
+/// Children of this process are in that pid namespace (setns(2)) while `make` runs.
 template <class Make>
-long in_pid_namespace_of(int first, Make make) {
+long in_pid_namespace(int there, Make make) {
   const UniqueFd own{
       check_sys(::open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC), "open the pid namespace")};
-  check_sys(::setns(first, CLONE_NEWPID), "join the container's pid namespace");
+  check_sys(::setns(there, CLONE_NEWPID), "join the container's pid namespace");
   const auto leave = [&] { check_sys(::setns(own.get(), CLONE_NEWPID), "leave a pid namespace"); };
   try {
     const long pid = make();
     if (pid != 0) leave();
     return pid;
-  } catch (...) {
+  } catch (const Error& error) {
     leave();
-    throw;
+    if (error.sys_errno() != ENOMEM) throw;
+    throw Error(Errc::wrong_state, "the pid namespace to be joined has no first process any more");
   }
 }
 
@@ -60,7 +61,7 @@ Process::Process(EventLoop& loop, ProcessSetup setup, Events events)
   guestcomm::Stdio<UniqueFd> ends = connect_streams(setup);
   spawn(setup, {orders.read_end.get(), report.write_end.get(),
                 guestcomm::with_each_end(ends, [](const UniqueFd& end) { return end.get(); }),
-                setup.first});
+                setup.first, setup.joined});
   orders_ = std::move(orders.write_end);
   report_ = std::move(report.read_end);
   check_sys(::fcntl(report_.get(), F_SETFL, O_NONBLOCK), "fcntl");
@@ -154,7 +155,8 @@ void Process::spawn(const ProcessSetup& setup, const ChildDescriptors& descripto
   const auto clone = [&] {
     return check_sys(::syscall(SYS_clone3, &arguments, sizeof arguments), "clone3");
   };
-  const long pid = setup.joins_pid_namespace ? in_pid_namespace_of(setup.first, clone) : clone();
+  const long pid =
+      setup.pid_namespace >= 0 ? in_pid_namespace(setup.pid_namespace, clone) : clone();
   if (pid == 0) {
     trace_as_child();
     setup.child(descriptors);

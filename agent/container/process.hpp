@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "agent/container/process_setup.hpp"
 #include "agent/container/report.hpp"
@@ -29,8 +30,9 @@ struct ProcessSetup {
   std::uint64_t clone_flags = 0;     ///< its new namespaces (clone(2))
   int cgroup = -1;                   ///< directory of the cgroup it begins in
   int first = -1;                    ///< pidfd of the first process of the container it joins
-  bool joins_pid_namespace = false;  ///< of that one
-  std::function<void(const ChildDescriptors&)> child;  ///< what the child does; never returns
+  int pid_namespace = -1;            ///< that it joins: a pidfd, or the namespace itself
+  std::vector<int> joined = {};      ///< other namespaces that its child joins
+  std::function<void(const ChildDescriptors&)> child = {};  ///< what the child does; never returns
 };
 
 class Process {

@@ -101,6 +101,7 @@ void close_what_is_the_agents(const ChildDescriptors& fds) {
   set_log_sink(nullptr);  // its descriptor goes as well, and the number may become another file's
   std::vector<int> kept{fds.orders, fds.report};
   if (fds.first >= 0) kept.push_back(fds.first);
+  kept.insert(kept.end(), fds.joined.begin(), fds.joined.end());
   if (const auto* terminal = std::get_if<guestcomm::Terminal<int>>(&fds.stdio))
     kept.push_back(terminal->stream);
   close_other_descriptors(kept);

@@ -24,7 +24,8 @@ struct ChildDescriptors {
   int report = -1;  ///< write end (report.hpp)
   /// For a terminal the stream is a socket, over which the master goes to the agent.
   guestcomm::Stdio<int> stdio;
-  int first = -1;  ///< pidfd of the container's first process, for one that joins it
+  int first = -1;                ///< pidfd of the container's first process, for one that joins it
+  std::vector<int> joined = {};  ///< namespaces that a container's first process joins
 };
 
 /// The program that is executed in the end. All but its path is complete before a filter is loaded.

@@ -27,13 +27,6 @@ void write_map(pid_t pid, const char* name, const std::vector<oci::IdMapping>& m
 
 }  // namespace
 
-bool has_namespace(const oci::Spec& spec, const std::string& type) {
-  for (const oci::Namespace& one : spec.linux_.namespaces) {
-    if (one.type == type) return true;
-  }
-  return false;
-}
-
 std::uint64_t clone_flags(const oci::Spec& spec) {
   static const std::map<std::string_view, std::uint64_t> flags{
       {"pid", CLONE_NEWPID},  {"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS}, {"user", CLONE_NEWUSER},

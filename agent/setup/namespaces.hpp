@@ -11,8 +11,6 @@
 
 namespace husk::agent {
 
-bool has_namespace(const oci::Spec& spec, const std::string& type);
-
 /// Flags for clone3(2). The mount namespace is always new; the network is the guest's own. Cgroup
 /// and time namespaces are not among them: apply_cgroup_namespace, apply_time_namespace. Throws
 /// unsupported for a namespace to be joined by its path.

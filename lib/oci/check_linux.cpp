@@ -11,6 +11,9 @@ namespace {
 
 using NamespaceTypes = std::set<std::string>;
 
+/// Containers of one VM can have these in common.
+constexpr std::string_view shareable_namespaces[] = {"network", "ipc", "uts", "pid"};
+
 // Every namespace the specification knows is read; what the guest does not have is refused, not
 // skipped, since a container without its user namespace would have more rights than asked for. An
 // empty time namespace changes nothing a container can see, and Docker asks for one by default.
@@ -24,7 +27,7 @@ NamespaceTypes check_namespaces(const std::vector<Namespace>& namespaces) {
     if (!types.insert(ns.type).second) refuse(field + ".type", ns.type + " is given twice");
     if (!ns.path) continue;
     check_absolute(*ns.path, field + ".path");
-    if (ns.type != "network")
+    if (!is_one_of(ns.type, shareable_namespaces))
       refuse_unsupported(field, "joining the " + ns.type + " namespace " + quote(*ns.path) + " is");
   }
   return types;

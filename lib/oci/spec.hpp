@@ -9,6 +9,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace husk::oci {
@@ -258,6 +259,9 @@ struct Spec {  // config.md
   Linux linux_;
   friend bool operator==(const Spec&, const Spec&) = default;
 };
+
+/// Whether linux.namespaces has an entry of that type, with or without a path.
+bool has_namespace(const Spec& spec, std::string_view type);
 
 // Both directions; from_json throws Error(invalid_argument) naming the field by its path, e.g.
 // "process.user.uid: expected an unsigned number, found a string". Unknown fields are skipped

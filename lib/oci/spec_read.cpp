@@ -166,6 +166,11 @@ void from_json(const nlohmann::json& json, Hooks& hooks) {
   hooks = std::move(read);
 }
 
+bool has_namespace(const Spec& spec, std::string_view type) {
+  return std::ranges::find(spec.linux_.namespaces, type, &Namespace::type) !=
+         spec.linux_.namespaces.end();
+}
+
 bool is_bind(const Mount& mount) {
   return mount.type == "bind" ||
          std::any_of(mount.options.begin(), mount.options.end(), [](const std::string& option) {

@@ -17,6 +17,7 @@
 #include "lib/runtime/plan/plan.hpp"
 #include "lib/runtime/runtime.hpp"
 #include "lib/runtime/shim/shim_process.hpp"
+#include "lib/runtime/vm/find_namespaces.hpp"
 #include "lib/runtime/vm/guest_trace.hpp"
 #include "lib/runtime/vm/membership.hpp"
 #include "lib/runtime/vm/process_streams.hpp"
@@ -45,6 +46,11 @@ std::string hook_state(const CreatePlan& plan) {
   return oci::to_ordered_json(plan.record.to_state(ContainerState::created)).dump();
 }
 
+ProcessIdentity identify_shim(const ShimProcess& shim) {
+  if (const auto identity = identify_process(shim.pid())) return *identity;
+  throw Error(Errc::peer_lost, "the shim exited before the container was created");
+}
+
 /// Creates the container in the guest, and hands its first process over to the shim. `agent` keeps the
 /// process alive until then.
 void create_in_guest(const VmHandle& vm, const CreatePlan& plan, const ShimProcess& shim) {
@@ -55,13 +61,15 @@ void create_in_guest(const VmHandle& vm, const CreatePlan& plan, const ShimProce
   ProcessStreams streams = open_streams(vm.guest(), plan.window);
   laps.end("open streams");
   const UniqueFd notify = plan.notify ? connect_notify(*plan.notify) : UniqueFd();
-  agent.call(guestcomm::CreateContainer{.id = id,
-                                        .spec = plan.guest.spec,
-                                        .stdio = streams.tokens,
-                                        .notify_socket =
-                                            notify ? plan.notify->in_container : std::string(),
-                                        .hook_state = hook_state(plan)},
-             create_patience);
+  agent.call(
+      guestcomm::CreateContainer{
+          .id = id,
+          .spec = plan.guest.spec,
+          .stdio = streams.tokens,
+          .notify_socket = notify ? plan.notify->in_container : std::string(),
+          .hook_state = hook_state(plan),
+          .namespaces = with_names(plan.namespaces, identify_shim(shim))},
+      create_patience);
   laps.end("agent: create_container");
   const UniqueFd control = vm.connect(VmHandle::connect_patience).release();
   shim.hand_over({id, {}}, control.get(), streams.descriptors(), notify.get());
@@ -78,11 +86,6 @@ void create_in_guest(const Membership& membership, const CreatePlan& plan,
   }
 }
 
-ProcessIdentity identify_shim(const ShimProcess& shim) {
-  if (const auto identity = identify_process(shim.pid())) return *identity;
-  throw Error(Errc::peer_lost, "the shim exited before the container was created");
-}
-
 }  // namespace
 
 CreatedContainer Runtime::create(const CreateRequest& request) {
@@ -92,8 +95,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   oci::check_container_id(request.id);
   oci::Bundle bundle = oci::load_bundle(request.bundle);
   bundle.spec = with_guest_cgroups(std::move(bundle.spec));
-  const HostFacts facts =
-      find_host_facts(config_, request.pid_file, plan_host_namespaces(bundle.spec).network);
+  const HostFacts facts = find_host_facts(config_, request.pid_file, bundle.spec);
   CreatePlan plan = plan_create(request, bundle, config_, paths_, facts);
   laps.end("read and plan");
 

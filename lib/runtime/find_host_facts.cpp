@@ -12,7 +12,10 @@
 #include "lib/hypervisor/host_tsc.hpp"
 #include "lib/hypervisor/vm_id.hpp"
 #include "lib/runtime/caller/terminal.hpp"
+#include "lib/runtime/plan/choose_vm.hpp"
+#include "lib/runtime/plan/shim_plan.hpp"
 #include "lib/runtime/vm/container_network.hpp"
+#include "lib/runtime/vm/find_namespaces.hpp"
 #include "lib/systemd/scope.hpp"
 
 namespace husk::runtime {
@@ -42,7 +45,8 @@ std::uint64_t find_memory_mib() {
 
 HostFacts find_host_facts(const Config& config,
                           const std::optional<std::filesystem::path>& pid_file,
-                          const std::optional<std::filesystem::path>& network) {
+                          const oci::Spec& spec) {
+  const std::optional<std::filesystem::path> network = plan_host_namespaces(spec).network;
   HostFacts facts{
       .accelerator = config.accelerator ? *config.accelerator : hypervisor::detect_accelerator(),
       .vm_user = std::nullopt,
@@ -50,11 +54,14 @@ HostFacts find_host_facts(const Config& config,
       .has_systemd = systemd::is_running(),
       .pid_file_place = pid_file ? find_pid_file_place(*pid_file) : PidFilePlace::good,
       .network = network ? std::optional(find_network_facts(*network)) : std::nullopt,
+      .namespaces = find_namespaces(spec),
+      .joined_vm = {},
       .window = find_caller_window(),
       .owner = find_owner(),
       .now = rfc3339_now(),
       .vm_id = hypervisor::new_vm_id(),
       .secret = random_hex(16)};
+  facts.joined_vm = choose_vm(facts.network, facts.namespaces);
   // Measuring takes 5 ms: done for a VM that needs the figure only.
   if (facts.accelerator == hypervisor::Accelerator::tcg && !is_joining(facts))
     facts.tsc_khz = hypervisor::measure_tsc_khz();

@@ -5,15 +5,15 @@
 #include <filesystem>
 #include <optional>
 
+#include "lib/oci/spec.hpp"
 #include "lib/runtime/host/config.hpp"
 #include "lib/runtime/plan/host_facts.hpp"
 
 namespace husk::runtime {
 
-/// network: the path of a network namespace that the container shall have, if the caller made it.
-/// Throws what find_network_facts throws.
+/// Throws what find_network_facts, find_namespaces and choose_vm throw.
 HostFacts find_host_facts(const Config& config,
                           const std::optional<std::filesystem::path>& pid_file,
-                          const std::optional<std::filesystem::path>& network);
+                          const oci::Spec& spec);
 
 }  // namespace husk::runtime

@@ -55,7 +55,9 @@ struct Bench {
   std::string notify_socket;                                      ///< of the next container
   /// The next container's state, for its startContainer hooks.
   std::string hook_state = R"({"id":"one","pid":0,"status":"created"})";
-  std::function<void(pid_t)> forget_files;  ///< of the next container; empty: the agent's
+  std::function<void(pid_t)> forget_files;           ///< of the next container; empty: the agent's
+  std::vector<guestcomm::NamespaceUse> namespaces;   ///< of the next container
+  agent::NamespaceTable* namespace_table = nullptr;  ///< likewise
   UniqueFd out;
 
   Bench() {
@@ -109,6 +111,8 @@ struct Bench {
   void create_with(oci::Spec made, guestcomm::Stdio<UniqueFd> stdio) {
     agent::ContainerSetup setup{"one",   std::move(made), std::move(stdio),
                                 cgroups, notify_socket,   hook_state};
+    setup.namespaces = namespaces;
+    setup.namespace_table = namespace_table;
     if (forget_files) setup.forget_files = forget_files;
     container.emplace(
         loop, std::move(setup),

@@ -9,6 +9,8 @@ RUNTIME=under-test
 source "$here/engine_list.bash"
 # shellcheck source=test/e2e/engine_session.bash
 source "$here/engine_session.bash"
+# shellcheck source=test/e2e/engine_pod.bash
+source "$here/engine_pod.bash"
 # shellcheck source=test/e2e/engine_network.bash
 source "$here/engine_network.bash"
 engine_command() { command=("$docker" --host "unix://$work/docker.sock" "$@"); }
@@ -114,6 +116,8 @@ if [[ -x $docker && -x /usr/sbin/dockerd ]]; then
   engine_network_list
   engine_session
   engine_exec_list --health-cmd 'ls /tmp/well || { echo not well; exit 1; }' --health-interval 1s --health-retries 2
+  it "containers that share pid, ipc and network namespaces" shared_namespaces 120
+  it "another's pid namespace without its network is refused" refused_without_the_network
   it "live-restore: kill -9 of dockerd, and its return" live_restore 120
   it "one after the other leaves nothing" no_zombie_shims 120
   it "three at once keep their output and status" many_at_once 180

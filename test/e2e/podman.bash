@@ -7,6 +7,8 @@ RUNTIME=$HUSK
 source "$here/engine_list.bash"
 # shellcheck source=test/e2e/engine_session.bash
 source "$here/engine_session.bash"
+# shellcheck source=test/e2e/engine_pod.bash
+source "$here/engine_pod.bash"
 # shellcheck source=test/e2e/net.bash
 source "$here/net.bash"
 engine_command() {
@@ -65,18 +67,17 @@ text_of_a_failed_create() {
   expect_contains "executable file not found" "$err" "Podman's own error"
 }
 
-# A container as Kubernetes' YAML. To play it takes a pod, which is refused by name.
+# A container as Kubernetes' YAML, and back as a pod.
 kubernetes() {
-  expect_ok engine run -d --name played --network none husk-test sleep 1000
+  expect_ok engine run -d --name played --network none husk-test /bin/sleep 1000  # played without a PATH
   expect_ok engine generate kube -f "$work/played.yaml" played
   expect_contains "image: localhost/husk-test:latest" "$(cat "$work/played.yaml")" "the YAML"
   expect_ok engine rm --force --time 0 played
   [[ -x $(command -v catatonit) || -x /usr/libexec/podman/catatonit ]] || skip "podman has no catatonit here, with which it makes a pod"
-  run engine play kube --network none "$work/played.yaml"
-  [[ $status != 0 ]] || fail "a pod"
-  expect_contains "is not supported" "$out$err" "the reason"
-  run engine play kube --down "$work/played.yaml"
-  run engine pod rm --all --force
+  expect_ok engine play kube --network none "$work/played.yaml"
+  expect_ok engine exec played-pod-played /bin/true
+  expect_ok engine play kube --down "$work/played.yaml"
+  expect_equal "" "$(engine pod ps -q)" "pods left"
 }
 
 # What systemd learns from a container that says when it is ready: its words, and of pids conmon's own alone.
@@ -186,7 +187,11 @@ if command -v podman >/dev/null; then
   engine_exec_list --health-cmd 'ls /tmp/well || { echo not well; exit 1; }' --health-interval disable --health-retries 1
   it "--sdnotify=container: what the container says arrives, but for its pid" says_that_it_is_ready 120
   it "podman build: RUN in a VM" builds_an_image 120
-  it "generate kube, and play kube, which is refused" kubernetes 120
+  it "containers that share pid, ipc and network namespaces" shared_namespaces 120
+  it "another's pid namespace without its network is refused" refused_without_the_network
+  it "a pod with shared pid namespace: made, used, restarted, removed" pod_of_podman 180
+  it "a pod with a container that fails and is restarted" pod_without_pid 120
+  it "generate kube and play kube" kubernetes 120
   it "podman shows the runtime's text when a command is missing" text_of_a_failed_create
 else
   report skip "no podman here (scripts/install-deps test)" ""

@@ -1,16 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/guestcomm/protocol/create_messages.hpp"
 
+#include <set>
+
 #include "lib/guestcomm/protocol/members.hpp"
 
 namespace husk::guestcomm {
 
 using nlohmann::json;
 
+namespace {
+
+std::vector<NamespaceUse> get_namespace_uses(const json& j) {
+  const json& all = member(j, "namespaces");
+  if (!all.is_array() || all.size() > 3) refuse("wrong list of namespaces");
+  std::vector<NamespaceUse> uses;
+  std::set<std::string> types;
+  for (const json& one : all)
+    if (!types.insert(uses.emplace_back(one.get<NamespaceUse>()).type).second)
+      refuse("a namespace is given twice");
+  return uses;
+}
+
+}  // namespace
+
 void to_json(json& j, const CreateContainer& v) {
   j = json{{"id", v.id}, {"spec", v.spec}, {"stdio", write_stdio(v.stdio)}};
   if (!v.notify_socket.empty()) j["notify_socket"] = v.notify_socket;
   if (!v.hook_state.empty()) j["hook_state"] = v.hook_state;
+  j["namespaces"] = v.namespaces;
 }
 void from_json(const json& j, CreateContainer& v) {
   v.id = get_string(j, "id");
@@ -18,6 +36,7 @@ void from_json(const json& j, CreateContainer& v) {
   v.stdio = get_stdio(j);
   v.notify_socket = get_optional_string(j, "notify_socket").value_or("");
   v.hook_state = get_optional_string(j, "hook_state").value_or("");
+  v.namespaces = get_namespace_uses(j);
 }
 
 void to_json(json& j, const CreateProcess& v) {

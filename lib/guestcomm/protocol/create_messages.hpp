@@ -5,8 +5,10 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "lib/guestcomm/protocol/done.hpp"
+#include "lib/guestcomm/protocol/namespace_use.hpp"
 #include "lib/guestcomm/protocol/process_ref.hpp"
 #include "lib/guestcomm/protocol/stdio.hpp"
 #include "lib/oci/spec.hpp"
@@ -28,6 +30,7 @@ struct CreateContainer {
   /// For startContainer hooks: the container's state as JSON, in which pid is to become what they
   /// see. Empty: there are none.
   std::string hook_state{};
+  std::vector<NamespaceUse> namespaces{};  ///< at most one of each type
 };
 
 /// husk exec: a process that joins a container, which has been created and has not ended.

@@ -24,7 +24,7 @@ void check_memory(const Config& config, const HostFacts& facts) {
 
 /// The id of the VM that the container will be in.
 std::string vm_id_of(const HostFacts& facts) {
-  return is_joining(facts) ? facts.network->vm : facts.vm_id;
+  return is_joining(facts) ? facts.joined_vm : facts.vm_id;
 }
 
 CgroupPlan plan_possible_cgroup(const CreateRequest& request, const oci::Spec& spec,
@@ -87,8 +87,10 @@ oci::Hooks hooks_in_create(const oci::Hooks& all) {
 
 }  // namespace
 
-CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& bundle,
-                       const Config& config, const InstallPaths& paths, const HostFacts& facts) {
+CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& given, const Config& config,
+                       const InstallPaths& paths, const HostFacts& facts) {
+  oci::Bundle bundle = given;
+  leave_the_hosts(bundle.spec, facts.namespaces);
   GuestPlan guest = plan_guest(request.id, bundle);
   give_environment(guest.spec.hooks.start_container, bundle.spec.process->env);
   CgroupPlan cgroup = plan_possible_cgroup(request, bundle.spec, facts);
@@ -99,6 +101,7 @@ CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& bundle,
   const VmPaths vm(record.vm_id);
   return {.record = std::move(record),
           .guest = std::move(guest),
+          .namespaces = plan_namespaces(bundle.spec, facts.namespaces),
           .new_vm = plan_new_vm(request.id, config, paths, facts),
           .cgroup = std::move(cgroup),
           .shim_program = paths.shim,

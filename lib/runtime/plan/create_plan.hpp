@@ -23,7 +23,8 @@ namespace husk::runtime {
 struct CreatePlan {
   ContainerRecord record;  ///< its first form: no cgroups, no shim
   GuestPlan guest;
-  std::optional<VmPlan> new_vm;  ///< empty: joins VM record.vm_id, which runs
+  std::vector<guestcomm::NamespaceUse> namespaces;  ///< without names, see plan_namespaces()
+  std::optional<VmPlan> new_vm;                     ///< empty: joins VM record.vm_id, which runs
   CgroupPlan cgroup;
   std::filesystem::path shim_program;
   ShimPlan shim;
@@ -36,7 +37,7 @@ struct CreatePlan {
 
 /// Throws for whatever a caller or an administrator can get wrong and the facts can tell:
 /// unsupported or invalid_argument, with a text that names it.
-CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& bundle,
-                       const Config& config, const InstallPaths& paths, const HostFacts& facts);
+CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& given, const Config& config,
+                       const InstallPaths& paths, const HostFacts& facts);
 
 }  // namespace husk::runtime

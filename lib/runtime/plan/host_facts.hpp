@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lib/guestcomm/protocol/stdio.hpp"
 #include "lib/hypervisor/vm.hpp"
 #include "lib/runtime/caller/pid_file.hpp"
+#include "lib/runtime/plan/namespace_facts.hpp"
 #include "lib/runtime/plan/network_facts.hpp"
 
 namespace husk::runtime {
@@ -24,6 +26,8 @@ struct HostFacts {
   bool has_systemd = false;
   PidFilePlace pid_file_place = PidFilePlace::good;  ///< if one was asked for
   std::optional<NetworkFacts> network;               ///< if the caller names a namespace
+  std::vector<NamespaceFacts> namespaces;            ///< the others that the caller names
+  std::string joined_vm;                             ///< by choose_vm(); empty: a new one
   guestcomm::WindowSize window;                      ///< of the caller's terminal, if it has one
   std::string owner;                                 ///< the calling user's name, or number
   std::string now;                                   ///< as RFC 3339
@@ -32,10 +36,7 @@ struct HostFacts {
   std::string secret;  ///< 32 hex digits
 };
 
-/// Whether no VM is made: a container with the network of another container is in that one's kernel,
-/// where its network is.
-inline bool is_joining(const HostFacts& facts) {
-  return facts.network && !facts.network->vm.empty();
-}
+/// Whether no VM is made.
+inline bool is_joining(const HostFacts& facts) { return !facts.joined_vm.empty(); }
 
 }  // namespace husk::runtime

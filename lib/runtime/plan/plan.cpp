@@ -17,12 +17,6 @@ std::string guest_directory(const std::string& id) {
   return std::string(guestcomm::share_mount_point) + "/" + id;
 }
 
-bool has_namespace(const oci::Spec& spec, const std::string& type) {
-  const auto& all = spec.linux_.namespaces;
-  return std::any_of(all.begin(), all.end(),
-                     [&](const oci::Namespace& ns) { return ns.type == type; });
-}
-
 void check_possible(const oci::Spec& spec) {
   if (!has_namespace(spec, "network")) {
     throw Error(Errc::unsupported,

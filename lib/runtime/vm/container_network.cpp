@@ -13,6 +13,7 @@
 #include "lib/network/carried.hpp"
 #include "lib/network/read.hpp"
 #include "lib/network/reserved_ports.hpp"
+#include "lib/runtime/vm/find_namespaces.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -73,31 +74,6 @@ void give_ports_back(const NetworkNamespace& ns, const std::filesystem::path& ke
   network::use_ports(ns, network::parse_port_range(read_file(kept, max_ports_bytes)));
 }
 
-/// A record that cannot be read is no VM that could be joined.
-std::vector<ProcessIdentity> shims_of(const std::string& vm_id) {
-  try {
-    return live_shims(load_vm(vm_id));
-  } catch (const Error&) {
-    return {};
-  }
-}
-
-bool is_in(const NetworkNamespace& ns, const ProcessIdentity& process) {
-  try {
-    return NetworkNamespace::of_process(process) == ns;
-  } catch (const Error&) {
-    return false;  // it has just ended
-  }
-}
-
-/// The VM whose containers are in it; empty: none.
-std::string find_vm_in(const NetworkNamespace& ns) {
-  for (const std::string& id : vm_ids())
-    if (std::ranges::any_of(shims_of(id), [&](const auto& shim) { return is_in(ns, shim); }))
-      return id;
-  return {};
-}
-
 }  // namespace
 
 NetworkFacts find_network_facts(const std::filesystem::path& path) {
@@ -105,7 +81,7 @@ NetworkFacts find_network_facts(const std::filesystem::path& path) {
   NetworkFacts facts{
       .path = path, .is_the_hosts = ns.is_the_hosts(), .vm = {}, .tap = {}, .cards_needed = 0};
   if (facts.is_the_hosts) return facts;
-  facts.vm = find_vm_in(ns);
+  facts.vm = find_vm_with(namespace_at(path, "net"), "net");
   if (!facts.vm.empty()) return facts;
   const network::NamespaceContents contents = network::read_namespace(ns);
   const auto tap = std::ranges::find_if(contents.interfaces, network::is_own_tap);

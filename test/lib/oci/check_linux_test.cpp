@@ -53,9 +53,9 @@ TEST_CASE("check: namespaces are known, once each, joined by path for the networ
   CHECK(refusal_after(add("pid", {})) == "linux.namespaces[5].type: pid is given twice");
   CHECK(refusal_after([](Linux& section) { section.namespaces.at(1).path = "netns"; }) ==
         "linux.namespaces[1].path: \"netns\" is not an absolute path");
-  CHECK(refusal_after([](Linux& section) { section.namespaces.at(0).path = "/proc/1/ns/pid"; },
-                      Errc::unsupported) ==
-        "linux.namespaces[0]: joining the pid namespace \"/proc/1/ns/pid\" is not supported");
+  accept_after([](Linux& section) { section.namespaces.at(0).path = "/proc/7/ns/pid"; });
+  CHECK(refusal_after(add("cgroup", "/proc/7/ns/cgroup"), Errc::unsupported) ==
+        "linux.namespaces[5]: joining the cgroup namespace \"/proc/7/ns/cgroup\" is not supported");
   CHECK(refusal_after(add("user", {}), Errc::unsupported) ==
         "linux.namespaces: a user namespace is not supported");
 }

@@ -298,6 +298,7 @@ TEST_CASE("plan_create: a container in another's network goes into its VM", "[ru
   p.set_namespace("network", "/proc/77/ns/net");
   p.facts.network =
       NetworkFacts{.path = "/proc/77/ns/net", .is_the_hosts = false, .vm = "cafe0001", .tap = {}};
+  p.facts.joined_vm = "cafe0001";
   p.config.memory_mib = 9999;  // for a VM of its own there would not be enough
   const CreatePlan plan = p.plan();
   CHECK_FALSE(plan.new_vm);
@@ -308,6 +309,7 @@ TEST_CASE("plan_create: a container in another's network goes into its VM", "[ru
   CHECK(shim.namespaces.network == "/proc/77/ns/net");
   CHECK(shim.root.rootfs == VmPaths("cafe0001").rootfs("c1"));
   p.facts.network->vm.clear();
+  p.facts.joined_vm.clear();
   p.refuses(Errc::unsupported, "network namespace /proc/77/ns/net: is used by another container");
 }
 

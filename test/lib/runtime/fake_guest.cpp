@@ -196,6 +196,8 @@ class Guest {
 
   void create(const guestcomm::CreateContainer& request) {
     note("create");
+    for (const guestcomm::NamespaceUse& use : request.namespaces)
+      if (use.way != guestcomm::NamespaceUse::Way::make) note("namespace " + json(use).dump());
     if (!request.hook_state.empty()) note("hook state " + request.hook_state);
     if (fault_ == Fault::refuses_create)
       throw Error(Errc::not_found, "no such program in the image");

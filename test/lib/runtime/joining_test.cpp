@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // A container that is created in the network of another: in that one's VM.
+#include <fcntl.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <csignal>
+#include <nlohmann/json.hpp>
 
 #include "lib/base/error.hpp"
 #include "lib/base/mount_namespace.hpp"
+#include "lib/base/namespace_id.hpp"
 #include "lib/runtime/host/host_cgroup.hpp"
 #include "lib/runtime/vm/vm_directory.hpp"
 #include "lib/runtime/vm/vm_record.hpp"
@@ -91,6 +95,54 @@ TEST_CASE("join: the VM is shared, and ends with the last of its containers", "[
   j.remove(last);
   CHECK(j.bench.left() == Nothing{});
   for (const fs::path& cgroup : cgroups) CHECK_FALSE(fs::exists(cgroup));
+}
+
+TEST_CASE("join: namespaces are joined on the host, and named to the guest by their numbers",
+          "[runtime][root]") {
+  Joining j;
+  const std::string proc = "/proc/" + std::to_string(j.pid_of("c1")) + "/ns/";
+  for (const char* type : {"pid", "ipc"}) {
+    std::erase_if(j.bench.spec.linux_.namespaces, [&](const auto& ns) { return ns.type == type; });
+    j.bench.spec.linux_.namespaces.push_back({type, proc + type});
+  }
+  j.bench.create();
+  CHECK(j.members() == Ids{"c1", "c2"});
+  const std::string own = "/proc/" + std::to_string(j.pid_of("c2")) + "/ns/";
+  for (const char* type : {"pid", "ipc", "uts", "net", "mnt"}) {
+    CAPTURE(type);
+    const bool is_shared = type != std::string("uts") && type != std::string("mnt");
+    CHECK((fs::read_symlink(own + type) == fs::read_symlink(proc + type)) == is_shared);
+  }
+  for (const char* type : {"pid", "ipc"}) {
+    const auto id = to_string(namespace_at(proc + type, type));
+    const nlohmann::json use{{"type", type}, {"name", id}, {"way", "join"}};
+    CHECK(j.bench.await_journal("namespace " + use.dump()));
+  }
+  // The shim of c1 is process 1 of the pid namespace, and exits once its parent has reaped that of c2.
+  const pid_t second = j.pid_of("c2");
+  j.remove("c2");
+  CHECK(::waitpid(second, nullptr, WNOHANG) == second);
+  // This process's later children, hooks say, are not in that pid namespace.
+  CHECK(fs::read_symlink("/proc/self/ns/pid_for_children") ==
+        fs::read_symlink("/proc/self/ns/pid"));
+}
+
+TEST_CASE("join: a pid namespace whose first process has ended is refused", "[runtime][root]") {
+  Joining j;
+  const UniqueFd held{::open(("/proc/" + std::to_string(j.pid_of("c1")) + "/ns/pid").c_str(),
+                             O_RDONLY | O_CLOEXEC)};
+  const std::string path = "/proc/self/fd/" + std::to_string(held.get());
+  std::erase_if(j.bench.spec.linux_.namespaces, [](const auto& ns) { return ns.type == "pid"; });
+  j.bench.spec.linux_.namespaces.push_back({"pid", path});
+  for (oci::Namespace& ns : j.bench.spec.linux_.namespaces)
+    if (ns.type == "network") ns.path.reset();
+  CHECK_THAT(failure_text([&] { j.bench.create(); }), ContainsSubstring("must join as well"));
+  j.bench.id = "c1";
+  j.remove("c1");
+  j.bench.id = "c2";
+  CHECK_THAT(failure_text([&] { j.bench.create(); }),
+             ContainsSubstring("is not that of a container in a VM"));
+  CHECK(j.bench.left() == Nothing{});
 }
 
 TEST_CASE("join: what fails on the way is undone, and the other container is none the worse",

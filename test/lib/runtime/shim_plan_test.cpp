@@ -29,12 +29,14 @@ TEST_CASE("plan_host_namespaces: given paths are joined, others made", "[runtime
   oci::Spec spec;
   spec.linux_.namespaces = {{.type = "network", .path = "/run/netns/x"},
                             {.type = "ipc", .path = {}},
-                            {.type = "uts", .path = ""}};
+                            {.type = "uts", .path = ""},
+                            {.type = "pid", .path = "/proc/7/ns/pid"}};
   const HostNamespaces plan = plan_host_namespaces(spec);
   CHECK(plan.network == "/run/netns/x");
   CHECK_FALSE(plan.new_network);
   CHECK(plan.new_ipc);
   CHECK(plan.new_uts);
+  CHECK(plan.pid == "/proc/7/ns/pid");
 }
 
 TEST_CASE("plan_shim: the host shows the container's binds and its own proc", "[runtime]") {

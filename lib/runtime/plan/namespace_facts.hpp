@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "lib/guestcomm/protocol/namespace_use.hpp"
+#include "lib/oci/spec.hpp"
+
+namespace husk::runtime {
+
+/// The facts about a pid, ipc or uts namespace whose path config.json gives. The path names a namespace of
+/// the host, which stands for one in a guest.
+struct NamespaceFacts {
+  std::string type;
+  std::filesystem::path path;
+  bool is_the_hosts = false;  ///< the calling command's own, or that of process 1
+  std::string vm = {};        ///< id of the VM whose containers have it; empty: none
+};
+
+/// How the container in the guest comes to its pid, ipc and uts namespaces. The names are missing: those of
+/// the shim's namespaces (NamespaceUse::name). Throws unsupported for a namespace that neither a container of
+/// husk's nor anything else keeps for a pod.
+std::vector<guestcomm::NamespaceUse> plan_namespaces(const oci::Spec& spec,
+                                                     const std::vector<NamespaceFacts>& named);
+
+/// The spec of the guest without the namespaces that are the host's: there the guest's own are in their place.
+void leave_the_hosts(oci::Spec& spec, const std::vector<NamespaceFacts>& named);
+
+}  // namespace husk::runtime

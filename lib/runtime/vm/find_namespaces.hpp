@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The namespaces of this host that stand for namespaces in guests.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lib/base/namespace_id.hpp"
+#include "lib/guestcomm/protocol/namespace_use.hpp"
+#include "lib/runtime/plan/namespace_facts.hpp"
+
+namespace husk::runtime {
+
+/// The id of the VM whose containers' shims are in the namespace; empty: none. type: as namespace_at() has it.
+std::string find_vm_with(const NamespaceId& id, const std::string& type);
+
+/// Looks up the pid, ipc and uts namespaces that the spec names by a path. Throws invalid_argument and system
+/// with the entry's field for a path that is none.
+std::vector<NamespaceFacts> find_namespaces(const oci::Spec& spec);
+
+/// The uses with the names of the shim's namespaces. Throws as namespace_of().
+std::vector<guestcomm::NamespaceUse> with_names(std::vector<guestcomm::NamespaceUse> uses,
+                                                const ProcessIdentity& shim);
+
+}  // namespace husk::runtime

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/plan/choose_vm.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "lib/base/error.hpp"
+
+using namespace husk;
+using namespace husk::runtime;
+using Way = guestcomm::NamespaceUse::Way;
+
+namespace {
+
+NetworkFacts network_in(const std::string& vm) {
+  return {.path = "/run/netns/n", .is_the_hosts = false, .vm = vm, .tap = {}};
+}
+NamespaceFacts in_vm(const std::string& type, const std::string& vm) {
+  return {.type = type, .path = "/proc/7/ns/" + type, .is_the_hosts = false, .vm = vm};
+}
+
+/// The VM, or the error.
+std::string chosen(const std::optional<NetworkFacts>& network,
+                   const std::vector<NamespaceFacts>& named) try {
+  return choose_vm(network, named);
+} catch (const Error& e) {
+  return e.what();
+}
+
+oci::Spec spec_with(const std::vector<std::string>& types) {
+  oci::Spec spec;
+  for (const std::string& type : types) spec.linux_.namespaces.push_back({type, {}});
+  return spec;
+}
+
+/// "pid:make ipc:join", or the error.
+std::string planned(const oci::Spec& spec, const std::vector<NamespaceFacts>& named) try {
+  std::string text;
+  for (const guestcomm::NamespaceUse& use : plan_namespaces(spec, named)) {
+    const char* way = use.way == Way::make ? "make" : use.way == Way::join ? "join" : "share";
+    text += (text.empty() ? "" : " ") + use.type + ":" + way;
+  }
+  return text;
+} catch (const Error& e) {
+  return e.what();
+}
+
+}  // namespace
+
+TEST_CASE("choose_vm: namespaces that are in a VM lead to it", "[runtime]") {
+  struct Row {
+    std::optional<NetworkFacts> network;
+    std::vector<NamespaceFacts> named;
+    std::string vm;
+  };
+  const std::vector<Row> rows{
+      {{}, {}, ""},
+      {network_in(""), {}, ""},
+      {network_in("a"), {}, "a"},
+      {network_in("a"), {in_vm("ipc", "a"), in_vm("pid", "a"), in_vm("uts", "a")}, "a"},
+      {network_in("a"), {in_vm("ipc", "")}, "a"},  // that namespace is made in the VM
+      {network_in(""), {in_vm("ipc", ""), in_vm("uts", "")}, ""},
+  };
+  for (const Row& row : rows) CHECK(chosen(row.network, row.named) == row.vm);
+}
+
+TEST_CASE("choose_vm: two VMs, or a VM without its network, are refused by name", "[runtime]") {
+  CHECK(chosen(network_in("a"), {in_vm("pid", "b")}) ==
+        "linux.namespaces: the network namespace \"/run/netns/n\" is in VM a, the pid namespace "
+        "\"/proc/7/ns/pid\" is in VM b");
+  CHECK(chosen(network_in("a"), {in_vm("ipc", "a"), in_vm("uts", "c")}) ==
+        "linux.namespaces: the network namespace \"/run/netns/n\" is in VM a, the uts namespace "
+        "\"/proc/7/ns/uts\" is in VM c");
+  const std::string alone =
+      "linux.namespaces: the ipc namespace \"/proc/7/ns/ipc\" is in VM a, whose network the "
+      "container must join as well: a VM has one network (--network container:NAME)";
+  CHECK(chosen({}, {in_vm("ipc", "a")}) == alone);
+  CHECK(chosen(network_in(""), {in_vm("ipc", "a")}) == alone);
+}
+
+TEST_CASE("plan_namespaces: joined, made, or kept for a pod", "[runtime]") {
+  const oci::Spec all = spec_with({"pid", "ipc", "uts", "network", "mount"});
+  CHECK(planned(all, {}) == "pid:make ipc:make uts:make");
+  CHECK(planned(all, {in_vm("pid", "a"), in_vm("uts", "a")}) == "pid:join ipc:make uts:join");
+  NamespaceFacts pinned{.type = "ipc", .path = "/run/ipcns/u", .is_the_hosts = false, .vm = {}};
+  CHECK(planned(all, {pinned}) == "pid:make ipc:share uts:make");
+  pinned.vm = "a";
+  CHECK(planned(all, {pinned}) == "pid:make ipc:join uts:make");
+}
+
+TEST_CASE("plan_namespaces: one that processes outside of VMs have is refused", "[runtime]") {
+  const oci::Spec all = spec_with({"pid", "ipc", "uts"});
+  CHECK(
+      planned(all, {in_vm("ipc", "")}) ==
+      "linux.namespaces: the ipc namespace \"/proc/7/ns/ipc\" is not that of a container in a VM");
+  NamespaceFacts pinned{.type = "pid", .path = "/run/pidns/u", .is_the_hosts = false, .vm = {}};
+  CHECK(planned(all, {pinned}) ==
+        "linux.namespaces: the pid namespace \"/run/pidns/u\" is not that of a container in a VM");
+}
+
+TEST_CASE("plan_namespaces: the host's are the guest's own, and only pid has a name", "[runtime]") {
+  CHECK(planned(spec_with({}), {}) == "pid:make");
+  oci::Spec spec = spec_with({"pid", "ipc", "uts"});
+  std::vector<NamespaceFacts> named;
+  for (const char* type : {"pid", "ipc", "uts"})
+    named.push_back({.type = type, .path = "/run/x/" + std::string(type), .is_the_hosts = true});
+  CHECK(planned(spec, named) == "pid:make");
+  leave_the_hosts(spec, {named.at(1)});
+  CHECK_FALSE(has_namespace(spec, "ipc"));
+  CHECK(has_namespace(spec, "pid"));
+  leave_the_hosts(spec, named);
+  CHECK(spec.linux_.namespaces.empty());
+}
