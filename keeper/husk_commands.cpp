@@ -96,7 +96,12 @@ Duties call_husk(const handoff::KeeperBegin& begin) {
   if (!begin.record.empty()) duties.find_shims = [&begin] { return read_shims(begin.record); };
   if (!begin.husk) return duties;
   duties.on_change = [&begin] {
-    if (needs_husk(begin.told_network)) execute_husk(begin, "follow-network");
+    // The wait for the lock may be long: a fork of the keeper, which has all its descriptors, must not
+    // outlive the keeper.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!needs_husk(begin.told_network)) return;
+    ::prctl(PR_SET_PDEATHSIG, 0);
+    execute_husk(begin, "follow-network");
   };
   duties.on_connection = [&begin](UniqueFd connection) {
     ::dup2(connection.get(), STDIN_FILENO);

@@ -399,6 +399,7 @@ void Container::forget_later(const std::string& name) {
 void Container::end() {
   if (started_) start_first();  // that is answered before all others go
   start_helper_.reset();
+  namespaces_.clear();  // the shim goes, and the kernel may give its namespaces' numbers to others
   look_for_kills();
   cgroup_.kill();
   if (notify_socket_) notify_socket_->finish();

@@ -24,12 +24,16 @@ std::shared_ptr<const GuestNamespace> open_namespace(pid_t process, const std::s
 
 }  // namespace
 
+std::shared_ptr<const GuestNamespace> NamespaceTable::look_up(const NamespaceUse& use) const {
+  const auto known = known_.find({use.type, use.origin});
+  return known == known_.end() ? nullptr : known->second.lock();
+}
+
 GuestNamespaces NamespaceTable::find(const std::vector<NamespaceUse>& uses) const {
   GuestNamespaces joined;
   for (const NamespaceUse& use : uses) {
     if (use.way == NamespaceUse::Way::make) continue;
-    const auto known = known_.find({use.type, use.name});
-    if (auto found = known == known_.end() ? nullptr : known->second.lock()) {
+    if (auto found = look_up(use)) {
       joined.push_back(std::move(found));
     } else if (use.way == NamespaceUse::Way::join) {
       throw Error(Errc::not_found,
@@ -43,12 +47,9 @@ GuestNamespaces NamespaceTable::add(const std::vector<NamespaceUse>& uses, pid_t
   std::erase_if(known_, [](const auto& one) { return one.second.expired(); });
   GuestNamespaces own;
   for (const NamespaceUse& use : uses) {
-    auto& known = known_[{use.type, use.name}];
-    auto one = use.way == NamespaceUse::Way::make ? nullptr : known.lock();
-    if (!one) {
-      known = one = open_namespace(first, use.type);
-      if (use.way == NamespaceUse::Way::share) kept_.push_back(one);
-    }
+    auto one = use.way == NamespaceUse::Way::make ? nullptr : look_up(use);
+    if (!one) one = open_namespace(first, use.type);
+    known_[{use.type, use.name}] = one;
     own.push_back(std::move(one));
   }
   return own;

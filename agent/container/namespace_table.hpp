@@ -30,13 +30,14 @@ class NamespaceTable {
   /// that no container has.
   GuestNamespaces find(const std::vector<guestcomm::NamespaceUse>& uses) const;
   /// Gives the namespaces of a container's first process their names. What is returned is the container's:
-  /// another one finds them as long as the container keeps them. Throws system.
+  /// another one finds them as long as the container keeps them, which is as long as the shim whose namespaces
+  /// have these names may run. Throws system.
   GuestNamespaces add(const std::vector<guestcomm::NamespaceUse>& uses, pid_t first);
 
  private:
   using Key = std::pair<std::string, std::string>;  ///< type and name
+  std::shared_ptr<const GuestNamespace> look_up(const guestcomm::NamespaceUse& use) const;
   std::map<Key, std::weak_ptr<const GuestNamespace>> known_;
-  GuestNamespaces kept_;  ///< those that are to stay
 };
 
 }  // namespace husk::agent

@@ -46,11 +46,16 @@ long in_pid_namespace(int there, Make make) {
     const long pid = make();
     if (pid != 0) leave();
     return pid;
-  } catch (const Error& error) {
+  } catch (...) {
     leave();
-    if (error.sys_errno() != ENOMEM) throw;
-    throw Error(Errc::wrong_state, "the pid namespace to be joined has no first process any more");
+    throw;
   }
+}
+
+Error without_first_process() {
+  return {Errc::wrong_state,
+          "the pid namespace to be joined has no first process any more, or the "
+          "guest has no memory for another process"};
 }
 
 }  // namespace
@@ -153,7 +158,11 @@ void Process::spawn(const ProcessSetup& setup, const ChildDescriptors& descripto
   arguments.cgroup = static_cast<__u64>(setup.cgroup);
   // A plain fork otherwise: one thread, memory copied, so the child may allocate and throw.
   const auto clone = [&] {
-    return check_sys(::syscall(SYS_clone3, &arguments, sizeof arguments), "clone3");
+    const long made = ::syscall(SYS_clone3, &arguments, sizeof arguments);
+    // For an exec the container knows what ENOMEM means.
+    if (made < 0 && errno == ENOMEM && setup.pid_namespace >= 0 && setup.first < 0)
+      throw without_first_process();
+    return check_sys(made, "clone3");
   };
   const long pid =
       setup.pid_namespace >= 0 ? in_pid_namespace(setup.pid_namespace, clone) : clone();

@@ -2,10 +2,12 @@
 #include "lib/base/namespace_id.hpp"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/nsfs.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <array>
@@ -37,7 +39,10 @@ NamespaceId namespace_at(const std::filesystem::path& path, const std::string& t
   // The path is the caller's: opening a FIFO there must not wait for its writer.
   const UniqueFd fd{
       check_sys(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), path.string())};
-  if (::ioctl(fd.get(), NS_GET_NSTYPE) != flag_of(type))
+  struct statfs file_system {};
+  check_sys(::fstatfs(fd.get(), &file_system), path.string());
+  // First: to the driver of a device the ioctl may mean something else.
+  if (file_system.f_type != NSFS_MAGIC || ::ioctl(fd.get(), NS_GET_NSTYPE) != flag_of(type))
     throw Error(Errc::invalid_argument, path.string() + ": is not a namespace of type " + type);
   struct stat status {};
   check_sys(::fstat(fd.get(), &status), path.string());
@@ -56,6 +61,18 @@ NamespaceId namespace_of(const ProcessIdentity& process, const std::string& type
     if (e.code() == Errc::system && !is_alive(process)) throw ended;
     throw;
   }
+}
+
+bool has_process(const NamespaceId& id, const std::string& type) {
+  std::error_code none;
+  for (const auto& process : std::filesystem::directory_iterator("/proc", none)) {
+    struct stat status {};
+    const std::filesystem::path file = process.path() / "ns" / type;
+    if (::stat(file.c_str(), &status) == 0 && status.st_dev == id.device &&
+        status.st_ino == id.inode)
+      return true;
+  }
+  return false;
 }
 
 bool is_the_hosts(const NamespaceId& id, const std::string& type) {

@@ -26,6 +26,8 @@ std::string to_string(const NamespaceId& id);  ///< "4:4026531839"
 NamespaceId namespace_at(const std::filesystem::path& path, const std::string& type);
 /// The namespace of exactly this process. Throws peer_lost "process 17: has ended", system.
 NamespaceId namespace_of(const ProcessIdentity& process, const std::string& type);
+/// Whether any process that husk may look into is in the namespace. Reads all of /proc.
+bool has_process(const NamespaceId& id, const std::string& type);
 /// Whether the namespace is this process's, or that of process 1 as far as husk may look.
 bool is_the_hosts(const NamespaceId& id, const std::string& type);
 

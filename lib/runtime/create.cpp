@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // husk create: top to bottom. Each step undoes what it did unless the command succeeds; on failure the
 // newest goes first.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "lib/base/cancellation.hpp"
@@ -51,25 +52,38 @@ ProcessIdentity identify_shim(const ShimProcess& shim) {
   throw Error(Errc::peer_lost, "the shim exited before the container was created");
 }
 
+/// An older agent would not read how the container comes to its namespaces, and make new ones.
+void check_sharing(const std::vector<guestcomm::NamespaceUse>& uses, int protocol) {
+  const auto is_shared = [](const auto& use) {
+    return use.way != guestcomm::NamespaceUse::Way::make;
+  };
+  if (protocol < guestcomm::sharing_protocol && std::ranges::any_of(uses, is_shared))
+    throw Error(
+        Errc::unsupported,
+        "the VM was started by an older husk, whose guest agent cannot share pid, ipc and uts "
+        "namespaces");
+}
+
 /// Creates the container in the guest, and hands its first process over to the shim. `agent` keeps the
 /// process alive until then.
-void create_in_guest(const VmHandle& vm, const CreatePlan& plan, const ShimProcess& shim) {
+void create_in_guest(const VmHandle& vm, const CreatePlan& plan,
+                     std::vector<guestcomm::NamespaceUse> namespaces, const ShimProcess& shim) {
   const std::string& id = plan.record.id;
   Laps laps;
   guestcomm::AgentClient agent = vm.connect(VmHandle::connect_patience);
   laps.end("connect to the agent");
+  check_sharing(namespaces, agent.protocol());
   ProcessStreams streams = open_streams(vm.guest(), plan.window);
   laps.end("open streams");
   const UniqueFd notify = plan.notify ? connect_notify(*plan.notify) : UniqueFd();
-  agent.call(
-      guestcomm::CreateContainer{
-          .id = id,
-          .spec = plan.guest.spec,
-          .stdio = streams.tokens,
-          .notify_socket = notify ? plan.notify->in_container : std::string(),
-          .hook_state = hook_state(plan),
-          .namespaces = with_names(plan.namespaces, identify_shim(shim))},
-      create_patience);
+  agent.call(guestcomm::CreateContainer{.id = id,
+                                        .spec = plan.guest.spec,
+                                        .stdio = streams.tokens,
+                                        .notify_socket =
+                                            notify ? plan.notify->in_container : std::string(),
+                                        .hook_state = hook_state(plan),
+                                        .namespaces = std::move(namespaces)},
+             create_patience);
   laps.end("agent: create_container");
   const UniqueFd control = vm.connect(VmHandle::connect_patience).release();
   shim.hand_over({id, {}}, control.get(), streams.descriptors(), notify.get());
@@ -78,9 +92,10 @@ void create_in_guest(const VmHandle& vm, const CreatePlan& plan, const ShimProce
 }
 
 void create_in_guest(const Membership& membership, const CreatePlan& plan,
-                     const ShimProcess& shim) {
+                     const ProcessIdentity& identity, const ShimProcess& shim) {
+  auto namespaces = step("the shim", [&] { return with_names(plan.namespaces, identity); });
   try {
-    create_in_guest(membership.vm(), plan, shim);
+    create_in_guest(membership.vm(), plan, std::move(namespaces), shim);
   } catch (const Error& e) {
     throw membership.explain(e);
   }
@@ -134,7 +149,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   laps.end("hooks");
   membership.await_agent(plan.boot_timeout);
   laps.end("wait for the agent");
-  create_in_guest(membership, plan, shim);
+  create_in_guest(membership, plan, *record.shim, shim);
   laps.end("create in the guest");
 
   state.save(record);

@@ -60,7 +60,7 @@ pod_of_podman() {
   expect_ok engine pod restart pod
   expect_equal pod "$(engine exec a hostname)" "host name after a restart"
   [[ $(engine exec a cat /proc/sys/kernel/random/boot_id) != "$kernel" ]] || fail "the VM outlived all of its containers"
-  run engine pod stop -t 2 pod
+  expect_ok engine pod stop -t 2 pod
   expect_ok engine pod start pod
   expect_ok engine exec b true
   expect_ok engine pod rm -f -t 0 pod

@@ -8,15 +8,19 @@
 
 namespace husk::guestcomm {
 
+/// The first protocol in which the agent knows of these; an older one skips them.
+inline constexpr int sharing_protocol = 4;
+
 struct NamespaceUse {
   enum class Way {
-    make,  ///< a new one, or the guest's own: as the spec says. From now on it has this name
-    join,  ///< the one of this name, which a container that exists must have
-    share  ///< the one of this name; if there is none, a new one, which stays until the guest ends
+    make,  ///< a new one, or the guest's own: as the spec says
+    join,  ///< that of `origin`, which a container that runs must have
+    share  ///< that of `origin`, or a new one if no container has it
   };
   std::string type;  ///< "pid", "ipc" or "uts"
-  std::string name;  ///< 1 to 64 of [0-9:]
+  std::string name;  ///< of the shim's namespace, by which others join: 1 to 64 of [0-9:]
   Way way = Way::make;
+  std::string origin{};  ///< for join and share: the name by which the container joins
   bool operator==(const NamespaceUse&) const = default;
 };
 

@@ -35,8 +35,8 @@ std::string choose_vm(const std::optional<NetworkFacts>& network,
   const Lead& first = leads.front();
   for (const Lead& other : leads)
     if (other.vm != first.vm)
-      throw Error(Errc::invalid_argument,
-                  "linux.namespaces: " + describe(first) + ", " + describe(other));
+      throw Error(Errc::invalid_argument, "linux.namespaces: " + describe(first) + ", " +
+                                              describe(other) + ": a container is in one VM");
   if (first.type != "network")
     throw Error(Errc::unsupported, "linux.namespaces: " + describe(first) +
                                        ", whose network the container must join as well: a VM has "

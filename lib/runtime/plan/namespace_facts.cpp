@@ -21,10 +21,9 @@ const NamespaceFacts* find_facts(const std::vector<NamespaceFacts>& named,
 NamespaceUse::Way plan_way(const NamespaceFacts& facts) {
   if (facts.is_the_hosts) return NamespaceUse::Way::make;
   if (!facts.vm.empty()) return NamespaceUse::Way::join;
-  // CRI-O pins ipc and uts namespaces for a pod before its first container. A namespace with processes in it
-  // cannot move into a VM, and a pid namespace has some always.
-  if (facts.type != "pid" && !facts.path.string().starts_with("/proc/"))
-    return NamespaceUse::Way::share;
+  // CRI-O pins ipc and uts namespaces for a pod before its first container. A pid namespace without a process
+  // takes none.
+  if (facts.type != "pid" && !facts.is_used) return NamespaceUse::Way::share;
   throw Error(Errc::unsupported, "linux.namespaces: the " + facts.type + " namespace " +
                                      quote(facts.path.string()) +
                                      " is not that of a container in a VM");
@@ -42,9 +41,10 @@ std::vector<NamespaceUse> plan_namespaces(const oci::Spec& spec,
     const bool has_name = type == std::string("pid") ||
                           (has_namespace(spec, type) && !(facts != nullptr && facts->is_the_hosts));
     if (!has_name) continue;
-    uses.push_back({.type = type,
-                    .name = {},
-                    .way = facts != nullptr ? plan_way(*facts) : NamespaceUse::Way::make});
+    NamespaceUse use{.type = type, .name = {}};
+    if (facts != nullptr) use.way = plan_way(*facts);
+    if (use.way != NamespaceUse::Way::make) use.origin = to_string(facts->id);
+    uses.push_back(std::move(use));
   }
   return uses;
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/namespace_id.hpp"
 #include "lib/guestcomm/protocol/namespace_use.hpp"
 #include "lib/oci/spec.hpp"
 
@@ -15,13 +16,14 @@ namespace husk::runtime {
 struct NamespaceFacts {
   std::string type;
   std::filesystem::path path;
+  NamespaceId id = {};
   bool is_the_hosts = false;  ///< the calling command's own, or that of process 1
   std::string vm = {};        ///< id of the VM whose containers have it; empty: none
+  bool is_used = false;       ///< a process that is no container's in a VM is in it
 };
 
-/// How the container in the guest comes to its pid, ipc and uts namespaces. The names are missing: those of
-/// the shim's namespaces (NamespaceUse::name). Throws unsupported for a namespace that neither a container of
-/// husk's nor anything else keeps for a pod.
+/// How the container in the guest comes to its pid, ipc and uts namespaces. NamespaceUse::name is missing: the
+/// shim is not there yet. Throws unsupported for a namespace that processes outside of VMs have.
 std::vector<guestcomm::NamespaceUse> plan_namespaces(const oci::Spec& spec,
                                                      const std::vector<NamespaceFacts>& named);
 

@@ -52,8 +52,6 @@ HostNamespaces plan_host_namespaces(const oci::Spec& spec) {
   set("network", plan.new_network, plan.network);
   set("ipc", plan.new_ipc, plan.ipc);
   set("uts", plan.new_uts, plan.uts);
-  bool always_new = true;
-  set("pid", always_new, plan.pid);
   return plan;
 }
 

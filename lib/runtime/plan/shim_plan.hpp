@@ -28,11 +28,12 @@ struct HostRootPlan {
   std::vector<Mount> mounts;  ///< in this order
 };
 
-/// The namespaces beside the mount namespace, which is always new. Where no pid namespace is to be joined, that is
-/// new as well.
+/// The namespaces beside a pid and a mount namespace, which are always new. A container that shares the pid
+/// namespace of another does so in the guest alone: with the shim that is process 1 of a namespace the kernel
+/// kills all others in it, and their statuses would be lost.
 struct HostNamespaces {
   bool new_network = false, new_ipc = false, new_uts = false;
-  std::optional<std::filesystem::path> network, ipc, uts, pid;  ///< to be joined
+  std::optional<std::filesystem::path> network, ipc, uts;  ///< to be joined
 };
 
 /// The shim of a container's first process has namespaces and a root of its own.

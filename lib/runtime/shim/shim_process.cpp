@@ -173,31 +173,12 @@ pid_t clone_with(std::uint64_t flags) {
       check_sys(::syscall(SYS_clone3, &arguments, sizeof arguments), "clone the shim"));
 }
 
-/// In a pid namespace that is there. Later children of this process, hooks say, are in its own again.
-pid_t clone_into(const std::filesystem::path& pid_namespace, std::uint64_t flags) {
-  const UniqueFd own{
-      check_sys(::open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC), "open the pid namespace")};
-  join_namespace(pid_namespace, CLONE_NEWPID, "pid");
-  const auto leave = [&] { check_sys(::setns(own.get(), CLONE_NEWPID), "leave a pid namespace"); };
-  try {
-    const pid_t pid = clone_with(flags);
-    if (pid != 0) leave();
-    return pid;
-  } catch (const Error& e) {
-    leave();
-    if (e.sys_errno() != ENOMEM) throw;
-    throw Error(Errc::wrong_state,
-                "pid namespace " + pid_namespace.string() + ": its first process has ended");
-  }
-}
-
 pid_t clone_process(const NewShim& shim, const UniqueFd&) {
-  std::uint64_t flags = CLONE_NEWNS;
+  std::uint64_t flags = CLONE_NEWPID | CLONE_NEWNS;
   if (shim.namespaces.new_network) flags |= CLONE_NEWNET;
   if (shim.namespaces.new_ipc) flags |= CLONE_NEWIPC;
   if (shim.namespaces.new_uts) flags |= CLONE_NEWUTS;
-  if (shim.namespaces.pid) return clone_into(*shim.namespaces.pid, flags);
-  return clone_with(flags | CLONE_NEWPID);
+  return clone_with(flags);
 }
 
 /// A pid namespace is joined by one's children: every child of this process from here on.

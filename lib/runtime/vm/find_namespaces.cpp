@@ -27,9 +27,11 @@ std::vector<ProcessIdentity> shims_of(const std::string& vm_id) {
 }
 
 NamespaceFacts find_facts(const std::string& type, const std::filesystem::path& path) {
-  const NamespaceId id = namespace_at(path, type);
-  NamespaceFacts facts{.type = type, .path = path, .is_the_hosts = is_the_hosts(id, type)};
-  if (!facts.is_the_hosts) facts.vm = find_vm_with(id, type);
+  NamespaceFacts facts{.type = type, .path = path, .id = namespace_at(path, type)};
+  facts.is_the_hosts = is_the_hosts(facts.id, type);
+  if (facts.is_the_hosts) return facts;
+  facts.vm = find_vm_with(facts.id, type);
+  if (facts.vm.empty()) facts.is_used = has_process(facts.id, type);
   return facts;
 }
 

@@ -49,15 +49,16 @@ TEST_CASE("namespace id: a process that has ended has none, whoever has its pid 
                     ContainsSubstring("has ended"));
 }
 
-TEST_CASE("namespace id: a new namespace is not the host's", "[base][root]") {
+TEST_CASE("namespace id: the namespace of husk's own counts as the host's", "[base][root]") {
   if (::geteuid() != 0) SKIP("needs root");
   const pid_t child = ::fork();
   if (child == 0) {
     const NamespaceId before = namespace_at("/proc/self/ns/uts", "uts");
     if (::unshare(CLONE_NEWUTS) != 0) ::_exit(2);
-    // Its own counts as the host's: husk in `unshare -u` has no other.
     const NamespaceId own = namespace_at("/proc/self/ns/uts", "uts");
-    ::_exit(own == before ? 3 : is_the_hosts(own, "uts") ? 0 : 4);
+    if (own == before || !has_process(own, "uts") || !has_process(before, "uts")) ::_exit(3);
+    if (has_process({.device = own.device, .inode = 1}, "uts")) ::_exit(5);
+    ::_exit(is_the_hosts(own, "uts") ? 0 : 4);
   }
   int status = 0;
   ::waitpid(child, &status, 0);

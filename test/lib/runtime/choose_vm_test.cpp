@@ -15,7 +15,11 @@ NetworkFacts network_in(const std::string& vm) {
   return {.path = "/run/netns/n", .is_the_hosts = false, .vm = vm, .tap = {}};
 }
 NamespaceFacts in_vm(const std::string& type, const std::string& vm) {
-  return {.type = type, .path = "/proc/7/ns/" + type, .is_the_hosts = false, .vm = vm};
+  return {.type = type,
+          .path = "/proc/7/ns/" + type,
+          .id = {.device = 4, .inode = 17},
+          .is_the_hosts = false,
+          .vm = vm};
 }
 
 /// The VM, or the error.
@@ -38,6 +42,7 @@ std::string planned(const oci::Spec& spec, const std::vector<NamespaceFacts>& na
   for (const guestcomm::NamespaceUse& use : plan_namespaces(spec, named)) {
     const char* way = use.way == Way::make ? "make" : use.way == Way::join ? "join" : "share";
     text += (text.empty() ? "" : " ") + use.type + ":" + way;
+    if (!use.origin.empty()) text += "=" + use.origin;
   }
   return text;
 } catch (const Error& e) {
@@ -66,10 +71,10 @@ TEST_CASE("choose_vm: namespaces that are in a VM lead to it", "[runtime]") {
 TEST_CASE("choose_vm: two VMs, or a VM without its network, are refused by name", "[runtime]") {
   CHECK(chosen(network_in("a"), {in_vm("pid", "b")}) ==
         "linux.namespaces: the network namespace \"/run/netns/n\" is in VM a, the pid namespace "
-        "\"/proc/7/ns/pid\" is in VM b");
+        "\"/proc/7/ns/pid\" is in VM b: a container is in one VM");
   CHECK(chosen(network_in("a"), {in_vm("ipc", "a"), in_vm("uts", "c")}) ==
         "linux.namespaces: the network namespace \"/run/netns/n\" is in VM a, the uts namespace "
-        "\"/proc/7/ns/uts\" is in VM c");
+        "\"/proc/7/ns/uts\" is in VM c: a container is in one VM");
   const std::string alone =
       "linux.namespaces: the ipc namespace \"/proc/7/ns/ipc\" is in VM a, whose network the "
       "container must join as well: a VM has one network (--network container:NAME)";
@@ -80,19 +85,22 @@ TEST_CASE("choose_vm: two VMs, or a VM without its network, are refused by name"
 TEST_CASE("plan_namespaces: joined, made, or kept for a pod", "[runtime]") {
   const oci::Spec all = spec_with({"pid", "ipc", "uts", "network", "mount"});
   CHECK(planned(all, {}) == "pid:make ipc:make uts:make");
-  CHECK(planned(all, {in_vm("pid", "a"), in_vm("uts", "a")}) == "pid:join ipc:make uts:join");
-  NamespaceFacts pinned{.type = "ipc", .path = "/run/ipcns/u", .is_the_hosts = false, .vm = {}};
-  CHECK(planned(all, {pinned}) == "pid:make ipc:share uts:make");
+  CHECK(planned(all, {in_vm("pid", "a"), in_vm("uts", "a")}) ==
+        "pid:join=4:17 ipc:make uts:join=4:17");
+  NamespaceFacts pinned{.type = "ipc", .path = "/run/ipcns/u", .id = {.device = 4, .inode = 18}};
+  CHECK(planned(all, {pinned}) == "pid:make ipc:share=4:18 uts:make");
   pinned.vm = "a";
-  CHECK(planned(all, {pinned}) == "pid:make ipc:join uts:make");
+  CHECK(planned(all, {pinned}) == "pid:make ipc:join=4:18 uts:make");
 }
 
 TEST_CASE("plan_namespaces: one that processes outside of VMs have is refused", "[runtime]") {
   const oci::Spec all = spec_with({"pid", "ipc", "uts"});
+  NamespaceFacts used = in_vm("ipc", "");
+  used.is_used = true;
   CHECK(
-      planned(all, {in_vm("ipc", "")}) ==
+      planned(all, {used}) ==
       "linux.namespaces: the ipc namespace \"/proc/7/ns/ipc\" is not that of a container in a VM");
-  NamespaceFacts pinned{.type = "pid", .path = "/run/pidns/u", .is_the_hosts = false, .vm = {}};
+  const NamespaceFacts pinned{.type = "pid", .path = "/run/pidns/u"};
   CHECK(planned(all, {pinned}) ==
         "linux.namespaces: the pid namespace \"/run/pidns/u\" is not that of a container in a VM");
 }
@@ -102,7 +110,8 @@ TEST_CASE("plan_namespaces: the host's are the guest's own, and only pid has a n
   oci::Spec spec = spec_with({"pid", "ipc", "uts"});
   std::vector<NamespaceFacts> named;
   for (const char* type : {"pid", "ipc", "uts"})
-    named.push_back({.type = type, .path = "/run/x/" + std::string(type), .is_the_hosts = true});
+    named.push_back(
+        {.type = type, .path = "/run/x/" + std::string(type), .id = {}, .is_the_hosts = true});
   CHECK(planned(spec, named) == "pid:make");
   leave_the_hosts(spec, {named.at(1)});
   CHECK_FALSE(has_namespace(spec, "ipc"));

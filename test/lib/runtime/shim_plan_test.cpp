@@ -36,7 +36,6 @@ TEST_CASE("plan_host_namespaces: given paths are joined, others made", "[runtime
   CHECK_FALSE(plan.new_network);
   CHECK(plan.new_ipc);
   CHECK(plan.new_uts);
-  CHECK(plan.pid == "/proc/7/ns/pid");
 }
 
 TEST_CASE("plan_shim: the host shows the container's binds and its own proc", "[runtime]") {

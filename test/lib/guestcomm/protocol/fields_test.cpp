@@ -47,7 +47,8 @@ CreateContainer example_container() {
           .spec = oci::example_spec(false, 0, 0),
           .stdio = Pipes<std::string>{"in", "out", "err"},
           .notify_socket = "/run/notify.sock",
-          .hook_state = R"({"pid": 1})"};
+          .hook_state = R"({"pid": 1})",
+          .namespaces = {{.type = "ipc", .name = "4:1"}}};
 }
 
 CreateProcess example_process() {
@@ -89,7 +90,8 @@ std::vector<MessageType> messages_of_processes() {
 }
 
 std::vector<MessageType> messages_of_containers() {
-  return {message_type("create_container", example_container(), {"notify_socket", "hook_state"}),
+  return {message_type("create_container", example_container(),
+                       {"notify_socket", "hook_state", "namespaces"}),
           message_type("pause_container", PauseContainer{"c1"}),
           message_type("resume_container", ResumeContainer{"c1"}),
           message_type("update_container", UpdateContainer{"c1", example_resources()}),

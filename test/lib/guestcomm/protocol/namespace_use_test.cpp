@@ -30,15 +30,18 @@ TEST_CASE("namespace use: every way comes back as it was sent", "[guestcomm]") {
   request.id = "c";
   request.stdio = Pipes<std::string>{};
   request.namespaces = {{"pid", "4:4026531836", Way::make},
-                        {"ipc", "4:1", Way::join},
-                        {"uts", std::string(64, '9'), Way::share}};
+                        {"ipc", "4:1", Way::join, "4:2"},
+                        {"uts", std::string(64, '9'), Way::share, std::string(64, '1')}};
   CHECK(json(request).get<CreateContainer>().namespaces == request.namespaces);
 }
 
 TEST_CASE("namespace use: what is no type, name or way of one is refused", "[guestcomm]") {
-  const json good{{"type", "pid"}, {"name", "4:17"}, {"way", "join"}};
+  const json good{{"type", "pid"}, {"name", "4:17"}, {"way", "join"}, {"origin", "4:18"}};
   CHECK_NOTHROW(message({good}).get<CreateContainer>());
   CHECK_NOTHROW(message(json::array()).get<CreateContainer>());
+  json without = message({});
+  without.erase("namespaces");
+  CHECK(without.get<CreateContainer>().namespaces.empty());  // of a host that speaks protocol 3
   const auto with = [&](const char* key, const json& value) {
     json changed = good;
     changed[key] = value;
@@ -48,7 +51,8 @@ TEST_CASE("namespace use: what is no type, name or way of one is refused", "[gue
        {with("type", "mount"), with("type", "net"), with("type", ""), with("type", 7),
         with("name", ""), with("name", "../1"), with("name", "4:17 "),
         with("name", std::string(65, '1')), with("name", nullptr), with("way", "take"),
-        with("way", ""), with("way", true), json("pid"), json::object(), json(nullptr)}) {
+        with("way", ""), with("way", true), with("origin", ""), with("origin", "x"),
+        with("origin", 5), json("pid"), json::object(), json(nullptr)}) {
     CAPTURE(one.dump());
     CHECK_THROWS_AS(message({one}).get<CreateContainer>(), Error);
   }
