@@ -38,7 +38,7 @@ TEST_CASE("error: steps stand in front of the text, the outermost first; kind an
   CHECK(thrown_by([] { step("a", [] { throw Error(Errc::not_found, "b"); }); }).code() ==
         Errc::not_found);
   CHECK(step("unused", [] { return 5; }) == 5);
-  // What is no Error of husk's passes as it is.
+  // An exception of another type passes as it is.
   CHECK_THROWS_AS(step("a", [] { throw std::out_of_range("b"); }), std::out_of_range);
 }
 
