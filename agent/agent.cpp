@@ -41,6 +41,7 @@ class Agent {
  public:
   Agent(const BootOptions& options, const Secret& secret)
       : signals_(block_signals()),
+        stays_(options.stay),
         containers_(loop_, cgroup_parent,
                     {[this](ConnectionId connection, const guestcomm::ProcessExited& exited) {
                        control_.notify(connection, exited);
@@ -95,11 +96,12 @@ class Agent {
 
   void handle_closed(ConnectionId connection) {
     containers_.connection_closed(connection);
-    finished_ |= control_.greeted_connections() == 0;
+    finished_ |= !stays_ && control_.greeted_connections() == 0;
   }
 
   EventLoop loop_;
   UniqueFd signals_;
+  bool stays_;  ///< BootOptions::stay
   EventLoop::Watch signal_watch_;
   bool finished_ = false;
   ContainerTable containers_;

@@ -23,6 +23,10 @@ using OnConnection = std::function<void(UniqueFd)>;
 /// shim has exited. An exception means none.
 using FindShims = std::function<std::vector<ProcessIdentity>()>;
 
+/// Whether the pod is there whose VM goes on without a container. Called in the keeper itself, once a second while
+/// no shim runs. An exception means no.
+using IsPodThere = std::function<bool()>;
+
 /// Ends a VM that was being started when husk was killed: nobody knows the VM's processes yet, and
 /// nobody else will end them.
 using EndAbandoned = std::function<void()>;
@@ -38,6 +42,7 @@ struct Duties {
   OnChange on_change = {};
   OnConnection on_connection = {};
   FindShims find_shims = {};
+  IsPodThere is_pod_there = {};  ///< empty: the VM ends after its last shim
   EndAbandoned end_abandoned = {};
   Patience patience = {};
 };

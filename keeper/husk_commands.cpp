@@ -17,6 +17,7 @@
 #include "lib/base/deadline.hpp"
 #include "lib/base/directory_lock.hpp"
 #include "lib/base/error.hpp"
+#include "lib/base/namespace_id.hpp"
 
 namespace husk::keeper {
 namespace {
@@ -89,11 +90,18 @@ bool needs_husk(const std::filesystem::path& told_network) {
   return lock && std::filesystem::exists(told_network);
 }
 
+/// The caller's file may have been unmounted: what is below it is no namespace, or nothing.
+bool is_pod_there(const handoff::KeeperBegin& begin) {
+  return has_members(begin.record) &&
+         namespace_at(begin.pod_network, "net") == namespace_at(begin.own_pod_network, "net");
+}
+
 }  // namespace
 
 Duties call_husk(const handoff::KeeperBegin& begin) {
   Duties duties;
   if (!begin.record.empty()) duties.find_shims = [&begin] { return read_shims(begin.record); };
+  if (!begin.pod_network.empty()) duties.is_pod_there = [&begin] { return is_pod_there(begin); };
   if (!begin.husk) return duties;
   duties.on_change = [&begin] {
     // The wait for the lock may be long: a fork of the keeper, which has all its descriptors, must not

@@ -20,6 +20,7 @@
 #include "keeper/connection_server.hpp"
 #include "keeper/vhost_device.hpp"
 #include "lib/base/detach.hpp"
+#include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/process.hpp"
 
@@ -44,6 +45,16 @@ bool await_any(const std::vector<int>& descriptors, milliseconds patience) {
 }
 
 constexpr milliseconds for_ever{-1};
+constexpr milliseconds pod_interval =
+    1s;  ///< between looks whether a pod without a container is there
+
+bool is_there(const IsPodThere& is_pod_there) {
+  try {
+    return is_pod_there && is_pod_there();
+  } catch (const Error&) {
+    return false;
+  }
+}
 
 bool has_ended(int pidfd) { return await_any({pidfd}, 0ms); }
 
@@ -78,22 +89,32 @@ class Watch {
 
   /// Returns when the VM is gone, or has to be ended.
   void run() {
+    // The guest of a pod does not power off by itself.
+    const milliseconds grace = duties_.is_pod_there ? 0ms : duties_.patience.power_off;
     do {
       await_last_shim();
       // A container that joins just then may be too late for the guest, never for the keeper.
-    } while (!is_helper_gone() && !await_any({kept_.vm.get()}, duties_.patience.power_off) &&
+    } while (!is_helper_gone() && !await_any({kept_.vm.get()}, grace) &&
              find_later_shims(kept_, duties_.find_shims));
   }
 
  private:
   bool is_last_shim_gone() {
-    return is_for_shims_ && kept_.shims.empty() && !find_later_shims(kept_, duties_.find_shims);
+    return is_for_shims_ && kept_.shims.empty() && !find_later_shims(kept_, duties_.find_shims) &&
+           !is_there(duties_.is_pod_there);
   }
 
   /// Without virtiofsd the guest waits for ever for each file that is not in its memory.
   bool is_helper_gone() const {
     return std::any_of(kept_.helpers.begin(), kept_.helpers.end(),
                        [](const UniqueFd& helper) { return has_ended(helper.get()); });
+  }
+
+  /// How long to wait for an event. A container that joins an idle pod tells the keeper nothing.
+  milliseconds patience() const {
+    const milliseconds changes = follower_.patience();
+    if (!duties_.is_pod_there || !kept_.shims.empty()) return changes;
+    return changes == for_ever ? pod_interval : std::min(changes, pod_interval);
   }
 
   void await_last_shim() {
@@ -103,7 +124,7 @@ class Watch {
       for (const UniqueFd& helper : kept_.helpers) watched.push_back(helper.get());
       follower_.add_to(watched);
       server_.add_to(watched);
-      await_any(watched, follower_.patience());
+      await_any(watched, patience());
       follower_.handle();
       server_.handle();
       std::erase_if(kept_.shims, [](const UniqueFd& shim) { return has_ended(shim.get()); });

@@ -13,4 +13,7 @@ namespace husk::keeper {
 /// VM ends depends on it, so no other program is asked. Throws system, invalid_argument.
 std::vector<ProcessIdentity> read_shims(const std::filesystem::path& record);
 
+/// Whether the record lists containers, with or without a shim. Throws as read_shims().
+bool has_members(const std::filesystem::path& record);
+
 }  // namespace husk::keeper

@@ -12,6 +12,7 @@ namespace husk::agent {
 struct BootOptions {
   std::optional<std::uint32_t> announce_port;  ///< husk.announce=PORT
   bool debug = false;                          ///< husk.debug
+  bool stay = false;                           ///< husk.stay: goes on without connections
   bool privileged_ports = false;               ///< husk.privileged_ports: see vsock.hpp
 };
 

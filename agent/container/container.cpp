@@ -105,6 +105,9 @@ void Container::make_first(ContainerSetup& setup, Reply created) {
   laps.end("clone");
   if (setup.namespace_table != nullptr)
     namespaces_ = setup.namespace_table->add(setup.namespaces, first->pid());
+  for (std::size_t n = 0; n < namespaces_.size(); ++n)
+    if (setup.namespaces[n].way == guestcomm::NamespaceUse::Way::share)
+      pinned_.push_back(namespaces_[n]);
   // From here, since the child may not write them itself.
   apply_id_mappings(first->pid(), spec_);
   if (process.oom_score_adj) apply_oom_score_adj(first->pid(), *process.oom_score_adj);
@@ -399,7 +402,9 @@ void Container::forget_later(const std::string& name) {
 void Container::end() {
   if (started_) start_first();  // that is answered before all others go
   start_helper_.reset();
-  namespaces_.clear();  // the shim goes, and the kernel may give its namespaces' numbers to others
+  // The shim goes, and the kernel may give its namespaces' numbers to others. A namespace that the caller made
+  // for a pod is there as long as the pod.
+  namespaces_ = std::move(pinned_);
   look_for_kills();
   cgroup_.kill();
   if (notify_socket_) notify_socket_->finish();

@@ -15,6 +15,8 @@
 #include <utility>
 
 #include "lib/base/error.hpp"
+#include "lib/base/parse_number.hpp"
+#include "lib/base/text.hpp"
 #include "lib/base/unique_fd.hpp"
 
 namespace husk {
@@ -33,6 +35,16 @@ int flag_of(const std::string& type) {
 
 std::string to_string(const NamespaceId& id) {
   return std::to_string(id.device) + ":" + std::to_string(id.inode);
+}
+
+NamespaceId parse_namespace_id(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  if (colon != std::string_view::npos) {
+    const auto device = parse_number<dev_t>(text.substr(0, colon));
+    const auto inode = parse_number<ino_t>(text.substr(colon + 1));
+    if (device && inode) return {.device = *device, .inode = *inode};
+  }
+  throw Error(Errc::invalid_argument, "is no namespace: " + quote(text));
 }
 
 NamespaceId namespace_at(const std::filesystem::path& path, const std::string& type) {

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "lib/base/process.hpp"
 
@@ -20,6 +21,8 @@ struct NamespaceId {
 };
 
 std::string to_string(const NamespaceId& id);  ///< "4:4026531839"
+/// Throws invalid_argument for another form.
+NamespaceId parse_namespace_id(std::string_view text);
 
 /// type: as in /proc/PID/ns, "pid" or "net" say. Throws system if there is no such file, invalid_argument
 /// "<path>: is not a namespace of type pid".

@@ -87,6 +87,8 @@ KeeperBegin read_begin(const json& begin, Taker descriptors) {
                    .leave_cgroups = begin.at("leaveCgroups").get<bool>(),
                    .record = begin.at("record").get<std::string>(),
                    .told_network = begin.at("toldNetwork").get<std::string>(),
+                   .pod_network = begin.at("podNetwork").get<std::string>(),
+                   .own_pod_network = begin.at("ownPodNetwork").get<std::string>(),
                    .husk = descriptors.take_if(begin.at("husk").get<bool>())};
   if (begin.contains("device")) {
     const json& device = begin["device"];
@@ -124,6 +126,8 @@ void send_begin(int socket, const KeeperBegin& begin) {
                {"leaveCgroups", begin.leave_cgroups},
                {"record", begin.record},
                {"toldNetwork", begin.told_network},
+               {"podNetwork", begin.pod_network},
+               {"ownPodNetwork", begin.own_pod_network},
                {"husk", static_cast<bool>(begin.husk)}};
   if (begin.device)
     content["device"] = {{"directory", begin.device->directory}, {"uid", begin.device->uid}};

@@ -116,7 +116,9 @@ void VmKeeper::begin() {
                     .device = device_,
                     .leave_cgroups = !is_launched_,
                     .record = setup_.record.string(),
-                    .told_network = setup_.told_network.string()};
+                    .told_network = setup_.told_network.string(),
+                    .pod_network = setup_.pod_network.string(),
+                    .own_pod_network = setup_.own_pod_network.string()};
   if (!setup_.husk.empty())
     begin.husk.reset(
         check_sys(::open(setup_.husk.c_str(), O_PATH | O_CLOEXEC), "open " + setup_.husk.string()));

@@ -38,7 +38,8 @@ struct KeeperSetup {
   std::string vm_id = {};
   std::filesystem::path record =
       {};  ///< the VM's, which lists the shims; empty: no shim joins later
-  std::filesystem::path told_network = {};  ///< see KeeperBegin
+  std::filesystem::path told_network = {};                       ///< see KeeperBegin
+  std::filesystem::path pod_network = {}, own_pod_network = {};  ///< see KeeperBegin
   /// Empty, or one that fails: the keeper is forked. The nearest subreaper, which is conmon or
   /// containerd's shim, is its parent then.
   LaunchKeeper launch = {};

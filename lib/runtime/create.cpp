@@ -101,6 +101,13 @@ void create_in_guest(const Membership& membership, const CreatePlan& plan,
   }
 }
 
+/// Locks until the VM of a pod's first container is on record for the second container. A sandbox is the first.
+std::optional<DirectoryLock> lock_pods_of(const std::optional<PodFacts>& pod,
+                                          const StateStore& store) {
+  if (!pod || pod->is_sandbox) return std::nullopt;
+  return store.lock_root();
+}
+
 }  // namespace
 
 CreatedContainer Runtime::create(const CreateRequest& request) {
@@ -110,7 +117,9 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   oci::check_container_id(request.id);
   oci::Bundle bundle = oci::load_bundle(request.bundle);
   bundle.spec = with_guest_cgroups(std::move(bundle.spec));
-  const HostFacts facts = find_host_facts(config_, request.pid_file, bundle.spec);
+  const std::optional<PodFacts> pod = find_pod(request.id, bundle.spec.annotations);
+  std::optional<DirectoryLock> pods = lock_pods_of(pod, store_);
+  const HostFacts facts = find_host_facts(config_, request, bundle.spec, pod, store_);
   CreatePlan plan = plan_create(request, bundle, config_, paths_, facts);
   laps.end("read and plan");
 
@@ -128,9 +137,14 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   record.cgroups = cgroup.made();
   record.unit = cgroup.unit();
   state.save(record);
+  HostCgroup& vm_cgroup =
+      plan.vm_cgroup ? undo.own([&] { return HostCgroup(*plan.vm_cgroup); }) : cgroup;
   laps.end("record and cgroup");
+  if (!plan.new_vm) pods.reset();
   Membership& membership =
       undo.own([&] { return Membership(record, plan.new_vm, connect_, state); });
+  if (plan.vm_cgroup) membership.note_cgroups(vm_cgroup.made());
+  pods.reset();
   leave_writable_below(plan.guest, membership.pin_files(record.rootfs, plan.guest));
   laps.end("files for the VM");
 
@@ -142,7 +156,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
       [&] { return ShimProcess(plan.shim_program, plan.shim, cgroup, slave_of(terminal)); });
   record.shim = identify_shim(shim);
   laps.end("shim");
-  membership.enter(*record.shim, cgroup);
+  membership.enter(*record.shim, vm_cgroup);
   laps.end("start the VM");
   poststop.begin();
   run_create_hooks(plan.hooks, record, *record.shim);

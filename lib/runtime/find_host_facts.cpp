@@ -12,10 +12,13 @@
 #include "lib/hypervisor/host_tsc.hpp"
 #include "lib/hypervisor/vm_id.hpp"
 #include "lib/runtime/caller/terminal.hpp"
+#include "lib/runtime/host/cgroup_limit.hpp"
+#include "lib/runtime/host/host_cgroup.hpp"
 #include "lib/runtime/plan/choose_vm.hpp"
 #include "lib/runtime/plan/shim_plan.hpp"
 #include "lib/runtime/vm/container_network.hpp"
 #include "lib/runtime/vm/find_namespaces.hpp"
+#include "lib/runtime/vm/vm_record.hpp"
 #include "lib/systemd/scope.hpp"
 
 namespace husk::runtime {
@@ -41,32 +44,63 @@ std::uint64_t find_memory_mib() {
   return mib;
 }
 
+PodPlace find_place(const PodFacts& pod, const HostFacts& facts, const StateStore& store) {
+  PodPlace place{.root = store.root(), .vm = facts.joined_vm};
+  if (facts.network && !facts.network->path.empty()) place.network = facts.network->id;
+  place.has_sandbox = !pod.is_sandbox && store.exists(pod.sandbox);
+  if (place.vm.empty()) return place;
+  const VmRecord vm = load_vm(place.vm);
+  place.vm_pod = vm.pod;
+  for (const VmMember& member : vm.members) place.vm_members.push_back(member.id);
+  return place;
+}
+
+/// The memory that the cgroups above the container's leave to it.
+std::optional<std::uint64_t> find_cgroup_memory_mib(const CreateRequest& request,
+                                                    const oci::Spec& spec) {
+  const CgroupPlan cgroup =
+      plan_cgroup(spec.linux_.cgroups_path, {.container = request.id, .vm = {}},
+                  request.systemd_cgroup, spec.annotations);
+  const auto bytes = memory_limit(std::filesystem::path(cgroup.path).parent_path());
+  return bytes ? std::optional(*bytes >> 20U) : std::nullopt;
+}
+
+/// What only a new VM needs.
+void find_facts_of_new_vm(HostFacts& facts, const Config& config) {
+  // Measuring takes 5 ms: done for a VM that needs the figure only.
+  if (facts.accelerator == hypervisor::Accelerator::tcg)
+    facts.tsc_khz = hypervisor::measure_tsc_khz();
+  if (!guestcomm::has_vhost_vsock()) facts.vm_user = hypervisor::driver_for(config.uri).find_user();
+}
+
 }  // namespace
 
-HostFacts find_host_facts(const Config& config,
-                          const std::optional<std::filesystem::path>& pid_file,
-                          const oci::Spec& spec) {
+HostFacts find_host_facts(const Config& config, const CreateRequest& request, const oci::Spec& spec,
+                          const std::optional<PodFacts>& pod, const StateStore& store) {
   const std::optional<std::filesystem::path> network = plan_host_namespaces(spec).network;
   HostFacts facts{
       .accelerator = config.accelerator ? *config.accelerator : hypervisor::detect_accelerator(),
       .vm_user = std::nullopt,
       .memory_mib = find_memory_mib(),
       .has_systemd = systemd::is_running(),
-      .pid_file_place = pid_file ? find_pid_file_place(*pid_file) : PidFilePlace::good,
+      .pid_file_place =
+          request.pid_file ? find_pid_file_place(*request.pid_file) : PidFilePlace::good,
       .network = network ? std::optional(find_network_facts(*network)) : std::nullopt,
       .namespaces = find_namespaces(spec),
       .joined_vm = {},
+      .pod = pod,
+      .place = {},
+      .cgroup_memory_mib = {},
       .window = find_caller_window(),
       .owner = find_owner(),
       .now = rfc3339_now(),
       .vm_id = hypervisor::new_vm_id(),
       .secret = random_hex(16)};
   facts.joined_vm = choose_vm(facts.network, facts.namespaces);
-  // Measuring takes 5 ms: done for a VM that needs the figure only.
-  if (facts.accelerator == hypervisor::Accelerator::tcg && !is_joining(facts))
-    facts.tsc_khz = hypervisor::measure_tsc_khz();
-  if (!is_joining(facts) && !guestcomm::has_vhost_vsock())
-    facts.vm_user = hypervisor::driver_for(config.uri).find_user();
+  if (pod) facts.place = find_place(*pod, facts, store);
+  if (is_joining(facts)) return facts;
+  facts.cgroup_memory_mib = find_cgroup_memory_mib(request, spec);
+  find_facts_of_new_vm(facts, config);
   return facts;
 }
 

@@ -2,18 +2,19 @@
 // Reads what a plan needs to know of this host and this caller.
 #pragma once
 
-#include <filesystem>
 #include <optional>
 
 #include "lib/oci/spec.hpp"
+#include "lib/runtime/caller/requests.hpp"
 #include "lib/runtime/host/config.hpp"
 #include "lib/runtime/plan/host_facts.hpp"
+#include "lib/runtime/record/state_store.hpp"
 
 namespace husk::runtime {
 
-/// Throws what find_network_facts, find_namespaces and choose_vm throw.
-HostFacts find_host_facts(const Config& config,
-                          const std::optional<std::filesystem::path>& pid_file,
-                          const oci::Spec& spec);
+/// `pod`: of find_pod(). `store`: of the command's root. Throws what find_network_facts, find_namespaces, choose_vm
+/// and plan_cgroup throw.
+HostFacts find_host_facts(const Config& config, const CreateRequest& request, const oci::Spec& spec,
+                          const std::optional<PodFacts>& pod, const StateStore& store);
 
 }  // namespace husk::runtime

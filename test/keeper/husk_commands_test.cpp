@@ -73,6 +73,23 @@ TEST_CASE("husk commands: the shims are those of the VM's record, of whatever ve
   }
 }
 
+TEST_CASE("husk commands: a pod is there as long as its containers and its network", "[keeper]") {
+  FakeHusk husk;
+  CHECK_FALSE(call_husk(husk.begin).is_pod_there);  // no pod's VM
+  husk.begin.record = (husk.scratch.path() / "vm.json").string();
+  husk.begin.pod_network = husk.begin.own_pod_network = "/proc/self/ns/net";
+  const Duties duties = call_husk(husk.begin);
+  CHECK_THROWS_AS(duties.is_pod_there(), Error);  // no record
+  husk.write("vm.json", R"({"members": []})");
+  CHECK_FALSE(duties.is_pod_there());
+  husk.write("vm.json", R"({"members": [{"id": "a"}]})");
+  CHECK(duties.is_pod_there());
+  husk.begin.pod_network = (husk.scratch.path() / "vm.json").string();  // what an unmount shows
+  CHECK_THROWS_AS(duties.is_pod_there(), Error);
+  husk.begin.pod_network = (husk.scratch.path() / "none").string();
+  CHECK_THROWS_AS(duties.is_pod_there(), Error);
+}
+
 TEST_CASE("husk commands: a connection is husk's standard input", "[keeper]") {
   const FakeHusk husk;
   const Duties duties = call_husk(husk.begin);

@@ -65,6 +65,24 @@ TEST_CASE("VM keeper: a VM stays for shims that came later, and is killed after 
   CHECK(vm.ends_within(8s));
 }
 
+TEST_CASE("VM keeper: a pod's VM goes on without a shim, and ends with the pod", "[keeper]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Scratch scratch;
+  FakeProcess vm, first;
+  const fs::path pod = scratch.path() / "pod";
+  std::ofstream(pod).put('y');
+  {
+    VmKeeper keeper(with_duties({.find_shims = [] { return std::vector<ProcessIdentity>{}; },
+                                 .is_pod_there = [=] { return fs::exists(pod); },
+                                 .patience = brief}));
+    keeper.hand_over({.vm = vm.identity(), .shims = {first.identity()}});
+  }
+  first.end();
+  CHECK_FALSE(vm.ends_within(brief.power_off * 3 / 2));
+  fs::remove(pod);
+  CHECK(vm.ends_within(8s));
+}
+
 TEST_CASE("VM keeper: a VM that does not power off is killed after its last shim", "[keeper]") {
   if (::geteuid() != 0) SKIP("needs root");
   FakeProcess vm, helper, first, second;

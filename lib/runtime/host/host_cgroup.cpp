@@ -10,7 +10,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
-#include "lib/base/mountinfo.hpp"
+#include "lib/runtime/host/cgroup_hierarchies.hpp"
 #include "lib/runtime/host/cgroup_look.hpp"
 #include "lib/runtime/host/device_list.hpp"
 
@@ -18,38 +18,6 @@ namespace husk::runtime {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Hierarchy {
-  fs::path mount_point;
-  bool v2 = false;
-  bool systemds = false;  ///< systemd makes the folders of its units here
-  std::string options;    ///< of v1: which controllers it is for
-};
-
-Hierarchy to_hierarchy(const MountEntry& mount) {
-  const bool v2 = mount.type == "cgroup2";
-  return {.mount_point = mount.mount_point,
-          .v2 = v2,
-          .systemds = v2 || mount.super_options.find("name=systemd") != std::string::npos,
-          .options = mount.super_options};
-}
-
-/// Each hierarchy once. A part of one that is mounted somewhere, as containers have it, is of use
-/// only where the whole is not mounted.
-std::vector<Hierarchy> find_hierarchies() {
-  std::map<std::string, MountEntry> by_device;
-  for (const MountEntry& mount : load_mount_table()) {
-    if (mount.type != "cgroup" && mount.type != "cgroup2") continue;
-    const auto [known, is_new] = by_device.try_emplace(mount.device, mount);
-    if (!is_new && known->second.root != "/" && mount.root == "/") known->second = mount;
-  }
-  if (by_device.empty())
-    throw Error(Errc::unsupported, "this host has no cgroup file system mounted");
-  std::vector<Hierarchy> found;
-  found.reserve(by_device.size());
-  for (const auto& [device, mount] : by_device) found.push_back(to_hierarchy(mount));
-  return found;
-}
 
 /// A v1 cpuset takes no process before its CPUs and memory nodes are set. (In v2 an empty one means
 /// the parent's, and the root has no such files at all.)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/runtime/plan/create_plan.hpp"
 
+#include <algorithm>
+
 #include "lib/base/error.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/runtime/caller/terminal.hpp"
@@ -22,6 +24,32 @@ void check_memory(const Config& config, const HostFacts& facts) {
                                           std::to_string(facts.memory_mib) + " MiB");
 }
 
+/// What QEMU and virtiofsd need beside the guest's memory: measured, 62 MiB (docs/kubernetes.md).
+constexpr std::uint64_t hypervisor_mib = 96;
+/// Below this a guest does not boot.
+constexpr std::uint64_t least_memory_mib = 128;
+
+/// A VM that outgrows a cgroup above its own is killed by the host with all its containers: those are a pod's.
+std::uint64_t plan_memory(const Config& config, const HostFacts& facts) {
+  check_memory(config, facts);
+  if (!facts.cgroup_memory_mib) return config.memory_mib;
+  const std::uint64_t limit = *facts.cgroup_memory_mib;
+  if (limit < hypervisor_mib + least_memory_mib)
+    throw Error(Errc::invalid_argument,
+                "not enough memory for the VM: a cgroup above linux.cgroupsPath is limited to " +
+                    std::to_string(limit) + " MiB, a VM needs " +
+                    std::to_string(hypervisor_mib + least_memory_mib) + " MiB");
+  return std::min(config.memory_mib, limit - hypervisor_mib);
+}
+
+/// The cgroup that CRI-O makes for the VM of a pod without a sandbox container, and removes with the pod.
+std::optional<CgroupPlan> plan_vm_cgroup(const std::optional<VmPlan>& vm,
+                                         const CgroupPlan& container) {
+  if (!vm || !vm->pod || !vm->pod->network) return std::nullopt;
+  const auto parent = std::filesystem::path(container.path).parent_path();
+  return CgroupPlan{.path = parent / ("crio-" + vm->pod->sandbox), .scope = std::nullopt};
+}
+
 /// The id of the VM that the container will be in.
 std::string vm_id_of(const HostFacts& facts) {
   return is_joining(facts) ? facts.joined_vm : facts.vm_id;
@@ -41,11 +69,13 @@ CgroupPlan plan_possible_cgroup(const CreateRequest& request, const oci::Spec& s
 
 std::optional<VmPlan> plan_new_vm(const std::string& id, const Config& config,
                                   const InstallPaths& paths, const HostFacts& facts) {
+  std::optional<VmPod> pod = plan_pod(facts.pod, facts.place);
   if (is_joining(facts)) return std::nullopt;
-  check_memory(config, facts);
   hypervisor::VmConfig vm = plan_vm(id, config, facts);
+  vm.memory_mib = plan_memory(config, facts);
   vm.network_cards = vm_cards(facts.vm_id, plan_cards(facts.network));
   vm.network_ports = spare_ports;
+  if (pod && pod->network) vm.kernel_arguments = stay_argument + (" " + vm.kernel_arguments);
   return VmPlan{
       .id = facts.vm_id,
       .secret = facts.secret,
@@ -53,6 +83,7 @@ std::optional<VmPlan> plan_new_vm(const std::string& id, const Config& config,
       .user = facts.vm_user,
       .network_namespace =
           facts.network ? std::optional(facts.network->path.string()) : std::nullopt,
+      .pod = std::move(pod),
       .assets = {.kernel = config.kernel.value_or(paths.kernel),
                  .initrd = config.initrd.value_or(paths.initrd),
                  .firmware = config.firmware.value_or(hypervisor::driver_for(config.uri).firmware)},
@@ -97,13 +128,16 @@ CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& given, c
   check_streams(request.streams, bundle.spec.process->terminal);
   if (request.pid_file) check_pid_file(*request.pid_file, facts.pid_file_place);
   if (facts.network) check_network(*facts.network);
+  std::optional<VmPlan> new_vm = plan_new_vm(request.id, config, paths, facts);
+  std::optional<CgroupPlan> vm_cgroup = plan_vm_cgroup(new_vm, cgroup);
   ContainerRecord record = plan_record(request.id, bundle, facts);
   const VmPaths vm(record.vm_id);
   return {.record = std::move(record),
           .guest = std::move(guest),
           .namespaces = plan_namespaces(bundle.spec, facts.namespaces),
-          .new_vm = plan_new_vm(request.id, config, paths, facts),
+          .new_vm = std::move(new_vm),
           .cgroup = std::move(cgroup),
+          .vm_cgroup = std::move(vm_cgroup),
           .shim_program = paths.shim,
           .shim = plan_shim(request.id, bundle.spec, vm, !request.streams.detached),
           .hooks = hooks_in_create(bundle.spec.hooks),

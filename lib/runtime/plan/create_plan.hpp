@@ -26,6 +26,7 @@ struct CreatePlan {
   std::vector<guestcomm::NamespaceUse> namespaces;  ///< without names, see plan_namespaces()
   std::optional<VmPlan> new_vm;                     ///< empty: joins VM record.vm_id, which runs
   CgroupPlan cgroup;
+  std::optional<CgroupPlan> vm_cgroup;  ///< of a new VM that is not in the container's
   std::filesystem::path shim_program;
   ShimPlan shim;
   oci::Hooks hooks;  ///< those that run on the host in create

@@ -13,6 +13,7 @@
 #include "lib/runtime/caller/pid_file.hpp"
 #include "lib/runtime/plan/namespace_facts.hpp"
 #include "lib/runtime/plan/network_facts.hpp"
+#include "lib/runtime/plan/pod.hpp"
 
 namespace husk::runtime {
 
@@ -28,9 +29,13 @@ struct HostFacts {
   std::optional<NetworkFacts> network;               ///< if the caller names a namespace
   std::vector<NamespaceFacts> namespaces;            ///< the others that the caller names
   std::string joined_vm;                             ///< by choose_vm(); empty: a new one
-  guestcomm::WindowSize window;                      ///< of the caller's terminal, if it has one
-  std::string owner;                                 ///< the calling user's name, or number
-  std::string now;                                   ///< as RFC 3339
+  std::optional<PodFacts> pod;                       ///< by find_pod()
+  PodPlace place;                                    ///< known for a container of a pod
+  /// The least memory limit of the cgroups above the container's, for a new VM; empty: none.
+  std::optional<std::uint64_t> cgroup_memory_mib;
+  guestcomm::WindowSize window;  ///< of the caller's terminal, if it has one
+  std::string owner;             ///< the calling user's name, or number
+  std::string now;               ///< as RFC 3339
   // Made up anew each time.
   std::string vm_id;   ///< 8 hex digits
   std::string secret;  ///< 32 hex digits

@@ -6,11 +6,14 @@
 #include <optional>
 #include <string>
 
+#include "lib/base/namespace_id.hpp"
+
 namespace husk::runtime {
 
 /// The facts about a namespace that the caller named, known before anything is made.
 struct NetworkFacts {
   std::filesystem::path path;
+  NamespaceId id = {};
   bool is_the_hosts = false;     ///< the calling command's own, or that of process 1
   std::string vm;                ///< id of the VM that its containers run in; empty: none
   std::string tap;               ///< of a VM, if one is in it; else empty

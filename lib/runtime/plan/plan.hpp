@@ -42,6 +42,9 @@ hypervisor::VmConfig plan_vm(const std::string& id, const Config& config, const 
 /// start, and by the administrator, in this order.
 std::string plan_kernel_arguments(const Config& config, const std::string& machine);
 
+/// Has the guest go on while no husk and no shim is connected: the VM of a pod without a sandbox container.
+inline constexpr const char* stay_argument = "husk.stay";
+
 /// The kernel arguments for the agent. privileged_ports: the agent refuses peers with other ports.
 std::string plan_vsock_arguments(std::uint32_t announcement_port, bool privileged_ports);
 

@@ -29,6 +29,8 @@ struct VmPaths {
   std::filesystem::path network() const { return directory / "network"; }
   std::filesystem::path told_network() const { return network() / "told.json"; }
   std::filesystem::path network_ports() const { return network() / "ports"; }
+  /// The network namespace of a pod that has no sandbox container, bound: its number stays the pod's.
+  std::filesystem::path pod_network() const { return directory / "netns"; }
   std::filesystem::path record() const { return directory / "vm.json"; }
   std::filesystem::path rootfs(const std::string& id) const { return shared() / id / "rootfs"; }
   std::filesystem::path mount(const std::string& id, std::size_t n) const {

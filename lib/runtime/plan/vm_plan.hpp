@@ -6,6 +6,7 @@
 #include <string>
 
 #include "lib/hypervisor/vm.hpp"
+#include "lib/runtime/plan/pod.hpp"
 
 namespace husk::runtime {
 
@@ -26,6 +27,7 @@ struct VmPlan {
   std::string uri;                         ///< libvirt's
   std::optional<hypervisor::VmUser> user;  ///< see HostFacts::vm_user
   std::optional<std::string> network_namespace;  ///< its path, if the caller made it
+  std::optional<VmPod> pod = {};                 ///< that has the VM
   BootAssets assets;
   Programs programs;
   /// The domain, but for the paths in the VM's directory, the vsock device, and what the kernel is told

@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::seconds container_lock_patience{10};
+constexpr std::chrono::seconds container_lock_patience{10}, root_lock_patience{30};
 
 nlohmann::json parse(const std::string& text, const fs::path& directory) {
   return oci::parse_json(text, record_path(directory).string());
@@ -34,6 +34,13 @@ StateDir::~StateDir() {
 }
 
 void StateDir::save(const ContainerRecord& record) const { write_record(path_, record); }
+
+DirectoryLock StateStore::lock_root() const {
+  make_state_root(root_);
+  auto lock = DirectoryLock::lock(root_, root_lock_patience, "the pods of " + root_.string() + ":");
+  if (!lock) throw Error(Errc::not_found, root_.string() + ": was removed");
+  return std::move(*lock);
+}
 
 StateDir StateStore::reserve(const std::string& id) const {
   oci::check_container_id(id);

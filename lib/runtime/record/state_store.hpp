@@ -40,6 +40,11 @@ class StateStore {
  public:
   explicit StateStore(std::filesystem::path root) : root_(std::move(root)) {}
 
+  const std::filesystem::path& root() const noexcept { return root_; }
+  /// Held while a pod's first VM is looked for and made: two containers of one pod are created by two commands.
+  /// Makes the root where it is missing. Throws timed_out.
+  DirectoryLock lock_root() const;
+
   /// Makes the directory. Throws invalid_argument when others than this process's user may write to
   /// the root, already_exists "container with given ID already exists".
   StateDir reserve(const std::string& id) const;

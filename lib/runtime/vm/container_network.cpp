@@ -78,10 +78,14 @@ void give_ports_back(const NetworkNamespace& ns, const std::filesystem::path& ke
 
 NetworkFacts find_network_facts(const std::filesystem::path& path) {
   const auto ns = step("open network namespace", [&] { return NetworkNamespace::of_path(path); });
-  NetworkFacts facts{
-      .path = path, .is_the_hosts = ns.is_the_hosts(), .vm = {}, .tap = {}, .cards_needed = 0};
+  NetworkFacts facts{.path = path,
+                     .id = namespace_at(path, "net"),
+                     .is_the_hosts = ns.is_the_hosts(),
+                     .vm = {},
+                     .tap = {},
+                     .cards_needed = 0};
   if (facts.is_the_hosts) return facts;
-  facts.vm = find_vm_with(namespace_at(path, "net"), "net");
+  facts.vm = find_vm_with(facts.id, "net");
   if (!facts.vm.empty()) return facts;
   const network::NamespaceContents contents = network::read_namespace(ns);
   const auto tap = std::ranges::find_if(contents.interfaces, network::is_own_tap);

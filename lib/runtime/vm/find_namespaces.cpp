@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "lib/base/directory_lock.hpp"
 #include "lib/base/error.hpp"
+#include "lib/runtime/plan/vm_paths.hpp"
 #include "lib/runtime/vm/vm_record.hpp"
 
 namespace husk::runtime {
@@ -17,12 +19,24 @@ bool has(const ProcessIdentity& shim, const NamespaceId& id, const std::string& 
   }
 }
 
-/// A record that cannot be read is no VM that could be joined.
-std::vector<ProcessIdentity> shims_of(const std::string& vm_id) {
+/// A VM that is just being started has no process yet.
+bool is_running(const VmRecord& vm) {
+  return vm.process ? is_alive(*vm.process) : is_locked(VmPaths(vm.id).directory);
+}
+
+/// A pod without a sandbox container has its network namespace also while none of its containers runs.
+bool is_of_pod(const VmRecord& vm, const NamespaceId& id, const std::string& type) {
+  return type == "net" && vm.pod && vm.pod->network == id && is_running(vm);
+}
+
+bool leads_to(const std::string& vm_id, const NamespaceId& id, const std::string& type) {
   try {
-    return live_shims(load_vm(vm_id));
+    const VmRecord vm = load_vm(vm_id);
+    return is_of_pod(vm, id, type) || std::ranges::any_of(live_shims(vm), [&](const auto& shim) {
+             return has(shim, id, type);
+           });
   } catch (const Error&) {
-    return {};
+    return false;  // a record that cannot be read is no VM that could be joined
   }
 }
 
@@ -39,8 +53,7 @@ NamespaceFacts find_facts(const std::string& type, const std::filesystem::path& 
 
 std::string find_vm_with(const NamespaceId& id, const std::string& type) {
   for (const std::string& vm : vm_ids())
-    if (std::ranges::any_of(shims_of(vm), [&](const auto& shim) { return has(shim, id, type); }))
-      return vm;
+    if (leads_to(vm, id, type)) return vm;
   return {};
 }
 

@@ -11,7 +11,7 @@
 
 namespace husk::runtime {
 
-/// The id of the VM whose containers' shims are in the namespace; empty: none. type: as namespace_at() has it.
+/// The id of the VM whose containers' shims are in the namespace, or whose pod has it; empty: none. type: as namespace_at() has it.
 std::string find_vm_with(const NamespaceId& id, const std::string& type);
 
 /// Looks up the pid, ipc and uts namespaces that the spec names by a path. Throws invalid_argument and system

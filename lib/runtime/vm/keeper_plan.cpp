@@ -33,11 +33,14 @@ handoff::LaunchKeeper plan_launch(const VmPlan& vm) {
 }  // namespace
 
 handoff::KeeperSetup plan_keeper(const VmPlan& vm) {
+  const bool has_pod_network = vm.pod && vm.pod->network;
   return {.program = vm.programs.keeper,
           .husk = vm.programs.husk,
           .vm_id = vm.id,
           .record = VmPaths(vm.id).record(),
           .told_network = VmPaths(vm.id).told_network(),
+          .pod_network = has_pod_network ? vm.network_namespace.value() : "",
+          .own_pod_network = has_pod_network ? VmPaths(vm.id).pod_network() : "",
           .launch = plan_launch(vm)};
 }
 

@@ -7,11 +7,13 @@
 #include <thread>
 #include <vector>
 
+#include "lib/base/cgroup_directories.hpp"
 #include "lib/base/deadline.hpp"
 #include "lib/base/detach.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/mount_namespace.hpp"
+#include "lib/base/namespace_id.hpp"
 #include "lib/base/text.hpp"
 #include "lib/base/trace.hpp"
 #include "lib/guestcomm/protocol/container_messages.hpp"
@@ -107,11 +109,18 @@ void remove_in_guest(const std::string& vm_id, const std::string& container) {
   }
 }
 
+/// Whether the guest runs on, as far as is known: one of a pod without a sandbox container does so without any
+/// container.
+bool may_run(const VmRecord& vm) {
+  if (!live_shims(vm).empty()) return true;
+  return vm.pod && vm.pod->network && vm.process && is_alive(*vm.process);
+}
+
 /// Removes the container from a VM that goes on. Call it before the VM's lock is taken: a guest may take its time.
 void remove_in_living_guest(const std::string& vm_id, const std::string& container) noexcept {
   warn_on_failure([&] {
     const std::optional<VmRecord> vm = load_if_usable(vm_id);
-    if (vm && !live_shims(*vm).empty()) remove_in_guest(vm_id, container);
+    if (vm && may_run(*vm)) remove_in_guest(vm_id, container);
   });
 }
 
@@ -133,12 +142,30 @@ void move_vm(const VmLeftOvers& vm, const Members& others) {
   if (failure && !live_shims(others).empty()) std::rethrow_exception(failure);
 }
 
-/// Ends the VM where none of the others runs; their own removal finds the VM gone.
+/// Whether the file that the pod's caller gave for the network namespace still leads there.
+bool has_network_file(const VmLeftOvers& vm) {
+  try {
+    return namespace_at(vm.network_namespace.value_or(""), "net") == vm.pod.value().network;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+/// Whether the VM goes on although `container` leaves and others, none of which need run, stay.
+bool goes_on(const VmLeftOvers& vm, const Members& others, const std::string& container) {
+  const bool has_running = !live_shims(others).empty();
+  if (!vm.pod) return has_running;
+  if (vm.pod->network) return has_running || has_network_file(vm);
+  return has_running && container != vm.pod->sandbox;
+}
+
+/// Ends the VM where none of the others runs, or the pod goes; their own removal finds the VM gone. The VM of a pod
+/// is in a cgroup that stays.
 void leave(const std::string& vm_id, const VmLeftOvers& vm, const Members& others,
            const std::string& container, const hypervisor::ConnectHypervisor& connect) {
-  if (live_shims(others).empty()) {
+  if (!goes_on(vm, others, container)) {
     end_vm(vm_id, vm, connect);
-  } else {
+  } else if (!vm.pod) {
     move_vm(vm, others);
   }
   VmDirectory(vm_id).remove_container(container);
@@ -174,6 +201,7 @@ void remove_from_sandbox_here(const std::string& vm_id, const std::string& conta
     return leave(vm_id, vm, others, container, connect);
   }
   end_vm(vm_id, vm, connect);
+  remove_cgroups(vm.cgroups);
   if (vm.network_namespace) unplug_all(*vm.network_namespace, vm_id);
   remove_vm_directory(vm_id);
 }

@@ -11,6 +11,9 @@
 namespace husk::runtime {
 namespace {
 
+/// The first container of a pod holds the lock until its guest has booted.
+constexpr std::chrono::seconds boot_patience{120};
+
 void add_member(VmRecord& record, const std::string& container) {
   if (record.process && !is_alive(*record.process)) throw vm_gone(record.id);
   if (std::ranges::find(record.members, container, &VmMember::id) != record.members.end())
@@ -58,8 +61,12 @@ void Membership::change_record(const std::function<void(VmRecord&)>& change) {
   if (new_vm_) {
     new_vm_->change_record(change);
   } else {
-    change_vm(vm_id_, change);
+    change_vm(vm_id_, change, boot_patience);
   }
+}
+
+void Membership::note_cgroups(const std::vector<std::filesystem::path>& made) {
+  change_record([&](VmRecord& record) { record.cgroups = made; });
 }
 
 std::vector<std::size_t> Membership::pin_files(const std::filesystem::path& rootfs,

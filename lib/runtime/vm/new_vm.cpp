@@ -13,6 +13,7 @@ VmRecord first_record(const VmPlan& plan) {
   record.uri = plan.uri;
   record.secret = plan.secret;
   record.network_namespace = plan.network_namespace;
+  record.pod = plan.pod;
   record.network_cards = static_cast<unsigned>(plan.vm.network_cards.size());
   return record;
 }
@@ -24,6 +25,8 @@ NewVm::NewVm(const VmPlan& plan)
   lock_ = lock_vm(plan.id);
   if (!lock_) throw vm_gone(plan.id);  // removed by another command since it was made
   save_vm(record_);
+  if (plan.pod && plan.pod->network)
+    directory_.pin_network(plan.network_namespace.value(), *plan.pod->network);
 }
 
 void NewVm::change_record(const std::function<void(VmRecord&)>& change) {

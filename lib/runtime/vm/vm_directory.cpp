@@ -158,6 +158,17 @@ std::vector<std::size_t> VmDirectory::add_container(const std::string& id, const
 
 void VmDirectory::remove_container(const std::string& id) const { unpin_files(paths_, id); }
 
+void VmDirectory::pin_network(const fs::path& path, const NamespaceId& id) {
+  step("keep the pod's network namespace", [&] {
+    write_new_file(AT_FDCWD, paths_.pod_network(), "", 0400);
+    const UniqueFd bound = copy_mount(path, false);
+    set_propagation(bound.get(), MS_PRIVATE, false);
+    attach_mount(bound.get(), paths_.pod_network());
+    if (namespace_at(paths_.pod_network(), "net") != id)
+      throw Error(Errc::invalid_argument, path.string() + ": leads to another namespace now");
+  });
+}
+
 void remove_vm_directory(const std::string& vm_id) {
   const fs::path directory = VmPaths(vm_id).directory;
   const UniqueFd parent = open_parent();

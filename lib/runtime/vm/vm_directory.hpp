@@ -17,6 +17,7 @@
 //   network/          the lock of who tells the guest its network
 //     told.json    the network that the guest was told last
 //     ports           the range of ports that the namespace on the host had before
+//   netns             the network namespace of a pod without a sandbox container (VmPod::network)
 //   vm.json           what husk knows of the VM (vm_record.hpp)
 // And beside it /run/husk-vm/<vm id>.console.log, the guest's serial console: VmPaths::console_log().
 #pragma once
@@ -25,6 +26,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/namespace_id.hpp"
 #include "lib/runtime/plan/guest_plan.hpp"
 #include "lib/runtime/plan/vm_paths.hpp"
 #include "lib/runtime/plan/vm_plan.hpp"
@@ -48,6 +50,9 @@ class VmDirectory {
                                          const GuestPlan& plan);
   /// Takes that back, of a container that has ended (unpin_files).
   void remove_container(const std::string& id) const;
+  /// Keeps the network namespace of a pod, which `path` leads to, until the directory's end. Throws
+  /// invalid_argument where `path` does not lead to `id` any more.
+  void pin_network(const std::filesystem::path& path, const NamespaceId& id);
   void keep() noexcept { keep_ = true; }
 
  private:

@@ -44,6 +44,26 @@ std::optional<std::vector<VmMember>> read_members_if_possible(const json& object
   return std::nullopt;  // an id that is none
 }
 
+json pod_json(const VmPod& pod) {
+  json j{{"root", pod.root}, {"sandbox", pod.sandbox}};
+  if (pod.network) j["network"] = to_string(*pod.network);
+  return j;
+}
+
+std::optional<VmPod> read_pod(const json& j) {
+  VmPod pod{.root = j.at("root"), .sandbox = j.at("sandbox"), .network = std::nullopt};
+  if (j.contains("network")) pod.network = parse_namespace_id(j["network"].get<std::string>());
+  return pod;
+}
+
+std::optional<VmPod> read_pod_if_possible(const json& object) try {
+  return read_pod(object.at("pod"));
+} catch (const json::exception&) {
+  return std::nullopt;
+} catch (const Error&) {
+  return std::nullopt;
+}
+
 json member_json(const VmMember& member) {
   json j{{"id", member.id}};
   if (member.shim) j["shim"] = *member.shim;
@@ -68,6 +88,9 @@ void read_fields(const json& j, VmRecord& record) {
   if (j.contains("network_cards")) read_integer(j["network_cards"], record.network_cards);
   if (j.contains("network_namespace"))
     record.network_namespace = j["network_namespace"].get<std::string>();
+  if (j.contains("pod")) record.pod = read_pod(j["pod"]);
+  if (j.contains("cgroups"))
+    for (const json& path : j["cgroups"]) record.cgroups.emplace_back(path.get<std::string>());
   if (j.contains("process")) record.process = j["process"].get<ProcessIdentity>();
   if (j.contains("address")) record.address = j["address"].get<guestcomm::GuestAddress>();
 }
@@ -96,6 +119,8 @@ void to_json(json& j, const VmRecord& record) {
            {"helpers", record.helpers},
            {"network_cards", record.network_cards}};
   if (record.network_namespace) j["network_namespace"] = *record.network_namespace;
+  if (record.pod) j["pod"] = pod_json(*record.pod);
+  for (const auto& path : record.cgroups) j["cgroups"].push_back(path.string());
   if (record.process) j["process"] = *record.process;
   if (record.address) j["address"] = *record.address;
 }
@@ -109,11 +134,14 @@ void from_json(const json& j, VmRecord& record) {
 }
 
 VmLeftOvers read_vm_left_overs(const json& object) {
+  const auto cgroups = read_each_if_possible<std::string>(object, "cgroups");
   return {.name = read_if_possible<std::string>(object, "name").value_or(""),
           .uri = read_if_possible<std::string>(object, "uri").value_or(""),
           .network_namespace = read_if_possible<std::string>(object, "network_namespace"),
           .process = read_if_possible<ProcessIdentity>(object, "process"),
           .helpers = read_each_if_possible<ProcessIdentity>(object, "helpers"),
+          .pod = read_pod_if_possible(object),
+          .cgroups = {cgroups.begin(), cgroups.end()},
           .members = read_members_if_possible(object)};
 }
 

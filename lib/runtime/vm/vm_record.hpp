@@ -4,6 +4,7 @@
 // the lock of the VM's directory; reading needs none.
 #pragma once
 
+#include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "lib/base/process.hpp"
 #include "lib/guestcomm/link/guest_address.hpp"
+#include "lib/runtime/plan/pod.hpp"
 
 namespace husk::runtime {
 
@@ -31,6 +33,9 @@ struct VmRecord {
   std::vector<VmMember> members;                 ///< in the order of their coming
   unsigned network_cards = 0;                    ///< network_card(id, 0) and so on
   std::optional<std::string> network_namespace;  ///< its path, if a caller made it
+  std::optional<VmPod> pod = {};
+  /// The directories, parents first, of a cgroup that is the VM's and no container's, which husk has made.
+  std::vector<std::filesystem::path> cgroups = {};
   // Known once it runs.
   std::optional<ProcessIdentity> process;  ///< the hypervisor's
   std::vector<ProcessIdentity> helpers;    ///< virtiofsd
@@ -44,6 +49,8 @@ struct VmLeftOvers {
   std::optional<std::string> network_namespace;
   std::optional<ProcessIdentity> process;
   std::vector<ProcessIdentity> helpers;
+  std::optional<VmPod> pod;
+  std::vector<std::filesystem::path> cgroups;
   std::optional<std::vector<VmMember>> members;  ///< empty: not one of them is known for sure
 };
 /// Whatever version it is: what is missing or not of the right type stays empty.

@@ -43,7 +43,9 @@ TEST_CASE("keeper messages: begin comes as it was sent", "[handoff]") {
   KeeperBegin sent{.vm_id = "00001234",
                    .leave_cgroups = GENERATE(true, false),
                    .record = "/run/husk-vm/00001234/vm.json",
-                   .told_network = "/run/husk-vm/00001234/network/told.json"};
+                   .told_network = "/run/husk-vm/00001234/network/told.json",
+                   .pod_network = "/run/netns/p",
+                   .own_pod_network = "/run/husk-vm/00001234/netns"};
   if (GENERATE(true, false)) sent.device = {.directory = "/run/husk-vm/00001234/vsock", .uid = 77};
   if (GENERATE(true, false)) sent.husk = null_device();
   send_begin(ends.own.get(), sent);
@@ -52,6 +54,8 @@ TEST_CASE("keeper messages: begin comes as it was sent", "[handoff]") {
   CHECK(received.leave_cgroups == sent.leave_cgroups);
   CHECK(received.record == sent.record);
   CHECK(received.told_network == sent.told_network);
+  CHECK(received.pod_network == sent.pod_network);
+  CHECK(received.own_pod_network == sent.own_pod_network);
   CHECK(received.device.has_value() == sent.device.has_value());
   if (sent.device) {
     CHECK(received.device.value().directory == sent.device->directory);
@@ -153,7 +157,7 @@ std::string refused_begin(const std::string& begin, const std::vector<int>& desc
 TEST_CASE("keeper messages: a begin with a wrong field is refused, not turned into another",
           "[handoff]") {
   const nlohmann::json fine = nlohmann::json::parse(
-      R"({"vmId":"1","leaveCgroups":true,"record":"","toldNetwork":"","husk":false,)"
+      R"({"vmId":"1","leaveCgroups":true,"record":"","toldNetwork":"","podNetwork":"","ownPodNetwork":"","husk":false,)"
       R"("device":{"directory":"/d","uid":7}})");
   REQUIRE(refused_begin(fine.dump(), {}) == "nothing was thrown");
   const auto [field, value] = GENERATE(
@@ -161,6 +165,8 @@ TEST_CASE("keeper messages: a begin with a wrong field is refused, not turned in
                                           {"/leaveCgroups", 1},
                                           {"/record", nullptr},
                                           {"/toldNetwork", 7},
+                                          {"/podNetwork", 7},
+                                          {"/ownPodNetwork", 7},
                                           {"/husk", "true"},
                                           {"/device", 7},
                                           {"/device", nlohmann::json::object()},
@@ -180,7 +186,7 @@ TEST_CASE("keeper messages: a begin has husk's program if it says so, and nothin
           "[handoff]") {
   const UniqueFd device = null_device();
   const std::string start =
-      R"({"vmId":"1","leaveCgroups":true,"record":"","toldNetwork":"","husk":)";
+      R"({"vmId":"1","leaveCgroups":true,"record":"","toldNetwork":"","podNetwork":"","ownPodNetwork":"","husk":)";
   const std::string wrong_number = "hand-over to the keeper: wrong number of descriptors";
   CHECK(refused_begin(start + "true}", {}) == wrong_number);
   CHECK(refused_begin(start + "true}", {device.get(), device.get()}) == wrong_number);

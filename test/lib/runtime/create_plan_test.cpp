@@ -322,6 +322,67 @@ TEST_CASE("plan_create: the VM knows the namespace that the caller made", "[runt
   CHECK(p.plan().new_vm.value().network_namespace == "/run/netns/x");
 }
 
+TEST_CASE("plan_create: a VM is not larger than the cgroups above the container allow",
+          "[runtime]") {
+  Planning p;
+  p.config.memory_mib = 512;
+  const auto memory = [&](std::optional<std::uint64_t> limit) {
+    p.facts.cgroup_memory_mib = limit;
+    return p.plan().new_vm.value().vm.memory_mib;
+  };
+  CHECK(memory({}) == 512);
+  CHECK(memory(4096) == 512);
+  CHECK(memory(608) == 512);  // with what QEMU and virtiofsd need beside it
+  CHECK(memory(607) == 511);
+  CHECK(memory(224) == 128);
+  p.facts.cgroup_memory_mib = 223;
+  p.refuses(
+      Errc::invalid_argument,
+      "not enough memory for the VM: a cgroup above linux.cgroupsPath is limited to 223 MiB, a "
+      "VM needs 224 MiB");
+  p.facts.joined_vm = "cafe0001";  // a member, whose VM is there
+  CHECK_NOTHROW(p.plan());
+}
+
+TEST_CASE("plan_create: a pod that no container stands for has the VM by its network",
+          "[runtime]") {
+  Planning p;
+  p.bundle.spec.linux_.cgroups_path = "/kubepods/pod7/crio-c1";
+  p.set_namespace("network", "/run/netns/p");
+  p.facts.network = NetworkFacts{.path = "/run/netns/p", .id = {4, 17}, .vm = {}, .tap = {}};
+  p.facts.pod = PodFacts{.caller = PodFacts::Caller::crio, .sandbox = "S", .is_sandbox = false};
+  p.facts.place = {.root = "/r", .network = NamespaceId{4, 17}};
+  const CreatePlan plan = p.plan();
+  CHECK(plan.new_vm.value().pod == VmPod{"/r", "S", NamespaceId{4, 17}});
+  CHECK(plan.new_vm.value().vm.kernel_arguments.starts_with("husk.stay "));
+  CHECK(plan.vm_cgroup.value().path == "/kubepods/pod7/crio-S");
+  CHECK(plan.cgroup.path == "/kubepods/pod7/crio-c1");
+  // systemd makes the containers' cgroups, and CRI-O the VM's.
+  p.bundle.spec.linux_.cgroups_path = "a-pod7.slice:crio:c1";
+  p.request.systemd_cgroup = p.facts.has_systemd = true;
+  CHECK(p.plan().vm_cgroup.value().path == "/a.slice/a-pod7.slice/crio-S");
+  CHECK_FALSE(p.plan().vm_cgroup.value().scope);
+}
+
+TEST_CASE("plan_create: a sandbox's VM is in the sandbox's cgroup, a member joins", "[runtime]") {
+  Planning p;
+  p.facts.pod =
+      PodFacts{.caller = PodFacts::Caller::containerd, .sandbox = "c1", .is_sandbox = true};
+  p.facts.place.root = "/r";
+  const CreatePlan plan = p.plan();
+  CHECK(plan.new_vm.value().pod == VmPod{.root = "/r", .sandbox = "c1"});
+  CHECK_FALSE(plan.vm_cgroup);
+  CHECK(plan.new_vm->vm.kernel_arguments.find("husk.stay") == std::string::npos);
+  p.facts.pod->is_sandbox = false;
+  p.facts.pod->sandbox = "S";
+  p.refuses(Errc::not_found, "pod \"S\": the VM of its sandbox is gone");
+  p.facts.joined_vm = p.facts.place.vm = "cafe0001";
+  p.facts.place.vm_pod = VmPod{.root = "/r", .sandbox = "S"};
+  CHECK(p.plan().record.vm_id == "cafe0001");
+  p.facts.place.vm_pod->sandbox = "T";
+  p.refuses(Errc::invalid_argument, "which is not that pod's");
+}
+
 TEST_CASE("plan_create: a pid file that cannot be written is refused", "[runtime]") {
   Planning p;
   p.facts.pid_file_place = PidFilePlace::no_folder;

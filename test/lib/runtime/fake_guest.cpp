@@ -67,10 +67,10 @@ void announce(const std::string& host_socket, const guestcomm::ProtocolRange& pr
 
 class Guest {
  public:
-  Guest(Fault fault, std::string secret, UniqueFd journal)
-      : fault_(fault), secret_(std::move(secret)), journal_(std::move(journal)) {}
+  Guest(Fault fault, bool stays, std::string secret, UniqueFd journal)
+      : fault_(fault), stays_(stays), secret_(std::move(secret)), journal_(std::move(journal)) {}
 
-  /// Until the last container's owner goes: the last lease.
+  /// Until the last container's owner goes, which is the last lease; or for ever (husk.stay).
   void serve(int listener) {
     while (!over_) {
       std::vector<pollfd> polled{{listener, POLLIN, 0}};
@@ -110,9 +110,9 @@ class Guest {
   void answer(int control) {
     const auto frame = guestcomm::read_frame(control);
     if (!frame) {
-      over_ = over_ ||
-              (std::erase_if(owners_, [=](const auto& one) { return one.second == control; }) > 0 &&
-               owners_.empty());
+      const auto gone =
+          std::erase_if(owners_, [=](const auto& one) { return one.second == control; });
+      over_ = over_ || (!stays_ && gone > 0 && owners_.empty());
       controls_.remove_if([&](const UniqueFd& fd) { return fd.get() == control; });
       return;
     }
@@ -247,6 +247,7 @@ class Guest {
   void note(const std::string& line) const { write_all(journal_.get(), line + "\n"); }
 
   Fault fault_;
+  bool stays_;
   std::string secret_, last_, ended_;  ///< last_: the container owned last
   UniqueFd journal_;
   std::list<UniqueFd> controls_;
@@ -271,17 +272,17 @@ void boot(Fault fault, const std::string& host_socket) {
 
 }  // namespace
 
-void run_fake_vm(Fault fault, const std::filesystem::path& host_socket, const std::string& secret,
-                 const std::filesystem::path& journal, const std::filesystem::path& console,
-                 const std::vector<int>& taps) noexcept {
+void run_fake_vm(Fault fault, bool stays, const std::filesystem::path& host_socket,
+                 const std::string& secret, const std::filesystem::path& journal,
+                 const std::filesystem::path& console, const std::vector<int>& taps) noexcept {
   try {
-    detach_process(taps);
+    detach_process(taps, DetachedCgroups::unchanged);  // husk has chosen them
     UniqueFd log{check_sys(::open(journal.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600),
                            "journal")};
     write_file_atomic(console, "fake kernel panic\n", 0600);
     const UniqueFd listener = listen_on(host_socket);
     boot(fault, host_socket);
-    Guest(fault, secret, std::move(log)).serve(listener.get());
+    Guest(fault, stays, secret, std::move(log)).serve(listener.get());
   } catch (const std::exception&) {
     ::_exit(1);
   }

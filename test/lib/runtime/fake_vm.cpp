@@ -55,7 +55,8 @@ hypervisor::StartedVm FakeHypervisor::start(const hypervisor::VmConfig& config) 
   machine_.was_locked_at_start = is_locked(directory);
   const pid_t child = check_sys(::fork(), "fork the fake VM");
   if (child == 0) {
-    run_fake_vm(machine_.fault, vsock / "device/vsock.sock", secret, machine_.journal,
+    const bool stays = config.kernel_arguments.find("husk.stay") != std::string::npos;
+    run_fake_vm(machine_.fault, stays, vsock / "device/vsock.sock", secret, machine_.journal,
                 config.console_log, numbers_of(taps));
   }
   machine_.vms.push_back(child);

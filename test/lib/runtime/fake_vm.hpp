@@ -66,8 +66,8 @@ class FakeHypervisor final : public hypervisor::Hypervisor {
   FakeMachine& machine_;
 };
 
-/// The body of the child, whose taps go with it. `host_socket`: where husk connects to; `secret`: the VM's.
-[[noreturn]] void run_fake_vm(Fault fault, const std::filesystem::path& host_socket,
+/// The body of the child, whose taps go with it. stays: without containers as well. `host_socket`: where husk connects to; `secret`: the VM's.
+[[noreturn]] void run_fake_vm(Fault fault, bool stays, const std::filesystem::path& host_socket,
                               const std::string& secret, const std::filesystem::path& journal,
                               const std::filesystem::path& console,
                               const std::vector<int>& taps) noexcept;

@@ -17,12 +17,21 @@ using Catch::Matchers::ContainsSubstring;
 using husk::test::Scratch;
 namespace fs = std::filesystem;
 
+namespace {
+
+HostFacts find(const Config& config, const std::optional<fs::path>& pid_file = {}) {
+  const CreateRequest request{.id = "c1", .bundle = "/b", .pid_file = pid_file, .streams = {}};
+  return find_host_facts(config, request, {}, {}, StateStore("/no/root"));
+}
+
+}  // namespace
+
 TEST_CASE("find_host_facts: what does not change is the same twice, what is made up is not",
           "[runtime]") {
   Config config;
   config.accelerator = hypervisor::Accelerator::kvm;
-  const HostFacts one = find_host_facts(config, {}, {});
-  const HostFacts two = find_host_facts(config, {}, {});
+  const HostFacts one = find(config);
+  const HostFacts two = find(config);
   CHECK(one.accelerator == hypervisor::Accelerator::kvm);
   CHECK(one.memory_mib > 0);
   CHECK(one.memory_mib < 1ULL << 30);  // MiB, not bytes or KiB
@@ -40,9 +49,7 @@ TEST_CASE("find_host_facts: what does not change is the same twice, what is made
 TEST_CASE("find_host_facts: looks at the place of the pid file", "[runtime]") {
   const Scratch dir;
   fs::create_directories(dir.path() / "folder");
-  const auto place = [&](const char* name) {
-    return find_host_facts({}, dir.path() / name, {}).pid_file_place;
-  };
+  const auto place = [&](const char* name) { return find({}, dir.path() / name).pid_file_place; };
   CHECK(place("pid") == PidFilePlace::good);
   CHECK(place("folder") == PidFilePlace::occupied);
   CHECK(place("none/pid") == PidFilePlace::no_folder);

@@ -30,6 +30,8 @@ VmRecord make_vm_record(const std::string& id) {
           .secret = std::string(32, '5'),
           .members = {{"c1", ProcessIdentity{11, 12}}, {"c2"}},
           .network_namespace = "/run/netns/x",
+          .pod = VmPod{.root = "/run/husk", .sandbox = "S", .network = NamespaceId{4, 17}},
+          .cgroups = {"/sys/fs/cgroup/p", "/sys/fs/cgroup/p/crio-S"},
           .process = ProcessIdentity{7, 8},
           .helpers = {{9, 10}, {11, 12}},
           .address = guestcomm::VsockAddress{5}};
@@ -59,6 +61,11 @@ TEST_CASE("VmRecord: comes back as it was, however much is known", "[runtime]") 
   SECTION("a running VM, by a socket") {
     record.address = guestcomm::HybridAddress{"/run/husk-vm/00001234/vsock/vsock.sock"};
   }
+  SECTION("of a pod with a sandbox container") {
+    record.pod->network.reset();
+    record.cgroups.clear();
+  }
+  SECTION("of no pod") { record.pod.reset(); }
   SECTION("before it was started") {
     record.process.reset();
     record.network_namespace.reset();
@@ -73,6 +80,11 @@ TEST_CASE("VmRecord: comes back as it was, however much is known", "[runtime]") 
   CHECK(back.secret == record.secret);
   CHECK(back.members == record.members);
   CHECK(back.network_namespace == record.network_namespace);
+  CHECK(back.pod == record.pod);
+  CHECK(back.cgroups == record.cgroups);
+  const VmLeftOvers left = read_vm_left_overs(json(record));
+  CHECK(left.pod == record.pod);
+  CHECK(left.cgroups == record.cgroups);
   CHECK(back.process == record.process);
   CHECK(back.helpers == record.helpers);
   CHECK(back.address == record.address);
@@ -103,6 +115,20 @@ TEST_CASE("VmRecord: a number that no integer holds is refused", "[runtime]") {
   json record = make_vm_record("00001234");
   record["process"] = {{"pid", number}, {"startTime", 7}};
   CHECK_THROWS_WITH(record.get<VmRecord>(), ContainsSubstring("damaged VM record: "));
+}
+
+TEST_CASE("VmRecord: a pod without its fields, or with a namespace that is none, is refused",
+          "[runtime]") {
+  for (const char* pod : {"7", "{}", R"({"root": "/r"})", R"({"root": "/r", "sandbox": 7})",
+                          R"({"root": "/r", "sandbox": "S", "network": "4"})",
+                          R"({"root": "/r", "sandbox": "S", "network": "4:x"})",
+                          R"({"root": "/r", "sandbox": "S", "network": "-4:1"})"}) {
+    CAPTURE(pod);
+    json record = make_vm_record("00001234");
+    record["pod"] = json::parse(pod);
+    CHECK_THROWS_AS(record.get<VmRecord>(), Error);
+    CHECK_FALSE(read_vm_left_overs(record).pod);
+  }
 }
 
 TEST_CASE("VmRecord: other versions are refused by their number", "[runtime]") {
