@@ -21,7 +21,7 @@ sweep_killed_runs() {
 
 sweep_run() {  # DIRECTORY RUN_ID
   local directory=$1 vm link file
-  local -a vms cgroups=(-false)
+  local -a vms cgroups=(-path "*/husk-e2e-$2*")
   mapfile -t vms < <(vms_of "$directory")
   # Engines before what they would start anew or tear down; and what the tests' shells had in the background.
   pgrep -f -- "$directory/" | xargs -r kill -KILL
