@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# cmake --install, and a container run from there.
+# cmake --install, and a container run from there; the configuration in packaging/
 
 installed() {
   [[ -f $build/cmake_install.cmake ]] || skip "$HUSK is not in a build directory"
@@ -26,5 +26,19 @@ installed() {
   expect_ok "$HUSK" --root "$work/root" delete --force installed
 }
 
+# An unknown key is not an error for containerd: what it understood is in its dump.
+packaged_for_containerd() {
+  local major dump
+  [[ -x $(command -v containerd) ]] || skip "containerd is not installed"
+  major=$(containerd --version | grep -oE '[0-9]+\.[0-9.]+' | head -n 1)
+  expect_ok containerd --config "$top/packaging/containerd/config-${major%%.*}.x.toml" config dump
+  dump=$(sed -n '/runtimes.husk/,/SystemdCgroup/p' <<<"$out" | tr -d " \"'")
+  for line in runtime_type=io.containerd.runc.v2 privileged_without_host_devices=true 'pod_annotations=[io.husk.*]' \
+    'container_annotations=[io.husk.*]' BinaryName=/usr/local/bin/husk Root=/run/containerd/husk SystemdCgroup=true; do
+    grep -qxF "$line" <<<"$dump" || fail "containerd did not understand $line: $dump"
+  done
+}
+
 ! is_husk || start_libvirt
 it "an installed husk runs a container with its own parts" installed 180
+it "containerd understands the configuration in packaging/" packaged_for_containerd 30
