@@ -23,13 +23,13 @@ init_container() {
   vms=$(running_vms)
   run_member plain/init sh -c "echo 1234 >/proc/sys/net/core/somaxconn; $show_pod; echo from-init >/data/file; uname -r"
   await_end plain/init 0
+  qemu_of plain >"$work/plain.qemu"
   expect_equal "plain-host 20000 30000 1 1234" "$(log_of plain/init | head -n 2 | xargs)" "host name and sysctls of the pod"
   expect_guest_kernel "$(log_of plain/init | sed -n 3p)"
   is_husk || return 0
   # Nothing runs in the pod now, and nothing says that it goes on.
   sleep 3
   expect_equal $((vms + 1)) "$(running_vms)" "VMs after the init container"
-  qemu_of plain >"$work/plain.qemu"
   expect_match '^[0-9]+$' "$(cat "$work/plain.qemu")" "QEMU in $(cgroup_parent plain)/crio-SANDBOX"
 }
 
@@ -101,29 +101,36 @@ contradictions() {
   drop_infra other
   make_member plain/astray true
   set_namespace plain/astray network "$(pinned other net)"
-  refused_member plain/astray "$(pinned other net)"
+  refused_member plain/astray "SandboxID|$(pinned other net)|$(pinned plain ipc)"
   make_member plain/mixed true
   set_namespace plain/mixed ipc "$(pinned other ipc)"
   refused_member plain/mixed "$(pinned other ipc)"
   make_member other/thief true
   set_namespace other/thief network "$(pinned plain net)"
-  refused_member other/thief "$(pinned plain net)"
+  refused_member other/thief "SandboxID|$(pinned plain net)"
   make_member other/guest true
   annotate other/guest SandboxID "$(id_of plain)"
-  refused_member other/guest "$(pinned other net)"
+  refused_member other/guest "SandboxID|$(pinned other net)"
   make_member other/kind true
   annotate other/kind ContainerType machine
   refused_member other/kind 'ContainerType.*machine'
+  make_member other/self true
+  annotate other/self ContainerType sandbox  # whose SandboxID is that of another
+  refused_member other/self 'ContainerType|SandboxID'
   for value in "" ../../etc $'a\nb' "$(printf 'a%.0s' {1..5000})"; do
     make_member other/named true
     annotate other/named SandboxID "$value"
-    refused_member other/named 'SandboxID'
+    refused_member other/named SandboxID
   done
-  # The namespaces of a pod that has been stopped.
+  # The namespaces of a pod that has been stopped, and a file where one was.
   unwire other
   unpin_namespaces other || fail "unmount"
   make_member other/late true
   refused_member other/late "$(pinned other net)"
+  touch "$(pinned other net)"
+  make_member other/later true
+  refused_member other/later "$(pinned other net)"
+  rm "$(pinned other net)"
   remove_cgroup "$(cgroup_parent other)/crio-$(id_of other)" || fail "rmdir of crio-SANDBOX"
   end_pod other
   expect_equal "$vms" "$(running_vms)" "VMs"
@@ -162,7 +169,7 @@ shared_pids() {
     start_member "shared/$name"
   done
   exec_sync shared/one sh -c "tr '\0' ' ' </proc/1/cmdline; ps -o args | grep -c '^sleep 1000'; $show_pod"
-  expect_match '^sh -c trap "exit 0" TERM.* 2'$'\n''shared-host'$'\n''20000 30000 1 ' "$out" "pid 1, both containers' processes, host name and sysctls"
+  expect_match '^sh -c trap "exit 0" TERM.*done '$'\n''2'$'\n''shared-host'$'\n''20000 30000 1 ' "$out" "pid 1, both containers' processes, host name and sysctls"
   # As it is not pid 1, a process without a handler ends.
   expect_ok runtime kill "$(id_of shared/one)" 15
   await_end shared/one 143
