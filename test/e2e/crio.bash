@@ -10,6 +10,8 @@ source "$here/by_hand.bash"
 source "$here/net.bash"
 # shellcheck source=test/e2e/crio_pod.bash
 source "$here/crio_pod.bash"
+# shellcheck source=test/e2e/crio_calls.bash
+source "$here/crio_calls.bash"
 
 # Prints what the pod gave its containers: host name, a sysctl of the network and of ipc, and one that "init" sets.
 show_pod='hostname; cd /proc/sys; echo $(cat net/ipv4/ip_local_port_range kernel/shm_rmid_forced net/core/somaxconn)'
@@ -66,7 +68,7 @@ exec_and_update() {
   expect_equal "7 words" "$status $out" "ExecSync"
   run foreground_exec plain/side sh -c 'cat; echo complaint >&2; exit 9' <<<"typed"
   expect_equal "9 typed complaint" "$status $out $err" "a foreground exec"
-  run runtime update --resources - "$(id_of plain/web)" <<<'{"memory":{"limit":300000000,"swap":300000000},"cpu":{"quota":80000}}'
+  run husk update --resources - "$(id_of plain/web)" <<<'{"memory":{"limit":300000000,"swap":300000000},"cpu":{"quota":80000}}'
   expect_equal "0 " "$status $out$err" "update"
   ! is_husk || {
     exec_sync plain/web cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cpu.max
@@ -171,7 +173,7 @@ shared_pids() {
   exec_sync shared/one sh -c "tr '\0' ' ' </proc/1/cmdline; ps -o args | grep -c '^sleep 1000'; $show_pod"
   expect_match '^sh -c trap "exit 0" TERM.*done '$'\n''2'$'\n''shared-host'$'\n''20000 30000 1 ' "$out" "pid 1, both containers' processes, host name and sysctls"
   # As it is not pid 1, a process without a handler ends.
-  expect_ok runtime kill "$(id_of shared/one)" 15
+  expect_ok husk kill "$(id_of shared/one)" 15
   await_end shared/one 143
   remove_member shared/one
   exec_sync shared/two true
@@ -213,23 +215,25 @@ at_dead_vm() (
 end_without_infra() {
   local name
   unwire plain
-  expect_ok runtime kill "$(id_of plain/web)" 15  # pid 1 without a handler: ignored
-  expect_ok runtime kill "$(id_of plain/side)" 15
+  expect_ok husk kill "$(id_of plain/web)" 15  # pid 1 without a handler: ignored
+  expect_ok husk kill "$(id_of plain/side)" 15
   await_end plain/side 3
   expect_equal running "$(state plain/web)" "state of web after its network went and it ignored the signal"
-  expect_ok runtime kill "$(id_of plain/web)" KILL
+  expect_ok husk kill "$(id_of plain/web)" KILL
   await_end plain/web 137
   unpin_namespaces plain || fail "unmount"
   for name in init web side; do
-    expect_ok runtime delete --force "$(id_of "plain/$name")"
+    expect_ok husk delete --force "$(id_of "plain/$name")"
   done
   remove_cgroup "$(cgroup_parent plain)/crio-$(id_of plain)" ||
     fail "the pod's cgroup is busy after the last delete: $(programs_in "$(cgroup_parent plain)/crio-$(id_of plain)")"
-  ! is_husk || is_gone "$(cat "$work/plain.qemu")" || fail "the pod's QEMU lives"
   for name in init web side; do
     forget_member "plain/$name"
   done
   end_pod plain
+  is_husk || return 0
+  expect_match '^[0-9]+$' "$(cat "$work/plain.qemu")" "QEMU of the init container's VM"
+  is_gone "$(cat "$work/plain.qemu")" || fail "the pod's QEMU lives"
 }
 
 [[ -x $(command -v conmon) ]] || { report skip "conmon is not installed" ""; return 0; }
