@@ -83,9 +83,11 @@ out_of_memory() {
   create_member plain/greedy
   start_member plain/greedy
   eventually 30 has_ended plain/greedy
-  [[ -f $(directory_of plain/greedy)/oom ]] || fail "there is no file oom in the bundle: $(ls "$(directory_of plain/greedy)")"
+  local files
+  files=$(ls "$(directory_of plain/greedy)")
   await_end plain/greedy 137
   remove_member plain/greedy
+  grep -qx oom <<<"$files" || fail "there is no file oom in the bundle: $files"
   exec_sync plain/web true
   expect_equal 0 "$status" "an exec in the rest of the pod"
   [[ ! -e $(directory_of plain/web)/oom && ! -e $(directory_of plain/init)/oom ]] || fail "another container has a file oom"
