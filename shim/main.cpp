@@ -32,10 +32,11 @@ int stand_in() {
   handoff::Handoff received = handoff::receive(handoff_socket.get());
   std::string failure;
   try {
-    shim::StandIn process(received.duty, std::move(received.control), std::move(received.notify));
+    shim::StandIn process(received.duty, std::move(received.control), std::move(received.notify),
+                          std::move(received.bundle));
     process.carry_streams(std::move(received.stdio));
     // The guest's bytes have not been read yet, but for its answer as an owner.
-    shim::restrict_system_calls();
+    shim::restrict_system_calls(process.oom_mark());
     check_sys(::send(handoff_socket.get(), "", 1, MSG_NOSIGNAL), "answer husk");
     handoff_socket.reset();
     return process.stand_until_exit(signals.get());

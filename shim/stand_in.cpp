@@ -34,11 +34,12 @@ int take_standard_stream(int fd) {
 
 }  // namespace
 
-StandIn::StandIn(const handoff::Duty& duty, UniqueFd control, UniqueFd notify)
+StandIn::StandIn(const handoff::Duty& duty, UniqueFd control, UniqueFd notify, UniqueFd bundle)
     : duty_(duty),
       control_(std::move(control)),
       dns_([this](const comm::DnsAnswer& answer) { send(answer); }),
-      notify_(std::move(notify)) {
+      notify_(std::move(notify)),
+      oom_mark_(std::move(bundle)) {
   const std::int64_t request = next_request_++;
   const Deadline deadline(duty_.message_patience);
   comm::write_frame(control_.get(),
@@ -132,6 +133,7 @@ std::optional<int> StandIn::handle_notification(const std::string& frame) {
   if (!request.is<comm::ProcessExited>() || exited.process != duty_.process) {
     throw Error(Errc::invalid_argument, "unexpected notification");
   }
+  if (exited.out_of_memory) oom_mark_.make();
   return exited.status;
 }
 

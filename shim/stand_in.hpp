@@ -9,6 +9,7 @@
 #include "lib/handoff/handoff.hpp"
 #include "shim/dns_relay.hpp"
 #include "shim/notify_relay.hpp"
+#include "shim/oom_mark.hpp"
 #include "shim/stream_pump.hpp"
 
 namespace husk::shim {
@@ -16,7 +17,9 @@ namespace husk::shim {
 class StandIn {
  public:
   /// Becomes the process's owner at the agent. Throws what the agent answers, peer_lost, timed_out.
-  StandIn(const handoff::Duty& duty, UniqueFd control, UniqueFd notify);
+  StandIn(const handoff::Duty& duty, UniqueFd control, UniqueFd notify, UniqueFd bundle = {});
+
+  const OomMark& oom_mark() const noexcept { return oom_mark_; }
 
   /// Takes the caller's streams for those of the guest.
   void carry_streams(guestcomm::Stdio<UniqueFd> stdio);
@@ -45,6 +48,7 @@ class StandIn {
   UniqueFd terminal_;           ///< the caller's, or what stands in its place
   DnsRelay dns_;
   NotifyRelay notify_;
+  OomMark oom_mark_;
   std::optional<StreamPump> stdin_, stdout_, stderr_;
 };
 

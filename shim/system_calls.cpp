@@ -58,10 +58,11 @@ void allow_in_part(AllowedSystemCalls& filter) {
 
 }  // namespace
 
-void restrict_system_calls() {
+void restrict_system_calls(const OomMark& oom_mark) {
   AllowedSystemCalls filter(EPERM);
   filter.allow(plain_calls);
   allow_in_part(filter);
+  oom_mark.allow(filter);
   filter.load_for_all_threads();  // the streams' threads run already
 }
 

@@ -131,7 +131,7 @@ Process::Events Container::events_for(const std::string& name, Reply created) {
             check_stopped();
           },
           [this, name, is_first](ConnectionId owner, int status) {
-            notify_.exited(owner, {{id_, name}, status});
+            notify_.exited(owner, {{id_, name}, status, is_first && out_of_memory_});
             if (!is_first) forget_later(name);
           }};
 }
@@ -328,6 +328,8 @@ void Container::tell_watchers(guestcomm::ContainerEvent::Type type) {
 
 /// The last look: its cgroup goes next.
 void Container::look_for_kills() noexcept {
+  if (std::filesystem::exists(cgroup_.path() / "memory.events"))
+    warn_on_failure([&] { out_of_memory_ = count_oom_kills(cgroup_.path()) > 0; });
   if (!oom_watch_) return;
   warn_on_failure([&] { oom_watch_->look(); });
   oom_watch_.reset();

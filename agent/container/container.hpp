@@ -144,6 +144,7 @@ class Container {
   std::string id_;
   const std::string keyring_;   ///< its name, a secret of the container's
   GuestNamespaces namespaces_;  ///< that other containers may join
+  bool out_of_memory_ = false;  ///< known when it ends
   GuestNamespaces pinned_;      ///< those of them that a later container finds also after the end
   oci::Spec spec_;
   Cgroup cgroup_;

@@ -11,6 +11,9 @@
 
 namespace husk::agent {
 
+/// How many processes of the cgroup the kernel has killed for want of memory. Throws system.
+std::uint64_t count_oom_kills(const std::filesystem::path& cgroup);
+
 class OomWatch {
  public:
   /// `on_kill` is called from the loop, once for all kills that one look sees. Throws system.
@@ -20,9 +23,7 @@ class OomWatch {
   void look();
 
  private:
-  std::uint64_t count() const;
-
-  std::filesystem::path events_;
+  std::filesystem::path cgroup_;
   std::function<void()> on_kill_;
   std::uint64_t seen_;
   UniqueFd changes_;

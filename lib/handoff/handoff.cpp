@@ -44,6 +44,7 @@ Handoff read_packet(const json& packet, std::vector<UniqueFd>& descriptors) {
   auto stdio = guestcomm::read_stdio<std::size_t>(packet.at("stdio"));
   handoff.stdio = guestcomm::with_each_end(stdio, take);
   if (packet.contains("notify")) handoff.notify = take(get_integer<std::size_t>(packet["notify"]));
+  if (packet.contains("bundle")) handoff.bundle = take(get_integer<std::size_t>(packet["bundle"]));
   if (taken != descriptors.size())
     throw Error(Errc::invalid_argument, "wrong number of descriptors");
   return handoff;
@@ -51,8 +52,8 @@ Handoff read_packet(const json& packet, std::vector<UniqueFd>& descriptors) {
 
 }  // namespace
 
-void send(int socket, const Duty& duty, int control, const guestcomm::Stdio<int>& stdio,
-          int notify) {
+void send(int socket, const Duty& duty, int control, const guestcomm::Stdio<int>& stdio, int notify,
+          int bundle) {
   std::vector<int> descriptors{control};
   json packet{{"process", duty.process},
               {"stdio", guestcomm::write_stdio(number(stdio, descriptors))},
@@ -60,6 +61,10 @@ void send(int socket, const Duty& duty, int control, const guestcomm::Stdio<int>
   if (notify >= 0) {
     packet["notify"] = descriptors.size();
     descriptors.push_back(notify);
+  }
+  if (bundle >= 0) {
+    packet["bundle"] = descriptors.size();
+    descriptors.push_back(bundle);
   }
   const std::string text = packet.dump();
   if (text.size() > max_packet_bytes)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // husk create: top to bottom. Each step undoes what it did unless the command succeeds; on failure the
 // newest goes first.
+#include <fcntl.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -21,6 +23,7 @@
 #include "lib/runtime/vm/find_namespaces.hpp"
 #include "lib/runtime/vm/guest_trace.hpp"
 #include "lib/runtime/vm/membership.hpp"
+#include "lib/runtime/vm/pinned_settings.hpp"
 #include "lib/runtime/vm/process_streams.hpp"
 #include "lib/runtime/vm/vm_handle.hpp"
 
@@ -64,6 +67,11 @@ void check_sharing(const std::vector<guestcomm::NamespaceUse>& uses, int protoco
         "namespaces");
 }
 
+UniqueFd open_bundle(const std::filesystem::path& directory) {
+  return UniqueFd(check_sys(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC),
+                            "open the bundle " + directory.string()));
+}
+
 /// Creates the container in the guest, and hands its first process over to the shim. `agent` keeps the
 /// process alive until then.
 void create_in_guest(const VmHandle& vm, const CreatePlan& plan,
@@ -86,7 +94,8 @@ void create_in_guest(const VmHandle& vm, const CreatePlan& plan,
              create_patience);
   laps.end("agent: create_container");
   const UniqueFd control = vm.connect(VmHandle::connect_patience).release();
-  shim.hand_over({id, {}}, control.get(), streams.descriptors(), notify.get());
+  const UniqueFd bundle = plan.oom_directory ? open_bundle(*plan.oom_directory) : UniqueFd();
+  shim.hand_over({id, {}}, control.get(), streams.descriptors(), notify.get(), bundle.get());
   laps.end("hand over to the shim");
   trace_guest(agent);
 }
@@ -145,6 +154,8 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
       undo.own([&] { return Membership(record, plan.new_vm, connect_, state); });
   if (plan.vm_cgroup) membership.note_cgroups(vm_cgroup.made());
   pods.reset();
+  if (plan.new_vm && plan.vm_cgroup)
+    add_settings(plan.guest.spec, read_pinned_settings(bundle.spec));
   leave_writable_below(plan.guest, membership.pin_files(record.rootfs, plan.guest));
   laps.end("files for the VM");
 

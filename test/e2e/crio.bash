@@ -106,9 +106,6 @@ contradictions() {
   make_member plain/astray true
   set_namespace plain/astray network "$(pinned other net)"
   refused_member plain/astray "SandboxID|$(pinned other net)|$(pinned plain ipc)"
-  make_member plain/mixed true
-  set_namespace plain/mixed ipc "$(pinned other ipc)"
-  refused_member plain/mixed "$(pinned other ipc)"
   make_member other/thief true
   set_namespace other/thief network "$(pinned plain net)"
   refused_member other/thief "SandboxID|$(pinned plain net)"

@@ -5,13 +5,18 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <csignal>
+#include <filesystem>
 
+#include "lib/base/unique_fd.hpp"
+#include "shim/oom_mark.hpp"
 #include "test/filtered_call.hpp"
+#include "test/lib/base/scratch.hpp"
 
 using namespace husk;
 
@@ -26,6 +31,7 @@ const test::SystemCall forbidden[] = {
 #endif
     {"openat", SYS_openat, {AT_FDCWD}},
     {"openat2", SYS_openat2, {AT_FDCWD}},
+    {"mknodat", SYS_mknodat, {AT_FDCWD, 0, S_IFREG | 0644, 0}},
     {"unlinkat", SYS_unlinkat, {AT_FDCWD}},
     {"execve", SYS_execve},
     {"execveat", SYS_execveat, {AT_FDCWD}},
@@ -53,18 +59,34 @@ const test::SystemCall forbidden[] = {
     {"io_uring_setup", SYS_io_uring_setup, {1}},
     {"prctl", SYS_prctl, {PR_SET_DUMPABLE, 1}}};
 
+void restrict() { shim::restrict_system_calls(shim::OomMark({})); }
+
 }  // namespace
 
 TEST_CASE("system calls: the shim opens, executes and makes nothing", "[shim]") {
   for (const test::SystemCall& call : forbidden) {
     CAPTURE(call.name);
-    CHECK(test::filtered(shim::restrict_system_calls, [&] { return test::error_of(call); }) ==
-          EPERM);
+    CHECK(test::filtered(restrict, [&] { return test::error_of(call); }) == EPERM);
   }
 }
 
 TEST_CASE("system calls: the shim carries bytes and asks by IPv4", "[shim]") {
-  CHECK(test::filtered(shim::restrict_system_calls, [] {
+  CHECK(test::filtered(restrict, [] {
           return ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) >= 0 ? 0 : errno;
         }) == 0);
+}
+
+TEST_CASE("system calls: in the bundle the shim makes the file oom, and no other", "[shim]") {
+  const test::Scratch bundle;
+  const int directory = ::open(bundle.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  REQUIRE(directory >= 0);
+  const shim::OomMark mark{UniqueFd(directory)};
+  CHECK(test::filtered([&] { shim::restrict_system_calls(mark); },
+                       [&] {
+                         mark.make();
+                         mark.make();  // it is there
+                         return ::mknodat(directory, "x", S_IFREG | 0644, 0) == 0 ? 0 : errno;
+                       }) == EPERM);
+  CHECK(std::filesystem::is_regular_file(bundle.path() / "oom"));
+  CHECK_FALSE(std::filesystem::exists(bundle.path() / "x"));
 }

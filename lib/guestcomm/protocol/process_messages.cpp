@@ -37,10 +37,12 @@ void from_json(const json& j, SignalProcess& v) {
 void to_json(json& j, const ProcessExited& v) {
   j = v.process;
   j["status"] = v.status;
+  if (v.out_of_memory) j["out_of_memory"] = true;
 }
 void from_json(const json& j, ProcessExited& v) {
   j.get_to(v.process);
   v.status = get_int(j, "status");
+  v.out_of_memory = j.value("out_of_memory", false);
   if (v.status < 0 || v.status > 255) refuse("status is out of range");
 }
 

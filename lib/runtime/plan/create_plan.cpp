@@ -108,6 +108,12 @@ ContainerRecord plan_record(const std::string& id, const oci::Bundle& bundle,
   return record;
 }
 
+/// Podman and CRI-O name themselves. Others have no use for the file, and would find it in their bundle.
+std::optional<std::filesystem::path> plan_oom_directory(const oci::Bundle& bundle) {
+  if (!bundle.spec.annotations.contains("io.container.manager")) return std::nullopt;
+  return bundle.directory;
+}
+
 oci::Hooks hooks_in_create(const oci::Hooks& all) {
   oci::Hooks hooks;
   hooks.prestart = all.prestart;
@@ -145,6 +151,7 @@ CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& given, c
           .pid_file = request.pid_file,
           .pidfd_socket = request.pidfd_socket,
           .console_socket = request.streams.console_socket,
+          .oom_directory = plan_oom_directory(bundle),
           .notify = plan_notify(bundle),
           .window = plan_window(*bundle.spec.process, facts.window)};
 }

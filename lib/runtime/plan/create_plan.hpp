@@ -32,6 +32,8 @@ struct CreatePlan {
   oci::Hooks hooks;  ///< those that run on the host in create
   std::chrono::seconds boot_timeout{0};
   std::optional<std::filesystem::path> pid_file, pidfd_socket, console_socket;
+  /// Where the file "oom" says that the container was killed for want of memory, for conmon's callers.
+  std::optional<std::filesystem::path> oom_directory;
   std::optional<NotifyPlan> notify;
   std::optional<guestcomm::WindowSize> window;  ///< of its terminal, if it is to have one
 };

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/oom_mark.hpp"
+
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdint>
+
+namespace husk::shim {
+namespace {
+
+constexpr mode_t kind = S_IFREG | 0644;
+/// The filter compares the pointer: no other name can be made.
+constexpr char file_name[] = "oom";
+
+}  // namespace
+
+void OomMark::allow(AllowedSystemCalls& filter) const {
+  if (!bundle_) return;
+  filter.allow(SCMP_SYS(mknodat),
+               {SCMP_A0(SCMP_CMP_EQ, static_cast<std::uint64_t>(bundle_.get())),
+                SCMP_A1(SCMP_CMP_EQ, reinterpret_cast<std::uintptr_t>(&file_name)),
+                SCMP_A2(SCMP_CMP_EQ, kind), SCMP_A3(SCMP_CMP_EQ, 0)});
+}
+
+void OomMark::make() const noexcept {
+  // The filter compares whole registers.
+  if (bundle_) ::syscall(SYS_mknodat, long{bundle_.get()}, file_name, static_cast<long>(kind), 0L);
+}
+
+}  // namespace husk::shim
