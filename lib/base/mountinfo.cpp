@@ -46,6 +46,12 @@ bool has_tag(std::span<const std::string_view> optional, std::string_view tag) {
   return std::ranges::any_of(optional, [&](auto field) { return field.starts_with(tag); });
 }
 
+std::string find_tag(std::span<const std::string_view> optional, std::string_view tag) {
+  const auto found =
+      std::ranges::find_if(optional, [&](auto field) { return field.starts_with(tag); });
+  return found == optional.end() ? std::string() : std::string(*found);
+}
+
 }  // namespace
 
 MountEntry parse_mount_entry(std::string_view line) {
@@ -62,6 +68,8 @@ MountEntry parse_mount_entry(std::string_view line) {
           .root = decode(fields[3]),
           .mount_point = decode(fields[4]),
           .is_plain_peer = has_tag(optional, "shared:") && !has_tag(optional, "master:"),
+          .master = find_tag(optional, "master:"),
+          .options = std::string(fields[5]),
           .type = decode(dash[1]),
           .super_options = std::string(dash[3])};
 }

@@ -16,6 +16,9 @@ struct MountEntry {
   /// Its group of peers passes on to it what is mounted below one of them (mount_namespaces(7)), and
   /// it is no slave of another group.
   bool is_plain_peer;
+  /// The group of peers of which it is a slave, as "master:7"; empty: none.
+  std::string master{};
+  std::string options{};      ///< the mount's own: "rw,nosuid,relatime"
   std::string type;           ///< "tmpfs", "cgroup2"
   std::string super_options;  ///< the file system's own, as written in the table
 };

@@ -5,10 +5,14 @@
 namespace husk::guestcomm {
 
 /// In the guest: where the VM's virtio-fs share (tag "husk") is mounted. A container's rootfs is
-/// <share>/<id>/rootfs, its pinned bind sources <share>/<id>/mounts/<n>.
+/// <share>/<id>/rootfs. Its bind source n is where the link <share>/<id>/mounts/<n> leads: to the source, pinned once
+/// for all containers, in <share>/@volumes.
 inline constexpr const char* share_mount_point = "/run/husk/shared";
 inline constexpr const char* share_tag = "husk";
 /// In the share's top, readable by root only: the VM's secret, 32 hex digits.
 inline constexpr const char* share_secret_file = "secret";
+
+/// No container has this id.
+inline constexpr const char* share_volumes = "@volumes";
 
 }  // namespace husk::guestcomm

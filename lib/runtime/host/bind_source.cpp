@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <future>
+#include <sstream>
 #include <thread>
 
 #include "lib/base/error.hpp"
@@ -30,6 +31,9 @@ BindSource open_now(const BindRequest& request) {
   struct stat status {};
   check_sys(::fstat(source.tree.get(), &status), "stat " + request.path.string());
   source.directory = S_ISDIR(status.st_mode);
+  std::ostringstream identity;
+  identity << std::hex << status.st_dev << '-' << status.st_ino;
+  source.identity = identity.str();
   return source;
 }
 

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <string>
 
 #include "lib/base/unique_fd.hpp"
 
@@ -12,6 +13,8 @@ namespace husk::runtime {
 struct BindSource {
   UniqueFd tree;  ///< a copy of the mount, attached nowhere (mount_tree.hpp)
   bool directory = false;
+  std::string
+      identity{};  ///< "device-inode" of the file: [0-9a-f-]. No other file has it while this is open.
 };
 
 struct BindRequest {

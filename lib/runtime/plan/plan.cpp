@@ -56,20 +56,6 @@ std::optional<bool> follows_host(const std::string& option) {
   return std::nullopt;
 }
 
-/// Reads the options as runc does: of ro and rw the last one counts, of bind and rbind always the latter. A bind
-/// is private unless the options ask for more.
-PinnedMount plan_bind(std::size_t number, const std::filesystem::path& source,
-                      const std::vector<std::string>& options) {
-  PinnedMount bind{.number = number, .source = source, .tree_read_only = {}};
-  for (const std::string& option : options) {
-    if (option == "rbind") bind.recursive = true;
-    if (option == "ro" || option == "rw") bind.read_only = option == "ro";
-    if (option == "rro" || option == "rrw") bind.tree_read_only = option == "rro";
-    bind.follow_host = follows_host(option).value_or(bind.follow_host);
-  }
-  return bind;
-}
-
 /// In a root that is read-only for the guest the host makes mount points and the nodes of linux.devices, but no
 /// default devices.
 void check_readonly_root(const oci::Spec& spec) {
@@ -107,6 +93,18 @@ void make_cgroup_mount(oci::Mount& mount) {
 }
 
 }  // namespace
+
+PinnedMount plan_bind(std::size_t number, const std::filesystem::path& source,
+                      const std::vector<std::string>& options) {
+  PinnedMount bind{.number = number, .source = source, .tree_read_only = {}};
+  for (const std::string& option : options) {
+    if (option == "rbind") bind.recursive = true;
+    if (option == "ro" || option == "rw") bind.read_only = option == "ro";
+    if (option == "rro" || option == "rrw") bind.tree_read_only = option == "rro";
+    bind.follow_host = follows_host(option).value_or(bind.follow_host);
+  }
+  return bind;
+}
 
 oci::Spec with_guest_cgroups(oci::Spec spec) {
   for (oci::Mount& mount : spec.mounts)

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "lib/runtime/plan/plan.hpp"
+
 namespace husk::runtime {
 namespace {
 
@@ -28,8 +30,11 @@ HostRootPlan plan_host_root(const std::string& id, const oci::Spec& spec, const 
   for (std::size_t n = 0; n < spec.mounts.size(); ++n) {
     const oci::Mount& mount = spec.mounts[n];
     if (is_inside_guest_mount(spec, mount)) continue;
-    if (is_bind(mount))
-      plan.mounts.push_back({HostRootPlan::Kind::bind, paths.mount(id, n), mount.destination});
+    if (is_bind(mount)) {
+      const PinnedMount bind = plan_bind(n, {}, mount.options);
+      plan.mounts.push_back({HostRootPlan::Kind::bind, paths.mount(id, n), mount.destination,
+                             bind.read_only, bind.tree_read_only.value_or(false)});
+    }
     if (mount.type == "proc")
       plan.mounts.push_back({HostRootPlan::Kind::proc, {}, mount.destination});
   }

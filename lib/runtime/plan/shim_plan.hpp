@@ -23,6 +23,8 @@ struct HostRootPlan {
     Kind kind = Kind::bind;
     std::filesystem::path source;  ///< of a bind, which is read-only where its source is
     std::string destination;       ///< in the root: resolved inside it
+    /// A bind that is read-only whatever its source is, and whether with the mounts below.
+    bool read_only = false, tree_read_only = false;
   };
   std::filesystem::path rootfs;
   std::vector<Mount> mounts;  ///< in this order

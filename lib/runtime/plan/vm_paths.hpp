@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 
+#include "lib/guestcomm/protocol/share.hpp"
 #include "lib/handoff/vhost_sockets.hpp"
 
 namespace husk::runtime {
@@ -33,6 +34,8 @@ struct VmPaths {
   std::filesystem::path pod_network() const { return directory / "netns"; }
   std::filesystem::path record() const { return directory / "vm.json"; }
   std::filesystem::path rootfs(const std::string& id) const { return shared() / id / "rootfs"; }
+  std::filesystem::path volumes() const { return shared() / guestcomm::share_volumes; }
+  /// A link to one of the volumes.
   std::filesystem::path mount(const std::string& id, std::size_t n) const {
     return shared() / id / "mounts" / std::to_string(n);
   }

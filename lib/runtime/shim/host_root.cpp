@@ -22,10 +22,13 @@ void bind_into(int root, const HostRootPlan::Mount& mount) {
   struct stat status {};
   check_sys(::stat(source.c_str(), &status), "stat " + source.string());
   const UniqueFd target = open_mount_point(root, mount.destination, S_ISDIR(status.st_mode));
-  // Read-only where it is so in the share: a bind has its source's attributes.
-  check_sys(
-      ::mount(source.c_str(), fd_path(target.get()).c_str(), nullptr, MS_BIND | MS_REC, nullptr),
-      "bind to " + mount.destination);
+  // Read-only where it is so in the share: a bind has its source's attributes. The share may have the source writable
+  // for another container.
+  const UniqueFd tree = copy_mount(source, true);
+  constexpr MountAttributes read_only{.set = MOUNT_ATTR_RDONLY, .clear = 0};
+  if (mount.read_only) change_mount(tree.get(), read_only, false);
+  if (mount.tree_read_only) change_mount(tree.get(), read_only, true);
+  step("bind to " + mount.destination, [&] { attach_mount(tree.get(), target.get()); });
 }
 
 /// Read-only: the shim keeps user 0, for which /proc/sys asks no capability, so that one that was

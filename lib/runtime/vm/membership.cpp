@@ -72,7 +72,10 @@ void Membership::note_cgroups(const std::vector<std::filesystem::path>& made) {
 std::vector<std::size_t> Membership::pin_files(const std::filesystem::path& rootfs,
                                                const GuestPlan& plan) {
   if (new_vm_) return new_vm_->directory().add_container(container_, rootfs, plan);
-  return VmDirectory(vm_id_).add_container(container_, rootfs, plan);
+  const OpenFiles files = open_files(rootfs, plan);  // without the lock, for which others wait
+  const std::optional<DirectoryLock> lock = lock_vm(vm_id_);
+  if (!lock) throw vm_gone(vm_id_);
+  return VmDirectory(vm_id_).add_container(container_, files);
 }
 
 void Membership::enter(const ProcessIdentity& shim, HostCgroup& cgroup) {

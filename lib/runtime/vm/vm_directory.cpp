@@ -33,9 +33,9 @@ void make_directory(const fs::path& path, mode_t mode) {
 constexpr const char* vm_bytes = "4m";
 constexpr const char* vm_inodes = "256";
 
-/// Bounds of the share's own tmpfs: a folder or an empty file per bind, and the secret's page.
+/// Bounds of the share's own tmpfs: a mount point and a link per bind, and the secret's page.
 constexpr const char* share_bytes = "64k";
-constexpr const char* share_inodes = "8192";
+constexpr const char* share_inodes = "16384";
 
 constexpr std::uint64_t share_attributes =
     MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
@@ -151,9 +151,14 @@ void VmDirectory::make_share(const std::string& secret) {
   set_propagation(made.get(), MS_SHARED, false);
 }
 
+std::vector<std::size_t> VmDirectory::add_container(const std::string& id,
+                                                    const OpenFiles& files) const {
+  return pin_files(paths_, id, files);
+}
+
 std::vector<std::size_t> VmDirectory::add_container(const std::string& id, const fs::path& rootfs,
-                                                    const GuestPlan& plan) {
-  return pin_files(paths_, id, rootfs, plan);
+                                                    const GuestPlan& plan) const {
+  return add_container(id, open_files(rootfs, plan));
 }
 
 void VmDirectory::remove_container(const std::string& id) const { unpin_files(paths_, id); }

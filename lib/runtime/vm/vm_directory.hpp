@@ -11,7 +11,9 @@
 //                     but add_container; a shared mount, so that what is added later reaches
 //                     virtiofsd
 //     secret          what the guest knows husk by (guestcomm::share_secret_file)
-//     <container id>/rootfs, <container id>/mounts/<n>   binds
+//     <container id>/rootfs   a bind
+//     <container id>/mounts/<n>   a link to one of the volumes; these links count a volume's users
+//     @volumes/<device>-<inode>-<random>   a bind of a source, one for all who use the same (volumes.hpp)
 //   vsock/            of the user-space vsock device: vhost.sock, the hypervisor's user's
 //     device/         the device's other sockets; its user's alone, which no other VM's process has
 //   network/          the lock of who tells the guest its network
@@ -30,6 +32,7 @@
 #include "lib/runtime/plan/guest_plan.hpp"
 #include "lib/runtime/plan/vm_paths.hpp"
 #include "lib/runtime/plan/vm_plan.hpp"
+#include "lib/runtime/vm/pinned_files.hpp"
 
 namespace husk::runtime {
 
@@ -45,10 +48,12 @@ class VmDirectory {
   ~VmDirectory();
 
   const VmPaths& paths() const noexcept { return paths_; }
-  /// pinned_files.hpp: pin_files.
+  /// pinned_files.hpp: pin_files. For who has the VM's lock.
+  std::vector<std::size_t> add_container(const std::string& id, const OpenFiles& files) const;
+  /// The same with files that are still to be opened, for which the lock is held as well.
   std::vector<std::size_t> add_container(const std::string& id, const std::filesystem::path& rootfs,
-                                         const GuestPlan& plan);
-  /// Takes that back, of a container that has ended (unpin_files).
+                                         const GuestPlan& plan) const;
+  /// Takes that back, of a container that has ended (unpin_files). For who has the VM's lock.
   void remove_container(const std::string& id) const;
   /// Keeps the network namespace of a pod, which `path` leads to, until the directory's end. Throws
   /// invalid_argument where `path` does not lead to `id` any more.

@@ -19,6 +19,8 @@ TEST_CASE("mountinfo: a line's fields, with any number of optional ones", "[base
   CHECK(entry.mount_point == "/mnt2");
   CHECK(entry.type == "cgroup");
   CHECK(entry.super_options == "rw,xattr,name=systemd");
+  CHECK(entry.options == "rw,noatime");
+  CHECK(entry.master == (optional.size() > 10 ? "master:2" : ""));
   CHECK(entry.is_plain_peer == (optional == "shared:5 "));
 }
 

@@ -236,3 +236,17 @@ TEST_CASE("enter_host_root: nothing below proc can be written, whoever has user 
           return opened ? std::string("writable") : errno_text(errno);
         }) == "read-only file system");
 }
+
+TEST_CASE("enter_host_root: a read-only bind is so where its source is another's and writable",
+          "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  Hostile hostile;
+  hostile.add("bind", "/file");
+  const bool is_read_only = GENERATE(true, false);
+  if (is_read_only) hostile.spec.mounts.back().options = {"rbind", "ro"};
+  const auto write = [] {
+    std::ofstream file("/file");
+    return std::string(file << "changed" ? "written" : "refused");
+  };
+  CHECK(inside(hostile, write) == (is_read_only ? "refused" : "written"));
+}

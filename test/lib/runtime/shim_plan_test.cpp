@@ -51,6 +51,19 @@ TEST_CASE("plan_shim: the host shows the container's binds and its own proc", "[
   CHECK(root.mounts[1].kind == Kind::bind);
   CHECK(root.mounts[1].source == "/run/husk-vm/0000cafe/shared/c1/mounts/2");
   CHECK(root.mounts[1].destination == "/data");
+  CHECK(root.mounts[1].read_only);
+  CHECK_FALSE(root.mounts[1].tree_read_only);
+  CHECK_FALSE(root.mounts[0].read_only);
+}
+
+TEST_CASE("plan_shim: rro is for the mounts below too, rw for none", "[runtime]") {
+  oci::Spec spec;
+  add(spec, "bind", "/rro", {"rbind", "rro"});
+  add(spec, "bind", "/rw", {"rbind", "ro", "rw"});
+  const HostRootPlan root = root_of(spec);
+  CHECK(root.mounts.at(0).tree_read_only);
+  CHECK_FALSE(root.mounts.at(1).read_only);
+  CHECK_FALSE(root.mounts.at(1).tree_read_only);
 }
 
 TEST_CASE("plan_shim: what lies in a mount that only the guest has is not shown", "[runtime]") {

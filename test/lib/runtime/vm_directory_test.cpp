@@ -188,7 +188,7 @@ TEST_CASE("VmDirectory: binds are read-only and recursive as asked, on the host"
   CHECK_FALSE(fs::exists(at(0) / "below/file"));  // not recursive
   CHECK(write_error(at(1)) == EROFS);
   CHECK(write_error(at(1) / "below") == 0);  // "ro" is the top's alone, as with runc
-  CHECK(write_error(at(2)) == EROFS);
+  CHECK(write_error(at(2)) == EROFS);        // has mounts below, so has a mount of its own
   CHECK(write_error(at(2) / "below") == EROFS);
   CHECK(write_error(at(3) / "below") == 0);
   CHECK(write_error(tree.path()) == 0);  // the caller's own mounts are as they were
@@ -374,17 +374,18 @@ TEST_CASE("VmDirectory: a private bind shows nothing that the host mounts later,
         const auto bind = [&](std::size_t n, bool recursive, std::optional<bool> rro, bool follow) {
           return PinnedMount{n, disk, recursive, false, rro, follow};
         };
+        vm.add_container("c0", disk, with_binds({bind(1, true, true, false)}));
         vm.add_container("c1", disk,
-                         with_binds({bind(0, false, {}, false), bind(1, true, true, false),
-                                     bind(2, true, {}, true), bind(3, false, {}, true)}));
+                         with_binds({bind(0, false, {}, false), bind(2, true, {}, true),
+                                     bind(3, false, {}, true)}));
         check_sys(::mount("tmpfs", (disk / "later").c_str(), "tmpfs", 0, "size=64k"), "mount");
         std::ofstream(disk / "later/secret") << "x";
-        for (const std::size_t n : {0U, 1U})
-          expect(!fs::exists(vm.paths().mount("c1", n) / "later/secret"), "a private bind follows");
+        for (const auto& bound : {vm.paths().mount("c1", 0), vm.paths().mount("c0", 1)})
+          expect(!fs::exists(bound / "later/secret"), "a private bind follows");
         expect(!fs::exists(vm.paths().rootfs("c1") / "later/secret"), "the rootfs follows");
         for (const std::size_t n : {2U, 3U})
           expect(fs::exists(vm.paths().mount("c1", n) / "later/secret"), "a slave does not follow");
-        expect(write_error(vm.paths().mount("c1", 1) / "later") == EROFS, "rro is writable");
+        expect(write_error(vm.paths().mount("c0", 1) / "later") == EROFS, "rro is writable");
         check_sys(::umount((disk / "later").c_str()), "the host cannot unmount its own mount");
         vm.remove_container("c1");
         expect(is_mounted_below(disk), "the host's own mount is gone");

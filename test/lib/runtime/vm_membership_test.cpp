@@ -6,8 +6,10 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <csignal>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "lib/base/error.hpp"
+#include "lib/runtime/vm/vm_lock.hpp"
 #include "test/lib/runtime/husk_bench.hpp"
 
 using namespace husk;
@@ -122,6 +124,32 @@ TEST_CASE("Membership: a container leaves the VM that it joined unless kept", "[
   CHECK_FALSE(fs::exists(paths.directory));  // the last one ends the VM
   CHECK_THROWS_WITH(runtime::Membership(containers[0], std::nullopt, connecting(bench), state),
                     "VM 00001234: is gone");
+}
+
+TEST_CASE("Membership: files come into a VM that runs with the VM's lock alone",
+          "[runtime][root]") {
+  HuskBench bench;
+  {
+    runtime::NewVm vm(make_plan(bench));
+    vm.keep();
+  }
+  const runtime::StateStore store(bench.path("other-root"));
+  runtime::ContainerRecord container;
+  container.id = "c1", container.vm_id = "00001234";
+  runtime::StateDir state = store.reserve("c1");
+  runtime::Membership member(container, std::nullopt, connecting(bench), state);
+  std::optional<DirectoryLock> leaving = runtime::lock_vm("00001234");
+  const runtime::VmPaths paths("00001234");
+  bool were_there = true;
+  std::thread other([&] {
+    std::this_thread::sleep_for(50ms);  // in which the files would be there long since
+    were_there = fs::exists(paths.rootfs("c1"));
+    leaving.reset();
+  });
+  member.pin_files(bench.path("bundle/rootfs"), {});
+  other.join();
+  CHECK_FALSE(were_there);
+  CHECK(fs::exists(paths.rootfs("c1") / "bin"));
 }
 
 TEST_CASE("VmHandle: commands that find no record of the VM say so", "[runtime][root]") {
