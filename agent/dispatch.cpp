@@ -93,7 +93,8 @@ void create_container(Call<guestcomm::CreateContainer>& call) {
                        .cgroup_parent = {},
                        .notify_socket = std::move(request.notify_socket),
                        .hook_state = std::move(request.hook_state),
-                       .namespaces = std::move(request.namespaces)};
+                       .namespaces = std::move(request.namespaces),
+                       .shared_tmpfs = std::move(request.shared_tmpfs)};
   call.containers.create(std::move(setup), call.reply).first().lend(call.connection);
 }
 

@@ -75,6 +75,7 @@ Container::Container(EventLoop& loop, ContainerSetup setup, Reply created, Notif
     });
   }
   if (spec_.linux_.resources) apply_limits(*spec_.linux_.resources, cgroup_.path());
+  use_shared_tmpfs(setup);
   make_first(setup, std::move(created));
 }
 
@@ -83,6 +84,15 @@ Container::~Container() {
   if (freezing_) loop_.cancel(*freezing_);
   if (making_helper_) loop_.cancel(*making_helper_);
   for (const auto& [name, timer] : forgetting_) loop_.cancel(timer);
+}
+
+/// The binds stay binds, of the guest's tmpfs in place of the host's.
+void Container::use_shared_tmpfs(const ContainerSetup& setup) {
+  if (setup.tmpfs_table == nullptr) return;
+  for (const guestcomm::SharedTmpfs& shared : setup.shared_tmpfs) {
+    tmpfs_.push_back(setup.tmpfs_table->use(shared));
+    spec_.mounts.at(shared.mount).source = tmpfs_.back()->place().string();
+  }
 }
 
 void Container::make_first(ContainerSetup& setup, Reply created) {

@@ -19,6 +19,7 @@
 #include "agent/container/oom_watch.hpp"
 #include "agent/container/process.hpp"
 #include "agent/container/statistics.hpp"
+#include "agent/container/tmpfs_table.hpp"
 #include "agent/loop/event_loop.hpp"
 #include "agent/loop/helper_process.hpp"
 #include "agent/request/request.hpp"
@@ -38,6 +39,8 @@ struct ContainerSetup {
   std::string hook_state{};     ///< for startContainer hooks (create_messages.hpp)
   std::vector<guestcomm::NamespaceUse> namespaces{};
   NamespaceTable* namespace_table = nullptr;  ///< where those are; may be null if there are none
+  std::vector<guestcomm::SharedTmpfs> shared_tmpfs{};
+  TmpfsTable* tmpfs_table = nullptr;  ///< where those are; null: the binds are made
   /// Before the first process is started, in a helper process. It may never return.
   std::function<void(pid_t first)> forget_files = forget_shared_files;
 };
@@ -119,6 +122,7 @@ class Container {
 
  private:
   std::optional<PlacedSocket> placed_socket() const;
+  void use_shared_tmpfs(const ContainerSetup& setup);
   void make_first(ContainerSetup& setup, Reply created);
   void join(const std::string& name, ExecSetup& setup, const Reply& created);
   /// Runs `join`. Its error is "cannot exec in a stopped container" if the first process has ended.
@@ -142,10 +146,11 @@ class Container {
 
   EventLoop& loop_;
   std::string id_;
-  const std::string keyring_;   ///< its name, a secret of the container's
-  GuestNamespaces namespaces_;  ///< that other containers may join
-  bool out_of_memory_ = false;  ///< known when it ends
-  GuestNamespaces pinned_;      ///< those of them that a later container finds also after the end
+  const std::string keyring_;                             ///< its name, a secret of the container's
+  GuestNamespaces namespaces_;                            ///< that other containers may join
+  GuestNamespaces pinned_;                                ///< those that are found after the end, too
+  std::vector<std::shared_ptr<const GuestTmpfs>> tmpfs_;  ///< that other containers may have, too
+  bool out_of_memory_ = false;                            ///< known when it ends
   oci::Spec spec_;
   Cgroup cgroup_;
   Notify notify_;

@@ -43,6 +43,7 @@ Container& ContainerTable::create(ContainerSetup setup, Reply reply) {
   had_containers_ = true;
   setup.cgroup_parent = cgroup_parent_;
   setup.namespace_table = &namespaces_;
+  setup.tmpfs_table = &tmpfs_;
   auto container =
       std::make_unique<Container>(loop_, std::move(setup), std::move(reply), notify_,
                                   [this](Container& stopped) { handle_stopped(stopped.id()); });

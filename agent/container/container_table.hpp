@@ -49,6 +49,7 @@ class ContainerTable {
   std::filesystem::path cgroup_parent_;
   Notify notify_;
   NamespaceTable namespaces_;
+  TmpfsTable tmpfs_{"/run/husk/tmpfs"};
   std::map<std::string, Entry> entries_;
   bool had_containers_ = false;
 };

@@ -19,6 +19,13 @@ void check_below(const std::string& folder, const std::string& path, const std::
   }
 }
 
+void check_shared_tmpfs(const guestcomm::CreateContainer& request) {
+  for (const guestcomm::SharedTmpfs& shared : request.shared_tmpfs)
+    if (shared.mount >= request.spec.mounts.size() || !is_bind(request.spec.mounts[shared.mount]))
+      throw Error(Errc::invalid_argument,
+                  "shared_tmpfs: mounts[" + std::to_string(shared.mount) + "] is not a bind");
+}
+
 }  // namespace
 
 void check_create_request(const guestcomm::CreateContainer& request) {
@@ -34,6 +41,7 @@ void check_create_request(const guestcomm::CreateContainer& request) {
     if (!is_bind(mount)) continue;
     check_below(folder, mount.source.value_or(""), "mounts[" + std::to_string(n) + "].source");
   }
+  check_shared_tmpfs(request);
 }
 
 void check_create_request(const guestcomm::CreateProcess& request) {

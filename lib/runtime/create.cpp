@@ -90,7 +90,8 @@ void create_in_guest(const VmHandle& vm, const CreatePlan& plan,
                                         .notify_socket =
                                             notify ? plan.notify->in_container : std::string(),
                                         .hook_state = hook_state(plan),
-                                        .namespaces = std::move(namespaces)},
+                                        .namespaces = std::move(namespaces),
+                                        .shared_tmpfs = plan.guest.shared_tmpfs},
              create_patience);
   laps.end("agent: create_container");
   const UniqueFd control = vm.connect(VmHandle::connect_patience).release();

@@ -18,6 +18,7 @@
 #include "lib/runtime/plan/shim_plan.hpp"
 #include "lib/runtime/vm/container_network.hpp"
 #include "lib/runtime/vm/find_namespaces.hpp"
+#include "lib/runtime/vm/find_shared_tmpfs.hpp"
 #include "lib/runtime/vm/vm_record.hpp"
 #include "lib/systemd/scope.hpp"
 
@@ -87,6 +88,7 @@ HostFacts find_host_facts(const Config& config, const CreateRequest& request, co
           request.pid_file ? find_pid_file_place(*request.pid_file) : PidFilePlace::good,
       .network = network ? std::optional(find_network_facts(*network)) : std::nullopt,
       .namespaces = find_namespaces(spec),
+      .shared_tmpfs = find_shared_tmpfs(spec),
       .joined_vm = {},
       .pod = pod,
       .place = {},

@@ -58,6 +58,8 @@ struct Bench {
   std::function<void(pid_t)> forget_files;           ///< of the next container; empty: the agent's
   std::vector<guestcomm::NamespaceUse> namespaces;   ///< of the next container
   agent::NamespaceTable* namespace_table = nullptr;  ///< likewise
+  std::vector<guestcomm::SharedTmpfs> shared_tmpfs;  ///< likewise
+  agent::TmpfsTable* tmpfs_table = nullptr;          ///< likewise
   UniqueFd out;
 
   Bench() {
@@ -113,6 +115,8 @@ struct Bench {
                                 cgroups, notify_socket,   hook_state};
     setup.namespaces = namespaces;
     setup.namespace_table = namespace_table;
+    setup.shared_tmpfs = shared_tmpfs;
+    setup.tmpfs_table = tmpfs_table;
     if (forget_files) setup.forget_files = forget_files;
     container.emplace(
         loop, std::move(setup),

@@ -9,17 +9,47 @@ namespaces_in() {  # NAME TYPE...: as /proc has them in the guest
   for type in "$@"; do engine exec "$name" readlink "/proc/self/ns/$type"; done | xargs
 }
 
-# "other" has everything of "first" but its files and host name.
+# The host's flock(1) in the volume /v of both, for an image without one.
+put_flock_into() {  # DIRECTORY
+  local library
+  mkdir -p "$1"
+  cp "$(command -v flock)" "$1/flock.bin"
+  ldd "$1/flock.bin" | grep -o '/[^ ]*' | while read -r library; do cp "$library" "$1/"; done
+  mv "$1"/ld-* "$1/ld.so"
+  printf '#!/bin/sh\nexec /v/ld.so --library-path /v /v/flock.bin "$@"\n' >"$1/flock"
+  chmod +x "$1/flock"
+}
+
+# One container has a lock in the volume until a file there says that it is enough.
+locks_exclude() {  # NAME OTHER
+  local holder
+  engine exec "$1" /v/flock /v/lock sh -c 'touch /v/held; while [ ! -e /v/enough ]; do sleep 0.1; done' &
+  holder=$!
+  eventually 20 engine exec "$2" test -e /v/held
+  expect_equal 1 "$(engine exec "$2" sh -c '/v/flock -n /v/lock true; echo $?')" "status of flock -n while another has the lock"
+  expect_ok engine exec "$2" touch /v/enough
+  wait "$holder"
+  expect_ok engine exec "$2" /v/flock -n /v/lock true
+}
+
+# "other" has everything of "first" but its files and host name; both have the volume /v.
 shared_namespaces() {
-  expect_ok engine run -d --name first --runtime "$RUNTIME" --network none --ipc shareable husk-test sleep 1111
+  put_flock_into "$work/volume"
+  expect_ok engine run -d --name first --runtime "$RUNTIME" --network none --ipc shareable --shm-size 32m -v "$work/volume:/v" \
+    husk-test sleep 1111
   expect_ok engine run -d --name other --runtime "$RUNTIME" --network container:first --ipc container:first \
-    --pid container:first husk-test sh -c 'trap "exit 3" TERM; while :; do sleep 0.1; done'
+    --pid container:first -v "$work/volume:/v" husk-test sh -c 'trap "exit 3" TERM; while :; do sleep 0.1; done'
   expect_equal "$(namespaces_in first net ipc pid)" "$(namespaces_in other net ipc pid)" "net, ipc and pid namespaces"
   [[ $(namespaces_in first mnt) != "$(namespaces_in other mnt)" ]] || fail "the mount namespace is shared"
   expect_equal "sleep 1111" "$(engine exec other cat /proc/1/cmdline | tr '\0' ' ' | sed 's/ $//')" "process 1"
   expect_contains "sleep 1111" "$(engine exec other ps -o args)" "ps in the other"
   engine exec first sh -c 'echo shared >/dev/shm/file'
   expect_equal shared "$(engine exec other cat /dev/shm/file)" "a file in /dev/shm"
+  if is_husk; then
+    expect_equal tmpfs "$(engine exec other stat -f -c %T /dev/shm)" "file system of /dev/shm"
+  fi
+  expect_equal 32768 "$(engine exec other df -k /dev/shm | awk 'END { print $2 }')" "KiB of /dev/shm"
+  locks_exclude first other
   # What ends of the other does not concern the first.
   expect_ok engine stop -t 20 other
   expect_equal 3 "$(engine wait other)" "exit status of the other"
@@ -34,6 +64,7 @@ shared_namespaces() {
   fi
   expect_ok engine rm -f other
   expect_ok engine rm -f first
+  rm -rf "$work/volume"
 }
 
 # A guest has one network: that of its containers.

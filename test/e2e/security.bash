@@ -8,7 +8,7 @@ source "$here/by_hand.bash"
 
 # attack BUNDLE SCRIPT: runs SCRIPT in a container, with the whole share of its VM at /mnt.
 attack_bundle() {  # BUNDLE SCRIPT
-  make_bundle "$1" sh -c "mount -t virtiofs husk /mnt || { echo cannot mount; exit 99; }; c=/mnt/\$(ls /mnt | grep -v -e secret -e @volumes); $2"
+  make_bundle "$1" sh -c "mount -t virtiofs husk /mnt || { echo cannot mount; exit 99; }; c=/mnt/\$(ls /mnt | grep -v -e secret -e @); $2"
   edit_config "$1" '.process.capabilities |= map_values(. + ["CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE", "CAP_MKNOD"])'
 }
 

@@ -23,6 +23,18 @@ std::vector<NamespaceUse> get_namespace_uses(const json& j) {
   return uses;
 }
 
+std::vector<SharedTmpfs> get_shared_tmpfs(const json& j) {
+  if (!j.contains("shared_tmpfs")) return {};
+  const json& all = j["shared_tmpfs"];
+  if (!all.is_array() || all.size() > 1024) refuse("wrong list of shared tmpfs");
+  std::vector<SharedTmpfs> shared;
+  std::set<std::size_t> mounts;
+  for (const json& one : all)
+    if (!mounts.insert(shared.emplace_back(one.get<SharedTmpfs>()).mount).second)
+      refuse("a mount is given two tmpfs");
+  return shared;
+}
+
 }  // namespace
 
 void to_json(json& j, const CreateContainer& v) {
@@ -30,6 +42,7 @@ void to_json(json& j, const CreateContainer& v) {
   if (!v.notify_socket.empty()) j["notify_socket"] = v.notify_socket;
   if (!v.hook_state.empty()) j["hook_state"] = v.hook_state;
   j["namespaces"] = v.namespaces;
+  if (!v.shared_tmpfs.empty()) j["shared_tmpfs"] = v.shared_tmpfs;
 }
 void from_json(const json& j, CreateContainer& v) {
   v.id = get_string(j, "id");
@@ -38,6 +51,7 @@ void from_json(const json& j, CreateContainer& v) {
   v.notify_socket = get_optional_string(j, "notify_socket").value_or("");
   v.hook_state = get_optional_string(j, "hook_state").value_or("");
   v.namespaces = get_namespace_uses(j);
+  v.shared_tmpfs = get_shared_tmpfs(j);
 }
 
 void to_json(json& j, const CreateProcess& v) {

@@ -10,6 +10,7 @@
 #include "lib/guestcomm/protocol/done.hpp"
 #include "lib/guestcomm/protocol/namespace_use.hpp"
 #include "lib/guestcomm/protocol/process_ref.hpp"
+#include "lib/guestcomm/protocol/shared_tmpfs.hpp"
 #include "lib/guestcomm/protocol/stdio.hpp"
 #include "lib/oci/spec.hpp"
 
@@ -30,7 +31,8 @@ struct CreateContainer {
   /// For startContainer hooks: the container's state as JSON, in which pid is to become what they
   /// see. Empty: there are none.
   std::string hook_state{};
-  std::vector<NamespaceUse> namespaces{};  ///< at most one of each type
+  std::vector<NamespaceUse> namespaces{};   ///< at most one of each type
+  std::vector<SharedTmpfs> shared_tmpfs{};  ///< at most one for each mount
 };
 
 /// husk exec: a process that joins a container, which has been created and has not ended.

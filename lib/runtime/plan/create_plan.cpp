@@ -129,6 +129,7 @@ CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& given, c
   oci::Bundle bundle = given;
   leave_the_hosts(bundle.spec, facts.namespaces);
   GuestPlan guest = plan_guest(request.id, bundle);
+  use_shared_tmpfs(guest, facts.shared_tmpfs);
   give_environment(guest.spec.hooks.start_container, bundle.spec.process->env);
   CgroupPlan cgroup = plan_possible_cgroup(request, bundle.spec, facts);
   check_streams(request.streams, bundle.spec.process->terminal);

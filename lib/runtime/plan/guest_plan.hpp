@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "lib/guestcomm/protocol/shared_tmpfs.hpp"
 #include "lib/oci/spec.hpp"
 
 namespace husk::runtime {
@@ -18,6 +19,8 @@ struct PinnedMount {
   bool read_only = false;                ///< ro: the mount itself, not those below it
   std::optional<bool> tree_read_only{};  ///< rro or rrw: with those below it
   bool follow_host = false;              ///< (r)slave, (r)shared: shows what the host mounts later
+  /// Pinned until the VM ends: the guest has something in place of the source, for as long.
+  bool is_kept = false;
 };
 
 /// The spec as the guest shall apply it (protocol/create_messages.hpp), and the binds it
@@ -25,6 +28,8 @@ struct PinnedMount {
 struct GuestPlan {
   oci::Spec spec;
   std::vector<PinnedMount> binds;
+  std::vector<guestcomm::SharedTmpfs>
+      shared_tmpfs{};  ///< which the guest has in place of binds; these are pinned all the same
 };
 
 }  // namespace husk::runtime

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/guestcomm/protocol/shared_tmpfs.hpp"
 #include "lib/guestcomm/protocol/stdio.hpp"
 #include "lib/hypervisor/vm.hpp"
 #include "lib/runtime/caller/pid_file.hpp"
@@ -28,6 +29,7 @@ struct HostFacts {
   PidFilePlace pid_file_place = PidFilePlace::good;  ///< if one was asked for
   std::optional<NetworkFacts> network;               ///< if the caller names a namespace
   std::vector<NamespaceFacts> namespaces;            ///< the others that the caller names
+  std::vector<guestcomm::SharedTmpfs> shared_tmpfs;  ///< in place of some of the spec's binds
   std::string joined_vm;                             ///< by choose_vm(); empty: a new one
   std::optional<PodFacts> pod;                       ///< by find_pod()
   PodPlace place;                                    ///< known for a container of a pod

@@ -133,6 +133,13 @@ GuestPlan plan_guest(const std::string& id, const oci::Bundle& bundle) {
   return plan;
 }
 
+void use_shared_tmpfs(GuestPlan& plan, const std::vector<guestcomm::SharedTmpfs>& shared) {
+  plan.shared_tmpfs = shared;
+  for (PinnedMount& bind : plan.binds)
+    bind.is_kept = std::ranges::any_of(
+        shared, [&](const auto& one) { return one.mount == bind.number && one.is_kept; });
+}
+
 void leave_writable_below(GuestPlan& plan, const std::vector<std::size_t>& with_mounts_below) {
   for (const PinnedMount& bind : plan.binds) {
     if (!bind.read_only || bind.tree_read_only.value_or(false)) continue;

@@ -32,6 +32,10 @@ PinnedMount plan_bind(std::size_t number, const std::filesystem::path& source,
 /// Programs in the guest, systemd above all, need the cgroups of the guest's kernel.
 oci::Spec with_guest_cgroups(oci::Spec spec);
 
+/// Adds them to the plan. The host's tmpfs stays pinned as long as the guest has one in its place, or another one could
+/// get its device number, which is the name of the guest's.
+void use_shared_tmpfs(GuestPlan& plan, const std::vector<guestcomm::SharedTmpfs>& shared);
+
 /// "ro" is the bind's own mount alone, as with runc. In the guest a bind is one mount, with whatever is
 /// mounted below it on the host: for the binds of these numbers, which have mounts below, the guest's
 /// mount is not made read-only, and the host alone keeps the top so.

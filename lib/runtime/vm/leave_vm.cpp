@@ -17,7 +17,6 @@
 #include "lib/base/text.hpp"
 #include "lib/base/trace.hpp"
 #include "lib/guestcomm/protocol/container_messages.hpp"
-#include "lib/guestcomm/protocol/share.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/hypervisor/vm_process.hpp"
 #include "lib/runtime/host/host_cgroup.hpp"
@@ -56,7 +55,7 @@ std::vector<std::string> containers_with_files(const std::string& vm_id) {
   std::vector<std::string> ids;
   std::error_code none;
   for (const auto& entry : std::filesystem::directory_iterator(VmPaths(vm_id).shared(), none))
-    if (entry.is_directory(none) && entry.path().filename() != guestcomm::share_volumes)
+    if (entry.is_directory(none) && !entry.path().filename().string().starts_with('@'))
       ids.push_back(entry.path().filename().string());
   return ids;
 }

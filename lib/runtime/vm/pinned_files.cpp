@@ -41,7 +41,7 @@ Binds open_binds(const std::vector<PinnedMount>& mounts) {
       change_mount(tree, *mount.tree_read_only ? read_only : writable, true);
     }
     const bool asked_read_only = mount.read_only || mount.tree_read_only.value_or(false);
-    binds.emplace(mount.number, VolumeSource{std::move(source), asked_read_only});
+    binds.emplace(mount.number, VolumeSource{std::move(source), mount.is_kept, asked_read_only});
   }
   return binds;
 }
@@ -87,6 +87,7 @@ std::vector<std::size_t> link_volumes(const VmPaths& paths, const std::string& i
   for (const auto& [number, bind] : binds) {
     const std::string shared = table.find_shared(added.at(number), bind.asked_read_only, added);
     link_volume(share, id, number, shared);
+    if (bind.is_kept) keep_volume(share, shared);
     if (table.has_mounts_below(shared)) with_mounts_below.push_back(number);
   }
   return with_mounts_below;

@@ -13,6 +13,7 @@
 //     secret          what the guest knows husk by (guestcomm::share_secret_file)
 //     <container id>/rootfs   a bind
 //     <container id>/mounts/<n>   a link to one of the volumes; these links count a volume's users
+//     @kept/mounts/<volume>   the same, until the VM ends
 //     @volumes/<device>-<inode>-<random>   a bind of a source, one for all who use the same (volumes.hpp)
 //   vsock/            of the user-space vsock device: vhost.sock, the hypervisor's user's
 //     device/         the device's other sockets; its user's alone, which no other VM's process has

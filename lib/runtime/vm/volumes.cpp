@@ -25,6 +25,9 @@ namespace fs = std::filesystem;
 
 const std::string folder_of_volumes = guestcomm::share_volumes;
 
+/// Has links as a container's folder has; no container has this id.
+const std::string kept_volumes = "@kept";
+
 /// "device-inode" of a volume's name.
 std::string identity_of(const std::string& name) { return name.substr(0, name.rfind('-')); }
 
@@ -86,11 +89,21 @@ void link_volume(int writable_share, const std::string& id, std::size_t number,
             "make link " + link + " in the share");
 }
 
+void keep_volume(int writable_share, const std::string& volume) {
+  for (const std::string& folder : {kept_volumes, kept_volumes + "/mounts"})
+    if (::mkdirat(writable_share, folder.c_str(), 0700) != 0 && errno != EEXIST)
+      throw_errno("make directory " + folder + " in the share");
+  const std::string link = kept_volumes + "/mounts/" + volume;
+  if (::symlinkat(volume.c_str(), writable_share, link.c_str()) != 0 && errno != EEXIST)
+    throw_errno("make link " + link + " in the share");
+}
+
 void remove_unused_volumes(const VmPaths& paths, int writable_share) {
   const UniqueFd folder = find_folder(writable_share, folder_of_volumes);
   if (!folder) return;
-  const UniqueFd visible{check_sys(
-      ::open(paths.volumes().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), "open volumes")};
+  const UniqueFd visible{
+      check_sys(::open(paths.volumes().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW),
+                "open volumes")};
   const std::set<std::string> used = find_used_volumes(writable_share);
   for (const std::string& name : names_in(folder.get())) {
     if (used.contains(name)) continue;

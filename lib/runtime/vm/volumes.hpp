@@ -18,8 +18,10 @@ namespace husk::runtime {
 
 /// The source of a bind.
 struct VolumeSource {
-  BindSource file;               ///< restricted as the bind asks
-  bool asked_read_only = false;  ///< by the bind, so that the guest makes its own mount of the source read-only
+  BindSource file;       ///< restricted as the bind asks
+  bool is_kept = false;  ///< PinnedMount::is_kept
+  bool asked_read_only =
+      false;  ///< by the bind, so that the guest makes its own mount of the source read-only
 };
 
 /// The share through a mount that only this process has: the one that virtiofsd sees is read-only
@@ -32,6 +34,9 @@ std::string add_volume(const VmPaths& paths, int writable_share, const BindSourc
 /// Makes the link shared/<id>/mounts/<number>, with which a container becomes a user of the volume. Throws system.
 void link_volume(int writable_share, const std::string& id, std::size_t number,
                  const std::string& volume);
+
+/// The same without a container: the volume stays until the VM ends.
+void keep_volume(int writable_share, const std::string& volume);
 
 /// Detaches the volumes that no link leads to: those of a container that was removed, those that a volume of before
 /// stands in for, those of a husk that was killed. Throws system.

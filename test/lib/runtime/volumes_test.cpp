@@ -73,7 +73,8 @@ TEST_CASE("volumes: one source is one mount for all binds of a VM, until the las
   const fs::path hosts = bench.assets.path() / "hosts";
   bench.add("c1", {bind_of(source.path()), {.source = source.path()}, bind_of(hosts)});
   bench.add("c2", {bind_of(other.path()), bind_of(source.path()), bind_of(hosts)});
-  CHECK(bench.inode("c1", 0) == bench.inode("c1", 1));  // with nothing below, recursive or not is the same
+  CHECK(bench.inode("c1", 0) ==
+        bench.inode("c1", 1));  // with nothing below, recursive or not is the same
   CHECK(bench.inode("c1", 0) == bench.inode("c2", 1));
   CHECK(bench.inode("c1", 2) == bench.inode("c2", 2));
   CHECK(bench.inode("c1", 0) != bench.inode("c2", 0));
@@ -130,7 +131,8 @@ TEST_CASE("volumes: where all ask for read-only the host lets none write", "[run
   CHECK_FALSE(bench.can_write("c5"));
 }
 
-TEST_CASE("volumes: one container's own writable bind serves its read-only one", "[runtime][root]") {
+TEST_CASE("volumes: one container's own writable bind serves its read-only one",
+          "[runtime][root]") {
   if (::geteuid() != 0) SKIP("needs root");
   VolumeBench bench;
   const Scratch source;
@@ -159,8 +161,9 @@ TEST_CASE("volumes: mounts of another kind, or with mounts below, are not shared
           expect(bench.inode("c1") == bench.inode("c2"), "two mounts of one kind are told apart");
           for (const char* id : {"c1", "c2"}) bench.vm.remove_container(id);
           const auto remount = [&](unsigned long flags) {
-            check_sys(::mount(nullptr, view.c_str(), nullptr, MS_REMOUNT | MS_BIND | flags, nullptr),
-                      "remount");
+            check_sys(
+                ::mount(nullptr, view.c_str(), nullptr, MS_REMOUNT | MS_BIND | flags, nullptr),
+                "remount");
           };
           remount(MS_NOSUID | MS_RELATIME);
           bench.add("c1", {bind_of(source)});
@@ -172,11 +175,11 @@ TEST_CASE("volumes: mounts of another kind, or with mounts below, are not shared
           bench.add("c2", {bind_of(view)});
           expect(!bench.can_write("c2"), "a mount that the host has read-only can be written");
           differ("read-only is lost");
-          check_sys(::mount(nullptr, source.c_str(), nullptr, MS_PRIVATE, nullptr) == 0 ||
-                            errno == EINVAL
-                        ? 0
-                        : -1,
-                    "private");
+          check_sys(
+              ::mount(nullptr, source.c_str(), nullptr, MS_PRIVATE, nullptr) == 0 || errno == EINVAL
+                  ? 0
+                  : -1,
+              "private");
           check_sys(::mount(source.c_str(), source.c_str(), nullptr, MS_BIND, nullptr), "bind");
           check_sys(::mount(nullptr, source.c_str(), nullptr, MS_SHARED, nullptr), "share");
           bench.add("c1", {bind_of(source)});
@@ -236,4 +239,21 @@ TEST_CASE("volumes: binds as an older husk made them are removed as well", "[run
   bench.vm.remove_container("c1");
   CHECK_FALSE(fs::exists(paths.shared() / "c1"));
   CHECK(read_file(paths.mount("c2", 0), 100) == "127.0.0.1");
+}
+
+TEST_CASE("volumes: one that is kept stays for a later container, until the VM ends",
+          "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  VolumeBench bench;
+  const Scratch source;
+  PinnedMount kept = bind_of(source.path());
+  kept.is_kept = true;
+  bench.add("c1", {kept, kept});
+  const std::string before = bench.inode("c1");
+  bench.add("c2", {bind_of(source.path())});
+  for (const char* id : {"c1", "c2"}) bench.vm.remove_container(id);
+  CHECK(bench.volumes() == 1);
+  bench.add("c3", {kept});
+  CHECK(bench.inode("c3") == before);
+  CHECK(bench.volumes() == 1);
 }

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Memory that containers of one VM share: in place of a bind of an empty tmpfs of the host the guest mounts a tmpfs of
+// its own, the same for all containers whose binds have that source. Shared mappings are not coherent over virtio-fs,
+// and slow.
+#pragma once
+
+#include <cstddef>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+namespace husk::guestcomm {
+
+/// An agent that does not know of these makes the bind.
+struct SharedTmpfs {
+  std::size_t mount = 0;  ///< index into the spec's mounts, of the bind
+  std::string name;       ///< of the host's tmpfs: 1 to 64 of [0-9:]
+  /// Of the guest's: nosuid, nodev, noexec, size=, mode=, uid=, gid=. Without a size: half of the guest's memory.
+  std::vector<std::string> options;
+  bool is_kept = false;  ///< until the VM ends; otherwise until the last container that uses the tmpfs is deleted
+  bool operator==(const SharedTmpfs&) const = default;
+};
+
+void to_json(nlohmann::json& json, const SharedTmpfs& v);
+/// Throws invalid_argument for another name or option.
+void from_json(const nlohmann::json& json, SharedTmpfs& v);
+
+}  // namespace husk::guestcomm
