@@ -49,7 +49,10 @@ PodPlace find_place(const PodFacts& pod, const HostFacts& facts, const StateStor
   PodPlace place{.root = store.root(), .vm = facts.joined_vm};
   if (facts.network && !facts.network->path.empty()) place.network = facts.network->id;
   place.has_sandbox = !pod.is_sandbox && store.exists(pod.sandbox);
-  if (place.vm.empty()) return place;
+  if (place.vm.empty()) {
+    place.pod_vm = find_vm_of_pod(place.root, pod.sandbox);
+    return place;
+  }
   const VmRecord vm = load_vm(place.vm);
   place.vm_pod = vm.pod;
   for (const VmMember& member : vm.members) place.vm_members.push_back(member.id);

@@ -93,6 +93,9 @@ std::optional<VmPod> plan_pod(const std::optional<PodFacts>& pod, const PodPlace
     check_joined(*pod, place);
     return std::nullopt;
   }
+  if (!place.pod_vm.empty())
+    refuse(family_of(*pod).sandbox, describe(*pod) + " is in VM " + place.pod_vm +
+                                        ", where the container's network namespace is not");
   if (pod->is_sandbox)
     return VmPod{.root = place.root, .sandbox = pod->sandbox, .network = std::nullopt};
   // containerd's pods, and CRI-O's with an infra container, begin with their sandbox.

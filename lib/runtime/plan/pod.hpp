@@ -44,6 +44,7 @@ struct PodPlace {
   std::optional<VmPod> vm_pod = {};  ///< whose VM that is, if it is a pod's
   std::vector<std::string> vm_members = {};  ///< the ids of the containers in it
   std::optional<NamespaceId> network = {};   ///< whose path config.json gives
+  std::string pod_vm = {};                   ///< a running VM that is the pod's; empty: none
   bool has_sandbox = false;                  ///< the root has a container with the pod's id
 };
 

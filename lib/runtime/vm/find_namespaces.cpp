@@ -57,6 +57,18 @@ std::string find_vm_with(const NamespaceId& id, const std::string& type) {
   return {};
 }
 
+std::string find_vm_of_pod(const std::filesystem::path& root, const std::string& sandbox) {
+  for (const std::string& id : vm_ids()) {
+    try {
+      const VmRecord vm = load_vm(id);
+      if (vm.pod && vm.pod->root == root && vm.pod->sandbox == sandbox && is_running(vm)) return id;
+    } catch (const Error&) {
+      continue;  // a record that cannot be read is no VM that could be joined
+    }
+  }
+  return {};
+}
+
 std::vector<NamespaceFacts> find_namespaces(const oci::Spec& spec) {
   std::vector<NamespaceFacts> found;
   const auto& all = spec.linux_.namespaces;

@@ -2,6 +2,7 @@
 // The namespaces of this host that stand for namespaces in guests.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,9 @@ namespace husk::runtime {
 
 /// The id of the VM whose containers' shims are in the namespace, or whose pod has it; empty: none. type: as namespace_at() has it.
 std::string find_vm_with(const NamespaceId& id, const std::string& type);
+
+/// The id of the running VM that the pod has; empty: none.
+std::string find_vm_of_pod(const std::filesystem::path& root, const std::string& sandbox);
 
 /// Looks up the pid, ipc and uts namespaces that the spec names by a path. Throws invalid_argument and system
 /// with the entry's field for a path that is none.

@@ -132,6 +132,15 @@ TEST_CASE("plan_pod: a pod's VM is made by its sandbox, or for its network names
         gone);
 }
 
+TEST_CASE("plan_pod: a pod that has a VM gets no second one", "[runtime]") {
+  const std::string text =
+      "pod \"S\" is in VM 00001234, where the container's network namespace is not";
+  CHECK(planned(member(), {.root = "/r", .network = pod_network, .pod_vm = "00001234"}) ==
+        std::string("annotations[\"") + crio_sandbox + "\"]: " + text);
+  CHECK(planned(sandbox(), {.root = "/r", .pod_vm = "00001234"}) ==
+        std::string("annotations[\"") + containerd_sandbox + "\"]: " + text);
+}
+
 TEST_CASE("plan_pod: a member joins the VM of its own pod alone", "[runtime]") {
   const VmPod own{.root = "/r", .sandbox = "S"}, of_network{"/r", "S", pod_network};
   for (const auto caller : {PodFacts::Caller::crio, PodFacts::Caller::containerd}) {
