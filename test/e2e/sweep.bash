@@ -21,7 +21,7 @@ sweep_killed_runs() {
 
 sweep_run() {  # DIRECTORY RUN_ID
   local directory=$1 vm link file
-  local -a vms cgroups=(-path "*/husk-e2e-$2*")
+  local -a vms cgroups=(-path "*/husk-e2e-$2*" -o -path "*/husk-e2e-cri-$2*")
   mapfile -t vms < <(vms_of "$directory")
   # Engines before what they would start anew or tear down; and what the tests' shells had in the background.
   pgrep -f -- "$directory/" | xargs -r kill -KILL
@@ -32,6 +32,7 @@ sweep_run() {  # DIRECTORY RUN_ID
     end_vm "/run/husk-vm/$vm"
   done
   sweep_podman "$directory"
+  sweep_pods "$directory"
   awk -v w="$directory/" 'index($5, w) == 1 { print $5 }' /proc/self/mountinfo | sort -r | xargs -r -n 1 umount -l
   for link in "huske2e$2" "husknet$2-1" "husknet$2-2"; do
     [[ ! -e /sys/class/net/$link ]] || ip link del "$link"
@@ -49,6 +50,8 @@ sweep_run() {  # DIRECTORY RUN_ID
   sleep 2  # what was killed is in its cgroup for a moment, and libvirt's helpers write why they ended
   find /sys/fs/cgroup -depth -type d \( "${cgroups[@]}" \) -exec rmdir {} + 2>/dev/null
   for vm in "${vms[@]}"; do
+    # The next libvirtd would find the VM gone, and write that into a new log.
+    libvirt_listens || rm -f /run/libvirt/qemu/*husk-"$vm"*
     rm -f /var/log/libvirt/qemu/husk-"$vm"*
   done
 }
@@ -63,6 +66,14 @@ sweep_podman() {  # DIRECTORY
     timeout 60 "${podman[@]}" --runtime "$HUSK" rm --all --force --time 0
   timeout 30 "${podman[@]}" network prune --force
 } >/dev/null 2>&1
+
+# The network namespaces of containerd's pods, which its CNI plug-ins made.
+sweep_pods() {  # DIRECTORY
+  local file
+  for file in "$1"/state/io.containerd.runtime.v2.task/k8s.io/*/config.json; do
+    [[ ! -e $file ]] || jq -r '.linux.namespaces[].path // empty' "$file"
+  done | sed -n 's|.*/netns/\(cni-[0-9a-f-]*\)$|\1|p' | sort -u | xargs -r -n 1 ip netns del
+}
 
 # Podman with everything of its own in DIRECTORY, as the words of a command in $podman.
 podman_of() {  # DIRECTORY
