@@ -37,6 +37,16 @@ volumes() {
   expect_equal shm-of-a "$(in_member b cat /dev/shm/file)" "a file of /dev/shm"
 }
 
+# As two processes of a database do on its file.
+locks_on_a_volume() {
+  in_member a flock /volume/lock sh -c 'touch /volume/held; sleep 4' >"$work/flock" 2>&1 &
+  eventually 20 test -e "$work/volume/held"
+  run in_member b flock -n /volume/lock true
+  expect_status 1
+  expect_ok in_member b flock -w 30 /volume/lock true
+  wait $!
+}
+
 namespaces_of() {  # NAME TYPE...
   local name=$1
   shift
@@ -290,6 +300,7 @@ if cri_is_here; then
   it "a pod with two containers, in one VM" shared_pod 120
   it "the pod's network: from the host, between its containers" pod_network
   it "a volume and /dev/shm of two containers" volumes
+  it "flock(2) between two containers, on a volume" locks_on_a_volume
   it "the pod's host name, sysctls and namespaces in its containers" name_and_sysctls
   it "pid namespaces: CONTAINER, POD, TARGET" pid_namespaces 120
   it "ExecSync: exit status, streams, time limit" exec_sync

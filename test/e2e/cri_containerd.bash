@@ -109,6 +109,7 @@ make_images() {
   mkdir -p "$work/pause"
   cp "$(command -v catatonit || echo /usr/libexec/podman/catatonit)" "$work/pause/catatonit"
   make_rootfs "$work/rootfs"
+  copy_program "$work/rootfs" /usr/bin/flock
   make_image localhost/husk-pause:1 "$work/pause" '{"Entrypoint": ["/catatonit", "-P"], "User": "65535:65535"}'
   make_image localhost/husk-test:1 "$work/rootfs" '{"Env": ["PATH=/bin:/usr/bin"]}'
 }
