@@ -146,9 +146,9 @@ class Container {
 
   EventLoop& loop_;
   std::string id_;
-  const std::string keyring_;                             ///< its name, a secret of the container's
-  GuestNamespaces namespaces_;                            ///< that other containers may join
-  GuestNamespaces pinned_;                                ///< those that are found after the end, too
+  const std::string keyring_;   ///< its name, a secret of the container's
+  GuestNamespaces namespaces_;  ///< that other containers may join
+  GuestNamespaces pinned_;      ///< those that are found after the end, too
   std::vector<std::shared_ptr<const GuestTmpfs>> tmpfs_;  ///< that other containers may have, too
   bool out_of_memory_ = false;                            ///< known when it ends
   oci::Spec spec_;

@@ -23,7 +23,8 @@ SharedTmpfs tmpfs_named(const std::string& name) {
 
 /// A container that runs `script` with the tmpfs at /dev/shm, and what it says.
 struct Sharing {
-  Sharing(TmpfsTable& table, const std::string& name, std::vector<std::string> options = {"rbind"}) {
+  Sharing(TmpfsTable& table, const std::string& name,
+          std::vector<std::string> options = {"rbind"}) {
     bench.tmpfs_table = &table;
     bench.shared_tmpfs = {tmpfs_named(name)};
     bind.type = "bind";

@@ -5,6 +5,7 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/text.hpp"
+#include "lib/oci/check.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -47,6 +48,7 @@ std::optional<PodFacts> read_family(const Family& family, const std::string& id,
   if (!type && !sandbox) return std::nullopt;
   if (!type) refuse(family.type, std::string("missing beside ") + family.sandbox);
   if (!sandbox || sandbox->empty()) refuse(family.sandbox, "missing or empty");
+  step("annotations[" + quote(family.sandbox) + "]", [&] { oci::check_container_id(*sandbox); });
   PodFacts pod{
       .caller = family.caller, .sandbox = *sandbox, .is_sandbox = read_type(family, *type)};
   if (pod.is_sandbox && pod.sandbox != id)

@@ -31,8 +31,7 @@ bool is_shm(const oci::Mount& mount) { return without_slash(mount.destination) =
 /// ".../volumes/kubernetes.io~empty-dir/NAME", as kubelet calls them.
 bool is_empty_dir(const oci::Mount& mount) {
   const fs::path kind = without_slash(*mount.source).parent_path();
-  return kind.filename() == "kubernetes.io~empty-dir" &&
-         kind.parent_path().filename() == "volumes";
+  return kind.filename() == "kubernetes.io~empty-dir" && kind.parent_path().filename() == "volumes";
 }
 
 /// Whether the bind may have a source of that kind, by its paths alone.

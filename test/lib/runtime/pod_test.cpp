@@ -92,6 +92,9 @@ TEST_CASE("find_pod: contradictions are refused with the annotation's name", "[r
       {{{containerd_type, "container"}}, sandbox_key + "missing or empty"},
       {{{containerd_type, "container"}, {containerd_sandbox, ""}},
        sandbox_key + "missing or empty"},
+      // It names a folder of the root.
+      {{{containerd_type, "container"}, {containerd_sandbox, "../../etc"}},
+       sandbox_key + "invalid container ID format: \"../../etc\""},
       {{{containerd_sandbox, "S"}},
        std::string("annotations[\"") + containerd_type + "\"]: missing beside " +
            containerd_sandbox},

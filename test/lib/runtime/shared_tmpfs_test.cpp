@@ -74,7 +74,8 @@ TEST_CASE("find_shared_tmpfs: Kubernetes' emptyDir in memory, wherever the mount
   const Scratch place;
   CHECK(in_own_run([&] {
           const fs::path volumes = place.path() / "pods/1/volumes";
-          const fs::path cache = make_tmpfs(volumes / "kubernetes.io~empty-dir/cache", 0, "size=1m");
+          const fs::path cache =
+              make_tmpfs(volumes / "kubernetes.io~empty-dir/cache", 0, "size=1m");
           const auto found = find_shared_tmpfs(spec_with_bind(cache, "/cache"));
           expect(found.size() == 1 && found[0].is_kept, "it is not found, or not kept");
           const fs::path credentials = make_tmpfs(volumes / "kubernetes.io~secret/s", 0, "size=1m");

@@ -46,14 +46,26 @@ TEST_CASE("shared tmpfs: what is no mount, name or option of one is refused", "[
     changed[key] = value;
     return changed;
   };
-  for (const json& one :
-       {with("mount", -1), with("mount", 65536), with("mount", "1"), with("name", ""),
-        with("name", "../x"), with("name", std::string(65, '1')), with("name", 5),
-        with("options", "size=1k"), with("options", {"suid"}), with("options", {"size="}),
-        with("options", {"size=1g,huge=always"}), with("options", {"size=" + std::string(40, '1')}),
-        with("options", {"bind"}), with("options", {"ro"}), with("options", {7}),
-        with("options", std::vector<std::string>(17, "nodev")), with("kept", 1), json("x"),
-        json::object(), json(nullptr)}) {
+  for (const json& one : {with("mount", -1),
+                          with("mount", 65536),
+                          with("mount", "1"),
+                          with("name", ""),
+                          with("name", "../x"),
+                          with("name", std::string(65, '1')),
+                          with("name", 5),
+                          with("options", "size=1k"),
+                          with("options", {"suid"}),
+                          with("options", {"size="}),
+                          with("options", {"size=1g,huge=always"}),
+                          with("options", {"size=" + std::string(40, '1')}),
+                          with("options", {"bind"}),
+                          with("options", {"ro"}),
+                          with("options", {7}),
+                          with("options", std::vector<std::string>(17, "nodev")),
+                          with("kept", 1),
+                          json("x"),
+                          json::object(),
+                          json(nullptr)}) {
     CAPTURE(one.dump());
     CHECK_THROWS_AS(message_with_tmpfs({one}).get<CreateContainer>(), Error);
   }
