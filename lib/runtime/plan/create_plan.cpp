@@ -24,7 +24,7 @@ void check_memory(const Config& config, const HostFacts& facts) {
                                           std::to_string(facts.memory_mib) + " MiB");
 }
 
-/// What QEMU and virtiofsd need beside the guest's memory: measured, 62 MiB (docs/kubernetes.md).
+/// For QEMU beside the guest's memory. An idle pod took 45 MiB (docs/kubernetes.md, "Sizing"); twice that.
 constexpr std::uint64_t hypervisor_mib = 96;
 /// Below this a guest does not boot.
 constexpr std::uint64_t least_memory_mib = 128;

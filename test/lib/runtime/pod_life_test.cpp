@@ -84,10 +84,13 @@ struct CrioPod {
   void end(const std::string& id) {
     const pid_t shim = bench.runtime().state(id).pid;
     ::kill(shim, SIGKILL);
+    CHECK(stops(id));
+  }
+  bool stops(const std::string& id) {
     const Deadline deadline(10s);
     while (bench.runtime().state(id).status != "stopped" && !deadline.passed())
       std::this_thread::sleep_for(10ms);
-    CHECK(bench.runtime().state(id).status == "stopped");
+    return bench.runtime().state(id).status == "stopped";
   }
   void remove(const std::string& id) { bench.runtime().remove(id, true); }
   std::string vm_of(const std::string& id) {
@@ -197,6 +200,37 @@ TEST_CASE("pod: a VM that died is no obstacle for the pod's next container", "[r
   CHECK(pod.vm_runs(1));
   pod.remove("c2");
   pod.network.remove();
+  CHECK(pod.bench.left() == Nothing{});
+}
+
+TEST_CASE("pod: the VM stays with its sandbox, and ends when that is deleted", "[runtime][root]") {
+  CrioPod pod;
+  const auto annotate = [&](const std::string& type) {
+    pod.bench.spec.annotations = {{"io.kubernetes.cri.container-type", type},
+                                  {"io.kubernetes.cri.sandbox-id", "c1"}};
+  };
+  annotate("sandbox");
+  pod.create("c1");
+  annotate("container");
+  pod.create("c2");
+  pod.create("c3");
+  const std::string vm = pod.vm_of("c1");
+  CHECK(pod.members(vm) == Ids{"c1", "c2", "c3"});
+  const auto has_vm = [&](const std::string& id) {
+    const auto there = runtime::HostCgroup(pod.bench.runtime().state(id).pid).processes();
+    return std::ranges::find(there, pod.bench.machine.vms.at(0)) != there.end();
+  };
+  CHECK(has_vm("c1"));
+  pod.end("c1");  // the others go on, as with runc, until it is deleted
+  pod.remove("c2");
+  CHECK(pod.vm_runs());
+  CHECK_FALSE(has_vm("c3"));  // whose limit would end the pod
+  pod.remove("c1");
+  CHECK_FALSE(pod.vm_runs());
+  CHECK(pod.stops("c3"));
+  pod.remove("c3");
+  pod.network.remove();
+  pod.bench.id = "c3";
   CHECK(pod.bench.left() == Nothing{});
 }
 
