@@ -30,8 +30,8 @@ class NamespaceTable {
   /// that no container has.
   GuestNamespaces find(const std::vector<guestcomm::NamespaceUse>& uses) const;
   /// Gives the namespaces of a container's first process their names. What is returned is the container's:
-  /// another one finds them as long as the container keeps them, which is as long as the shim whose namespaces
-  /// have these names may run. Throws system.
+  /// another one finds them as long as the container keeps them: until its end, when the shim whose namespaces have
+  /// these names goes, or until it is deleted (Way::share). Throws system.
   GuestNamespaces add(const std::vector<guestcomm::NamespaceUse>& uses, pid_t first);
 
  private:

@@ -19,11 +19,12 @@ using namespace husk::runtime;
 
 namespace {
 
+using Sysctls = std::map<std::string, std::string>;
+
 /// A process in namespaces of its own, with settings of its own; ends with this object.
 class Pod {
  public:
-  explicit Pod(const std::map<std::string, std::string>& settings,
-               const char* host_name = nullptr) {
+  explicit Pod(const Sysctls& settings, const char* host_name = nullptr) {
     int ready[2];
     check_sys(::pipe(ready), "pipe");
     pid_ = ::fork();
@@ -59,8 +60,6 @@ class Pod {
   bool is_ready_ = false;
 };
 
-using Sysctls = std::map<std::string, std::string>;
-
 }  // namespace
 
 TEST_CASE("read_pinned_settings: what differs from new namespaces", "[runtime]") {
@@ -85,11 +84,11 @@ TEST_CASE("read_pinned_settings: what differs from new namespaces", "[runtime]")
 
 TEST_CASE("read_pinned_settings: new namespaces have none", "[runtime]") {
   if (::geteuid() != 0) SKIP("needs root");
-  const Pod pod({});
+  const Pod pod(Sysctls{});
   const PinnedSettings found = read_pinned_settings(pod.spec());
   CHECK(found.sysctl.empty());
   CHECK(found.host_name.empty());
-  const Pod after_a_vm({{"net/ipv4/ip_local_port_range", "61440 61951"}});
+  const Pod after_a_vm(Sysctls{{"net/ipv4/ip_local_port_range", "61440 61951"}});
   CHECK(read_pinned_settings(after_a_vm.spec()).sysctl.empty());  // husk's own range
   oci::Spec none;
   none.linux_.namespaces = {{"network", {}}};
