@@ -16,6 +16,7 @@
 
 #include "lib/base/deadline.hpp"
 #include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
 #include "lib/base/namespace_id.hpp"
 #include "lib/runtime/host/host_cgroup.hpp"
 #include "lib/runtime/vm/vm_directory.hpp"
@@ -179,8 +180,7 @@ TEST_CASE("pod: the VM is in the pod's cgroup, which goes with the VM where husk
   };
   CHECK_FALSE(has_vm("c1"));
   const std::string line = "/crio-" + pod.sandbox + "\n";
-  std::ifstream file("/proc/" + std::to_string(process) + "/cgroup");
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::string text = read_file("/proc/" + std::to_string(process) + "/cgroup", 65536);
   CHECK_THAT(text, ContainsSubstring(line));
   pod.create("c2");
   pod.remove("c1");  // the VM stays where it is
