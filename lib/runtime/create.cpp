@@ -111,10 +111,11 @@ void create_in_guest(const Membership& membership, const CreatePlan& plan,
   }
 }
 
-/// Locks until the VM of a pod's first container is on record for the second container. A sandbox is the first.
+/// Locks until the VM of a pod's first container is on record for the second container. A sandbox is the first, and
+/// the containers of its pod make no VM: none of them waits for a husk that hangs.
 std::optional<DirectoryLock> lock_pods_of(const std::optional<PodFacts>& pod,
                                           const StateStore& store) {
-  if (!pod || pod->is_sandbox) return std::nullopt;
+  if (!pod || pod->is_sandbox || store.exists(pod->sandbox)) return std::nullopt;
   return store.lock_root();
 }
 

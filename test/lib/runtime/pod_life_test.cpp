@@ -270,3 +270,20 @@ TEST_CASE("pod: two of its containers that are created at once are in one VM", "
   CHECK(pod.vm_of("c1") == pod.vm_of("c2"));
   CHECK(pod.members(pod.vm_of("c1")).size() == 2);
 }
+
+TEST_CASE("pod: a husk that hangs holds up no container of a pod that has its sandbox",
+          "[runtime][root]") {
+  CrioPod pod;
+  const auto annotate = [&](const std::string& type) {
+    pod.bench.spec.annotations = {{"io.kubernetes.cri.container-type", type},
+                                  {"io.kubernetes.cri.sandbox-id", "c1"}};
+  };
+  annotate("sandbox");
+  pod.create("c1");
+  annotate("container");
+  const DirectoryLock hanging = runtime::StateStore(pod.bench.path("root")).lock_root();
+  const auto begin = std::chrono::steady_clock::now();
+  pod.create("c2");
+  CHECK(std::chrono::steady_clock::now() - begin < 20s);
+  CHECK(pod.members(pod.vm_of("c1")) == Ids{"c1", "c2"});
+}
