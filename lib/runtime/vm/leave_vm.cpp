@@ -2,6 +2,7 @@
 #include "lib/runtime/vm/leave_vm.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <exception>
 #include <filesystem>
 #include <thread>
@@ -118,11 +119,19 @@ bool may_run(const VmRecord& vm) {
 }
 
 /// Removes the container from a VM that goes on. Call it before the VM's lock is taken: a guest may take its time.
-void remove_in_living_guest(const std::string& vm_id, const std::string& container) noexcept {
-  warn_on_failure([&] {
+/// False: nobody answers for the guest any more, as where its keeper was killed and the vsock device with it.
+bool remove_in_living_guest(const std::string& vm_id, const std::string& container) {
+  try {
     const std::optional<VmRecord> vm = load_if_usable(vm_id);
     if (vm && may_run(*vm)) remove_in_guest(vm_id, container);
-  });
+    return true;
+  } catch (const Error& e) {
+    log(LogLevel::warning, e.what());
+    return e.sys_errno() != ECONNREFUSED && e.sys_errno() != ENOENT;
+  } catch (const std::exception& e) {
+    log(LogLevel::warning, e.what());
+    return true;
+  }
 }
 
 /// The leaving container's cgroup is removed, with whatever is in it: moves the VM into the cgroup of a
@@ -152,24 +161,34 @@ bool has_network_file(const VmLeftOvers& vm) {
   }
 }
 
+/// A VM that a container leaves, and who else is in it.
+struct Leaving {
+  const VmLeftOvers& vm;
+  const Members& others;
+  const std::string& container;
+  bool is_reachable;  ///< Whether the guest answers, as far as is known.
+};
+
 /// Whether the VM goes on although `container` leaves and others, none of which need run, stay.
-bool goes_on(const VmLeftOvers& vm, const Members& others, const std::string& container) {
-  const bool has_running = !live_shims(others).empty();
-  if (!vm.pod) return has_running;
-  if (vm.pod->network) return has_running || has_network_file(vm);
-  return has_running && container != vm.pod->sandbox;
+bool goes_on(const Leaving& leaving) {
+  const bool has_running = !live_shims(leaving.others).empty();
+  const std::optional<VmPod>& pod = leaving.vm.pod;
+  if (!pod) return has_running;
+  // A VM that nobody reaches would be an obstacle for the pod's next container.
+  if (pod->network) return has_running || (leaving.is_reachable && has_network_file(leaving.vm));
+  return has_running && leaving.container != pod->sandbox;
 }
 
 /// Ends the VM where none of the others runs, or the pod goes; their own removal finds the VM gone. The VM of a pod
 /// is in a cgroup that stays.
-void leave(const std::string& vm_id, const VmLeftOvers& vm, const Members& others,
-           const std::string& container, const hypervisor::ConnectHypervisor& connect) {
-  if (!goes_on(vm, others, container)) {
-    end_vm(vm_id, vm, connect);
-  } else if (!vm.pod) {
-    move_vm(vm, others);
+void leave(const std::string& vm_id, const Leaving& leaving,
+           const hypervisor::ConnectHypervisor& connect) {
+  if (!goes_on(leaving)) {
+    end_vm(vm_id, leaving.vm, connect);
+  } else if (!leaving.vm.pod) {
+    move_vm(leaving.vm, leaving.others);
   }
-  VmDirectory(vm_id).remove_container(container);
+  VmDirectory(vm_id).remove_container(leaving.container);
 }
 
 /// The VM's id and the configuration tell what the record does not say.
@@ -194,12 +213,12 @@ void remove_from_sandbox_here(const std::string& vm_id, const std::string& conta
                               const hypervisor::ConnectHypervisor& connect) {
   refuse_to_end_unseen(vm_id, uri);
   end_shim_of_member(vm_id, container);
-  remove_in_living_guest(vm_id, container);
+  const bool is_reachable = remove_in_living_guest(vm_id, container);
   const std::optional<DirectoryLock> lock = lock_vm(vm_id);
   const VmLeftOvers vm = find_left_overs(vm_id, uri);
   if (const Members others = find_others(vm_id, container, vm); !others.empty()) {
     strike_off_member(vm_id, container);
-    return leave(vm_id, vm, others, container, connect);
+    return leave(vm_id, {vm, others, container, is_reachable}, connect);
   }
   end_vm(vm_id, vm, connect);
   remove_cgroups(vm.cgroups);

@@ -234,6 +234,30 @@ TEST_CASE("pod: the VM stays with its sandbox, and ends when that is deleted", "
   CHECK(pod.bench.left() == Nothing{});
 }
 
+TEST_CASE(
+    "pod: a VM that nobody reaches any more is no obstacle for the pod's next container but one",
+    "[runtime][root]") {
+  CrioPod pod;
+  pod.create("c1");
+  const fs::path socket = runtime::VmPaths(pod.vm_of("c1")).vsock_device() / "vsock.sock";
+  REQUIRE(fs::remove(socket));  // as is of no use where the keeper and its device were killed
+  SECTION("none of its containers runs") {
+    pod.end("c1");
+    CHECK_THAT(failure_text([&] { pod.create("c2"); }), ContainsSubstring("vsock socket"));
+    CHECK(pod.vm_ends());
+    pod.create("c2");
+    CHECK(pod.vm_runs(1));
+  }
+  SECTION("a container runs") {
+    CHECK_THAT(failure_text([&] { pod.create("c2"); }), ContainsSubstring("vsock socket"));
+    CHECK(pod.bench.runtime().state("c1").status == "created");
+    CHECK(pod.vm_runs());
+  }
+  for (const char* id : {"c1", "c2"}) pod.remove(id);
+  pod.network.remove();
+  CHECK(pod.bench.left() == Nothing{});
+}
+
 TEST_CASE("pod: another pod's annotations do not lead into its VM", "[runtime][root]") {
   CrioPod pod;
   pod.create("c1");
