@@ -69,6 +69,17 @@ std::string find_vm_of_pod(const std::filesystem::path& root, const std::string&
   return {};
 }
 
+std::vector<std::filesystem::path> find_cgroups_of_pod(const VmPod& pod) {
+  std::vector<std::filesystem::path> cgroups;
+  for (const std::string& id : vm_ids()) {
+    const VmLeftOvers vm = load_vm_left_overs(id);
+    if (!vm.pod || vm.pod->root != pod.root || vm.pod->sandbox != pod.sandbox) continue;
+    for (const std::filesystem::path& cgroup : vm.cgroups)
+      if (std::ranges::find(cgroups, cgroup) == cgroups.end()) cgroups.push_back(cgroup);
+  }
+  return cgroups;
+}
+
 std::vector<NamespaceFacts> find_namespaces(const oci::Spec& spec) {
   std::vector<NamespaceFacts> found;
   const auto& all = spec.linux_.namespaces;

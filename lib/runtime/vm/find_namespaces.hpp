@@ -9,6 +9,7 @@
 #include "lib/base/namespace_id.hpp"
 #include "lib/guestcomm/protocol/namespace_use.hpp"
 #include "lib/runtime/plan/namespace_facts.hpp"
+#include "lib/runtime/plan/pod.hpp"
 
 namespace husk::runtime {
 
@@ -17,6 +18,9 @@ std::string find_vm_with(const NamespaceId& id, const std::string& type);
 
 /// The id of the running VM that the pod has; empty: none.
 std::string find_vm_of_pod(const std::filesystem::path& root, const std::string& sandbox);
+
+/// The cgroups that husk made for the pod's VMs, of which all but one have died.
+std::vector<std::filesystem::path> find_cgroups_of_pod(const VmPod& pod);
 
 /// Looks up the pid, ipc and uts namespaces that the spec names by a path. Throws invalid_argument and system
 /// with the entry's field for a path that is none.

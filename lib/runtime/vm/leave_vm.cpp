@@ -24,6 +24,7 @@
 #include "lib/runtime/plan/plan.hpp"
 #include "lib/runtime/vm/container_network.hpp"
 #include "lib/runtime/vm/end_vm.hpp"
+#include "lib/runtime/vm/find_namespaces.hpp"
 #include "lib/runtime/vm/other_mount_namespace.hpp"
 #include "lib/runtime/vm/vm_directory.hpp"
 #include "lib/runtime/vm/vm_handle.hpp"
@@ -207,6 +208,14 @@ void refuse_to_end_unseen(const std::string& vm_id, const std::string& uri) {
     throw other_mount_namespace_error(paths);
 }
 
+/// A pod whose VM died has another one, which has taken the cgroups over.
+bool has_other_vm(const std::string& vm_id, const VmLeftOvers& vm) {
+  if (!vm.pod) return false;
+  const std::string found = find_vm_of_pod(vm.pod->root, vm.pod->sandbox);
+  return !found.empty() &&
+         found != vm_id;  // one without a process counts as running while it is locked
+}
+
 /// Runs in the mount namespace that has the VM's directory.
 void remove_from_sandbox_here(const std::string& vm_id, const std::string& container,
                               const std::string& uri,
@@ -221,7 +230,7 @@ void remove_from_sandbox_here(const std::string& vm_id, const std::string& conta
     return leave(vm_id, {vm, others, container, is_reachable}, connect);
   }
   end_vm(vm_id, vm, connect);
-  remove_cgroups(vm.cgroups);
+  if (!has_other_vm(vm_id, vm)) remove_cgroups(vm.cgroups);
   if (vm.network_namespace) unplug_all(*vm.network_namespace, vm_id);
   remove_vm_directory(vm_id);
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "lib/base/log.hpp"
+#include "lib/runtime/vm/find_namespaces.hpp"
 #include "lib/runtime/vm/leave_vm.hpp"
 #include "lib/runtime/vm/other_mount_namespace.hpp"
 #include "lib/runtime/vm/vm_lock.hpp"
@@ -66,7 +67,10 @@ void Membership::change_record(const std::function<void(VmRecord&)>& change) {
 }
 
 void Membership::note_cgroups(const std::vector<std::filesystem::path>& made) {
-  change_record([&](VmRecord& record) { record.cgroups = made; });
+  change_record([&](VmRecord& record) {
+    if (record.pod) record.cgroups = find_cgroups_of_pod(*record.pod);
+    record.cgroups.insert(record.cgroups.end(), made.begin(), made.end());
+  });
 }
 
 std::vector<std::size_t> Membership::pin_files(const std::filesystem::path& rootfs,

@@ -35,7 +35,8 @@ class Membership {
   Membership& operator=(const Membership&) = delete;
   ~Membership();
 
-  /// Records what is to be removed with a new VM: the directories of a cgroup that is the VM's alone.
+  /// Records what is to be removed with a new VM: the directories of a cgroup that is the VM's alone, and
+  /// those that husk made for an earlier VM of its pod.
   void note_cgroups(const std::vector<std::filesystem::path>& made);
   /// Pins the container's files for the VM: VmDirectory::add_container.
   std::vector<std::size_t> pin_files(const std::filesystem::path& rootfs, const GuestPlan& plan);

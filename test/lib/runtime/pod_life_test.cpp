@@ -194,11 +194,16 @@ TEST_CASE("pod: a VM that died is no obstacle for the pod's next container", "[r
   pod.create("c1");
   ::kill(pod.bench.machine.vms.at(0), SIGKILL);
   CHECK(pod.vm_ends());
+  const std::vector<fs::path> cgroups = runtime::load_vm(pod.vm_of("c1")).cgroups;
+  REQUIRE_FALSE(cgroups.empty());
   pod.create("c2");
   CHECK(pod.vm_of("c2") != pod.vm_of("c1"));
-  pod.remove("c1");
-  CHECK(pod.vm_runs(1));
-  pod.remove("c2");
+  for (const char* id : {"c1", "c2"}) {
+    CHECK(fs::exists(cgroups.front()));  // the second VM is in the cgroup of the first
+    pod.remove(id);
+    CHECK(pod.vm_runs(1) == (id == std::string("c1")));
+  }
+  for (const fs::path& cgroup : cgroups) CHECK_FALSE(fs::exists(cgroup));
   pod.network.remove();
   CHECK(pod.bench.left() == Nothing{});
 }
