@@ -94,9 +94,13 @@ NetworkFacts find_network_facts(const std::filesystem::path& path) {
   return facts;
 }
 
+NetworkNamespace network_of(const ProcessIdentity& shim) {
+  return step("the shim", [&] { return NetworkNamespace::of_process(shim); });
+}
+
 void place_taps(const std::vector<hypervisor::NetworkCard>& cards, const ProcessIdentity& shim) {
   if (cards.empty()) return;
-  const auto ns = NetworkNamespace::of_process(shim);
+  const auto ns = network_of(shim);
   for (const hypervisor::NetworkCard& card : cards) move_to(card, ns);
 }
 
@@ -104,7 +108,7 @@ ContainerNetwork::ContainerNetwork(DirectoryLock lock, const ProcessIdentity& sh
                                    const hypervisor::ConnectHypervisor& connect,
                                    guestcomm::AgentClient& agent)
     : lock_(std::move(lock)) {
-  const auto ns = NetworkNamespace::of_process(shim);
+  const auto ns = network_of(shim);
   network::refuse_the_hosts(ns);  // the filters would take the host's frames away
   const network::NamespaceContents contents = network::read_namespace(ns);
   while (vm.cards().size() < network::cards_needed(contents)) {

@@ -19,6 +19,9 @@ namespace husk::runtime {
 /// Throws as NetworkNamespace::of_path, and unsupported for an interface that cannot be carried.
 NetworkFacts find_network_facts(const std::filesystem::path& path);
 
+/// Throws peer_lost "the shim: process 1234: has ended", system.
+network::NetworkNamespace network_of(const ProcessIdentity& shim);
+
 /// Moves the taps of a VM that was just started to where its container's interfaces are or will be:
 /// into the namespace of its shim. Throws system, peer_lost, unsupported for the host's own namespace.
 void place_taps(const std::vector<hypervisor::NetworkCard>& cards, const ProcessIdentity& shim);

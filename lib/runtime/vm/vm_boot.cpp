@@ -121,7 +121,7 @@ void BootingVm::adopt(const ProcessIdentity& shim, HostCgroup& cgroup,
   const Span span("VM's cgroup, keeper and taps");
   cgroup.add(get().process.pid);
   for (const ProcessIdentity& helper : get().helpers) cgroup.add(helper.pid);
-  const auto ns = network::NetworkNamespace::of_process(shim);
+  const auto ns = network_of(shim);
   const UniqueFd changes = network::watch_changes(ns);
   const network::LoopbackListener loopback = listen_if_possible(ns);
   keeper_.hand_over({.vm = get().process,

@@ -28,7 +28,7 @@ struct Other {
   ProcessIdentity reused{.pid = of_the_host.pid, .start_time = of_the_host.start_time + 1};
   std::string hosts_refusal = "network namespace /proc/" + std::to_string(of_the_host.pid) +
                               "/ns/net: is the host's, which a VM cannot join";
-  std::string ended = "process " + std::to_string(of_the_host.pid) + ": has ended";
+  std::string ended = "the shim: process " + std::to_string(of_the_host.pid) + ": has ended";
 };
 
 enum Range : int { before_the_vm, reserved, other, failed };
