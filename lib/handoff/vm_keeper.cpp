@@ -202,7 +202,7 @@ void VmKeeper::hand_over(const KeptVm& kept) {
   processes.held = duplicate(kept.held);
   await_greeting();
   send_keep(keeper_.get(), processes);
-  keeper_.reset();
+  handed_over_ = std::move(keeper_);
 }
 
 }  // namespace husk::handoff

@@ -80,6 +80,8 @@ class VmKeeper {
   /// no other came, the guest has 5 s to power off; then QEMU is killed, as it is at once when a
   /// helper ends. Throws peer_lost if one of them ended.
   void hand_over(const KeptVm& kept);
+  /// Becomes readable when the keeper has ended, which ends the device too; -1 before the hand-over.
+  int end() const noexcept { return handed_over_.get(); }
 
  private:
   void or_end(const std::function<void()>& work);
@@ -94,7 +96,8 @@ class VmKeeper {
   std::optional<VhostDeviceSetup> device_;
   KeeperSetup setup_;
   bool is_launched_ = false, has_greeted_ = false;
-  UniqueFd keeper_;  ///< socket to the keeper; its closing without a hand-over ends it
+  UniqueFd keeper_;       ///< socket to the keeper; its closing without a hand-over ends it
+  UniqueFd handed_over_;  ///< the same socket, of which the keeper holds its end for its whole life
 };
 
 }  // namespace husk::handoff

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/runtime/vm/vm_boot.hpp"
 
+#include <poll.h>
+#include <sys/epoll.h>
+
 #include <algorithm>
 #include <fstream>
+#include <initializer_list>
 
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
@@ -81,6 +85,16 @@ network::LoopbackListener listen_if_possible(const network::NetworkNamespace& ns
   }
 }
 
+/// A descriptor that is readable while one of them is.
+UniqueFd watch_all(std::initializer_list<int> descriptors) {
+  UniqueFd all(check_sys(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1"));
+  for (const int fd : descriptors) {
+    epoll_event readable{.events = EPOLLIN, .data = {}};
+    check_sys(::epoll_ctl(all.get(), EPOLL_CTL_ADD, fd, &readable), "epoll_ctl");
+  }
+  return all;
+}
+
 /// The end of the guest's console as one line, for the error's text. The bytes are the guest's: only
 /// plain ones are shown.
 std::string console_end(const fs::path& console_log) {
@@ -142,11 +156,19 @@ void BootingVm::await_agent(std::chrono::seconds patience) const {
   try {
     const UniqueFd vm_gone = open_process(get().process);
     if (!vm_gone) throw Error(Errc::peer_lost, "the VM ended");
-    const auto protocols = announcement_->wait(address(), vm_gone.get(), patience);
+    const UniqueFd gone = watch_all({vm_gone.get(), keeper_.end()});
+    const auto protocols = announcement_->wait(address(), gone.get(), patience);
     guestcomm::agree(protocols, guestcomm::own_protocols);
   } catch (const Error& e) {
-    throw explain(Error(e.code(), "the guest did not come up: " + std::string(e.what())));
+    const std::string reason = is_keeper_gone() ? "the VM's keeper ended" : e.what();
+    throw explain(Error(e.code(), "the guest did not come up: " + reason));
   }
+}
+
+/// The keeper ends after a VM that ended.
+bool BootingVm::is_keeper_gone() const {
+  pollfd polled{keeper_.end(), POLLIN, 0};
+  return is_alive(get().process) && ::poll(&polled, 1, 0) > 0;
 }
 
 Error BootingVm::explain(const Error& error) const {

@@ -42,6 +42,8 @@ class BootingVm {
   void keep() noexcept { vm_->keep(); }
 
  private:
+  bool is_keeper_gone() const;
+
   VmPaths paths_;
   handoff::VmKeeper keeper_;
   std::unique_ptr<guestcomm::Announcement> announcement_;

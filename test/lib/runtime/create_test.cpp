@@ -89,6 +89,23 @@ TEST_CASE("create: a VM or an agent that fails is named, and leaves nothing", "[
   check_id_is_free(bench);
 }
 
+TEST_CASE("create: a keeper that is killed while the guest boots is named at once",
+          "[runtime][root]") {
+  HuskBench bench;
+  bench.machine.fault = Fault::never_announces;
+  bench.config.boot_timeout = 60s;
+  // The hooks run when the VM is in the keeper's hands, and before husk waits for the guest.
+  bench.spec.hooks.create_runtime = {script_hook(
+      bench, "cd /run/husk-vm && pkill -KILL -f \"^husk-keeper $(echo */ | tr -d /)\"")};
+  const auto begin = std::chrono::steady_clock::now();
+  CHECK_THAT(failing_create(bench),
+             ContainsSubstring("the guest did not come up: the VM's keeper ended"));
+  CHECK(std::chrono::steady_clock::now() - begin < 30s);
+  bench.spec.hooks = {};
+  bench.config.boot_timeout = 10s;
+  check_id_is_free(bench);
+}
+
 TEST_CASE("create: a guest that never comes up is given up, and its console is shown",
           "[runtime][root]") {
   HuskBench bench;
