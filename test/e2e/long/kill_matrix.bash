@@ -6,20 +6,12 @@
 
 # shellcheck source=test/e2e/by_hand.bash
 source "$here/by_hand.bash"
+# shellcheck source=test/e2e/kill_parts.bash
+source "$here/kill_parts.bash"
 
 victims=(husk shim qemu virtiofsd libvirtd keeper)
 stages=(create start exec delete)
 patience=$((60 * time_factor))  # with a command, in seconds
-
-# Pids of a program, whatever name it gave itself.
-running() {  # PATTERN
-  local exe program
-  for exe in /proc/[0-9]*/exe; do
-    program=$(readlink "$exe" 2>/dev/null) || continue
-    # shellcheck disable=SC2053  # a pattern
-    [[ ${program% (deleted)} != */$1 ]] || cut -d/ -f3 <<<"$exe"
-  done
-}
 
 # Pids of a part that came since $others was noted, one a line; the daemon is there always.
 pids_of() {  # VICTIM
@@ -30,35 +22,6 @@ pids_of() {  # VICTIM
     libvirtd) running libvirtd; running virtqemud ;;
     keeper) pgrep -x husk-keeper ;;
   esac | grep -vxF "${others:-none}"
-}
-
-# One of the machine's without the husks that reap for libvirt's daemons, started on demand: they end later.
-snapshot() {
-  local pid
-  snapshot_machine | grep -v '^process husk$'
-  for pid in $(running husk); do
-    pgrep -P "$pid" '^(lib)?virt.*d$' >/dev/null || echo "process husk"
-  done
-}
-
-# Kills what was $known before the command, or else what comes with it, and says "killed", or "late" where the command
-# had ended by then.
-kill_victim() {  # VICTIM JOB
-  local i pids word
-  if [[ ${#known[@]} != 0 ]]; then
-    if is_gone "$2"; then word=late; else word=killed; fi
-    kill -KILL "${known[@]}" 2>/dev/null && echo "$word"
-    return
-  fi
-  for ((i = 0; i < 500; i++)); do
-    if [[ $1 == husk ]]; then mapfile -t pids < <(pgrep -P "$2" -x husk); else mapfile -t pids < <(pids_of "$1"); fi
-    if [[ ${#pids[@]} != 0 ]]; then
-      if is_gone "$2"; then word=late; else word=killed; fi
-      kill -KILL "${pids[@]}" 2>/dev/null && { echo "$word"; return; }
-    fi
-    is_gone "$2" && return
-    sleep 0.01
-  done
 }
 
 prepare() {  # STAGE ID
@@ -142,33 +105,6 @@ cell() {  # STAGE VICTIM
   done
   [[ -z $left ]] || fail "left: $left"
   if [[ -n $killed ]]; then echo "$status, $took s$([[ $killed == killed ]] || echo ", late")" >"$work/cell.$id"; else echo "–" >"$work/cell.$id"; fi
-}
-
-# It may have been the victim.
-start_libvirt_again() {  # ID
-  libvirt_listens && return
-  "$HUSK" --root "$work/root" run --bundle "$work/short" "$1" >"$work/again.out" 2>&1 </dev/null ||
-    fail "husk does not start libvirt again: $(cat "$work/again.out")"
-}
-
-print_table() {
-  local stage victim row
-  row="| killed at |"
-  for stage in "${stages[@]}"; do row+=" \`$stage\` |"; done
-  echo "$row"
-  echo "|---|---|---|---|---|"
-  for victim in "${victims[@]}"; do
-    row="| $victim |"
-    for stage in "${stages[@]}"; do row+=" $(cat "$work/cell.$stage-$victim" 2>/dev/null || echo 'not run') |"; done
-    echo "$row"
-  done
-}
-
-end_daemons() {
-  local file
-  for file in /run/libvirtd.pid /run/virtlogd.pid; do
-    [[ ! -s $file ]] || kill "$(cat "$file")"
-  done
 }
 
 if is_husk; then
