@@ -12,14 +12,18 @@
 namespace husk::runtime {
 namespace {
 
-bool is_shown_to_systemd(const VmPaths& paths) {
+/// Whether systemd's mount namespace, in which a service is, has all that the keeper looks at: the VM's directory, and
+/// the file by which the keeper knows that the pod is there. CRI-O may have been given a mount namespace of its own.
+bool is_shown_to_systemd(const VmPlan& vm) {
   const UniqueFd systemds = other_mount_namespace(1);
-  return !systemds || shows_vm_directory_in(paths, systemds.get());
+  if (!systemds) return true;
+  if (!shows_vm_directory_in(VmPaths(vm.id), systemds.get())) return false;
+  return !vm.pod || !vm.pod->network ||
+         shows_network_in(vm.network_namespace.value(), *vm.pod->network, systemds.get());
 }
 
 handoff::LaunchKeeper plan_launch(const VmPlan& vm) {
-  // A service is in systemd's mount namespace.
-  if (!systemd::is_running() || !is_shown_to_systemd(VmPaths(vm.id))) return {};
+  if (!systemd::is_running() || !is_shown_to_systemd(vm)) return {};
   const systemd::ServicePlan plan{.name = "husk-keeper-" + vm.id + ".service",
                                   .description = "husk keeper of VM " + vm.id,
                                   .command = {vm.programs.keeper.string(), vm.id}};

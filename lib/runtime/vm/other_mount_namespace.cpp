@@ -43,6 +43,19 @@ bool shows_vm_directory_in(const VmPaths& paths, int mount_namespace) {
   return shows;
 }
 
+bool shows_network_in(const std::filesystem::path& file, const NamespaceId& id,
+                      int mount_namespace) {
+  bool shows = false;
+  in_mount_namespace(mount_namespace, [&] {
+    try {
+      shows = namespace_at(file, "net") == id;
+    } catch (const Error&) {
+      // Nothing is there, or no namespace: what the file is mounted on.
+    }
+  });
+  return shows;
+}
+
 UniqueFd find_vm_directory(const VmPaths& paths, const std::string& uri) {
   if (!std::filesystem::exists(paths.directory) || shows_vm_directory(paths)) return {};
   UniqueFd daemons = hypervisor::daemons_mount_namespace(hypervisor::driver_for(uri).daemon());

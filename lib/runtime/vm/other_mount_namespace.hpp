@@ -3,9 +3,11 @@
 // its own, and so does a service with PrivateMounts=.
 #pragma once
 
+#include <filesystem>
 #include <string>
 
 #include "lib/base/error.hpp"
+#include "lib/base/namespace_id.hpp"
 #include "lib/base/unique_fd.hpp"
 #include "lib/runtime/plan/vm_paths.hpp"
 
@@ -18,6 +20,11 @@ bool shows_vm_directory(const VmPaths& paths);
 
 /// The same for another mount namespace.
 bool shows_vm_directory_in(const VmPaths& paths, int mount_namespace);
+
+/// Whether the file leads to the network namespace in that mount namespace as well: a file on which this
+/// mount namespace alone has bound the network namespace is an empty one there.
+bool shows_network_in(const std::filesystem::path& file, const NamespaceId& id,
+                      int mount_namespace);
 
 /// The mount namespace that shows the VM's directory where this thread's does not: that of libvirt's
 /// daemon for `uri`, or that of process 1. Empty: this thread's shows it, or neither does.

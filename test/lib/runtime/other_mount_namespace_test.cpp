@@ -118,3 +118,23 @@ TEST_CASE("show_vm_directory: another /run is refused by name", "[runtime][root]
                  "/run/husk-vm: is another directory in the mount namespace of libvirt's daemon"));
   CHECK_FALSE(fs::exists(VmPaths(id).directory));
 }
+
+TEST_CASE("shows_network_in: a namespace that is bound in one mount namespace alone is not shown",
+          "[runtime][root]") {
+  CHECK(test::thrown_in_child([] {
+          enter_new_namespace();
+          check_sys(::mount("husk-test", "/mnt", "tmpfs", 0, nullptr), "mount");
+          for (const char* file : {"/mnt/both", "/mnt/one"}) write_file_atomic(file, "", 0600);
+          const auto bind = [](const char* file) {
+            check_sys(::mount("/proc/self/ns/net", file, nullptr, MS_BIND, nullptr), "bind");
+          };
+          bind("/mnt/both");
+          const UniqueFd systemds = enter_new_namespace();
+          bind("/mnt/one");
+          const NamespaceId id = namespace_at("/proc/self/ns/net", "net");
+          expect(shows_network_in("/mnt/both", id, systemds.get()), "/mnt/both is not shown");
+          expect(!shows_network_in("/mnt/one", id, systemds.get()), "/mnt/one is shown");
+          expect(!shows_network_in("/mnt/none", id, systemds.get()), "/mnt/none is shown");
+          expect(namespace_at("/mnt/one", "net") == id, "the thread stays in the other namespace");
+        }) == "");
+}
