@@ -38,9 +38,11 @@ std::string choose_vm(const std::optional<NetworkFacts>& network,
       throw Error(Errc::invalid_argument, "linux.namespaces: " + describe(first) + ", " +
                                               describe(other) + ": a container is in one VM");
   if (first.type != "network")
-    throw Error(Errc::unsupported, "linux.namespaces: " + describe(first) +
-                                       ", whose network the container must join as well: a VM has "
-                                       "one network (--network container:NAME)");
+    throw Error(Errc::unsupported,
+                "linux.namespaces: " + describe(first) +
+                    ", whose network the container must join as well: a VM has one network "
+                    "(--network container:NAME, or --share net," +
+                    first.type + " for a pod)");
   return first.vm;
 }
 

@@ -77,7 +77,8 @@ TEST_CASE("choose_vm: two VMs, or a VM without its network, are refused by name"
         "\"/proc/7/ns/uts\" is in VM c: a container is in one VM");
   const std::string alone =
       "linux.namespaces: the ipc namespace \"/proc/7/ns/ipc\" is in VM a, whose network the "
-      "container must join as well: a VM has one network (--network container:NAME)";
+      "container must join as well: a VM has one network (--network container:NAME, or --share "
+      "net,ipc for a pod)";
   CHECK(chosen({}, {in_vm("ipc", "a")}) == alone);
   CHECK(chosen(network_in(""), {in_vm("ipc", "a")}) == alone);
 }
