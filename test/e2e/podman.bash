@@ -9,6 +9,10 @@ source "$here/engine_list.bash"
 source "$here/engine_session.bash"
 # shellcheck source=test/e2e/engine_pod.bash
 source "$here/engine_pod.bash"
+# shellcheck source=test/e2e/podman_pod.bash
+source "$here/podman_pod.bash"
+# shellcheck source=test/e2e/podman_kube.bash
+source "$here/podman_kube.bash"
 # shellcheck source=test/e2e/net.bash
 source "$here/net.bash"
 engine_command() {
@@ -178,6 +182,9 @@ if command -v podman >/dev/null; then
   if default_network_works; then
     engine_list default
     import_net_image || echo "podman import failed" >&2
+    it "a pod with a published port: shown, paused, stopped, a member and its infra container killed" pod_with_a_port 180
+    it "play kube: an init container, volumes, a probe, a restart" kube_pod 120
+    it "a pod that shares its network alone, with settings of the pod" pod_that_shares_net
     it "two networks, published ports, none, --network container:X" networks 240
   else
     engine_list none --network none
@@ -191,6 +198,8 @@ if command -v podman >/dev/null; then
   it "another's pid namespace without its network is refused" refused_without_the_network
   it "a pod with shared pid namespace: made, used, restarted, removed" pod_of_podman 180
   it "a pod with a container that fails and is restarted" pod_without_pid 120
+  it "a pod without an infra container" pod_without_infra
+  ! is_husk || it "pods whose members have the host's network, or their own, are refused" pods_that_a_vm_cannot_have
   it "generate kube and play kube" kubernetes 120
   it "podman shows the runtime's text when a command is missing" text_of_a_failed_create
 else
