@@ -104,7 +104,7 @@ check_status() {  # STAGE
 # One line that names what is missing.
 expect_clear() {  # FILE
   expect_equal 1 "$(wc -l <"$1")" "lines of: $(cat "$1")"
-  expect_match "VM|vm|pod|shim|container|libvirt" "$(cat "$1")" "why it failed"
+  expect_match "VM|vm|virtual machine|pod|shim|container|libvirt" "$(cat "$1")" "why it failed"
   echo "says: $(cat "$1")"
 }
 
