@@ -11,7 +11,7 @@ namespace husk::shim {
 namespace {
 
 constexpr mode_t kind = S_IFREG | 0644;
-/// The filter compares the pointer: no other name can be made.
+/// The filter compares the pointer: another name takes a page of another content in this place.
 constexpr char file_name[] = "oom";
 
 }  // namespace

@@ -10,9 +10,10 @@ namespace husk::shim {
 
 class OomMark {
  public:
-  /// bundle: its directory, opened with O_PATH; empty: nobody looks for the file.
+  /// bundle: a copy of its mount, attached nowhere, from which ".." leads nowhere; empty: nobody looks for the
+  /// file.
   explicit OomMark(UniqueFd bundle) : bundle_(std::move(bundle)) {}
-  /// Allows make() what it needs: an empty file of that name in that directory, and no other call.
+  /// Allows make() what it needs: making an empty file in that directory, and no other call.
   void allow(AllowedSystemCalls& filter) const;
   /// Makes the file, unless it is there. Call it before the shim exits.
   void make() const noexcept;

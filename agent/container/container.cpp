@@ -115,9 +115,8 @@ void Container::make_first(ContainerSetup& setup, Reply created) {
   laps.end("clone");
   if (setup.namespace_table != nullptr)
     namespaces_ = setup.namespace_table->add(setup.namespaces, first->pid());
-  for (std::size_t n = 0; n < namespaces_.size(); ++n)
-    if (setup.namespaces[n].way == guestcomm::NamespaceUse::Way::share)
-      pinned_.push_back(namespaces_[n]);
+  std::ranges::copy_if(namespaces_, std::back_inserter(pinned_),
+                       [](const auto& one) { return one->is_pinned; });
   // From here, since the child may not write them itself.
   apply_id_mappings(first->pid(), spec_);
   if (process.oom_score_adj) apply_oom_score_adj(first->pid(), *process.oom_score_adj);

@@ -16,10 +16,12 @@ std::uint64_t flag_of(const std::string& type) {
   return type == "ipc" ? CLONE_NEWIPC : CLONE_NEWUTS;
 }
 
-std::shared_ptr<const GuestNamespace> open_namespace(pid_t process, const std::string& type) {
+std::shared_ptr<const GuestNamespace> open_namespace(pid_t process, const NamespaceUse& use) {
+  const std::string& type = use.type;
   const std::string path = "/proc/" + std::to_string(process) + "/ns/" + type;
   UniqueFd fd{check_sys(::open(path.c_str(), O_RDONLY | O_CLOEXEC), "open " + path)};
-  return std::make_shared<const GuestNamespace>(GuestNamespace{flag_of(type), std::move(fd)});
+  return std::make_shared<const GuestNamespace>(
+      GuestNamespace{flag_of(type), std::move(fd), use.way == NamespaceUse::Way::share});
 }
 
 }  // namespace
@@ -48,7 +50,7 @@ GuestNamespaces NamespaceTable::add(const std::vector<NamespaceUse>& uses, pid_t
   GuestNamespaces own;
   for (const NamespaceUse& use : uses) {
     auto one = use.way == NamespaceUse::Way::make ? nullptr : look_up(use);
-    if (!one) one = open_namespace(first, use.type);
+    if (!one) one = open_namespace(first, use);
     known_[{use.type, use.name}] = one;
     own.push_back(std::move(one));
   }

@@ -21,6 +21,7 @@ namespace husk::agent {
 struct GuestNamespace {
   std::uint64_t flag = 0;  ///< its type, as clone(2) has it
   UniqueFd fd;
+  bool is_pinned = false;  ///< the caller made the host's before any container (Way::share)
 };
 using GuestNamespaces = std::vector<std::shared_ptr<const GuestNamespace>>;
 
@@ -31,7 +32,7 @@ class NamespaceTable {
   GuestNamespaces find(const std::vector<guestcomm::NamespaceUse>& uses) const;
   /// Gives the namespaces of a container's first process their names. What is returned is the container's:
   /// another one finds them as long as the container keeps them: until its end, when the shim whose namespaces have
-  /// these names goes, or until it is deleted (Way::share). Throws system.
+  /// these names goes, or until it is deleted (is_pinned). Throws system.
   GuestNamespaces add(const std::vector<guestcomm::NamespaceUse>& uses, pid_t first);
 
  private:

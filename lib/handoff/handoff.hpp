@@ -35,7 +35,7 @@ struct Handoff {
   UniqueFd control;
   guestcomm::Stdio<UniqueFd> stdio;  ///< the guest's stream connections
   UniqueFd notify;                   ///< connected, for datagrams; may be empty
-  UniqueFd bundle = {};              ///< O_PATH; may be empty
+  UniqueFd bundle = {};              ///< see shim/oom_mark.hpp; may be empty
 };
 
 /// notify, bundle: -1 for none. Throws system.

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // husk create: top to bottom. Each step undoes what it did unless the command succeeds; on failure the
 // newest goes first.
-#include <fcntl.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -16,6 +14,7 @@
 #include "lib/runtime/caller/terminal.hpp"
 #include "lib/runtime/find_host_facts.hpp"
 #include "lib/runtime/host/hooks.hpp"
+#include "lib/runtime/host/mount_tree.hpp"
 #include "lib/runtime/plan/create_plan.hpp"
 #include "lib/runtime/plan/plan.hpp"
 #include "lib/runtime/runtime.hpp"
@@ -67,11 +66,6 @@ void check_sharing(const std::vector<guestcomm::NamespaceUse>& uses, int protoco
         "namespaces");
 }
 
-UniqueFd open_bundle(const std::filesystem::path& directory) {
-  return UniqueFd(check_sys(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC),
-                            "open the bundle " + directory.string()));
-}
-
 /// Creates the container in the guest, and hands its first process over to the shim. `agent` keeps the
 /// process alive until then.
 void create_in_guest(const VmHandle& vm, const CreatePlan& plan,
@@ -95,7 +89,7 @@ void create_in_guest(const VmHandle& vm, const CreatePlan& plan,
              create_patience);
   laps.end("agent: create_container");
   const UniqueFd control = vm.connect(VmHandle::connect_patience).release();
-  const UniqueFd bundle = plan.oom_directory ? open_bundle(*plan.oom_directory) : UniqueFd();
+  const UniqueFd bundle = plan.oom_directory ? copy_mount(*plan.oom_directory, false) : UniqueFd();
   shim.hand_over({id, {}}, control.get(), streams.descriptors(), notify.get(), bundle.get());
   laps.end("hand over to the shim");
   trace_guest(agent);
@@ -109,6 +103,27 @@ void create_in_guest(const Membership& membership, const CreatePlan& plan,
   } catch (const Error& e) {
     throw membership.explain(e);
   }
+}
+
+/// What the pod's caller has set in namespaces. husk's range of ports is none of that.
+PinnedSettings find_settings(const oci::Spec& spec, const VmPod& pod) {
+  PinnedSettings settings = read_pinned_settings(spec);
+  if (const std::string ports = find_ports_of_pod(pod); !ports.empty())
+    settings.sysctl["net.ipv4.ip_local_port_range"] = ports;
+  return settings;
+}
+
+/// The paths may lead elsewhere by now: a process has ended, and another has its pid.
+void check_shim(const HostFacts& facts, const ProcessIdentity& shim) {
+  const auto check = [&](const std::string& type, const std::filesystem::path& path,
+                         const NamespaceId& id) {
+    if (step("the shim", [&] { return namespace_of(shim, type); }) != id)
+      throw Error(Errc::invalid_argument,
+                  "linux.namespaces: " + path.string() + " leads to another namespace now");
+  };
+  if (facts.network) check("net", facts.network->path, facts.network->id);
+  for (const NamespaceFacts& one : facts.namespaces)
+    if (one.type != "pid" && !one.is_the_hosts) check(one.type, one.path, one.id);
 }
 
 /// Locks until the VM of a pod's first container is on record for the second container. A sandbox is the first, and
@@ -157,7 +172,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   if (plan.vm_cgroup) membership.note_cgroups(vm_cgroup.made());
   pods.reset();
   if (plan.new_vm && plan.vm_cgroup)
-    add_settings(plan.guest.spec, read_pinned_settings(bundle.spec));
+    add_settings(plan.guest.spec, find_settings(bundle.spec, plan.new_vm->pod.value()));
   leave_writable_below(plan.guest, membership.pin_files(record.rootfs, plan.guest));
   laps.end("files for the VM");
 
@@ -168,6 +183,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   ShimProcess& shim = undo.own(
       [&] { return ShimProcess(plan.shim_program, plan.shim, cgroup, slave_of(terminal)); });
   record.shim = identify_shim(shim);
+  check_shim(facts, *record.shim);
   laps.end("shim");
   membership.enter(*record.shim, vm_cgroup);
   laps.end("start the VM");

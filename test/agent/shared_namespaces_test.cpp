@@ -109,6 +109,24 @@ TEST_CASE("shared namespaces: gone with the last container that has them", "[age
   CHECK(table.find({{"pid", "2:3", Way::make}}).empty());
 }
 
+TEST_CASE("shared namespaces: a pinned one stays with each container that has joined",
+          "[agent][root]") {
+  SKIP_UNLESS_POSSIBLE();
+  NamespaceTable table;
+  std::optional<Bench> first(std::in_place);
+  first->namespace_table = &table;
+  first->namespaces = {{"uts", "1:3", Way::share, "1:3"}};
+  first->create(first->spec("exec /bin/busybox sleep 1000"));
+  Bench second;
+  second.namespace_table = &table;
+  second.namespaces = {{"uts", "1:3", Way::join, "1:3"}};
+  second.create(second.spec("exec /bin/busybox sleep 1000"));
+  first.reset();  // deleted
+  second.container->kill();
+  second.run_until([&] { return second.stopped; });
+  CHECK(table.find({{"uts", "2:3", Way::share, "1:3"}}).size() == 1);
+}
+
 TEST_CASE("shared namespaces: the name of one that joined leads there as well", "[agent][root]") {
   SKIP_UNLESS_POSSIBLE();
   First first;

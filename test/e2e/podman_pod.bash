@@ -6,7 +6,12 @@
 greets() { [[ $(engine exec "$1" nc 127.0.0.1 7000) == hi ]]; }  # NAME
 says_hi() { [[ $(cat <"/dev/tcp/127.0.0.1/$1") == hi ]]; }  # PORT, one of the host
 pod_status() { engine pod ps --filter "name=^$1\$" --format '{{.Status}} {{.NumberOfContainers}}'; }  # POD
-statuses_of() { engine ps --all --filter "pod=$1" --format '{{.Names}} {{.State}}' | sed 's/^[0-9a-f]*-infra/infra/' | sort | xargs; }  # POD
+statuses_of() {  # POD
+  local name
+  for name in $(engine ps --all --filter "pod=$1" --format '{{.Names}}'); do
+    engine inspect -f '{{.Name}} {{.State.Status}}' "$name"
+  done | sed 's/^[0-9a-f]*-infra/infra/' | sort | xargs
+}
 kernel_of() { engine exec "$1" cat /proc/sys/kernel/random/boot_id; }  # NAME
 addresses_of() { engine exec "$1" ip -o -4 addr show | awk '$2 != "lo" { print $2 }'; }  # NAME
 

@@ -5,11 +5,14 @@
 
 #include "lib/base/directory_lock.hpp"
 #include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
 #include "lib/runtime/plan/vm_paths.hpp"
 #include "lib/runtime/vm/vm_record.hpp"
 
 namespace husk::runtime {
 namespace {
+
+constexpr std::size_t max_ports_bytes = 64;  ///< as container_network.cpp
 
 bool has(const ProcessIdentity& shim, const NamespaceId& id, const std::string& type) {
   try {
@@ -57,14 +60,25 @@ std::string find_vm_with(const NamespaceId& id, const std::string& type) {
   return {};
 }
 
-std::string find_vm_of_pod(const std::filesystem::path& root, const std::string& sandbox) {
+std::string find_vm_of_pod(const std::filesystem::path& root, const std::string& sandbox,
+                           const std::string& except) {
   for (const std::string& id : vm_ids()) {
+    if (id == except) continue;
     try {
       const VmRecord vm = load_vm(id);
       if (vm.pod && vm.pod->root == root && vm.pod->sandbox == sandbox && is_running(vm)) return id;
     } catch (const Error&) {
       continue;  // a record that cannot be read is no VM that could be joined
     }
+  }
+  return {};
+}
+
+std::string find_ports_of_pod(const VmPod& pod) {
+  for (const std::string& id : vm_ids()) {
+    const VmLeftOvers vm = load_vm_left_overs(id);
+    const std::filesystem::path kept = VmPaths(id).network_ports();
+    if (vm.pod == pod && std::filesystem::exists(kept)) return read_file(kept, max_ports_bytes);
   }
   return {};
 }

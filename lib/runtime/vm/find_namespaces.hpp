@@ -16,8 +16,12 @@ namespace husk::runtime {
 /// The id of the VM whose containers' shims are in the namespace, or whose pod has it; empty: none. type: as namespace_at() has it.
 std::string find_vm_with(const NamespaceId& id, const std::string& type);
 
-/// The id of the running VM that the pod has; empty: none.
-std::string find_vm_of_pod(const std::filesystem::path& root, const std::string& sandbox);
+/// The id of a running VM that the pod has, other than `except`; empty: none.
+std::string find_vm_of_pod(const std::filesystem::path& root, const std::string& sandbox,
+                           const std::string& except = {});
+
+/// The range of ports that the pod's network namespace had before a VM of the pod took it over; empty: no VM did.
+std::string find_ports_of_pod(const VmPod& pod);
 
 /// The cgroups that husk made for the pod's VMs, of which all but one have died.
 std::vector<std::filesystem::path> find_cgroups_of_pod(const VmPod& pod);

@@ -211,9 +211,15 @@ void refuse_to_end_unseen(const std::string& vm_id, const std::string& uri) {
 /// A pod whose VM died has another one, which has taken the cgroups over.
 bool has_other_vm(const std::string& vm_id, const VmLeftOvers& vm) {
   if (!vm.pod) return false;
-  const std::string found = find_vm_of_pod(vm.pod->root, vm.pod->sandbox);
-  return !found.empty() &&
-         found != vm_id;  // one without a process counts as running while it is locked
+  return !find_vm_of_pod(vm.pod->root, vm.pod->sandbox, vm_id).empty();
+}
+
+/// A pod's stays what it was, whatever the caller's file leads to by now.
+std::optional<std::filesystem::path> network_of_vm(const std::string& vm_id,
+                                                   const VmLeftOvers& vm) {
+  if (vm.pod && vm.pod->network) return VmPaths(vm_id).pod_network();
+  if (!vm.network_namespace) return std::nullopt;
+  return *vm.network_namespace;
 }
 
 /// Runs in the mount namespace that has the VM's directory.
@@ -231,7 +237,7 @@ void remove_from_sandbox_here(const std::string& vm_id, const std::string& conta
   }
   end_vm(vm_id, vm, connect);
   if (!has_other_vm(vm_id, vm)) remove_cgroups(vm.cgroups);
-  if (vm.network_namespace) unplug_all(*vm.network_namespace, vm_id);
+  if (const auto network = network_of_vm(vm_id, vm)) unplug_all(*network, vm_id);
   remove_vm_directory(vm_id);
 }
 

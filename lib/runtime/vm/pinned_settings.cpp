@@ -15,6 +15,7 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/namespace_id.hpp"
 #include "lib/base/unique_fd.hpp"
 #include "lib/network/reserved_ports.hpp"
 
@@ -75,13 +76,19 @@ struct Namespace {
   UniqueFd fd;
 };
 
+/// hostIPC: CRI-O gives a pinned copy of the host's.
+bool is_hosts(const std::string& type, const fs::path& path) {
+  const std::string in_proc = type == "network" ? "net" : type;
+  return is_the_hosts(namespace_at(path, in_proc), in_proc);
+}
+
 std::vector<Namespace> open_given(const oci::Spec& spec) {
   constexpr std::array<std::pair<const char*, int>, 3> types{
       {{"network", CLONE_NEWNET}, {"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS}}};
   std::vector<Namespace> given;
   for (const auto& [type, flag] : types)
     for (const oci::Namespace& ns : spec.linux_.namespaces)
-      if (ns.type == type && ns.path && !ns.path->empty())
+      if (ns.type == type && ns.path && !ns.path->empty() && !is_hosts(type, *ns.path))
         given.push_back(
             {flag, UniqueFd(check_sys(::open(ns.path->c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK),
                                       "open " + *ns.path))});

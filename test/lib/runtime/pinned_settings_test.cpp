@@ -97,6 +97,15 @@ TEST_CASE("read_pinned_settings: new namespaces have none", "[runtime]") {
   CHECK_THROWS_AS(read_pinned_settings(none), Error);
 }
 
+TEST_CASE("read_pinned_settings: the host's own are not a pod's", "[runtime]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  oci::Spec hosts;
+  hosts.linux_.namespaces = {{"ipc", "/proc/self/ns/ipc"}, {"uts", "/proc/self/ns/uts"}};
+  const PinnedSettings found = read_pinned_settings(hosts);
+  CHECK(found.sysctl.empty());
+  CHECK(found.host_name.empty());
+}
+
 TEST_CASE("add_settings: config.json comes first", "[runtime]") {
   oci::Spec spec;
   spec.linux_.sysctl = {{"net.core.somaxconn", "1"}};
