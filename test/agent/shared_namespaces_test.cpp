@@ -121,6 +121,8 @@ TEST_CASE("shared namespaces: a pinned one stays with each container that has jo
   second.namespace_table = &table;
   second.namespaces = {{"uts", "1:3", Way::join, "1:3"}};
   second.create(second.spec("exec /bin/busybox sleep 1000"));
+  first->container->kill();
+  first->run_until([&] { return first->stopped; });
   first.reset();  // deleted
   second.container->kill();
   second.run_until([&] { return second.stopped; });
