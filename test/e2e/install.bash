@@ -33,8 +33,8 @@ packaged_for_containerd() {
   major=$(containerd --version | grep -oE '[0-9]+\.[0-9.]+' | head -n 1)
   expect_ok containerd --config "$top/packaging/containerd/config-${major%%.*}.x.toml" config dump
   dump=$(sed -n '/runtimes.husk/,/SystemdCgroup/p' <<<"$out" | tr -d " \"'")
-  for line in runtime_type=io.containerd.runc.v2 privileged_without_host_devices=true 'pod_annotations=[io.husk.*]' \
-    'container_annotations=[io.husk.*]' BinaryName=/usr/local/bin/husk Root=/run/containerd/husk SystemdCgroup=true; do
+  for line in runtime_type=io.containerd.runc.v2 privileged_without_host_devices=true BinaryName=/usr/local/bin/husk \
+    Root=/run/containerd/husk SystemdCgroup=true; do
     grep -qxF "$line" <<<"$dump" || fail "containerd did not understand $line: $dump"
   done
 }
