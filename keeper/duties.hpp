@@ -24,7 +24,8 @@ using OnConnection = std::function<void(UniqueFd)>;
 using FindShims = std::function<std::vector<ProcessIdentity>()>;
 
 /// Whether the pod is there whose VM goes on without a container. Called in the keeper itself, once a second while
-/// no shim runs. An exception means no.
+/// no shim runs. An exception means no, unless it
+/// tells of a shortage: ENOMEM, EMFILE, ENFILE.
 using IsPodThere = std::function<bool()>;
 
 /// Ends a VM that was being started when husk was killed: nobody knows the VM's processes yet, and

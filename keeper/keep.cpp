@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <exception>
@@ -51,8 +52,9 @@ constexpr milliseconds pod_interval =
 bool is_there(const IsPodThere& is_pod_there) {
   try {
     return is_pod_there && is_pod_there();
-  } catch (const Error&) {
-    return false;
+  } catch (const Error& e) {
+    // A shortage says nothing about the pod: the next look does.
+    return e.sys_errno() == ENOMEM || e.sys_errno() == EMFILE || e.sys_errno() == ENFILE;
   }
 }
 

@@ -27,7 +27,7 @@ struct KeeperBegin {
   /// The path of the file that says what the guest was told of the network. Until this file exists, no
   /// change of the network needs husk. Empty: every change does.
   std::string told_network = {};
-  /// Of a VM whose network namespace stands for a pod: the paths of the caller's file and of husk's. The VM goes on
+  /// The paths of the caller's file and of husk's for the network namespace that stands for a pod. The VM goes on
   /// without a container as long as both lead to the same namespace and the record lists containers. Empty: the VM
   /// ends after its last container.
   std::string pod_network = {}, own_pod_network = {};

@@ -69,17 +69,25 @@ TEST_CASE("VM keeper: a pod's VM goes on without a shim, and ends with the pod",
   if (::geteuid() != 0) SKIP("needs root");
   const Scratch scratch;
   FakeProcess vm, first;
-  const fs::path pod = scratch.path() / "pod";
+  const fs::path pod = scratch.path() / "pod", short_of_files = scratch.path() / "short";
   std::ofstream(pod).put('y');
   {
     VmKeeper keeper(with_duties({.find_shims = [] { return std::vector<ProcessIdentity>{}; },
-                                 .is_pod_there = [=] { return fs::exists(pod); },
+                                 .is_pod_there =
+                                     [=] {
+                                       if (fs::exists(short_of_files))
+                                         throw Error(Errc::system, "open", EMFILE);
+                                       return fs::exists(pod);
+                                     },
                                  .patience = brief}));
     keeper.hand_over({.vm = vm.identity(), .shims = {first.identity()}});
   }
   first.end();
   CHECK_FALSE(vm.ends_within(brief.power_off * 3 / 2));
+  std::ofstream(short_of_files).put('y');
   fs::remove(pod);
+  CHECK_FALSE(vm.ends_within(2500ms));
+  fs::remove(short_of_files);
   CHECK(vm.ends_within(8s));
 }
 

@@ -53,7 +53,8 @@ struct ProcessExited {
   static constexpr std::string_view method = "process_exited";
   ProcessRef process;
   int status = 0;  ///< 0-255: the exit code, or 128 + signal
-  /// Of a container's first process: the guest's kernel has killed processes of the container for want of memory.
+  /// Whether the guest's kernel has killed processes of the container for want of memory. False for all processes
+  /// but a container's first.
   bool out_of_memory = false;
 };
 

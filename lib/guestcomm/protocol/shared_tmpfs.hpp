@@ -15,7 +15,8 @@ namespace husk::guestcomm {
 struct SharedTmpfs {
   std::size_t mount = 0;  ///< index into the spec's mounts, of the bind
   std::string name;       ///< of the host's tmpfs: 1 to 64 of [0-9:]
-  /// Of the guest's: nosuid, nodev, noexec, size=, mode=, uid=, gid=. Without a size: half of the guest's memory.
+  /// Mount options of the guest's tmpfs: nosuid, nodev, noexec, size=, mode=, uid=, gid=. Without a size: half of
+  /// the guest's memory.
   std::vector<std::string> options;
   bool is_kept =
       false;  ///< until the VM ends; otherwise until the last container that uses the tmpfs is deleted

@@ -118,7 +118,7 @@ VolumeTable::VolumeTable(const VmPaths& paths) {
   for (const MountEntry& mount : load_mount_table("/proc/thread-self/mountinfo")) {
     const std::string path = path_in(volumes, mount);
     if (path.empty()) continue;
-    // What is mounted on a mount comes after the mount.
+    // The table lists a mount before those that are mounted on it.
     const std::string name = path.substr(0, path.find('/'));
     const auto known = std::ranges::find(volumes_, name, &Volume::name);
     if (known == volumes_.end()) {

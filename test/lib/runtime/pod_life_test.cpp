@@ -64,6 +64,11 @@ struct CrioPod {
   ~CrioPod() {
     for (const char* id : {"c1", "c2", "c3"}) remove(id);
   }
+  /// As containers of a pod of containerd's, whose sandbox is c1.
+  void annotate_as_containerd(const std::string& type) {
+    bench.spec.annotations = {{"io.kubernetes.cri.container-type", type},
+                              {"io.kubernetes.cri.sandbox-id", "c1"}};
+  }
   void set_annotations(const std::string& name) {
     bench.spec.annotations = {{"io.container.manager", "cri-o"},
                               {"io.kubernetes.cri-o.ContainerType", "container"},
@@ -210,13 +215,9 @@ TEST_CASE("pod: a VM that died is no obstacle for the pod's next container", "[r
 
 TEST_CASE("pod: the VM stays with its sandbox, and ends when that is deleted", "[runtime][root]") {
   CrioPod pod;
-  const auto annotate = [&](const std::string& type) {
-    pod.bench.spec.annotations = {{"io.kubernetes.cri.container-type", type},
-                                  {"io.kubernetes.cri.sandbox-id", "c1"}};
-  };
-  annotate("sandbox");
+  pod.annotate_as_containerd("sandbox");
   pod.create("c1");
-  annotate("container");
+  pod.annotate_as_containerd("container");
   pod.create("c2");
   pod.create("c3");
   const std::string vm = pod.vm_of("c1");
@@ -303,13 +304,9 @@ TEST_CASE("pod: two of its containers that are created at once are in one VM", "
 TEST_CASE("pod: a husk that hangs holds up no container of a pod that has its sandbox",
           "[runtime][root]") {
   CrioPod pod;
-  const auto annotate = [&](const std::string& type) {
-    pod.bench.spec.annotations = {{"io.kubernetes.cri.container-type", type},
-                                  {"io.kubernetes.cri.sandbox-id", "c1"}};
-  };
-  annotate("sandbox");
+  pod.annotate_as_containerd("sandbox");
   pod.create("c1");
-  annotate("container");
+  pod.annotate_as_containerd("container");
   const DirectoryLock hanging = runtime::StateStore(pod.bench.path("root")).lock_root();
   const auto begin = std::chrono::steady_clock::now();
   pod.create("c2");
