@@ -55,10 +55,12 @@ class Agent {
         streams_(loop_, secret),
         network_(loop_, [this](const guestcomm::DnsQuery& query) { return ask_dns(query); }),
         ports_(loop_),
+        size_(loop_, cgroup_parent),
         control_(loop_, secret,
                  {[this](ConnectionId connection, const guestcomm::Request& request,
                          const Reply& reply) {
-                    dispatch({containers_, streams_, network_, ports_}, connection, request, reply);
+                    dispatch({containers_, streams_, network_, ports_, size_}, connection, request,
+                             reply);
                   },
                   [this](ConnectionId connection) { handle_closed(connection); }}),
         control_listener_(loop_, guestcomm::control_port, options.privileged_ports,
@@ -108,6 +110,7 @@ class Agent {
   PendingStreams streams_;
   NetworkConfigurator network_;
   PortConnector ports_;
+  GuestResizer size_;
   ControlServer control_;
   VsockListener control_listener_, stream_listener_;
 };

@@ -155,6 +155,8 @@ const Handlers handlers = {
     }),
     on_at_once<guestcomm::DnsAnswer>([](auto& call) { call.network.answer_dns(call.request); }),
     on<guestcomm::ConnectPort>(connect_port),
+    on<guestcomm::ResizeGuest>(
+        [](auto& call) { call.size.resize(call.request.wanted, call.reply); }),
     on<guestcomm::TakeTrace>(give_trace),
 };
 

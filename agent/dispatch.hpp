@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent/container/container_table.hpp"
+#include "agent/container/guest_resizer.hpp"
 #include "agent/network/configurator.hpp"
 #include "agent/stream/pending_streams.hpp"
 #include "agent/stream/port_connector.hpp"
@@ -16,6 +17,7 @@ struct Services {
   PendingStreams& streams;
   NetworkConfigurator& network;
   PortConnector& ports;
+  GuestResizer& size;
 };
 
 /// Throws Error, or answers `reply` now or later. Everything but hello, which is the connection's.

@@ -66,11 +66,12 @@ GuestCapacity parse_guest_capacity(const std::string& meminfo, const std::string
           .tasks = task_count(loadavg)};
 }
 
-GuestCapacity load_guest_capacity() {
-  const auto read = [](const char* path) { return read_file(path, max_reserve_file_bytes); };
-  return parse_guest_capacity(read("/proc/meminfo"), read("/proc/loadavg"),
-                              read("/proc/sys/kernel/threads-max"),
-                              read("/proc/sys/kernel/pid_max"));
+GuestCapacity load_guest_capacity(const std::filesystem::path& proc) {
+  const auto read = [&](const char* path) {
+    return read_file(proc / path, max_reserve_file_bytes);
+  };
+  return parse_guest_capacity(read("meminfo"), read("loadavg"), read("sys/kernel/threads-max"),
+                              read("sys/kernel/pid_max"));
 }
 
 void apply_container_share(const ContainerShare& share, const std::filesystem::path& parent) {

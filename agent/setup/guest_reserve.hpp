@@ -31,8 +31,8 @@ ContainerShare plan_container_share(const GuestCapacity& capacity);
 /// Throws invalid_argument where a number is missing.
 GuestCapacity parse_guest_capacity(const std::string& meminfo, const std::string& loadavg,
                                    const std::string& threads_max, const std::string& pid_max);
-/// Throws system, invalid_argument.
-GuestCapacity load_guest_capacity();
+/// Reads those files below `proc`. Throws system, invalid_argument.
+GuestCapacity load_guest_capacity(const std::filesystem::path& proc = "/proc");
 
 /// Writes memory.max and pids.max of the cgroup `parent`. Throws system.
 void apply_container_share(const ContainerShare& share, const std::filesystem::path& parent);

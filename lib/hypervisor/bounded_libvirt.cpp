@@ -37,6 +37,7 @@ constexpr auto connect_patience = 60s;
 /// it tries out QEMU anew for each start, one after the other, which took up to 52 s for each.
 constexpr auto start_patience = 300s;
 constexpr auto destroy_patience = 10s;
+constexpr auto memory_patience = 20s;
 constexpr auto network_patience = 20s;  ///< the guest has 8 s of it to give a card back
 constexpr std::size_t max_answer_bytes = 65536;
 
@@ -158,6 +159,14 @@ class BoundedLibvirt : public Hypervisor {
     step("attach network card " + card.mac + " to VM " + name, [&] {
       ask(network_patience, [&](Hypervisor& libvirt) {
         libvirt.attach(name, card, place);
+        return json();
+      });
+    });
+  }
+  void change(const std::string& name, const MemoryDevice& device) override {
+    step("change the memory of VM " + name, [&] {
+      ask(memory_patience, [&](Hypervisor& libvirt) {
+        libvirt.change(name, device);
         return json();
       });
     });

@@ -3,6 +3,8 @@
 
 #include "lib/base/error.hpp"
 #include "lib/hypervisor/network_xml.hpp"
+#include "lib/hypervisor/pci_address.hpp"
+#include "lib/hypervisor/size_xml.hpp"
 #include "lib/hypervisor/xml_text.hpp"
 
 namespace husk::hypervisor {
@@ -23,19 +25,11 @@ std::string os_part(const VmConfig& c) {
 /// Emulated, "rep movsb" goes byte by byte: the guest's kernel and C library shall not choose it.
 std::string cpu_part(const VmConfig& c) {
   return c.accelerator == Accelerator::kvm
-             ? "<cpu mode='host-passthrough'/>"
+             ? "<cpu mode='host-passthrough'>" + qemu_numa_xml(c.shape) + "</cpu>"
              : "<cpu mode='maximum'><feature policy='disable' name='erms'/>"
-               "<feature policy='disable' name='fsrm'/></cpu>";
+               "<feature policy='disable' name='fsrm'/>" +
+                   qemu_numa_xml(c.shape) + "</cpu>";
 }
-
-/// Directly on the root complex: a port of its own for each device, libvirt's default, is one more
-/// bridge for the guest to scan at boot. Slots 1 and 0x1f are libvirt's; 0x10
-/// to 0x18 are the network's (network_xml.cpp).
-std::string pci_address(unsigned slot) {
-  return "<address type='pci' domain='0x0000' bus='0x00' slot='" + std::to_string(slot) +
-         "' function='0x0'/>";
-}
-constexpr unsigned balloon_slot = 2, vsock_slot = 3, first_shared_slot = 4;
 
 std::string shared_directory_part(const SharedDirectory& directory, unsigned slot) {
   // accessmode passthrough: owners and modes are the guest's; xattr: security.capability and the
@@ -58,6 +52,7 @@ std::string devices_part(const VmConfig& c) {
     xml += shared_directory_part(directory, slot++);
   }
   xml += qemu_network_xml(c);
+  if (c.shape.memory_device) xml += qemu_memory_device_xml(*c.shape.memory_device);
   if (!c.vsock.vhost_user_socket)
     xml += "<vsock model='virtio'><cid auto='yes'/>" + pci_address(vsock_slot) + "</vsock>";
   return xml + "</devices>";
@@ -96,10 +91,9 @@ std::string qemu_domain_xml(const VmConfig& c, CpuQuestions questions) {
   xml += element("name", c.name);
   if (!c.title.empty()) xml += element("title", c.title);
   xml += element("description", c.description);
-  xml += "<memory unit='MiB'>" + std::to_string(c.memory_mib) + "</memory>";
+  xml += qemu_size_xml(c.name, c.shape);
   // virtio-fs and a vhost-user vsock map the memory.
   xml += "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>";
-  xml += "<vcpu>" + std::to_string(c.vcpus) + "</vcpu>";
   xml += os_part(c);
   xml += "<features><acpi/></features>" + cpu_part(c);
   // A sandbox is never started again: whatever ends the guest ends the VM.

@@ -5,13 +5,15 @@
 
 #include "lib/hypervisor/domain_xml.hpp"
 #include "lib/hypervisor/network_xml.hpp"
+#include "lib/hypervisor/size_xml.hpp"
 #include "lib/hypervisor/vm_files.hpp"
 #include "lib/hypervisor/vm_user.hpp"
 
 namespace husk::hypervisor {
 namespace {
 
-std::string qemu_kernel_arguments(Accelerator accelerator, unsigned vcpus, std::uint32_t tsc_khz) {
+std::string qemu_kernel_arguments(Accelerator accelerator, const VmShape& shape,
+                                  std::uint32_t tsc_khz) {
   // For the start's sake: no device is looked for that q35 as in domain_xml.cpp does not have. A
   // triple fault is what ends the VM at once.
   std::string arguments =
@@ -20,11 +22,18 @@ std::string qemu_kernel_arguments(Accelerator accelerator, unsigned vcpus, std::
   // Emulated CPUs leak nothing by speculation, and pay for the workarounds.
   if (accelerator == Accelerator::tcg) arguments += " mitigations=off";
   // Measuring the APIC's timer against another takes 0.1 s. With one processor that other will do.
-  if (accelerator == Accelerator::tcg && vcpus == 1) arguments += " nolapic_timer";
+  if (accelerator == Accelerator::tcg && shape.vcpus == 1) arguments += " nolapic_timer";
   // On a busy host the guest's own measurement can be wrong by a factor of thirty, and all its clocks
   // with it: the timer that it measures with goes on while its CPU does not.
   if (accelerator == Accelerator::tcg && tsc_khz != 0)
     arguments += " tsc_early_khz=" + std::to_string(tsc_khz);
+  // The agent uses the others when it is told to.
+  if (shape.max_vcpus > shape.vcpus) arguments += " maxcpus=" + std::to_string(shape.vcpus);
+  // Plugged memory is used at once, and most of it so that the guest can give it back. Without "noforce" a kernel that
+  // may get memory above 4 GiB keeps 64 MiB for devices that reach no further, of which there are none.
+  if (shape.memory_device)
+    arguments +=
+        " memhp_default_state=online memory_hotplug.online_policy=auto-movable swiotlb=noforce";
   return arguments;
 }
 
@@ -35,6 +44,7 @@ constexpr Driver drivers[] = {{.name = "qemu",
                                .firmware = "/usr/share/qemu/qboot.rom",
                                .domain_xml = qemu_domain_xml,
                                .network_card_xml = qemu_network_card_xml,
+                               .memory_device_xml = qemu_memory_device_xml,
                                .kernel_arguments = qemu_kernel_arguments,
                                .find_user = [] { return find_qemu_user(); },
                                .process_mark = qemu_process_mark,

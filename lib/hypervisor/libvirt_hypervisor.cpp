@@ -104,6 +104,15 @@ class LibvirtHypervisor : public Hypervisor {
     attach_card(driver_, domain.get(), card, place);
   }
 
+  void change(const std::string& name, const MemoryDevice& device) override {
+    const Domain domain = look_up(name);
+    if (!domain) throw Error(Errc::not_found, "libvirt does not know VM " + name);
+    const std::string xml = driver_.memory_device_xml(device);
+    if (libvirt().domain_update_device_flags(domain.get(), xml.c_str(), VIR_DOMAIN_AFFECT_LIVE) !=
+        0)
+      throw libvirt_error("libvirt");
+  }
+
  private:
   /// Transient, and without autodestroy: the VM outlives this command. Null: see libvirt_error.
   Domain create(const VmConfig& config, CpuQuestions questions) {

@@ -60,7 +60,7 @@ std::string qemu_network_xml(const VmConfig& c) {
   for (unsigned number = 0; number < c.network_ports; ++number) xml += port_part(number);
   unsigned slot = first_card_slot;
   for (const NetworkCard& card : c.network_cards)
-    xml += card_part(card, c.vcpus, address(slot++, 0, false));
+    xml += card_part(card, c.shape.vcpus, address(slot++, 0, false));
   return xml;
 }
 

@@ -28,13 +28,32 @@ struct SharedDirectory {
   std::string tag;
 };
 
+/// Memory beyond what a guest boots with, which is given to it and taken back while it runs (virtio-mem), in steps of
+/// memory_step_mib.
+struct MemoryDevice {
+  std::uint64_t size_mib = 0;       ///< the most that the guest can be given
+  std::uint64_t requested_mib = 0;  ///< what the guest is asked to use
+  bool operator==(const MemoryDevice&) const = default;
+};
+/// What a guest's kernel plugs at once. Both fields of a MemoryDevice are multiples of it.
+inline constexpr std::uint64_t memory_step_mib = 128;
+
+/// The processors and the memory of a VM, and what can be plugged while its guest runs.
+struct VmShape {
+  unsigned vcpus = 1;  ///< that the guest uses
+  unsigned max_vcpus =
+      1;  ///< that are there, and rest until the guest uses them; vcpus where that is more
+  std::uint64_t memory_mib = 512;                  ///< that the guest boots with
+  std::optional<MemoryDevice> memory_device = {};  ///< empty: the guest keeps what it boots with
+  bool operator==(const VmShape&) const = default;
+};
+
 struct VmConfig {
   std::string name;         ///< libvirt domain name, unique on the host
   std::string title;        ///< for `virsh list --title`: one line
   std::string description;  ///< for `virsh desc`
   Accelerator accelerator = Accelerator::tcg;
-  unsigned vcpus = 1;
-  std::uint64_t memory_mib = 512;
+  VmShape shape;
   std::filesystem::path kernel, initrd;
   std::string kernel_arguments;
   std::filesystem::path firmware;     ///< empty: the hypervisor's default
@@ -79,6 +98,10 @@ class Hypervisor {
   /// timed_out or when cancelled the card may be there, not connected, until the VM ends.
   virtual void attach(const std::string& name, const NetworkCard& card,
                       const std::function<void()>& place) = 0;
+  /// Changes MemoryDevice::requested_mib of a running VM; the size is what the VM was started with. Returns before the
+  /// guest has taken the memory, or given back what can be given back. Throws not_found where there is no such VM,
+  /// system.
+  virtual void change(const std::string& name, const MemoryDevice& device) = 0;
 };
 
 struct HypervisorOptions {
@@ -96,7 +119,7 @@ std::unique_ptr<Hypervisor> connect_libvirt(const HypervisorOptions& options);
 
 /// The same, but each question connects and is asked by a child of this process, so that libvirt is
 /// not loaded here, and has a limit: 60 s to connect, 300 s to start, 10 s to
-/// destroy, 20 s for a network card.
+/// destroy, 20 s for a network card, 20 s for its memory.
 /// Throws timed_out "libvirt did not answer within ...", and when cancelled.
 std::unique_ptr<Hypervisor> bounded_libvirt(const HypervisorOptions& options);
 

@@ -24,6 +24,7 @@
 #include "lib/runtime/vm/membership.hpp"
 #include "lib/runtime/vm/pinned_settings.hpp"
 #include "lib/runtime/vm/process_streams.hpp"
+#include "lib/runtime/vm/resize_vm.hpp"
 #include "lib/runtime/vm/vm_handle.hpp"
 
 namespace husk::runtime {
@@ -88,6 +89,8 @@ void create_in_guest(const VmHandle& vm, const CreatePlan& plan,
                                         .shared_tmpfs = plan.guest.shared_tmpfs},
              create_patience);
   laps.end("agent: create_container");
+  if (plan.new_vm) await_plugged(agent, plan.new_vm->vm.shape);
+  laps.end("agent: plugged memory");
   const UniqueFd control = vm.connect(VmHandle::connect_patience).release();
   const UniqueFd bundle = plan.oom_directory ? copy_mount(*plan.oom_directory, false) : UniqueFd();
   shim.hand_over({id, {}}, control.get(), streams.descriptors(), notify.get(), bundle.get());
@@ -167,8 +170,8 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
       plan.vm_cgroup ? undo.own([&] { return HostCgroup(*plan.vm_cgroup); }) : cgroup;
   laps.end("record and cgroup");
   if (!plan.new_vm) pods.reset();
-  Membership& membership =
-      undo.own([&] { return Membership(record, plan.new_vm, connect_, state); });
+  Membership& membership = undo.own(
+      [&] { return Membership(record, plan.new_vm, plan.sizing.demand, connect_, state); });
   if (plan.vm_cgroup) membership.note_cgroups(vm_cgroup.made());
   pods.reset();
   if (plan.new_vm && plan.vm_cgroup)
@@ -192,6 +195,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   laps.end("hooks");
   membership.await_agent(plan.boot_timeout);
   laps.end("wait for the agent");
+  membership.grow_vm(plan.sizing.bounds);
   create_in_guest(membership, plan, *record.shim, shim);
   laps.end("create in the guest");
 

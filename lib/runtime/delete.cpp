@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // husk delete: undoes what create did, in reverse. Safe to repeat, whatever is gone already.
+#include <filesystem>
+
 #include "lib/base/error.hpp"
+#include "lib/base/log.hpp"
 #include "lib/base/trace.hpp"
 #include "lib/runtime/host/hooks.hpp"
 #include "lib/runtime/host/host_cgroup.hpp"
+#include "lib/runtime/host/host_size.hpp"
+#include "lib/runtime/plan/sizing.hpp"
+#include "lib/runtime/plan/vm_paths.hpp"
 #include "lib/runtime/runtime.hpp"
 #include "lib/runtime/vm/leave_vm.hpp"
+#include "lib/runtime/vm/resize_vm.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -36,9 +43,19 @@ void Runtime::clean_up(const std::string& id, const LeftOvers& left) {
   end_shim(left);
   laps.end("end the shim");
   leave_vm(left.vm_id, id, config_.uri, connect_);
+  shrink_vm(left.vm_id);
   laps.end("remove from the VM, or the VM");
   remove_host_cgroup({.container = id, .vm = left.vm_id}, left.unit, left.cgroups);
   laps.end("remove the cgroup");
+}
+
+/// The containers that stay need less. A VM that keeps what it has is no reason to fail.
+void Runtime::shrink_vm(const std::string& vm_id) const noexcept {
+  warn_on_failure([&] {
+    if (vm_id.empty() || !std::filesystem::exists(VmPaths(vm_id).record())) return;
+    if (live_shims(load_vm(vm_id)).empty()) return;
+    fit_vm(vm_id, size_bounds(config_, find_memory_mib(), find_cpus()), Fit::shrink, connect_);
+  });
 }
 
 /// A stray directory, or a record that this husk cannot read as a whole: what runs must not outlive

@@ -14,6 +14,7 @@
 #include "lib/runtime/caller/terminal.hpp"
 #include "lib/runtime/host/cgroup_limit.hpp"
 #include "lib/runtime/host/host_cgroup.hpp"
+#include "lib/runtime/host/host_size.hpp"
 #include "lib/runtime/plan/choose_vm.hpp"
 #include "lib/runtime/plan/shim_plan.hpp"
 #include "lib/runtime/vm/container_network.hpp"
@@ -34,15 +35,6 @@ std::string find_owner() {
     if (line.compare(password + 1, uid.size() + 1, uid + ":") == 0) return line.substr(0, name);
   }
   return uid;
-}
-
-std::uint64_t find_memory_mib() {
-  std::ifstream meminfo("/proc/meminfo");
-  std::uint64_t mib = 0, kib = 0;
-  for (std::string name, unit; meminfo >> name >> kib && std::getline(meminfo, unit);) {
-    if (name == "MemTotal:" || name == "SwapTotal:") mib += kib / 1024;
-  }
-  return mib;
 }
 
 PodPlace find_place(const PodFacts& pod, const HostFacts& facts, const StateStore& store) {
@@ -86,6 +78,7 @@ HostFacts find_host_facts(const Config& config, const CreateRequest& request, co
       .accelerator = config.accelerator ? *config.accelerator : hypervisor::detect_accelerator(),
       .vm_user = std::nullopt,
       .memory_mib = find_memory_mib(),
+      .cpus = find_cpus(),
       .has_systemd = systemd::is_running(),
       .pid_file_place =
           request.pid_file ? find_pid_file_place(*request.pid_file) : PidFilePlace::good,
@@ -95,7 +88,7 @@ HostFacts find_host_facts(const Config& config, const CreateRequest& request, co
       .joined_vm = {},
       .pod = pod,
       .place = {},
-      .cgroup_memory_mib = {},
+      .cgroup_memory_mib = find_cgroup_memory_mib(request, spec),
       .window = find_caller_window(),
       .owner = find_owner(),
       .now = rfc3339_now(),
@@ -104,7 +97,6 @@ HostFacts find_host_facts(const Config& config, const CreateRequest& request, co
   facts.joined_vm = choose_vm(facts.network, facts.namespaces);
   if (pod) facts.place = find_place(*pod, facts, store);
   if (is_joining(facts)) return facts;
-  facts.cgroup_memory_mib = find_cgroup_memory_mib(request, spec);
   find_facts_of_new_vm(facts, config);
   return facts;
 }

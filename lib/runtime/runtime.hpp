@@ -52,8 +52,7 @@ class Runtime {
   /// for a paused one.
   void pause(const std::string& id);
   void resume(const std::string& id);  ///< throws wrong_state "container not paused"
-  /// Limits of the container in the guest; what is not said stays. Those of a VM's size, and the
-  /// host's own, are not touched. Throws wrong_state "container not running", invalid_argument.
+  /// Limits of the container in the guest, and with them the size of its VM; what is not said stays. Throws wrong_state "container not running", invalid_argument.
   void update(const std::string& id, const oci::Resources& resources);
   using Event = std::variant<guestcomm::ContainerStatistics, guestcomm::ContainerEvent>;
   using OnEvent = std::function<void(const Event&)>;
@@ -81,6 +80,7 @@ class Runtime {
   void remove_existing(const std::string& id, bool force);
   void remove_unknown(const std::string& id);
   void clean_up(const std::string& id, const LeftOvers& left);
+  void shrink_vm(const std::string& vm_id) const noexcept;
 
   StateStore store_;
   Config config_;

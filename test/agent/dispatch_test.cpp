@@ -50,10 +50,11 @@ struct DispatchBench {
   NetworkConfigurator network{loop, [](const DnsQuery&) { return false; },
                               std::make_unique<NoCards>()};
   PortConnector ports{loop};
+  GuestResizer size{loop, "/no/such/cgroup"};
   std::vector<Outcome> outcomes;
 
   void ask(const std::string& method, const json& params) {
-    dispatch({containers, streams, network, ports}, 1, Request{1, method, params},
+    dispatch({containers, streams, network, ports, size}, 1, Request{1, method, params},
              [this](const Outcome& outcome) { outcomes.push_back(outcome); });
   }
   /// The text of what is thrown; empty if nothing is.
@@ -108,7 +109,7 @@ TEST_CASE("dispatch: parameters of another shape are refused by every method") {
         UpdateContainer::method, DeleteContainer::method, ListProcesses::method,
         ReadStatistics::method, WatchContainer::method, CreateProcess::method, StartProcess::method,
         OwnProcess::method, ResizeTerminal::method, SignalProcess::method, ConnectPort::method,
-        std::string_view("configure_network")}) {
+        ResizeGuest::method, std::string_view("configure_network")}) {
     for (const json& params : {json::object(), json::array(), json(7), json(nullptr),
                                json{{"id", 7}, {"process", "one"}, {"network", {1, 2}}}}) {
       CAPTURE(method, params.dump());

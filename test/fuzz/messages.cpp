@@ -55,8 +55,9 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     (void)decode_request(encode(request));
     read_as<Hello, CreateContainer, CreateProcess, ConfigureNetwork, StartProcess, OwnProcess,
             ResizeTerminal, SignalProcess, PauseContainer, ResumeContainer, DeleteContainer,
-            ListProcesses, ReadStatistics, WatchContainer, TakeTrace, UpdateContainer, DnsAnswer,
-            ConnectPort, ProcessExited, DnsQuery, ContainerEvent, SdNotify>(request.params);
+            ListProcesses, ReadStatistics, WatchContainer, TakeTrace, ResizeGuest, UpdateContainer,
+            DnsAnswer, ConnectPort, ProcessExited, DnsQuery, ContainerEvent, SdNotify>(
+        request.params);
   });
   fuzz::only_errors([&] {
     const Response response = decode_response(payload);

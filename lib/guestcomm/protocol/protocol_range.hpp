@@ -14,7 +14,7 @@ struct ProtocolRange {
 
 /// This build's. The newest goes up with each change that the other side must know of. The oldest stays until
 /// no VM can run that was started by a release that speaks it, or what it needs is given up.
-inline constexpr ProtocolRange own_protocols{3, 4};
+inline constexpr ProtocolRange own_protocols{3, 5};
 
 /// "3", or "3 to 5".
 std::string describe(const ProtocolRange& protocols);

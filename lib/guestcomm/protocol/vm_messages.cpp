@@ -43,6 +43,19 @@ void from_json(const json& j, ConnectPort& v) {
   v.from_container = get_string(j, "from_container");
 }
 
+void to_json(json& j, const GuestSize& v) {
+  j = json{{"plugged_mib", v.plugged_mib}, {"vcpus", v.vcpus}};
+}
+void from_json(const json& j, GuestSize& v) {
+  const std::int64_t plugged = get_int64(j, "plugged_mib");
+  if (plugged < 0 || plugged > (std::int64_t{1} << 32)) refuse("plugged_mib is out of range");
+  v.plugged_mib = static_cast<std::uint64_t>(plugged);
+  v.vcpus = get_uint16(j, "vcpus");
+}
+
+void to_json(json& j, const ResizeGuest& v) { j = v.wanted; }
+void from_json(const json& j, ResizeGuest& v) { v.wanted = j.get<GuestSize>(); }
+
 void to_json(json& j, const GuestTrace& v) {
   json spans = json::array();
   for (const GuestSpan& span : v.spans)

@@ -49,12 +49,34 @@ struct TakeTrace {
   using Result = GuestTrace;
 };
 
+/// The memory that the guest has beside what it booted with, and the processors that it uses.
+struct GuestSize {
+  std::uint64_t plugged_mib = 0;
+  unsigned vcpus = 0;
+  bool operator==(const GuestSize&) const = default;
+};
+
+/// The VM is being given memory, or some is being taken back: has the guest use what has come, and so many of its
+/// processors, and limits its containers to that. Answered with what the guest has: at once where memory goes, else as
+/// soon as that is `wanted`, or when nothing changes any more.
+struct ResizeGuest {
+  static constexpr std::string_view method = "resize_guest";
+  using Result = GuestSize;
+  GuestSize wanted;
+};
+/// The protocol that has it.
+inline constexpr int resize_protocol = 5;
+
 void to_json(nlohmann::json& json, const Hello& v);
 void from_json(const nlohmann::json& json, Hello& v);
 void to_json(nlohmann::json& json, const ConnectPort& v);
 void from_json(const nlohmann::json& json, ConnectPort& v);
 void to_json(nlohmann::json& json, const GuestTrace& v);
 void from_json(const nlohmann::json& json, GuestTrace& v);
+void to_json(nlohmann::json& json, const GuestSize& v);
+void from_json(const nlohmann::json& json, GuestSize& v);
+void to_json(nlohmann::json& json, const ResizeGuest& v);
+void from_json(const nlohmann::json& json, ResizeGuest& v);
 void to_json(nlohmann::json& json, const TakeTrace& v);
 void from_json(const nlohmann::json& json, TakeTrace& v);
 

@@ -36,6 +36,13 @@ class Reader {
         {"memory_mib",
          number(128, 1 << 20,
                 [this](std::int64_t v) { config_.memory_mib = static_cast<std::uint64_t>(v); })},
+        {"max_vcpus",
+         number(1, 64, [this](std::int64_t v) { config_.max_vcpus = static_cast<unsigned>(v); })},
+        {"max_memory_mib", number(128, 1 << 20,
+                                  [this](std::int64_t v) {
+                                    config_.max_memory_mib = static_cast<std::uint64_t>(v);
+                                  })},
+        {"allowed_annotations", texts(config_.allowed_annotations)},
         {"kernel", path(config_.kernel)},
         {"initrd", path(config_.initrd)},
         {"kernel_arguments",
@@ -72,6 +79,15 @@ class Reader {
     return [this, set = std::move(set)](const toml::node& node) {
       if (!node.is_string()) refuse(file_, node.source(), current_ + " must be a string");
       set(node.as_string()->get());
+    };
+  }
+
+  Setter texts(std::set<std::string>& target) {
+    return [this, &target](const toml::node& node) {
+      const toml::array* const array = node.as_array();
+      if (array == nullptr || !array->is_homogeneous(toml::node_type::string))
+        refuse(file_, node.source(), current_ + " must be an array of strings");
+      for (const toml::node& one : *array) target.insert(one.as_string()->get());
     };
   }
 
@@ -115,6 +131,19 @@ class Reader {
   std::map<std::string, Section, std::less<>> sections_;
 };
 
+void check_bound(const std::string& file, const char* key, std::uint64_t usual,
+                 std::uint64_t most) {
+  if (most != 0 && usual > most)
+    throw Error(Errc::invalid_argument, file + ": vm." + key + " is " + std::to_string(usual) +
+                                            ", more than vm.max_" + key + ", " +
+                                            std::to_string(most));
+}
+
+void check_bounds(const std::string& file, const Config& config) {
+  check_bound(file, "vcpus", config.vcpus, config.max_vcpus);
+  check_bound(file, "memory_mib", config.memory_mib, config.max_memory_mib);
+}
+
 }  // namespace
 
 Config load_config(const std::filesystem::path& path) {
@@ -126,6 +155,7 @@ Config load_config(const std::filesystem::path& path) {
   } catch (const toml::parse_error& e) {
     refuse(path.string(), e.source(), std::string(e.description()));
   }
+  check_bounds(path.string(), config);
   return config;
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "lib/hypervisor/vm.hpp"
@@ -18,8 +19,11 @@ struct Config {
   std::optional<hypervisor::Accelerator> accelerator;  ///< empty ("auto"): what the host has
   std::optional<std::filesystem::path> firmware;
   // [vm]
-  unsigned vcpus = 1;
-  std::uint64_t memory_mib = 512;
+  unsigned vcpus = 1;                         ///< where no limit of a container says more
+  std::uint64_t memory_mib = 512;             ///< where no limit of a container says otherwise
+  unsigned max_vcpus = 0;                     ///< of each VM; 0: see plan_shape()
+  std::uint64_t max_memory_mib = 0;           ///< of each VM; 0: see plan_shape()
+  std::set<std::string> allowed_annotations;  ///< of a VM's first container: asked_size()
   std::optional<std::filesystem::path> kernel, initrd;
   std::string kernel_arguments;  ///< added to husk's own
   std::chrono::seconds boot_timeout{120};

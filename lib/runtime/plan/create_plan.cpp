@@ -8,6 +8,7 @@
 #include "lib/runtime/caller/terminal.hpp"
 #include "lib/runtime/host/hooks.hpp"
 #include "lib/runtime/plan/plan.hpp"
+#include "lib/runtime/plan/vm_shape.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -15,32 +16,6 @@ namespace {
 /// For networks that are connected later, and those beyond the first of a new namespace. Each is one
 /// more bridge for the guest to scan (docs/architecture.md).
 constexpr unsigned spare_ports = 2;
-
-/// The kernel would promise the memory, and the VM would be killed once its guest uses it.
-void check_memory(const Config& config, const HostFacts& facts) {
-  if (config.memory_mib <= facts.memory_mib) return;
-  throw Error(Errc::invalid_argument, "not enough memory for the VM: vm.memory_mib is " +
-                                          std::to_string(config.memory_mib) + ", this host has " +
-                                          std::to_string(facts.memory_mib) + " MiB");
-}
-
-/// For QEMU beside the guest's memory. An idle pod took 45 MiB (docs/kubernetes.md, "Sizing"); twice that.
-constexpr std::uint64_t hypervisor_mib = 96;
-/// Below this a guest does not boot.
-constexpr std::uint64_t least_memory_mib = 128;
-
-/// A VM that outgrows a cgroup above its own is killed by the host with all its containers: those are a pod's.
-std::uint64_t plan_memory(const Config& config, const HostFacts& facts) {
-  check_memory(config, facts);
-  if (!facts.cgroup_memory_mib) return config.memory_mib;
-  const std::uint64_t limit = *facts.cgroup_memory_mib;
-  if (limit < hypervisor_mib + least_memory_mib)
-    throw Error(Errc::invalid_argument,
-                "not enough memory for the VM: a cgroup above linux.cgroupsPath is limited to " +
-                    std::to_string(limit) + " MiB, a VM needs " +
-                    std::to_string(hypervisor_mib + least_memory_mib) + " MiB");
-  return std::min(config.memory_mib, limit - hypervisor_mib);
-}
 
 /// The cgroup that CRI-O makes for the VM of a pod without a sandbox container, and removes with the pod.
 std::optional<CgroupPlan> plan_vm_cgroup(const std::optional<VmPlan>& vm,
@@ -68,11 +43,12 @@ CgroupPlan plan_possible_cgroup(const CreateRequest& request, const oci::Spec& s
 }
 
 std::optional<VmPlan> plan_new_vm(const std::string& id, const Config& config,
-                                  const InstallPaths& paths, const HostFacts& facts) {
+                                  const InstallPaths& paths, const HostFacts& facts,
+                                  const Sizing& sizing) {
   std::optional<VmPod> pod = plan_pod(facts.pod, facts.place);
   if (is_joining(facts)) return std::nullopt;
-  hypervisor::VmConfig vm = plan_vm(id, config, facts);
-  vm.memory_mib = plan_memory(config, facts);
+  hypervisor::VmConfig vm =
+      plan_vm(id, config, facts, plan_shape(plan_vm_size(sizing), sizing.bounds));
   vm.network_cards = vm_cards(facts.vm_id, plan_cards(facts.network));
   vm.network_ports = spare_ports;
   if (pod && pod->network) vm.kernel_arguments = stay_argument + (" " + vm.kernel_arguments);
@@ -88,7 +64,9 @@ std::optional<VmPlan> plan_new_vm(const std::string& id, const Config& config,
                  .initrd = config.initrd.value_or(paths.initrd),
                  .firmware = config.firmware.value_or(hypervisor::driver_for(config.uri).firmware)},
       .programs = {.keeper = paths.keeper, .husk = paths.program},
-      .vm = std::move(vm)};
+      .vm = std::move(vm),
+      .pod_demand = sizing.pod,
+      .fixed_size = sizing.fixed};
 }
 
 ContainerRecord plan_record(const std::string& id, const oci::Bundle& bundle,
@@ -135,7 +113,8 @@ CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& given, c
   check_streams(request.streams, bundle.spec.process->terminal);
   if (request.pid_file) check_pid_file(*request.pid_file, facts.pid_file_place);
   if (facts.network) check_network(*facts.network);
-  std::optional<VmPlan> new_vm = plan_new_vm(request.id, config, paths, facts);
+  Sizing sizing = plan_sizing(bundle.spec, config, facts);
+  std::optional<VmPlan> new_vm = plan_new_vm(request.id, config, paths, facts, sizing);
   std::optional<CgroupPlan> vm_cgroup = plan_vm_cgroup(new_vm, cgroup);
   ContainerRecord record = plan_record(request.id, bundle, facts);
   const VmPaths vm(record.vm_id);
@@ -143,6 +122,7 @@ CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& given, c
           .guest = std::move(guest),
           .namespaces = plan_namespaces(bundle.spec, facts.namespaces),
           .new_vm = std::move(new_vm),
+          .sizing = std::move(sizing),
           .cgroup = std::move(cgroup),
           .vm_cgroup = std::move(vm_cgroup),
           .shim_program = paths.shim,

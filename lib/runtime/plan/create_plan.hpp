@@ -15,6 +15,7 @@
 #include "lib/runtime/plan/guest_plan.hpp"
 #include "lib/runtime/plan/host_facts.hpp"
 #include "lib/runtime/plan/shim_plan.hpp"
+#include "lib/runtime/plan/sizing.hpp"
 #include "lib/runtime/plan/vm_plan.hpp"
 #include "lib/runtime/record/container_record.hpp"
 
@@ -25,6 +26,7 @@ struct CreatePlan {
   GuestPlan guest;
   std::vector<guestcomm::NamespaceUse> namespaces;  ///< without names, see plan_namespaces()
   std::optional<VmPlan> new_vm;                     ///< empty: joins VM record.vm_id, which runs
+  Sizing sizing;
   CgroupPlan cgroup;
   std::optional<CgroupPlan> vm_cgroup;  ///< of a new VM that is not in the container's
   std::filesystem::path shim_program;

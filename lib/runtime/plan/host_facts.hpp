@@ -25,6 +25,7 @@ struct HostFacts {
   /// a container that joins a VM: neither needs it.
   std::optional<hypervisor::VmUser> vm_user;
   std::uint64_t memory_mib = 0;  ///< of the host, swap included
+  unsigned cpus = 1;             ///< of the host, those that are online
   bool has_systemd = false;
   PidFilePlace pid_file_place = PidFilePlace::good;  ///< if one was asked for
   std::optional<NetworkFacts> network;               ///< if the caller names a namespace
@@ -33,7 +34,7 @@ struct HostFacts {
   std::string joined_vm;                             ///< by choose_vm(); empty: a new one
   std::optional<PodFacts> pod;                       ///< by find_pod()
   PodPlace place;                                    ///< known for a container of a pod
-  /// The least memory limit of the cgroups above the container's, for a new VM; empty: none.
+  /// The least memory limit of the cgroups above the container's; empty: none.
   std::optional<std::uint64_t> cgroup_memory_mib;
   guestcomm::WindowSize window;  ///< of the caller's terminal, if it has one
   std::string owner;             ///< the calling user's name, or number

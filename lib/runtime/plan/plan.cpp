@@ -154,17 +154,17 @@ std::vector<hypervisor::NetworkCard> vm_cards(const std::string& vm_id, unsigned
   return cards;
 }
 
-hypervisor::VmConfig plan_vm(const std::string& id, const Config& config, const HostFacts& facts) {
+hypervisor::VmConfig plan_vm(const std::string& id, const Config& config, const HostFacts& facts,
+                             const hypervisor::VmShape& shape) {
   hypervisor::VmConfig vm;
   vm.name = vm_name(facts.vm_id);
   vm.title = "container " + id;
   vm.description = "husk container " + id;
   vm.accelerator = facts.accelerator;
-  vm.vcpus = config.vcpus;
-  vm.memory_mib = config.memory_mib;
+  vm.shape = shape;
   vm.kernel_arguments = plan_kernel_arguments(
-      config, hypervisor::driver_for(config.uri)
-                  .kernel_arguments(facts.accelerator, config.vcpus, facts.tsc_khz));
+      config,
+      hypervisor::driver_for(config.uri).kernel_arguments(facts.accelerator, shape, facts.tsc_khz));
   return vm;
 }
 

@@ -45,7 +45,8 @@ void leave_writable_below(GuestPlan& plan, const std::vector<std::size_t>& with_
 std::vector<hypervisor::NetworkCard> vm_cards(const std::string& vm_id, unsigned count);
 
 /// Fills what does not depend on the VM's directory: no paths, no vsock device.
-hypervisor::VmConfig plan_vm(const std::string& id, const Config& config, const HostFacts& facts);
+hypervisor::VmConfig plan_vm(const std::string& id, const Config& config, const HostFacts& facts,
+                             const hypervisor::VmShape& shape);
 
 /// The arguments that tell the guest's kernel of the machine (the hypervisor's driver says it), for a quick
 /// start, and by the administrator, in this order.

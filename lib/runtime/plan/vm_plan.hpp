@@ -7,6 +7,7 @@
 
 #include "lib/hypervisor/vm.hpp"
 #include "lib/runtime/plan/pod.hpp"
+#include "lib/runtime/plan/vm_size.hpp"
 
 namespace husk::runtime {
 
@@ -33,6 +34,8 @@ struct VmPlan {
   /// The domain, but for the paths in the VM's directory, the vsock device, and what the kernel is told
   /// of that.
   hypervisor::VmConfig vm;
+  Demand pod_demand = {};  ///< Sizing::pod
+  VmSize fixed_size = {};  ///< Sizing::fixed
 };
 
 }  // namespace husk::runtime

@@ -12,7 +12,7 @@
 namespace husk::runtime {
 namespace {
 
-constexpr std::size_t max_ports_bytes = 64;  ///< as container_network.cpp
+constexpr std::size_t max_pod_ports_bytes = 64;  ///< as container_network.cpp
 
 bool has(const ProcessIdentity& shim, const NamespaceId& id, const std::string& type) {
   try {
@@ -78,7 +78,7 @@ std::string find_ports_of_pod(const VmPod& pod) {
   for (const std::string& id : vm_ids()) {
     const VmLeftOvers vm = load_vm_left_overs(id);
     const std::filesystem::path kept = VmPaths(id).network_ports();
-    if (vm.pod == pod && std::filesystem::exists(kept)) return read_file(kept, max_ports_bytes);
+    if (vm.pod == pod && std::filesystem::exists(kept)) return read_file(kept, max_pod_ports_bytes);
   }
   return {};
 }

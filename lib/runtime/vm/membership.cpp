@@ -7,6 +7,7 @@
 #include "lib/runtime/vm/find_namespaces.hpp"
 #include "lib/runtime/vm/leave_vm.hpp"
 #include "lib/runtime/vm/other_mount_namespace.hpp"
+#include "lib/runtime/vm/resize_vm.hpp"
 #include "lib/runtime/vm/vm_lock.hpp"
 
 namespace husk::runtime {
@@ -15,12 +16,13 @@ namespace {
 /// The first container of a pod holds the lock until its guest has booted.
 constexpr std::chrono::seconds boot_patience{120};
 
-void add_member(VmRecord& record, const std::string& container) {
+void add_member(VmRecord& record, const std::string& container,
+                const std::optional<Demand>& demand) {
   if (record.process && !is_alive(*record.process)) throw vm_gone(record.id);
   if (std::ranges::find(record.members, container, &VmMember::id) != record.members.end())
     throw Error(Errc::already_exists,
                 "VM " + record.id + ": container with given ID already exists in it");
-  record.members.push_back({.id = container});
+  record.members.push_back({.id = container, .demand = demand});
 }
 
 void note_shim(VmRecord& record, const std::string& container, const ProcessIdentity& shim) {
@@ -32,7 +34,8 @@ void note_shim(VmRecord& record, const std::string& container, const ProcessIden
 }  // namespace
 
 Membership::Membership(const ContainerRecord& container, const std::optional<VmPlan>& new_vm,
-                       hypervisor::ConnectHypervisor connect, StateDir& state)
+                       const std::optional<Demand>& demand, hypervisor::ConnectHypervisor connect,
+                       StateDir& state)
     : vm_id_(container.vm_id),
       container_(container.id),
       connect_(std::move(connect)),
@@ -44,7 +47,7 @@ Membership::Membership(const ContainerRecord& container, const std::optional<VmP
   }
   if (const VmPaths paths(vm_id_); !shows_vm_directory(paths))
     throw other_mount_namespace_error(paths);
-  change_record([&](VmRecord& record) { add_member(record, container_); });
+  change_record([&](VmRecord& record) { add_member(record, container_, demand); });
   leave_ = !new_vm_;
 }
 
@@ -91,6 +94,10 @@ void Membership::enter(const ProcessIdentity& shim, HostCgroup& cgroup) {
 
 void Membership::await_agent(std::chrono::seconds patience) const {
   if (new_vm_) new_vm_->await_agent(patience);
+}
+
+void Membership::grow_vm(const VmSizeBounds& bounds) const {
+  if (!new_vm_) fit_vm(vm_id_, bounds, Fit::grow, connect_);
 }
 
 VmHandle Membership::vm() const { return new_vm_ ? new_vm_->handle() : VmHandle::open(vm_id_); }

@@ -25,12 +25,13 @@ namespace husk::runtime {
 class Membership {
  public:
   /// Records the container as a member; the VM must outlive it from then on. new_vm: the plan of the VM;
-  /// empty: VM container.vm_id runs. `state`: kept where leaving fails, so that `delete` can try again.
+  /// empty: VM container.vm_id runs. `demand`: VmMember's. `state`: kept where leaving fails, so that `delete` can try again.
   /// Throws already_exists, not_found "VM 1234: is gone" for one whose process has ended, unsupported
   /// where files that are pinned in this mount namespace do not reach the VM, what NewVm and lock_vm
   /// throw.
   Membership(const ContainerRecord& container, const std::optional<VmPlan>& new_vm,
-             hypervisor::ConnectHypervisor connect, StateDir& state);
+             const std::optional<Demand>& demand, hypervisor::ConnectHypervisor connect,
+             StateDir& state);
   Membership(const Membership&) = delete;
   Membership& operator=(const Membership&) = delete;
   ~Membership();
@@ -45,6 +46,8 @@ class Membership {
   void enter(const ProcessIdentity& shim, HostCgroup& cgroup);
   /// Returns when the agent listens, of a VM that is new. Throws as NewVm::await_agent.
   void await_agent(std::chrono::seconds patience) const;
+  /// Has a VM that others use grow for the container, after enter(). Throws as fit_vm.
+  void grow_vm(const VmSizeBounds& bounds) const;
   /// The VM, after enter().
   VmHandle vm() const;
   /// The same error; where a new VM's guest was lost, with the end of its console.

@@ -14,6 +14,9 @@ VmRecord first_record(const VmPlan& plan) {
   record.secret = plan.secret;
   record.network_namespace = plan.network_namespace;
   record.pod = plan.pod;
+  record.shape = plan.vm.shape;
+  record.pod_demand = plan.pod_demand;
+  record.fixed_size = plan.fixed_size;
   record.network_cards = static_cast<unsigned>(plan.vm.network_cards.size());
   return record;
 }

@@ -12,6 +12,7 @@
 #include "lib/runtime/plan/vm_paths.hpp"
 #include "lib/runtime/record/process_json.hpp"
 #include "lib/runtime/vm/other_mount_namespace.hpp"
+#include "lib/runtime/vm/size_json.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -30,6 +31,7 @@ void read_member(const json& j, VmMember& member) {
   j.at("id").get_to(member.id);
   oci::check_container_id(member.id);
   if (j.contains("shim")) member.shim = j["shim"].get<ProcessIdentity>();
+  if (j.contains("demand")) member.demand = read_demand(j["demand"]);
 }
 
 /// Returns nothing where one of them cannot be read: a container that is not known may run.
@@ -67,7 +69,20 @@ std::optional<VmPod> read_pod_if_possible(const json& object) try {
 json member_json(const VmMember& member) {
   json j{{"id", member.id}};
   if (member.shim) j["shim"] = *member.shim;
+  if (member.demand) j["demand"] = demand_json(*member.demand);
   return j;
+}
+
+void read_size(const json& j, VmRecord& record) {
+  if (j.contains("shape")) record.shape = read_shape(j["shape"]);
+  if (j.contains("pod_demand")) record.pod_demand = read_demand(j["pod_demand"]);
+  if (j.contains("fixed_size")) record.fixed_size = read_vm_size(j["fixed_size"]);
+}
+
+void write_size(json& j, const VmRecord& record) {
+  if (record.shape) j["shape"] = shape_json(*record.shape);
+  if (record.pod_demand != Demand{}) j["pod_demand"] = demand_json(record.pod_demand);
+  if (record.fixed_size != VmSize{}) j["fixed_size"] = vm_size_json(record.fixed_size);
 }
 
 void read_fields(const json& j, VmRecord& record) {
@@ -91,6 +106,7 @@ void read_fields(const json& j, VmRecord& record) {
   if (j.contains("pod")) record.pod = read_pod(j["pod"]);
   if (j.contains("cgroups"))
     for (const json& path : j["cgroups"]) record.cgroups.emplace_back(path.get<std::string>());
+  read_size(j, record);
   if (j.contains("process")) record.process = j["process"].get<ProcessIdentity>();
   if (j.contains("address")) record.address = j["address"].get<guestcomm::GuestAddress>();
 }
@@ -121,6 +137,7 @@ void to_json(json& j, const VmRecord& record) {
   if (record.network_namespace) j["network_namespace"] = *record.network_namespace;
   if (record.pod) j["pod"] = pod_json(*record.pod);
   for (const auto& path : record.cgroups) j["cgroups"].push_back(path.string());
+  write_size(j, record);
   if (record.process) j["process"] = *record.process;
   if (record.address) j["address"] = *record.address;
 }

@@ -12,7 +12,9 @@
 
 #include "lib/base/process.hpp"
 #include "lib/guestcomm/link/guest_address.hpp"
+#include "lib/hypervisor/vm.hpp"
 #include "lib/runtime/plan/pod.hpp"
+#include "lib/runtime/plan/vm_size.hpp"
 
 namespace husk::runtime {
 
@@ -20,6 +22,7 @@ namespace husk::runtime {
 struct VmMember {
   std::string id;
   std::optional<ProcessIdentity> shim = {};  ///< known once create has made it
+  std::optional<Demand> demand = {};         ///< Sizing::demand
   bool operator==(const VmMember&) const = default;
 };
 
@@ -36,6 +39,9 @@ struct VmRecord {
   std::optional<VmPod> pod = {};
   /// The directories, parents first, of a cgroup that is the VM's and no container's, which husk has made.
   std::vector<std::filesystem::path> cgroups = {};
+  std::optional<hypervisor::VmShape> shape = {};  ///< now; empty in records of an older husk
+  Demand pod_demand = {};                         ///< Sizing::pod
+  VmSize fixed_size = {};                         ///< Sizing::fixed
   // Known once it runs.
   std::optional<ProcessIdentity> process;  ///< the hypervisor's
   std::vector<ProcessIdentity> helpers;    ///< virtiofsd

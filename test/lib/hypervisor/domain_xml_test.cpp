@@ -50,7 +50,11 @@ TEST_CASE("domain xml: virt-xml-validate accepts every form", "[hypervisor]") {
   if (GENERATE(true, false)) config.vsock.vhost_user_socket = "/run/husk-vm/1/vsock/vhost.sock";
   if (GENERATE(true, false)) config.title = "container a & b";
   if (GENERATE(true, false)) config.firmware.clear();
-  config.vcpus = GENERATE(1u, 64u);
+  config.shape.vcpus = GENERATE(1u, 64u);
+  if (GENERATE(true, false)) {
+    config.shape.max_vcpus = 65;
+    config.shape.memory_device = MemoryDevice{.size_mib = 8192, .requested_mib = 128};
+  }
   config.network_cards = {network_card("0a1b2c3d", 0), network_card("0a1b2c3d", 1)};
   config.network_ports = GENERATE(0u, 8u);
   config.description = "a <b> & 'c' \"d\" \xc3\xa9";
@@ -70,7 +74,7 @@ TEST_CASE("domain xml: kvm takes the host's processor, tcg an emulated one", "[h
   VmConfig config = example();
   config.accelerator = Accelerator::kvm;
   CHECK(contains(qemu_domain_xml(config), "<domain type='kvm'"));
-  CHECK(contains(qemu_domain_xml(config), "<cpu mode='host-passthrough'/>"));
+  CHECK(contains(qemu_domain_xml(config), "<cpu mode='host-passthrough'></cpu>"));
   config.accelerator = Accelerator::tcg;
   CHECK(contains(qemu_domain_xml(config), "<domain type='qemu'"));
   CHECK(contains(qemu_domain_xml(config), "<cpu mode='maximum'><feature policy='disable'"));
@@ -108,9 +112,9 @@ TEST_CASE("domain xml: a network card has as many queues as there are processors
   VmConfig config = example();
   config.network_cards = {network_card("0a1b2c3d", 0)};
   CHECK_FALSE(contains(qemu_domain_xml(config), "queues"));
-  config.vcpus = 2;
+  config.shape.vcpus = 2;
   CHECK(contains(qemu_domain_xml(config), "<driver queues='2'/>"));
-  config.vcpus = 9;
+  config.shape.vcpus = 9;
   CHECK(contains(qemu_domain_xml(config), "<driver queues='8'/>"));
 }
 
@@ -179,4 +183,27 @@ TEST_CASE("domain xml: a comma cannot add options to QEMU's socket", "[hyperviso
   VmConfig config = example();
   config.vsock.vhost_user_socket = "/run/a,server=on";
   REQUIRE_THROWS_AS(qemu_domain_xml(config), Error);
+}
+
+TEST_CASE("domain xml: what can be plugged is there from the start", "[hypervisor]") {
+  VmConfig config = example();
+  config.shape = {.vcpus = 2, .max_vcpus = 4, .memory_mib = 512, .memory_device = {}};
+  CHECK(contains(qemu_domain_xml(config), "<memory unit='MiB'>512</memory><vcpu>4</vcpu>"));
+  CHECK_FALSE(contains(qemu_domain_xml(config), "numa"));
+  config.shape.memory_device = MemoryDevice{.size_mib = 7680, .requested_mib = 256};
+  const std::string xml = qemu_domain_xml(config);
+  CHECK(contains(xml, "<maxMemory slots='1' unit='MiB'>8192</maxMemory>"));
+  CHECK(contains(xml, "<cell id='0' cpus='0-3' memory='512' unit='MiB'/>"));
+  CHECK(contains(xml, "<size unit='MiB'>7680</size>"));
+  CHECK(contains(xml, "<requested unit='MiB'>256</requested>"));
+  config.shape.max_vcpus = 1;  // less than there are from the start
+  CHECK(contains(qemu_domain_xml(config), "<vcpu>2</vcpu>"));
+}
+
+TEST_CASE("domain xml: memory that is not in steps is refused", "[hypervisor]") {
+  VmConfig config = example();
+  config.shape.memory_device = MemoryDevice{.size_mib = 8000, .requested_mib = 0};
+  CHECK_THROWS_AS(qemu_domain_xml(config), Error);
+  config.shape.memory_device = MemoryDevice{.size_mib = 8192, .requested_mib = 1};
+  CHECK_THROWS_AS(qemu_domain_xml(config), Error);
 }

@@ -65,11 +65,16 @@ TEST_CASE("driver: libvirt's cgroup of a VM, and nobody else's", "[hypervisor]")
 }
 
 TEST_CASE("driver: what is left out where the CPU is emulated stays elsewhere", "[hypervisor]") {
-  const std::string kvm = qemu.kernel_arguments(Accelerator::kvm, 1, 0);
-  CHECK(qemu.kernel_arguments(Accelerator::kvm, 2, 2100000) == kvm);
-  CHECK(qemu.kernel_arguments(Accelerator::tcg, 1, 0) == kvm + " mitigations=off nolapic_timer");
-  CHECK(qemu.kernel_arguments(Accelerator::tcg, 2, 2100000) ==
+  const VmShape two{.vcpus = 2};
+  const std::string kvm = qemu.kernel_arguments(Accelerator::kvm, {}, 0);
+  CHECK(qemu.kernel_arguments(Accelerator::kvm, two, 2100000) == kvm);
+  CHECK(qemu.kernel_arguments(Accelerator::tcg, {}, 0) == kvm + " mitigations=off nolapic_timer");
+  CHECK(qemu.kernel_arguments(Accelerator::tcg, two, 2100000) ==
         kvm + " mitigations=off tsc_early_khz=2100000");
+  CHECK(qemu.kernel_arguments(Accelerator::kvm, {.memory_device = MemoryDevice{}}, 0) ==
+        kvm +
+            " memhp_default_state=online memory_hotplug.online_policy=auto-movable"
+            " swiotlb=noforce");
   CHECK_THAT(kvm, ContainsSubstring("console=ttyS0") && ContainsSubstring("reboot=t"));
 }
 

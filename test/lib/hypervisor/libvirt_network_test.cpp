@@ -61,7 +61,7 @@ TEST_CASE("libvirt: a network card's tap is there with the VM, and goes with it"
   skip_without_assets();
   LibvirtVm vm;
   const std::string id = random_hex(4);
-  vm.config().vcpus = 2;  // so each card has two queues
+  vm.config().shape.vcpus = 2;  // so each card has two queues
   vm.config().network_cards = {network_card(id, 0), network_card(id, 1)};
   const NetworkCard &stays = vm.config().network_cards[0], &moves = vm.config().network_cards[1];
   std::optional<handoff::VmKeeper> device;

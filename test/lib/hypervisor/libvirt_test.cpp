@@ -126,7 +126,7 @@ TEST_CASE("libvirt: a VM that cannot start gives one clear line and leaves nothi
   }
   SECTION("more memory than there is") {
     start_device(vm, device);
-    config.memory_mib = 2u << 20;
+    config.shape.memory_mib = 2u << 20;
   }
   SECTION("shared directory missing") {
     start_device(vm, device);

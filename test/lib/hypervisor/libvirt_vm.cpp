@@ -59,7 +59,7 @@ LibvirtVm::LibvirtVm(const std::string& kernel_content)
   for (const char* name : {"vmlinuz", "initrd"}) bind_read_only(name);
   config_.name = "husk-test-" + random_hex(4);
   config_.description = "test";
-  config_.memory_mib = 256;
+  config_.shape.memory_mib = 256;
   config_.kernel = directory_ / "vmlinuz";
   config_.initrd = directory_ / "initrd";
   config_.kernel_arguments = "console=ttyS0";

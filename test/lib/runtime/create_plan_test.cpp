@@ -8,6 +8,7 @@
 #include "lib/base/error.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/oci/example.hpp"
+#include "lib/runtime/plan/vm_shape.hpp"
 
 using namespace husk;
 using namespace husk::runtime;
@@ -135,11 +136,10 @@ TEST_CASE("plan_create: the VM is what the configuration and the host say", "[ru
   CHECK(plan.user.value().uid == 64055);
   CHECK(plan.vm.name == "husk-deadbeef");
   CHECK(plan.vm.accelerator == hypervisor::Accelerator::kvm);
-  CHECK(plan.vm.vcpus == 3);
-  CHECK(plan.vm.memory_mib == 777);
+  CHECK(size_of(plan.vm.shape) == VmSize{.memory_mib = 512 + 384, .vcpus = 3});  // in whole steps
   CHECK(plan.vm.kernel_arguments.ends_with(" extra=1"));
-  const std::string machine =
-      hypervisor::driver_for(p.config.uri).kernel_arguments(hypervisor::Accelerator::kvm, 3, 0);
+  const std::string machine = hypervisor::driver_for(p.config.uri)
+                                  .kernel_arguments(hypervisor::Accelerator::kvm, plan.vm.shape, 0);
   CHECK(plan.vm.kernel_arguments.starts_with(machine + " "));
 }
 
@@ -290,7 +290,7 @@ TEST_CASE("plan_create: more memory than the host has is refused, all of it is n
   CHECK_NOTHROW(p.plan());
   p.config.memory_mib = 4097;
   p.refuses(Errc::invalid_argument,
-            "not enough memory for the VM: vm.memory_mib is 4097, this host has 4096 MiB");
+            "not enough memory for the VM: vm.memory_mib is 4097 MiB, this host has 4096 MiB");
 }
 
 TEST_CASE("plan_create: a container in another's network goes into its VM", "[runtime]") {
@@ -328,7 +328,7 @@ TEST_CASE("plan_create: a VM is not larger than the cgroups above the container 
   p.config.memory_mib = 512;
   const auto memory = [&](std::optional<std::uint64_t> limit) {
     p.facts.cgroup_memory_mib = limit;
-    return p.plan().new_vm.value().vm.memory_mib;
+    return p.plan().new_vm.value().vm.shape.memory_mib;
   };
   CHECK(memory({}) == 512);
   CHECK(memory(4096) == 512);

@@ -187,11 +187,22 @@ class Guest {
     } else if (request.is<guestcomm::PauseContainer>()) {
       note("pause " + request.params.get<guestcomm::PauseContainer>().id);
       if (fault_ == Fault::refuses_pause) throw Error(Errc::timed_out, "does not stand still");
+    } else if (request.is<guestcomm::ResizeGuest>()) {
+      result = resize(request.params.get<guestcomm::ResizeGuest>().wanted);
+    } else if (request.is<guestcomm::UpdateContainer>()) {
+      note("update " + request.params.get<guestcomm::UpdateContainer>().id);
+      if (fault_ == Fault::refuses_update) throw Error(Errc::system, "limit refused");
     } else if (request.is<guestcomm::ResumeContainer>()) {
       note("resume " + request.params.get<guestcomm::ResumeContainer>().id);
     } else if (request.is<guestcomm::DeleteContainer>()) {
       note("delete " + request.params.get<guestcomm::DeleteContainer>().id);
     }
+  }
+
+  guestcomm::GuestSize resize(const guestcomm::GuestSize& wanted) const {
+    note("resize " + std::to_string(wanted.plugged_mib) + " " + std::to_string(wanted.vcpus));
+    return fault_ == Fault::takes_no_memory ? guestcomm::GuestSize{.plugged_mib = 0, .vcpus = 1}
+                                            : wanted;
   }
 
   void create(const guestcomm::CreateContainer& request) {

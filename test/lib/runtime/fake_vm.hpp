@@ -5,9 +5,11 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "lib/base/error.hpp"
 #include "lib/hypervisor/vm.hpp"
 
 namespace husk::test {
@@ -34,6 +36,8 @@ enum class Fault {
                    ///< first, and its end then
   closes_streams,     ///< all of a started container's, as a daemon does
   refuses_signals,    ///< "signal refused"
+  refuses_update,     ///< "limit refused"
+  takes_no_memory,    ///< that is plugged
   refuses_pause,      ///< "does not stand still"
   lies_about_states,  ///< "container not running" to all that is asked of a started container
   ignores_kill,       ///< says yes to SIGKILL, and does nothing
@@ -44,12 +48,14 @@ enum class Fault {
 struct FakeMachine {
   Fault fault = Fault::none;
   /// One line for each thing that the agent is asked for: "create", "own", "start",
-  /// "signal <n> [all]", "exec <container> <arguments>", "own exec", "start exec", "delete <container>".
+  /// "signal <n> [all]", "resize <MiB> <CPUs>", "update <container>", "exec <container> <arguments>", "own exec", "start exec", "delete <container>".
   std::filesystem::path journal;
   std::vector<pid_t> vms = {};  ///< every VM's process; children of the caller of create
-  std::vector<std::string> destroyed = {};  ///< names
-  std::string record_at_start = {};         ///< vm.json when the last VM was started
-  bool was_locked_at_start = false;         ///< the VM's directory
+  std::vector<std::string> destroyed = {};              ///< names
+  std::string record_at_start = {};                     ///< vm.json when the last VM was started
+  bool was_locked_at_start = false;                     ///< the VM's directory
+  std::optional<hypervisor::MemoryDevice> memory = {};  ///< that a running VM was given last
+  bool refuses_change = false;
 };
 
 class FakeHypervisor final : public hypervisor::Hypervisor {
@@ -60,6 +66,10 @@ class FakeHypervisor final : public hypervisor::Hypervisor {
   void attach(const std::string& /*name*/, const hypervisor::NetworkCard& /*card*/,
               const std::function<void()>& place) override {
     place();
+  }
+  void change(const std::string& /*name*/, const hypervisor::MemoryDevice& device) override {
+    if (machine_.refuses_change) throw Error(Errc::system, "libvirt: the memory cannot be changed");
+    machine_.memory = device;
   }
 
  private:

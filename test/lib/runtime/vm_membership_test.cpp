@@ -109,21 +109,24 @@ TEST_CASE("Membership: a container leaves the VM that it joined unless kept", "[
   containers[0].id = "c1", containers[1].id = "c2";
   for (runtime::ContainerRecord& container : containers) container.vm_id = "00001234";
   runtime::StateDir state = store.reserve("c1"), other_state = store.reserve("c2");
-  std::optional<runtime::Membership> first(std::in_place, containers[0], std::nullopt,
+  std::optional<runtime::Membership> first(std::in_place, containers[0], std::nullopt, std::nullopt,
                                            connecting(bench), state);
   first->pin_files(bench.path("bundle/rootfs"), {});
-  CHECK_THROWS_WITH(runtime::Membership(containers[0], std::nullopt, connecting(bench), state),
-                    "VM 00001234: container with given ID already exists in it");
+  CHECK_THROWS_WITH(
+      runtime::Membership(containers[0], std::nullopt, std::nullopt, connecting(bench), state),
+      "VM 00001234: container with given ID already exists in it");
   {
-    const runtime::Membership second(containers[1], std::nullopt, connecting(bench), other_state);
+    const runtime::Membership second(containers[1], std::nullopt, std::nullopt, connecting(bench),
+                                     other_state);
     CHECK(runtime::load_vm("00001234").members == std::vector<runtime::VmMember>{{"c1"}, {"c2"}});
   }
   CHECK(runtime::load_vm("00001234").members == std::vector<runtime::VmMember>{{"c1"}});
   CHECK(fs::exists(paths.rootfs("c1") / "bin"));
   first.reset();
   CHECK_FALSE(fs::exists(paths.directory));  // the last one ends the VM
-  CHECK_THROWS_WITH(runtime::Membership(containers[0], std::nullopt, connecting(bench), state),
-                    "VM 00001234: is gone");
+  CHECK_THROWS_WITH(
+      runtime::Membership(containers[0], std::nullopt, std::nullopt, connecting(bench), state),
+      "VM 00001234: is gone");
 }
 
 TEST_CASE("Membership: files come into a VM that runs with the VM's lock alone",
@@ -137,7 +140,7 @@ TEST_CASE("Membership: files come into a VM that runs with the VM's lock alone",
   runtime::ContainerRecord container;
   container.id = "c1", container.vm_id = "00001234";
   runtime::StateDir state = store.reserve("c1");
-  runtime::Membership member(container, std::nullopt, connecting(bench), state);
+  runtime::Membership member(container, std::nullopt, std::nullopt, connecting(bench), state);
   std::optional<DirectoryLock> leaving = runtime::lock_vm("00001234");
   const runtime::VmPaths paths("00001234");
   bool were_there = true;

@@ -105,7 +105,8 @@ std::vector<MessageType> messages_of_containers() {
 }
 
 std::vector<MessageType> messages_of_vms() {
-  return {message_type("hello", Hello{{2, 4}, "1.0", "secret"}, {"oldest_protocol", "secret"}),
+  return {message_type("resize_guest", ResizeGuest{{.plugged_mib = 512, .vcpus = 2}}),
+          message_type("hello", Hello{{2, 4}, "1.0", "secret"}, {"oldest_protocol", "secret"}),
           message_type("connect_port", ConnectPort{65535, "in", "out"}),
           message_type("a trace", GuestTrace{std::int64_t{1} << 50, {{"kernel", 1, 2}}}),
           message_type("configure_network",

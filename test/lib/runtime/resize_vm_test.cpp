@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// The VM's size follows its containers: at create, when one joins or leaves, and at update.
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include "lib/base/error.hpp"
+#include "lib/runtime/plan/vm_shape.hpp"
+#include "lib/runtime/vm/vm_record.hpp"
+#include "test/lib/runtime/husk_bench.hpp"
+
+using namespace husk;
+using namespace husk::test;
+using Catch::Matchers::ContainsSubstring;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::int64_t mib = 1 << 20;
+
+oci::Resources memory(std::int64_t limit_mib) {
+  oci::Resources resources;
+  resources.memory.emplace().limit = limit_mib * mib;
+  return resources;
+}
+
+oci::Resources cpus(std::int64_t count) {
+  oci::Resources resources;
+  resources.cpu.emplace();
+  resources.cpu->quota = count * 100000;
+  resources.cpu->period = 100000;
+  return resources;
+}
+
+/// Room for what the tests ask for, on whatever host they run.
+struct Sizes {
+  Sizes() {
+    bench.config.max_vcpus = 1;
+    bench.config.max_memory_mib = 2048;
+  }
+  ~Sizes() {
+    for (const char* id : {"c1", "c2"}) bench.runtime().remove(id, true);
+  }
+  void create(std::int64_t limit_mib) {
+    bench.spec.linux_.resources = memory(limit_mib);
+    bench.create();
+  }
+  /// c2, in the VM of c1.
+  void join(std::int64_t limit_mib) {
+    for (oci::Namespace& ns : bench.spec.linux_.namespaces)
+      if (ns.type == "network")
+        ns.path = "/proc/" + std::to_string(bench.runtime().state("c1").pid) + "/ns/net";
+    bench.spec.linux_.cgroups_path =
+        fs::path(bench.spec.linux_.cgroups_path).parent_path().string() + "-2";
+    bench.id = "c2";
+    create(limit_mib);
+  }
+  std::uint64_t memory_mib() const {
+    return runtime::size_of(runtime::load_vm(bench.vm_id()).shape.value()).memory_mib;
+  }
+  bool asked(const std::string& line) const {
+    const auto journal = bench.journal();
+    return std::ranges::find(journal, line) != journal.end();
+  }
+  /// What libvirt was asked for last.
+  std::uint64_t requested() const { return bench.machine.memory.value().requested_mib; }
+
+  HuskBench bench;
+};
+
+}  // namespace
+
+TEST_CASE("size: a container gets what its limit says once its guest has the memory",
+          "[runtime][root]") {
+  Sizes s;
+  s.create(1000);
+  CHECK(s.memory_mib() == 512 + 640);  // with the guest's own, in steps
+  CHECK(s.asked("resize 640 1"));
+  CHECK_FALSE(s.bench.machine.memory);  // the VM starts so
+}
+
+TEST_CASE("size: a guest that does not take its memory is refused", "[runtime][root]") {
+  Sizes s;
+  s.bench.machine.fault = Fault::takes_no_memory;
+  CHECK_THROWS_WITH(s.create(1000), ContainsSubstring("the guest took 0 of 640 MiB"));
+  CHECK(s.bench.left().empty());
+}
+
+TEST_CASE("size: update grows and shrinks the VM", "[runtime][root]") {
+  Sizes s;
+  s.create(200);
+  CHECK(s.memory_mib() < 512);
+  const std::uint64_t before = s.memory_mib();
+  s.bench.runtime().update("c1", memory(1000));
+  CHECK(s.memory_mib() >= 1000 + runtime::guest_overhead_mib(1000));
+  CHECK(s.memory_mib() == before + s.requested());
+  s.bench.runtime().update("c1", memory(200));
+  CHECK(s.memory_mib() == before);
+  CHECK(s.requested() == 0);
+  CHECK(std::ranges::count(s.bench.journal(), "update c1") == 2);
+}
+
+TEST_CASE("size: an update that is refused changes nothing", "[runtime][root]") {
+  Sizes s;
+  s.create(200);
+  const std::uint64_t before = s.memory_mib();
+  SECTION("by the administrator's bounds") {
+    CHECK_THROWS_WITH(s.bench.runtime().update("c1", memory(4000)),
+                      ContainsSubstring("vm.max_memory_mib is 2048 MiB"));
+    CHECK_THROWS_WITH(s.bench.runtime().update("c1", cpus(2)),
+                      ContainsSubstring("vm.max_vcpus is 1"));
+    CHECK_FALSE(s.bench.machine.memory);
+  }
+  SECTION("by libvirt") {
+    s.bench.machine.refuses_change = true;
+    CHECK_THROWS_WITH(s.bench.runtime().update("c1", memory(1000)),
+                      ContainsSubstring("the memory cannot be changed"));
+  }
+  CHECK(s.memory_mib() == before);
+  CHECK(runtime::load_vm(s.bench.vm_id()).members.at(0).demand.value().memory_mib == 200);
+  CHECK_FALSE(s.asked("update c1"));
+}
+
+TEST_CASE("size: what a guest refuses is taken back from the VM", "[runtime][root]") {
+  Sizes s;
+  SECTION("the limit") { s.bench.machine.fault = Fault::refuses_update; }
+  SECTION("the memory") { s.bench.machine.fault = Fault::takes_no_memory; }
+  s.create(200);
+  const std::uint64_t before = s.memory_mib();
+  CHECK_THROWS_AS(s.bench.runtime().update("c1", memory(1000)), Error);
+  CHECK(s.memory_mib() == before);
+  CHECK(s.requested() == 0);
+  CHECK(runtime::load_vm(s.bench.vm_id()).members.at(0).demand.value().memory_mib == 200);
+}
+
+TEST_CASE("size: a VM grows for who joins, and shrinks when it leaves", "[runtime][root]") {
+  Sizes s;
+  s.create(200);
+  const std::uint64_t before = s.memory_mib();
+  s.join(800);
+  CHECK(s.memory_mib() >= 1000 + runtime::guest_overhead_mib(1000));
+  s.bench.runtime().remove("c2", true);
+  s.bench.id = "c1";
+  CHECK(s.memory_mib() == before);
+}
+
+TEST_CASE("size: who joins a VM without room for it is refused", "[runtime][root]") {
+  Sizes s;
+  s.bench.config.max_memory_mib = 600;
+  s.create(200);
+  s.bench.config.max_memory_mib = 0;
+  CHECK_THROWS_WITH(s.join(800), ContainsSubstring("not enough memory for the VM: its containers "
+                                                   "need "));
+  CHECK_THROWS_WITH(s.bench.runtime().state("c2"), "container does not exist");
+  s.bench.id = "c1";
+  CHECK(runtime::load_vm(s.bench.vm_id()).members.size() == 1);
+}
