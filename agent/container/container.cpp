@@ -102,7 +102,7 @@ void Container::make_first(ContainerSetup& setup, Reply created) {
   ProcessSetup made{.stdio = std::move(setup.stdio),
                     .stream_uid = map_id(spec_.linux_.uid_mappings, process.user.uid),
                     .stream_gid = map_id(spec_.linux_.gid_mappings, process.user.gid),
-                    .clone_flags = clone_flags(spec_),
+                    .clone_flags = clone_flags_of_first(spec_),
                     .cgroup = cgroup_.directory_fd(),
                     .child = [this](const ChildDescriptors& descriptors) {
                       run_container_init(keyring_, spec_, descriptors, placed_socket(),
@@ -120,7 +120,7 @@ void Container::make_first(ContainerSetup& setup, Reply created) {
   // From here, since the child may not write them itself.
   apply_id_mappings(first->pid(), spec_);
   if (process.oom_score_adj) apply_oom_score_adj(first->pid(), *process.oom_score_adj);
-  first->proceed();
+  if (!setup.waits) first->proceed();
   processes_[{}] = std::move(first);
 }
 

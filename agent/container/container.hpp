@@ -41,6 +41,7 @@ struct ContainerSetup {
   NamespaceTable* namespace_table = nullptr;  ///< where those are; may be null if there are none
   std::vector<guestcomm::SharedTmpfs> shared_tmpfs{};
   TmpfsTable* tmpfs_table = nullptr;  ///< where those are; null: the binds are made
+  bool waits = false;                 ///< its first process is told to proceed by another
   /// Before the first process is started, in a helper process. It may never return.
   std::function<void(pid_t first)> forget_files = forget_shared_files;
 };

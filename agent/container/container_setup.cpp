@@ -16,6 +16,7 @@
 #include "agent/setup/rootfs.hpp"
 #include "agent/setup/sysctl.hpp"
 #include "agent/setup/terminal.hpp"
+#include "agent/setup/volumes.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/trace.hpp"
@@ -66,6 +67,10 @@ void make_container(const std::string& keyring, const oci::Spec& spec, const Chi
   // the agent's copy: none may read its memory or open its program (CVE-2016-9962, CVE-2019-5736). exec
   // undoes it.
   check_sys(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "set not dumpable");
+  mount_volumes(
+      bind_sources(spec));  // in the agent's mount namespace, of which this one's is a copy
+  apply_mount_namespace();
+  laps.end("volumes");
   for (const int shared : fds.joined) check_sys(::setns(shared, 0), "join a shared namespace");
   become_namespace_root(spec);
   join_session_keyring(keyring);

@@ -4,9 +4,14 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
 #include "agent/loop/helper_process.hpp"
 #include "agent/setup/shared_files.hpp"
 #include "agent/setup/sysctl.hpp"
+#include "agent/setup/volumes.hpp"
 #include "lib/base/log.hpp"
 #include "lib/oci/check.hpp"
 
@@ -44,10 +49,13 @@ Container& ContainerTable::create(ContainerSetup setup, Reply reply) {
   setup.cgroup_parent = cgroup_parent_;
   setup.namespace_table = &namespaces_;
   setup.tmpfs_table = &tmpfs_;
+  setup.waits = letting_go_ > 0;
   auto container =
       std::make_unique<Container>(loop_, std::move(setup), std::move(reply), notify_,
                                   [this](Container& stopped) { handle_stopped(stopped.id()); });
-  return *(entries_[id].container = std::move(container));
+  Entry& entry = entries_[id];
+  entry.waits = letting_go_ > 0;
+  return *(entry.container = std::move(container));
 }
 
 void ContainerTable::remove(const std::string& id, Reply reply) {
@@ -97,19 +105,43 @@ void ContainerTable::erase_later(const std::string& id) {
 /// `gone` is called once: when the guest has its files no longer, or cannot let go of them.
 void ContainerTable::let_go_of(const std::string& id, const std::function<void()>& gone) {
   try {
-    if (const auto mounts = mounts_in_share(id); !entries_.contains(id) && !mounts.empty()) {
+    const auto files =
+        entries_.contains(id) ? decltype(mounts_in_share(id)){} : mounts_in_share(id);
+    const auto volumes = mounted_volumes();
+    if (!files.empty() || !volumes.empty()) {
       HelperProcess::run(
-          loop_, let_go_patience, [&mounts](int) { let_go_of_files(mounts); },
-          [gone, id](const std::string&, bool is_finished) {
+          loop_, let_go_patience,
+          [&](int) {
+            let_go_of_files(files);
+            let_go_of_volumes(volumes, sources_in_use());
+          },
+          [this, gone, id](const std::string&, bool is_finished) {
             if (!is_finished) log(LogLevel::warning, "cannot unmount the host's files id=" + id);
+            end_letting_go();
             gone();
           });
+      ++letting_go_;
       return;
     }
   } catch (const Error& error) {
     log(LogLevel::warning, std::string("mounts of a removed container: ") + error.what());
   }
   gone();
+}
+
+std::vector<std::string> ContainerTable::sources_in_use() const {
+  std::vector<std::string> used;
+  for (const auto& [id, entry] : entries_)
+    std::ranges::move(bind_sources(entry.container->spec()), std::back_inserter(used));
+  return used;
+}
+
+/// Who came meanwhile was not asked for its volumes, and gets them now.
+void ContainerTable::end_letting_go() noexcept {
+  if (--letting_go_ > 0) return;
+  for (auto& [id, entry] : entries_)
+    if (std::exchange(entry.waits, false))
+      warn_on_failure([&] { entry.container->first().proceed(); });
 }
 
 void ContainerTable::connection_closed(ConnectionId connection) noexcept {

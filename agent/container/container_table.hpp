@@ -38,12 +38,15 @@ class ContainerTable {
   struct Entry {
     std::unique_ptr<Container> container;
     std::vector<Reply> removed;  ///< of those who wait until it can be deleted
+    bool waits = false;          ///< its first process, until no volume is being unmounted
   };
   Entry& entry_of(const std::string& id);
   void handle_exit(pid_t pid, int status);
   void handle_stopped(const std::string& id);
   void erase_later(const std::string& id);
   void let_go_of(const std::string& id, const std::function<void()>& gone);
+  std::vector<std::string> sources_in_use() const;
+  void end_letting_go() noexcept;
 
   EventLoop& loop_;
   std::filesystem::path cgroup_parent_;
@@ -52,6 +55,7 @@ class ContainerTable {
   TmpfsTable tmpfs_{"/run/husk/tmpfs"};
   std::map<std::string, Entry> entries_;
   bool had_containers_ = false;
+  int letting_go_ = 0;  ///< helper processes that unmount the host's files
 };
 
 }  // namespace husk::agent

@@ -46,6 +46,10 @@ std::uint64_t clone_flags(const oci::Spec& spec) {
   return wanted;
 }
 
+std::uint64_t clone_flags_of_first(const oci::Spec& spec) {
+  return clone_flags(spec) & ~std::uint64_t{CLONE_NEWNS};
+}
+
 void apply_id_mappings(pid_t pid, const oci::Spec& spec) {
   if (!has_namespace(spec, "user")) return;
   write_map(pid, "uid_map", spec.linux_.uid_mappings);
@@ -60,6 +64,8 @@ std::uint32_t map_id(const std::vector<oci::IdMapping>& mappings, std::uint32_t 
   }
   return id;
 }
+
+void apply_mount_namespace() { check_sys(::unshare(CLONE_NEWNS), "new mount namespace"); }
 
 void apply_cgroup_namespace() { check_sys(::unshare(CLONE_NEWCGROUP), "new cgroup namespace"); }
 

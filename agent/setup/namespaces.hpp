@@ -16,6 +16,9 @@ namespace husk::agent {
 /// unsupported for a namespace to be joined by its path.
 std::uint64_t clone_flags(const oci::Spec& spec);
 
+/// The same for a child that calls apply_mount_namespace.
+std::uint64_t clone_flags_of_first(const oci::Spec& spec);
+
 /// Called in the agent, for a child that waits: only the agent may write the maps.
 void apply_id_mappings(pid_t pid, const oci::Spec& spec);
 
@@ -23,6 +26,7 @@ void apply_id_mappings(pid_t pid, const oci::Spec& spec);
 std::uint32_t map_id(const std::vector<oci::IdMapping>& mappings, std::uint32_t id);
 
 // Called in the child.
+void apply_mount_namespace();
 void apply_cgroup_namespace();
 void apply_time_namespace(const oci::Spec& spec);
 void apply_host_name(const oci::Spec& spec);

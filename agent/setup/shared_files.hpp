@@ -11,7 +11,7 @@ namespace husk::agent {
 
 // The host's files: mounts of virtio-fs. More than one file system where virtiofsd announces the mounts
 // below the share (Debian 13's does): the kernel makes one of each, and again for each mount namespace that
-// comes across it.
+// comes across it. Those of the volumes are made in the agent's (volumes.hpp).
 
 /// Makes the next look at a file that the mount namespace of `pid` has of the host a look at the host. For a
 /// second virtio-fs trusts what it knows of names, sizes and times, but a process that is started now must see

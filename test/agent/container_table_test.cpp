@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/container/container_table.hpp"
 
-#include <catch2/catch_test_macros.hpp>
+#include <sched.h>
+#include <sys/mount.h>
 
+#include <catch2/catch_test_macros.hpp>
+#include <thread>
+
+#include "agent/setup/volumes.hpp"
 #include "test/agent/container_bench.hpp"
+#include "test/agent/setup/in_child.hpp"
 
 using namespace husk::agent;
 using husk::test::Bench;
 using namespace std::chrono_literals;
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -19,10 +26,19 @@ struct TableBench {
       answers.push_back(to + std::string(error != nullptr ? error->what() : ""));
     };
   }
+  void turn() {
+    bench.loop.run_once(10ms);
+    table.reap();
+  }
   void run_until(std::size_t count) {
-    for (int i = 0; i < 500 && answers.size() < count; ++i) {
-      bench.loop.run_once(10ms);
-      table.reap();
+    for (int i = 0; i < 500 && answers.size() < count; ++i) turn();
+  }
+  bool has(const std::string& id) {
+    try {
+      table.find(id);
+      return true;
+    } catch (const husk::Error&) {
+      return false;
     }
   }
 
@@ -65,4 +81,32 @@ TEST_CASE("container table: one that runs is deleted once its owner has gone", "
   t.table.remove("one", t.answer("deleted"));  // it may not have ended yet
   t.run_until(3);
   CHECK(t.answers == std::vector<std::string>{"created", "started", "deleted"});
+}
+
+TEST_CASE("container table: a container waits while volumes are being unmounted", "[root]") {
+  SKIP_UNLESS_POSSIBLE();
+  const std::string seen = husk::test::in_own_namespaces(CLONE_NEWNS, [] {
+    const fs::path volume = "/run/husk/shared/@volumes/1-2-left";
+    for (const fs::path& path : {fs::path("/run"), volume}) {
+      fs::create_directories(path);
+      husk::check_sys(::mount("tmpfs", path.c_str(), "tmpfs", 0, ""), "mount " + path.string());
+    }
+    TableBench t;
+    t.table.create({"one", t.bench.spec("true"), {}, {}}, t.answer("created"));
+    t.run_until(1);
+    t.table.remove("one", t.answer("removed"));
+    while (t.has("one")) t.turn();
+    t.bench.loop.run_once(0ms);  // makes the helper process, whose end is noticed later
+    t.table.create({"two", t.bench.spec("true"), {}, {}}, t.answer("two"));
+    const fs::path two = "/proc/" + std::to_string(t.table.find("two").first().pid());
+    std::this_thread::sleep_for(300ms);
+    const bool waits = fs::read_symlink(two / "ns/mnt") == fs::read_symlink("/proc/self/ns/mnt");
+    t.run_until(3);
+    t.table.remove("two", t.answer("gone"));
+    t.run_until(4);
+    std::string said = waits ? "waits" : "does not wait";
+    for (const std::string& answer : t.answers) said += " " + answer;
+    return said + (fs::exists(volume / ".") && mounted_volumes().empty() ? "" : " mounted");
+  });
+  CHECK(seen == "waits created removed two gone");
 }

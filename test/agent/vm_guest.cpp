@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -118,6 +119,9 @@ VmGuest::VmGuest() {
   directory_ = pattern;
   share_ = directory_ / "share";
   fs::create_directory(share_);
+  // What a test mounts in the share reaches virtiofsd, as in a VM's directory.
+  check_sys(::mount(share_.c_str(), share_.c_str(), nullptr, MS_BIND, nullptr), "bind the share");
+  check_sys(::mount(nullptr, share_.c_str(), nullptr, MS_SHARED, nullptr), "share the share");
   fs::create_directory(directory_ / handoff::device_folder);
   vsock_ = std::make_unique<handoff::VmKeeper>(directory_, handoff::VsockUsers{},
                                                handoff::KeeperSetup{.program = HUSK_KEEPER});
@@ -128,7 +132,8 @@ VmGuest::VmGuest() {
   const fs::path fs_socket = directory_ / "fs.sock";
   virtiofsd_ = std::make_unique<Child>(
       std::vector<std::string>{"/usr/lib/qemu/virtiofsd", "--socket-path=" + fs_socket.string(),
-                               "-o", "source=" + share_.string(), "-o", "cache=auto"},
+                               "-o", "source=" + share_.string(), "-o", "cache=auto", "-o",
+                               "announce_submounts"},  // the default of Debian 13's
       directory_ / "virtiofsd.log");
   wait_for_file(fs_socket);
   qemu_ = std::make_unique<Child>(
@@ -146,6 +151,7 @@ VmGuest::~VmGuest() {
   virtiofsd_.reset();
   announcement_.reset();
   vsock_.reset();
+  ::umount2(share_.c_str(), MNT_DETACH);
   std::error_code ignored;
   fs::remove_all(directory_, ignored);
 }

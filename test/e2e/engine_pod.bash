@@ -26,6 +26,7 @@ locks_exclude() {  # NAME OTHER
   engine exec "$1" /v/flock /v/lock sh -c 'touch /v/held; while [ ! -e /v/enough ]; do sleep 0.1; done' &
   holder=$!
   eventually 20 engine exec "$2" test -e /v/held
+  expect_equal "$(engine exec "$1" stat -c %d:%i /v/lock)" "$(engine exec "$2" stat -c %d:%i /v/lock)" "the file's identity"
   expect_equal 1 "$(engine exec "$2" sh -c '/v/flock -n /v/lock true; echo $?')" "status of flock -n while another has the lock"
   expect_ok engine exec "$2" touch /v/enough
   wait "$holder"

@@ -17,6 +17,7 @@
 #include "agent/setup/devices.hpp"
 #include "agent/setup/rootfs.hpp"
 #include "agent/setup/shared_files.hpp"
+#include "agent/setup/volumes.hpp"
 #include "test/agent/setup/in_child.hpp"
 
 using namespace husk;
@@ -389,4 +390,27 @@ TEST_CASE("shared files: those of one container are found and let go, the last m
   });
   CHECK(seen == "/run/husk/shared/one/rootfs /run/husk/shared/one/rootfs/var 011");
   forget_shared_files(-1);  // of a process that has gone: no error
+}
+
+TEST_CASE("volumes: those that no container's link leads to are let go", "[root]") {
+  SKIP_UNLESS_ROOT();
+  const std::string seen = in_own_namespaces(CLONE_NEWNS, [] {
+    const fs::path share = "/run/husk/shared", volumes = share / "@volumes";
+    const auto mount = [](const fs::path& path) {
+      fs::create_directories(path);
+      check_sys(::mount("tmpfs", path.c_str(), "tmpfs", 0, ""), "mount " + path.string());
+    };
+    mount("/run");
+    for (const char* path : {"1-2-used", "1-2-used/below", "1-2-left", "1-2-left/below"})
+      mount(volumes / path);
+    mount(share / "one/rootfs");
+    fs::create_directories(share / "one/mounts");
+    fs::create_symlink("../../@volumes/1-2-used", share / "one/mounts/0");
+    // What is no link, or gone, uses no volume: as with the tmpfs of a pod's /dev/shm.
+    let_go_of_volumes(mounted_volumes(), {share / "one/mounts/0", "/run", share / "gone/mounts/0"});
+    std::string left;
+    for (const fs::path& path : mounted_volumes()) left += path.filename().string() + " ";
+    return left + std::to_string(mounts_in_share("one").size());
+  });
+  CHECK(seen == "1-2-used below 1");
 }
