@@ -84,7 +84,7 @@ HostFacts find_host_facts(const Config& config, const CreateRequest& request, co
           request.pid_file ? find_pid_file_place(*request.pid_file) : PidFilePlace::good,
       .network = network ? std::optional(find_network_facts(*network)) : std::nullopt,
       .namespaces = find_namespaces(spec),
-      .shared_tmpfs = find_shared_tmpfs(spec),
+      .shared_tmpfs = {},
       .joined_vm = {},
       .pod = pod,
       .place = {},
@@ -95,6 +95,8 @@ HostFacts find_host_facts(const Config& config, const CreateRequest& request, co
       .vm_id = hypervisor::new_vm_id(),
       .secret = random_hex(16)};
   facts.joined_vm = choose_vm(facts.network, facts.namespaces);
+  facts.shared_tmpfs = find_shared_tmpfs(
+      spec, is_joining(facts) ? load_vm(facts.joined_vm).guest_tmpfs : std::vector<std::string>());
   if (pod) facts.place = find_place(*pod, facts, store);
   if (is_joining(facts)) return facts;
   find_facts_of_new_vm(facts, config);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
+#include <fstream>
 
 #include "agent/container/tmpfs_table.hpp"
 #include "agent/request/request_check.hpp"
@@ -13,6 +14,7 @@
 using namespace husk;
 using namespace husk::test;
 using agent::TmpfsTable;
+using Catch::Matchers::ContainsSubstring;
 using guestcomm::SharedTmpfs;
 
 namespace {
@@ -40,6 +42,7 @@ struct Sharing {
     bench.start();
     return bench.finish();
   }
+  void show(const guestcomm::TmpfsPart& part) { bench.shared_tmpfs[0].part = part; }
   oci::Mount bind;
   Bench bench;
 };
@@ -92,6 +95,63 @@ TEST_CASE("shared tmpfs: one that is kept outlives its containers", "[agent][roo
     CHECK(mounts_below(place.path()) == 1);
   }
   CHECK(mounts_below(place.path()) == 0);
+}
+
+TEST_CASE("shared tmpfs: a part is made as it is wanted, and is in the whole", "[agent][root]") {
+  SKIP_UNLESS_POSSIBLE();
+  const Scratch place;
+  {
+    TmpfsTable table(place.path() / "tmpfs");
+    Sharing part(table, "0:1"), whole(table, "0:1"), again(table, "0:1", {"rbind", "ro"});
+    part.show({"/logs/a", 02757, 7, 8});
+    CHECK(part.run("/bin/busybox stat -c %a:%u:%g /dev/shm; echo said >/dev/shm/file") ==
+          "2757:7:8\n");
+    CHECK(
+        whole.run("cd /dev/shm; /bin/busybox stat -c %a:%u . logs; /bin/busybox cat logs/a/file") ==
+        "1757:0\n755:0\nsaid\n");
+    again.show({"/logs/a", 0700, 0, 0});  // which is there
+    CHECK(again.run("/bin/busybox stat -c %a:%u /dev/shm; /bin/busybox ls -A /dev/shm;"
+                    "echo x 2>/dev/null >/dev/shm/file || echo refused") ==
+          "2757:7\nfile\nrefused\n");
+    Sharing file(table, "0:1");
+    file.show({"/logs/a/file", 0700, 0, 0});
+    file.bind.destination = "/etc/file";
+    CHECK(file.run("/bin/busybox cat /etc/file") == "said\n");
+    CHECK(mounts_below(place.path()) == 4);
+  }
+  CHECK(mounts_below(place.path()) == 0);
+  CHECK(fs::is_empty(place.path() / "tmpfs"));
+}
+
+TEST_CASE("shared tmpfs: no part leads out of the whole, whatever containers make there",
+          "[agent][root]") {
+  SKIP_UNLESS_POSSIBLE();
+  const Scratch place;
+  std::ofstream(place.path() / "secret") << "secret";
+  TmpfsTable table(place.path() / "tmpfs");
+  Sharing hostile(table, "0:1");
+  const std::string up = "../../../../../../../..";
+  CHECK(hostile.run("cd /dev/shm; /bin/busybox mkdir real && echo inside >real/file;"
+                    "/bin/busybox ln -s /real inner; /bin/busybox ln -s " +
+                    up + place.path().string() + " up; /bin/busybox ln -s " +
+                    place.path().string() + " out; /bin/busybox ln -s loop loop; echo x >plain") ==
+        "");
+  Sharing inner(table, "0:1");
+  inner.show({"/inner", 0700, 0, 0});
+  CHECK(inner.run("/bin/busybox cat /dev/shm/file") == "inside\n");
+  const auto fails = [&](const std::string& path) {
+    Sharing sharing(table, "0:1");
+    sharing.show({path, 0700, 0, 0});
+    CAPTURE(path);
+    CHECK_THROWS_WITH(sharing.run(":"), ContainsSubstring("shared tmpfs 0:1: "));
+  };
+  for (const char* path : {"/up", "/out", "/up/new", "/out/new", "/loop", "/plain/new"})
+    fails(path);
+  Sharing dots(table, "0:1");
+  dots.show({"/" + up + place.path().string() + "/made", 0700, 0, 0});
+  CHECK(dots.run("/bin/busybox ls -A /dev/shm") == "");
+  CHECK_FALSE(fs::exists(place.path() / "new"));
+  CHECK_FALSE(fs::exists(place.path() / "made"));
 }
 
 TEST_CASE("create request: a shared tmpfs stands for a bind") {

@@ -23,15 +23,27 @@ std::vector<NamespaceUse> get_namespace_uses(const json& j) {
   return uses;
 }
 
+// An agent of before would bind the whole in place of a part, so that parts are in a member which it does not read.
+constexpr const char *whole_key = "shared_tmpfs", *parts_key = "shared_tmpfs_parts";
+
+void set_shared_tmpfs(json& j, const std::vector<SharedTmpfs>& all) {
+  for (const SharedTmpfs& one : all) j[one.part ? parts_key : whole_key].push_back(one);
+}
+
 std::vector<SharedTmpfs> get_shared_tmpfs(const json& j) {
-  if (!j.contains("shared_tmpfs")) return {};
-  const json& all = j["shared_tmpfs"];
-  if (!all.is_array() || all.size() > 1024) refuse("wrong list of shared tmpfs");
   std::vector<SharedTmpfs> shared;
   std::set<std::size_t> mounts;
-  for (const json& one : all)
-    if (!mounts.insert(shared.emplace_back(one.get<SharedTmpfs>()).mount).second)
-      refuse("a mount is given two tmpfs");
+  for (const char* key : {whole_key, parts_key}) {
+    if (!j.contains(key)) continue;
+    const json& all = j[key];
+    if (!all.is_array() || all.size() > 1024) refuse("wrong list of shared tmpfs");
+    for (const json& one : all) {
+      if (!mounts.insert(shared.emplace_back(one.get<SharedTmpfs>()).mount).second)
+        refuse("a mount is given two tmpfs");
+      if (shared.back().part.has_value() != (key == parts_key))
+        refuse("a part of a tmpfs is in the wrong list");
+    }
+  }
   return shared;
 }
 
@@ -42,7 +54,7 @@ void to_json(json& j, const CreateContainer& v) {
   if (!v.notify_socket.empty()) j["notify_socket"] = v.notify_socket;
   if (!v.hook_state.empty()) j["hook_state"] = v.hook_state;
   j["namespaces"] = v.namespaces;
-  if (!v.shared_tmpfs.empty()) j["shared_tmpfs"] = v.shared_tmpfs;
+  set_shared_tmpfs(j, v.shared_tmpfs);
 }
 void from_json(const json& j, CreateContainer& v) {
   v.id = get_string(j, "id");

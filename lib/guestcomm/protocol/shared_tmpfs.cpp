@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <climits>
+#include <limits>
 #include <string_view>
 
 #include "lib/guestcomm/protocol/members.hpp"
@@ -37,11 +39,32 @@ std::vector<std::string> get_tmpfs_options(const nlohmann::json& j) {
   return options;
 }
 
+template <class Integer>
+Integer get_up_to(const nlohmann::json& j, const char* key, Integer most) {
+  const std::int64_t value = get_int64(j, key);
+  if (value < 0 || value > std::int64_t{most}) refuse(std::string(key) + " is out of range");
+  return static_cast<Integer>(value);
+}
+
+TmpfsPart get_part(const nlohmann::json& j) {
+  TmpfsPart part{.path = get_string(j, "path"),
+                 .mode = get_up_to<std::uint16_t>(j, "mode", 07777),
+                 .uid = get_up_to(j, "uid", std::numeric_limits<std::uint32_t>::max()),
+                 .gid = get_up_to(j, "gid", std::numeric_limits<std::uint32_t>::max())};
+  if (!part.path.starts_with('/') || part.path.size() >= PATH_MAX ||
+      part.path.find('\0') != std::string::npos)
+    refuse("not a path in a tmpfs");
+  return part;
+}
+
 }  // namespace
 
 void to_json(nlohmann::json& j, const SharedTmpfs& v) {
   j = nlohmann::json{
       {"mount", v.mount}, {"name", v.name}, {"options", v.options}, {"kept", v.is_kept}};
+  if (v.part)
+    j["part"] = {
+        {"path", v.part->path}, {"mode", v.part->mode}, {"uid", v.part->uid}, {"gid", v.part->gid}};
 }
 
 void from_json(const nlohmann::json& j, SharedTmpfs& v) {
@@ -52,6 +75,7 @@ void from_json(const nlohmann::json& j, SharedTmpfs& v) {
     refuse("not the name of a tmpfs");
   v.options = get_tmpfs_options(j);
   v.is_kept = get_bool(j, "kept");
+  if (j.contains("part")) v.part = get_part(j["part"]);
 }
 
 }  // namespace husk::guestcomm

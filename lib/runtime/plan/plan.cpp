@@ -144,6 +144,9 @@ void leave_writable_below(GuestPlan& plan, const std::vector<std::size_t>& with_
   for (const PinnedMount& bind : plan.binds) {
     if (!bind.read_only || bind.tree_read_only.value_or(false)) continue;
     if (std::ranges::find(with_mounts_below, bind.number) == with_mounts_below.end()) continue;
+    if (std::ranges::find(plan.shared_tmpfs, bind.number, &guestcomm::SharedTmpfs::mount) !=
+        plan.shared_tmpfs.end())
+      continue;  // the guest's own, which the host cannot keep read-only
     std::erase(plan.spec.mounts.at(bind.number).options, "ro");
   }
 }

@@ -38,7 +38,7 @@ void use_shared_tmpfs(GuestPlan& plan, const std::vector<guestcomm::SharedTmpfs>
 
 /// "ro" is the bind's own mount alone, as with runc. In the guest a bind is one mount, with whatever is
 /// mounted below it on the host: for the binds of these numbers, which have mounts below, the guest's
-/// mount is not made read-only, and the host alone keeps the top so.
+/// mount is not made read-only, and the host alone keeps the top so. A tmpfs of the guest's stays read-only.
 void leave_writable_below(GuestPlan& plan, const std::vector<std::size_t>& with_mounts_below);
 
 /// The first `count` cards of the VM of that id.

@@ -31,6 +31,13 @@ void note_shim(VmRecord& record, const std::string& container, const ProcessIden
   member->shim = shim;
 }
 
+void note_tmpfs(VmRecord& record, const GuestPlan& plan) {
+  for (const guestcomm::SharedTmpfs& shared : plan.shared_tmpfs)
+    if (shared.is_kept &&
+        std::ranges::find(record.guest_tmpfs, shared.name) == record.guest_tmpfs.end())
+      record.guest_tmpfs.push_back(shared.name);
+}
+
 }  // namespace
 
 Membership::Membership(const ContainerRecord& container, const std::optional<VmPlan>& new_vm,
@@ -77,6 +84,15 @@ void Membership::note_cgroups(const std::vector<std::filesystem::path>& made) {
 }
 
 std::vector<std::size_t> Membership::pin_files(const std::filesystem::path& rootfs,
+                                               const GuestPlan& plan) {
+  auto with_mounts_below = add_files(rootfs, plan);
+  // Not before: a tmpfs that is not pinned may go, and another one may get its name.
+  if (std::ranges::any_of(plan.shared_tmpfs, &guestcomm::SharedTmpfs::is_kept))
+    change_record([&](VmRecord& record) { note_tmpfs(record, plan); });
+  return with_mounts_below;
+}
+
+std::vector<std::size_t> Membership::add_files(const std::filesystem::path& rootfs,
                                                const GuestPlan& plan) {
   if (new_vm_) return new_vm_->directory().add_container(container_, rootfs, plan);
   const OpenFiles files = open_files(rootfs, plan);  // without the lock, for which others wait

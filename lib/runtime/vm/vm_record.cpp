@@ -107,6 +107,7 @@ void read_fields(const json& j, VmRecord& record) {
   if (j.contains("cgroups"))
     for (const json& path : j["cgroups"]) record.cgroups.emplace_back(path.get<std::string>());
   read_size(j, record);
+  if (j.contains("guest_tmpfs")) j["guest_tmpfs"].get_to(record.guest_tmpfs);
   if (j.contains("process")) record.process = j["process"].get<ProcessIdentity>();
   if (j.contains("address")) record.address = j["address"].get<guestcomm::GuestAddress>();
 }
@@ -138,6 +139,7 @@ void to_json(json& j, const VmRecord& record) {
   if (record.pod) j["pod"] = pod_json(*record.pod);
   for (const auto& path : record.cgroups) j["cgroups"].push_back(path.string());
   write_size(j, record);
+  if (!record.guest_tmpfs.empty()) j["guest_tmpfs"] = record.guest_tmpfs;
   if (record.process) j["process"] = *record.process;
   if (record.address) j["address"] = *record.address;
 }

@@ -42,6 +42,8 @@ struct VmRecord {
   std::optional<hypervisor::VmShape> shape = {};  ///< now; empty in records of an older husk
   Demand pod_demand = {};                         ///< Sizing::pod
   VmSize fixed_size = {};                         ///< Sizing::fixed
+  /// The host's tmpfs mounts (guestcomm::SharedTmpfs::name) in whose place the guest has one until the VM ends.
+  std::vector<std::string> guest_tmpfs = {};
   // Known once it runs.
   std::optional<ProcessIdentity> process;  ///< the hypervisor's
   std::vector<ProcessIdentity> helpers;    ///< virtiofsd

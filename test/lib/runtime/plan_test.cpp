@@ -125,9 +125,11 @@ TEST_CASE("with_guest_cgroups: the guest's cgroups are mounted where the host's 
 TEST_CASE("leave_writable_below: ro is the bind's own mount alone, rro is for all", "[runtime]") {
   oci::Bundle bundle = make_bundle();
   const auto options_left = [&](const std::vector<std::string>& options,
-                                const std::vector<std::size_t>& with_mounts_below) {
+                                const std::vector<std::size_t>& with_mounts_below,
+                                const std::vector<guestcomm::SharedTmpfs>& shared = {}) {
     bundle.spec.mounts.back().options = options;
     GuestPlan plan = plan_guest("c1", bundle);
+    use_shared_tmpfs(plan, shared);
     leave_writable_below(plan, with_mounts_below);
     return plan.spec.mounts.back().options;
   };
@@ -136,6 +138,8 @@ TEST_CASE("leave_writable_below: ro is the bind's own mount alone, rro is for al
   CHECK(options_left({"rbind", "ro"}, {last - 1}) == Options{"rbind", "ro"});
   CHECK(options_left({"rbind", "ro", "rro"}, {last}) == Options{"rbind", "ro", "rro"});
   CHECK(options_left({"rbind", "rw"}, {last}) == Options{"rbind", "rw"});
+  // The host keeps nothing read-only of what is the guest's.
+  CHECK(options_left({"rbind", "ro"}, {last}, {{.mount = last}}) == Options{"rbind", "ro"});
 }
 
 TEST_CASE("plan_guest: what cannot be is refused by name", "[runtime]") {

@@ -155,6 +155,25 @@ TEST_CASE("Membership: files come into a VM that runs with the VM's lock alone",
   CHECK(fs::exists(paths.rootfs("c1") / "bin"));
 }
 
+TEST_CASE("Membership: a tmpfs that the guest keeps is on record, once", "[runtime][root]") {
+  HuskBench bench;
+  {
+    runtime::NewVm vm(make_plan(bench));
+    vm.keep();
+  }
+  const runtime::StateStore store(bench.path("other-root"));
+  runtime::ContainerRecord container;
+  container.id = "c1", container.vm_id = "00001234";
+  runtime::StateDir state = store.reserve("c1");
+  runtime::Membership member(container, std::nullopt, connecting(bench), state);
+  runtime::GuestPlan plan;
+  plan.shared_tmpfs = {{.name = "0:1", .is_kept = true},
+                       {.name = "0:2", .is_kept = false},
+                       {.name = "0:1", .is_kept = true}};
+  member.pin_files(bench.path("bundle/rootfs"), plan);
+  CHECK(runtime::load_vm("00001234").guest_tmpfs == std::vector<std::string>{"0:1"});
+}
+
 TEST_CASE("VmHandle: commands that find no record of the VM say so", "[runtime][root]") {
   HuskBench bench;
   bench.create();

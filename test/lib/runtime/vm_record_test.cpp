@@ -40,6 +40,7 @@ VmRecord make_vm_record(const std::string& id) {
                                        .memory_device = hypervisor::MemoryDevice{1024, 128}},
           .pod_demand = {.memory_mib = 100, .cpu_milli = {}},
           .fixed_size = {.memory_mib = 0, .vcpus = 2},
+          .guest_tmpfs = {"0:57", "0:58"},
           .process = ProcessIdentity{7, 8},
           .helpers = {{9, 10}, {11, 12}},
           .address = guestcomm::VsockAddress{5}};
@@ -72,6 +73,7 @@ TEST_CASE("VmRecord: comes back as it was, however much is known", "[runtime]") 
   SECTION("of a pod with a sandbox container") {
     record.pod->network.reset();
     record.cgroups.clear();
+    record.guest_tmpfs.clear();
   }
   SECTION("of no pod") { record.pod.reset(); }
   SECTION("before it was started") {
@@ -90,6 +92,7 @@ TEST_CASE("VmRecord: comes back as it was, however much is known", "[runtime]") 
   CHECK(back.network_namespace == record.network_namespace);
   CHECK(back.pod == record.pod);
   CHECK(back.cgroups == record.cgroups);
+  CHECK(back.guest_tmpfs == record.guest_tmpfs);
   const VmLeftOvers left = read_vm_left_overs(json(record));
   CHECK(left.pod == record.pod);
   CHECK(left.cgroups == record.cgroups);

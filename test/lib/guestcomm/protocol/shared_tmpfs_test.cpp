@@ -22,6 +22,8 @@ json message_with_tmpfs(json shared) {
   return j;
 }
 
+const json good_part{{"path", "/a"}, {"mode", 0755}, {"uid", 1}, {"gid", 2}};
+
 }  // namespace
 
 TEST_CASE("shared tmpfs: comes back as it was sent", "[guestcomm]") {
@@ -33,9 +35,46 @@ TEST_CASE("shared tmpfs: comes back as it was sent", "[guestcomm]") {
        .name = "0:57",
        .options = {"nosuid", "nodev", "noexec", "size=65536k", "mode=1777", "uid=1", "gid=2"},
        .is_kept = true},
-      {.mount = 0, .name = std::string(64, '9'), .options = {}, .is_kept = false}};
+      {.mount = 0, .name = std::string(64, '9'), .options = {}, .is_kept = false},
+      {.mount = 3,
+       .name = "0:57",
+       .options = {},
+       .is_kept = true,
+       .part = TmpfsPart{"/a/b", 07777, 0xffffffff, 5}}};
   CHECK(json(request).get<CreateContainer>().shared_tmpfs == request.shared_tmpfs);
   CHECK(message_with_tmpfs(nullptr).get<CreateContainer>().shared_tmpfs.empty());
+}
+
+TEST_CASE("shared tmpfs: a part is where an agent of before does not see it", "[guestcomm]") {
+  CreateContainer request;
+  request.stdio = Pipes<std::string>{};
+  request.shared_tmpfs = {{.mount = 3, .name = "0:57", .part = TmpfsPart{.path = "/a"}}};
+  CHECK_FALSE(json(request).contains("shared_tmpfs"));
+}
+
+TEST_CASE("shared tmpfs: what is no part of one is refused", "[guestcomm]") {
+  const auto message_with = [&](const json& part) {
+    json j = message_with_tmpfs(nullptr);
+    j["shared_tmpfs_parts"] = {
+        {{"mount", 1}, {"name", "0:1"}, {"options", json::array()}, {"kept", true}}};
+    if (!part.is_null()) j["shared_tmpfs_parts"][0]["part"] = part;
+    return j;
+  };
+  const auto with = [&](const char* key, const json& value) {
+    json changed = good_part;
+    changed[key] = value;
+    return changed;
+  };
+  CHECK_NOTHROW(message_with(good_part).get<CreateContainer>());
+  CHECK_NOTHROW(message_with(with("path", "/" + std::string(4094, 'x'))).get<CreateContainer>());
+  for (const json& part :
+       {with("path", ""), with("path", "a"), with("path", 5),
+        with("path", "/" + std::string(4095, 'x')), with("path", std::string("/a\0b", 4)),
+        with("mode", 010000), with("mode", -1), with("mode", "7"), with("uid", -1),
+        with("uid", 0x100000000), with("gid", 0x100000000), json("/a"), json(nullptr)}) {
+    CAPTURE(part.dump());
+    CHECK_THROWS_AS(message_with(part).get<CreateContainer>(), Error);
+  }
 }
 
 TEST_CASE("shared tmpfs: what is no mount, name or option of one is refused", "[guestcomm]") {
@@ -69,6 +108,7 @@ TEST_CASE("shared tmpfs: what is no mount, name or option of one is refused", "[
     CAPTURE(one.dump());
     CHECK_THROWS_AS(message_with_tmpfs({one}).get<CreateContainer>(), Error);
   }
+  CHECK_THROWS_AS(message_with_tmpfs({with("part", good_part)}).get<CreateContainer>(), Error);
   CHECK_THROWS_AS(message_with_tmpfs({good, good}).get<CreateContainer>(), Error);
   for (const json& list : {json("x"), json::object({{"mount", 1}})})
     CHECK_THROWS_AS(message_with_tmpfs(list).get<CreateContainer>(), Error);
