@@ -4,6 +4,8 @@
 # is shared by the tests until it is removed.
 # shellcheck source=test/e2e/cri_containerd.bash
 source "$here/cri_containerd.bash"
+# shellcheck source=test/e2e/cri_volumes.bash
+source "$here/cri_volumes.bash"
 
 shared_pod() {
   new_pod pod '.linux.sysctls = {"net.ipv4.ip_local_port_range": "20000 30000", "kernel.shm_rmid_forced": "1"}
@@ -317,6 +319,7 @@ if cri_is_here; then
   it "a container that crashes and is made anew, ten times" crash_loop 180
   it "kill -9 of containerd, and its return" containerd_restarts 120
   it "StopPodSandbox and RemovePodSandbox leave nothing" stop_and_remove 120
+  test_volumes
   if is_husk; then
     it "a pod in the host's network is refused" host_network
     it "a pod whose VM is killed" vm_dies 120
