@@ -177,6 +177,9 @@ std::string plan_kernel_arguments(const Config& config, const std::string& machi
   std::string arguments = machine +
                           " quiet loglevel=3 panic=-1 random.trust_cpu=on cryptomgr.notests "
                           "rcupdate.rcu_expedited=1";
+  // A kernel refuses an allocation of more than all its memory, which on a host is much: in a guest that is hardly
+  // larger than the container's limit, the limit decides, and the out-of-memory killer enforces it.
+  arguments += " sysctl.vm.overcommit_memory=1";
   if (!config.kernel_arguments.empty()) arguments += " " + config.kernel_arguments;
   return arguments;
 }

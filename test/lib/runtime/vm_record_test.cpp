@@ -92,6 +92,9 @@ TEST_CASE("VmRecord: comes back as it was, however much is known", "[runtime]") 
   CHECK(back.network_namespace == record.network_namespace);
   CHECK(back.pod == record.pod);
   CHECK(back.cgroups == record.cgroups);
+  CHECK(back.shape == record.shape);
+  CHECK(back.pod_demand == record.pod_demand);
+  CHECK(back.fixed_size == record.fixed_size);
   CHECK(back.guest_tmpfs == record.guest_tmpfs);
   const VmLeftOvers left = read_vm_left_overs(json(record));
   CHECK(left.pod == record.pod);
