@@ -247,7 +247,7 @@ host_network() {
   out=$(new_pod hostly 'del(.hostname) | .linux.security_context.namespace_options.network = "NODE"' 2>&1) && fail "it runs"
   expect_contains "the host's network namespace cannot be used" "$out" "the call's error"
   expect_equal 0 "$(cri list-pods | jq '.items | length')" pods
-  find /sys/fs/cgroup -depth -type d -path "*/$cgroups/hostly" -exec rmdir {} +
+  expect_ok remove_cgroup "$(pod_cgroup "$cgroups" hostly)"
   expect_nothing_left
 }
 
@@ -294,11 +294,12 @@ ten_pods() {
 if cri_is_here; then
   ! is_husk || start_libvirt
   write_settings
-  at_end remove_cgroups
+  at_end remove_cgroups "$cgroups"
   at_end "ip link del $bridge"
   at_end stop_containerd
   start_containerd
   make_images
+  ! on_systemd || make_cgroup "$(slice_path "$cgroups.slice")"
   pods_leave | LC_ALL=C sort >"$work/idle"
   it "a pod with two containers, in one VM" shared_pod 120
   it "the pod's network: from the host, between its containers" pod_network

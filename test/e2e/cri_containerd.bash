@@ -4,6 +4,8 @@
 # made as kubelet makes them, by test/cri/cri. Ids of pods and containers are in files, as each test has a shell of its own.
 # shellcheck source=test/e2e/net.bash
 source "$here/net.bash"
+# shellcheck source=test/e2e/pod_cgroup.bash
+source "$here/pod_cgroup.bash"
 
 cri() { PYTHONPATH=$work/api PYTHONDONTWRITEBYTECODE=1 timeout $((180 * time_factor)) "$top/test/cri/cri" "$work/containerd.sock" "$@"; }
 import_image() { ctr --address "$work/containerd.sock" --namespace k8s.io images import "$1"; }
@@ -50,6 +52,7 @@ write_settings() {
 	      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.under-test.options]
 	        BinaryName = "$HUSK"
 	        Root = "$work/runtime"
+	        SystemdCgroup = $(on_systemd && echo true || echo false)
 	END
   ip link add "$bridge" type bridge  # before it is needed: what is left of pods is easier to see
   protoc --proto_path="$top/test/cri" --python_out="$work/api" api.proto
@@ -88,8 +91,6 @@ stop_containerd() {
   done
 }
 
-remove_cgroups() { find /sys/fs/cgroup -depth -type d -path "*/$cgroups*" -exec rmdir {} + 2>/dev/null; }
-
 # Docker's archive format, which needs no more than a layer's digest.
 make_image() {  # NAME ROOTFS CONFIG
   local directory=$work/image
@@ -118,6 +119,7 @@ make_images() {
 hierarchies() { awk '$3 ~ /^cgroup2?$/ { print $2 }' /proc/self/mounts; }
 make_pod_cgroup() {  # NAME
   local hierarchy directory file
+  ! on_systemd || { make_cgroup "$(pod_cgroup "$cgroups" "$1")"; return; }
   for hierarchy in $(hierarchies); do
     for directory in "$hierarchy/$cgroups" "$hierarchy/$cgroups/$1"; do
       mkdir -p "$directory"
@@ -137,7 +139,7 @@ id_of() { cat "$work/ids/$1"; }  # NAME of a pod or a container
 # A pod and its configuration, which each of its containers is made with again.
 new_pod() {  # NAME [JQ_FILTER]
   mkdir -p "$work/logs/$1"
-  jq -nc --arg name "$1" --arg logs "$work/logs/$1" --arg parent "/$cgroups/$1" '{
+  jq -nc --arg name "$1" --arg logs "$work/logs/$1" --arg parent "$(pod_cgroup "$cgroups" "$1")" '{
     metadata: {name: $name, uid: "uid-\($name)", namespace: "default"}, hostname: $name, log_directory: $logs,
     linux: {cgroup_parent: $parent, security_context: {namespace_options: {pid: "CONTAINER"}}}}' |
     jq -c "${2:-.}" >"$work/$1.pod" || fail "jq"
@@ -173,17 +175,14 @@ pod_state() { cri pod-status "$(id_of "$1")" | jq -r .status.state; }  # NAME
 pod_address() { cri pod-status "$(id_of "$1")" | jq -r .status.network.ip; }  # NAME
 
 remove_pod() {  # NAME
-  local hierarchy
   expect_ok cri stop-pod "$(id_of "$1")"
   expect_ok cri remove-pod "$(id_of "$1")"
-  for hierarchy in $(hierarchies); do
-    expect_ok rmdir "$hierarchy/$cgroups/$1"
-  done
+  expect_ok remove_cgroup "$(pod_cgroup "$cgroups" "$1")"
 }
 
 # What a pod makes on the host: everything of husk's, cgroups, addresses and the runtime's state.
 pods_leave() {
-  snapshot_machine | grep -vE "/$cgroups\$|husk-test-"  # of unit tests, which may run beside
+  snapshot_machine | grep -vE "/$cgroups(\.slice)?\$|husk-test-"  # of unit tests, which may run beside
   find "$work/runtime" "$work/addresses" -mindepth 2 -maxdepth 2 ! -name lock ! -name 'last_reserved*' -printf 'file %p\n' 2>/dev/null
 }
 nothing_is_left() { [[ -z $(comm -13 "$work/idle" <(pods_leave | LC_ALL=C sort)) ]]; }

@@ -32,7 +32,7 @@ init_container() {
   # Nothing runs in the pod now, and nothing says that it goes on.
   sleep 3
   expect_equal $((vms + 1)) "$(running_vms)" "VMs after the init container"
-  expect_match '^[0-9]+$' "$(cat "$work/plain.qemu")" "QEMU in $(cgroup_parent plain)/crio-SANDBOX"
+  expect_match '^[0-9]+$' "$(cat "$work/plain.qemu")" "QEMU in the cgroup that an infra container would have had"
 }
 
 two_containers() {
@@ -59,7 +59,7 @@ only_in_the_pods_cgroup() {
   local name
   expect_equal "$(cat "$work/plain.qemu")" "$(qemu_of plain)" "the pod's QEMU"
   for name in init web side; do
-    [[ $(programs_in "$(cgroup_parent plain)/crio-$(id_of "plain/$name")") != *qemu* ]] || fail "QEMU is in the cgroup of $name"
+    [[ $(programs_in "$(cgroup_of "plain/$name")") != *qemu* ]] || fail "QEMU is in the cgroup of $name"
   done
 }
 
@@ -132,7 +132,7 @@ contradictions() {
   make_member other/later true
   refused_member other/later "$(pinned other net)"
   rm "$(pinned other net)"
-  remove_cgroup "$(cgroup_parent other)/crio-$(id_of other)" || fail "rmdir of crio-SANDBOX"
+  remove_cgroup "$(infra_cgroup other)" || fail "rmdir of crio-SANDBOX"
   end_pod other
   expect_equal "$vms" "$(running_vms)" "VMs"
   for name in web side; do
@@ -224,8 +224,8 @@ end_without_infra() {
   for name in init web side; do
     expect_ok husk delete --force "$(id_of "plain/$name")"
   done
-  remove_cgroup "$(cgroup_parent plain)/crio-$(id_of plain)" ||
-    fail "the pod's cgroup is busy after the last delete: $(programs_in "$(cgroup_parent plain)/crio-$(id_of plain)")"
+  remove_cgroup "$(infra_cgroup plain)" ||
+    fail "the pod's cgroup is busy after the last delete: $(programs_in "$(infra_cgroup plain)")"
   for name in init web side; do
     forget_member "plain/$name"
   done

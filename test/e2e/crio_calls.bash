@@ -3,6 +3,16 @@
 # The runtime as CRI-O calls it, itself and through conmon, for each call of the CRI. Names are POD/CONTAINER; the infra
 # container has its pod's name.
 
+# CRI-O's direct calls name the driver, too, but for update.
+husk() {
+  local driver=()
+  ! on_systemd || [[ $1 == update ]] || driver=(--systemd-cgroup)
+  "$HUSK" --root "$work/root" "${driver[@]}" "$@"
+}
+conmon_driver() { on_systemd && echo -s || echo --syslog; }
+# systemd removes the cgroup of a scope.
+conmon_left() { on_systemd && [[ ! -e /sys/fs/cgroup$(conmon_cgroup "$1") ]] || remove_cgroup "$(conmon_cgroup "$1")"; }  # NAME
+
 # conmon as CRI-O calls it: moved to a cgroup of its own (monitor_cgroup = "pod") before it may go on, its answer on a
 # descriptor. $answer is what it said.
 conmon_create() {  # NAME
@@ -10,17 +20,17 @@ conmon_create() {  # NAME
   bundle=$(directory_of "$1") id=$(id_of "$1")
   echo "+ conmon creates $1 ($id)"
   rm -f "$bundle/go" && mkfifo "$bundle/go"
-  make_cgroup "$(cgroup_parent "$(pod_of "$1")")/crio-conmon-$id"
+  on_systemd || make_cgroup "$(conmon_cgroup "$1")"
   : >"$bundle/answer"
   (
     cd "$bundle" || exit 1
     exec env _OCI_SYNCPIPE=3 _OCI_STARTPIPE=4 conmon -b "$bundle" -c "$id" --exit-dir "$work/exits" -l "$bundle/log" \
       --log-level info -n "k8s_${1//\//_}" -P "$bundle/conmon-pidfile" -p "$bundle/pidfile" --persist-dir "$bundle" -r "$HUSK" \
-      --runtime-arg "--root=$work/root" --socket-dir-path "$work/attach" --syslog -u "$id" \
+      --runtime-arg "--root=$work/root" --socket-dir-path "$work/attach" "$(conmon_driver)" -u "$id" \
       3>>"$bundle/answer" 4<"$bundle/go" </dev/null >"$bundle/conmon.log" 2>&1
   ) &
   conmon=$!
-  enter_cgroup "$(cgroup_parent "$(pod_of "$1")")/crio-conmon-$id" "$conmon"
+  $(on_systemd && echo enter_scope || echo enter_cgroup) "$(conmon_cgroup "$1")" "$conmon"
   printf '\0' >"$bundle/go"
   wait "$conmon" || status=$?
   [[ $status == 0 ]] || fail "conmon: $status: $(cat "$bundle/conmon.log")"
@@ -103,6 +113,6 @@ remove_member() {  # NAME
   forget_member "$1"
 }
 forget_member() {  # NAME
-  eventually 30 remove_cgroup "$(cgroup_parent "$(pod_of "$1")")/crio-conmon-$(id_of "$1")"
+  eventually 30 conmon_left "$1"
   rm -rf "$work/storage/$(id_of "$1")" "$work/exits/$(id_of "$1")"
 }

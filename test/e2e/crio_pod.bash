@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# What CRI-O makes for a pod: pinned namespaces, cgroups, config.json (seen with CRI-O 1.36.3 and the cgroupfs driver).
+# What CRI-O makes for a pod: pinned namespaces, cgroups, config.json (seen with CRI-O 1.36.3 and the cgroupfs driver;
+# systemd's from its source).
 # A pod is called by a short name; what belongs to it is in $work/pods/NAME.
 
 # An id of 64 hexadecimal digits, as CRI-O makes them.
@@ -8,44 +9,16 @@ id_of() { printf '%s' "$run_id $1" | sha256sum | cut -c1-64; }  # NAME
 pod_of() { echo "${1%%/*}"; }  # POD/CONTAINER
 directory_of() { echo "$work/pods/$1"; }  # POD or POD/CONTAINER
 pinned() { echo "$work/run/$2ns/$(id_of "$1" | cut -c1-32)"; }  # POD net|ipc|uts
-cgroup_parent() { echo "/husk-e2e-$run_id/pod-$1"; }  # POD
-
-# The directories of a cgroup: one in each hierarchy of cgroup v1, or the only one of v2.
-cgroup_directories() {  # CGROUP
-  if [[ -f /sys/fs/cgroup/cgroup.controllers ]]; then
-    echo "/sys/fs/cgroup$1"
-  else
-    awk '/ - cgroup2? / { print $5 }' /proc/self/mountinfo | sed "s|\$|$1|"
-  fi
-}
-# A new cpuset of v1 has neither CPUs nor memory; whoever makes it takes them over from the one above.
-make_cgroup() {  # CGROUP
-  local directory file
-  for directory in $(cgroup_directories "$1"); do
-    [[ ! -d $directory ]] || continue
-    [[ -d ${directory%/*} ]] || make_cgroup "${1%/*}"
-    mkdir -p "$directory" || fail "mkdir $directory"
-    [[ ! -f $directory/cpuset.sched_load_balance ]] ||
-      for file in cpuset.cpus cpuset.mems; do cat "${directory%/*}/$file" >"$directory/$file"; done
-  done
-}
-# Where a controller is missing, so is the directory.
-remove_cgroup() {  # CGROUP
-  local directory
-  for directory in $(cgroup_directories "$1"); do
-    [[ ! -d $directory ]] || rmdir "$directory" || return 1
-  done
-}
-enter_cgroup() {  # CGROUP PID
-  local directory
-  for directory in $(cgroup_directories "$1"); do
-    echo "$2" >"$directory/cgroup.procs" || return 1
-  done
-}
-pids_in() { cgroup_directories "$1" | sed 's|$|/cgroup.procs|' | xargs cat 2>/dev/null | sort -u; }  # CGROUP
-programs_in() {  # CGROUP
-  local pid
-  for pid in $(pids_in "$1"); do basename "$(readlink "/proc/$pid/exe" 2>/dev/null)"; done | sort -u
+# shellcheck source=test/e2e/pod_cgroup.bash
+source "$here/pod_cgroup.bash"
+cgroup_parent() { pod_cgroup "husk-e2e-$run_id" "$1"; }  # POD
+# Containers of a pod, and its conmons. Without an infra container CRI-O makes the cgroup that it would have had by
+# cgroupfs, whatever the driver.
+cgroup_of() { on_systemd && echo "$(cgroup_parent "$(pod_of "$1")")/crio-$(id_of "$1").scope" || infra_cgroup "$1"; }  # NAME
+conmon_cgroup() { echo "$(cgroup_parent "$(pod_of "$1")")/crio-conmon-$(id_of "$1")$(! on_systemd || echo .scope)"; }  # NAME
+infra_cgroup() { echo "$(cgroup_parent "$(pod_of "$1")")/crio-$(id_of "$1")"; }  # POD
+cgroups_path() {  # NAME
+  if on_systemd; then echo "$(basename "$(cgroup_parent "$(pod_of "$1")")"):crio:$(id_of "$1")"; else cgroup_of "$1"; fi
 }
 
 # What pinns does, and CNI after it: the pod's namespaces as files, with the pod's sysctls and host name in them.
@@ -92,8 +65,7 @@ begin_pod() {  # POD [ADDRESS]
   pin_namespaces "$@"
   make_cgroup "$(cgroup_parent "$1")"
 }
-# Without an infra container CRI-O makes the cgroup that the container would have had.
-drop_infra() { make_cgroup "$(cgroup_parent "$1")/crio-$(id_of "$1")"; }  # POD
+drop_infra() { make_cgroup "$(infra_cgroup "$1")"; }  # POD
 
 # The config.json of crio-dropped-c1.json and crio-infra-sandbox.json, without what only CRI-O itself reads.
 # shellcheck disable=SC2016
@@ -135,11 +107,14 @@ config_filter='def bind($to; $from; $how): {destination: $to, type: "bind", sour
       "io.kubernetes.cri-o.KubeName": $pod, "io.kubernetes.cri-o.Namespace": "demo", "io.kubernetes.cri-o.PortMappings": "[]",
       "io.kubernetes.cri-o.RuntimeHandler": "husk", "io.kubernetes.cri-o.ShmPath": "\($files)/shm",
       "io.kubernetes.cri-o.HostnamePath": "\($files)/hostname", "pod-linux-overhead.crio.io": "null", "pod-linux-resources.crio.io": "null"}
-      else {} end),
+      else {} end
+      + if $systemd then {"org.systemd.property.CollectMode": "\u0027inactive-or-failed\u0027"}
+      + if $infra then {} else {"org.systemd.property.DefaultDependencies": "true", "org.systemd.property.TimeoutStopUSec": "uint64 30000000",
+      "org.systemd.property.After": "[\u0027crio.service\u0027]"} end else {} end),
     linux: ({
       resources: ({devices: [{allow: false, access: "rwm"}], cpu: {shares: 2}}
         + if $infra then {} else {memory: {limit: 268435456, swap: 268435456}, cpu: {shares: 256, quota: 100000, period: 100000}, pids: {limit: -1}} end),
-      cgroupsPath: "\($parent)/crio-\($id)",
+      cgroupsPath: $cgroup,
       namespaces: [{type: "pid"}, {type: "network", path: $net}, {type: "ipc", path: $ipc}, {type: "uts", path: $uts}, {type: "mount"}]}
       + if $infra then {sysctl: {"kernel.shm_rmid_forced": "1", "net.ipv4.ip_local_port_range": "20000 30000"}} else {} end)}'
 
@@ -159,7 +134,7 @@ make_member() {  # NAME COMMAND...
   mkdir -p "$work/storage/$(id_of "$name")"/{data,run}
   jq -n "$config_filter" --argjson command "$(as_json "$@")" --argjson lowest_score "$lowest_score" --arg pod "$pod" --arg name "${name##*/}" --arg id "$(id_of "$name")" \
     --arg sandbox "$(id_of "$pod")" --arg root "$work/storage/$(id_of "$name")" --arg files "$(directory_of "$pod")/userdata" \
-    --arg parent "$(cgroup_parent "$pod")" --arg net "$(pinned "$pod" net)" --arg ipc "$(pinned "$pod" ipc)" \
+    --arg parent "$(cgroup_parent "$pod")" --arg cgroup "$(cgroups_path "$name")" --argjson systemd "$(on_systemd && echo true || echo false)" --arg net "$(pinned "$pod" net)" --arg ipc "$(pinned "$pod" ipc)" \
     --arg uts "$(pinned "$pod" uts)" >"$bundle/config.json" || fail "config.json of $name"
 }
 edit_member() { edit_config "$(directory_of "$1")" "${@:2}"; }  # NAME JQ_FILTER JQ_ARGUMENTS...
@@ -175,17 +150,15 @@ end_pod() {  # POD
 }
 # What a failed test leaves is in nobody's way.
 drop_pods() {
-  local file directory
+  local file
   for file in "$work"/run/*ns/*; do while umount "$file"; do :; done; done
-  for directory in $(cgroup_directories "/husk-e2e-$run_id"); do
-    find "$directory" -depth -type d -exec rmdir {} +
-  done
+  remove_cgroups "husk-e2e-$run_id"
 } 2>/dev/null
 
 # The pid of QEMU where it must be: in the cgroup of the pod's infra container, be it that there is none.
 qemu_of() {  # POD
   local pid
-  for pid in $(pids_in "$(cgroup_parent "$1")/crio-$(id_of "$1")"); do
+  for pid in $(pids_in "$(infra_cgroup "$1")") $(! on_systemd || pids_in "$(cgroup_of "$1")"); do
     [[ $(readlink "/proc/$pid/exe") != */qemu-system-* ]] || echo "$pid"
   done
 }

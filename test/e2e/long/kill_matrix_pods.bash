@@ -157,8 +157,8 @@ end_members() {  # STAGE: the infra container is the last, as CRI-O has it
   for name in "${names[@]}"; do
     remove "$name" || fail "delete --force $name: $?"
   done
-  [[ $pod == infra-* ]] || remove_cgroup "$(cgroup_parent "$pod")/crio-$(id_of "$pod")" ||
-    fail "the pod's cgroup is busy: $(programs_in "$(cgroup_parent "$pod")/crio-$(id_of "$pod")")"
+  [[ $pod == infra-* ]] || remove_cgroup "$(infra_cgroup "$pod")" ||
+    fail "the pod's cgroup is busy: $(programs_in "$(infra_cgroup "$pod")")"
   unpin_namespaces "$pod" || fail "unmount"
   end_pod "$pod"
 }
