@@ -58,6 +58,10 @@ write_settings() {
   protoc --proto_path="$top/test/cri" --python_out="$work/api" api.proto
 }
 
+# containerd 1.7 has a condition of its own beside these two.
+is_ready() {
+  [[ $(cri status 2>/dev/null | jq -c '[.status.conditions[] | select(.type | IN("RuntimeReady", "NetworkReady")).status]') == '[true,true]' ]]
+}
 # Reaped for, as its shims, which outlive it, become orphans.
 start_containerd() {
   local i
@@ -65,7 +69,7 @@ start_containerd() {
   echo $! >"$work/reaper.pid"
   disown
   for ((i = 0; i < 300 * time_factor; i++)); do
-    [[ $(cri status 2>/dev/null | jq '[.status.conditions[].status] == [true, true]') != true ]] || return 0
+    ! is_ready || return 0
     [[ -d /proc/$(cat "$work/reaper.pid") ]] || break
     sleep 0.1
   done
