@@ -7,7 +7,7 @@ state_is() { [[ $(engine inspect -f '{{.State.Status}}' "$1") == "$2" ]]; }  # N
 run_none() { engine run --rm --runtime "$RUNTIME" --network none "$@"; }
 
 begin_desk() {
-  expect_ok engine run -d --name desk --hostname desk-host --memory 96m --pids-limit 60 --label purpose=work \
+  expect_ok engine run -d --name desk --hostname desk-host --memory 96m --cpus 0.9 --pids-limit 60 --label purpose=work \
     --runtime "$RUNTIME" --network none husk-test sh -c \
     'trap "echo got-hup" HUP; trap "echo got-usr1" USR1; trap "echo got-winch" WINCH; trap "echo bye; exit 9" TERM
      echo up; while :; do sleep 0.1; done'
@@ -59,10 +59,25 @@ measured() {
   expect_match '^desk [1-9][0-9.]* ?[kMG]i?B / [0-9.]+ ?[kMG]i?B [1-9]' "$out" "stats"
 }
 
+guest_memory_mib() {  # NAME
+  engine exec "$1" awk '/^MemTotal:/ { print int($2 / 1024) }' /proc/meminfo
+}
+has_little_memory() { [[ $(guest_memory_mib "$1") -lt 400 ]]; }  # NAME
+
+# In and out of the memory that the guest booted with.
+vm_follows_limits() {
+  expect_equal 1 "$(engine exec desk nproc)" "CPUs of a VM for 0.9"
+  expect_ok engine update --memory 600m --memory-swap 600m desk
+  [[ $(guest_memory_mib desk) -ge 600 ]] || fail "memory of the VM: $(guest_memory_mib desk) MiB"
+  expect_ok engine update --memory 80m --memory-swap 80m desk
+  eventually 30 has_little_memory desk
+}
+
 limited() {
   expect_equal "100663296 60" "$(engine exec desk cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max | xargs)" "limits in the guest"
   expect_ok engine update --memory 80m --memory-swap 80m desk
   expect_equal 83886080 "$(engine exec desk cat /sys/fs/cgroup/memory.max)" "the limit after update"
+  ! is_husk || vm_follows_limits
 }
 
 killed_for_memory() {
