@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::uint64_t mib = 1u << 20;
+constexpr std::uint64_t one_mib = 1u << 20;
 
 void write(const fs::path& file, const std::string& text) {
   fs::create_directories(file.parent_path());
@@ -80,7 +80,7 @@ TEST_CASE("resizer: answers when the guest has what was asked for", "[agent]") {
   CHECK(guest.number_in(guest.cpus / "cpu2/online") == 0);
   // The boot's 450000 kB, and 512 MiB without the descriptors of their pages; a reserve of 32 MiB instead of 16.
   CHECK(guest.number_in(guest.cgroup / "memory.max") ==
-        450000 * 1024 + 512 * mib - 8 * mib - 32 * mib);
+        450000 * 1024 + 512 * one_mib - 8 * one_mib - 32 * one_mib);
   CHECK(guest.number_in(guest.proc / "sys/kernel/threads-max") == 8000);
   CHECK(guest.number_in(guest.proc / "sys/fs/file-max") == 100000);
   CHECK(guest.number_in(guest.cgroup / "pids.max") == 8000 - 256 - 80);
@@ -103,7 +103,7 @@ TEST_CASE("resizer: memory that goes takes the limits with it, and processors re
   for (int turn = 0; turn < 400 && !is_limited(); ++turn) guest.loop.run_once(50ms);
   CHECK(guest.number_in(guest.cpus / "cpu1/online") == 1);
   CHECK(guest.number_in(guest.cpus / "cpu2/online") == 0);
-  CHECK(guest.number_in(guest.cgroup / "memory.max") == 450000 * 1024 - 16 * mib);
+  CHECK(guest.number_in(guest.cgroup / "memory.max") == 450000 * 1024 - 16 * one_mib);
   CHECK(guest.number_in(guest.proc / "sys/kernel/threads-max") == 4000);
 }
 
@@ -115,5 +115,5 @@ TEST_CASE("resizer: answers with what there is when nothing more comes", "[agent
   CHECK(guest.answers == std::vector<GuestSize>{{.plugged_mib = 128, .vcpus = 1}});
   guest.await(2);
   CHECK(guest.answers[1] == GuestSize{.plugged_mib = 128, .vcpus = 1});
-  CHECK(guest.number_in(guest.cgroup / "memory.max") < 450000 * 1024 + 128 * mib);
+  CHECK(guest.number_in(guest.cgroup / "memory.max") < 450000 * 1024 + 128 * one_mib);
 }

@@ -50,8 +50,8 @@ std::optional<SharedTmpfs> find(const fs::path& source,
 }
 
 /// A pod with an emptyDir in memory, in kubelet's folders.
-struct Pod {
-  explicit Pod(const fs::path& place)
+struct KubeletPod {
+  explicit KubeletPod(const fs::path& place)
       : directory(place / "pods/1"),
         cache(make_tmpfs(directory / "volumes/kubernetes.io~empty-dir/cache", 0, "size=1m")) {}
   /// As kubelet gives a part of a volume to a container.
@@ -114,7 +114,7 @@ TEST_CASE("find_shared_tmpfs: a directory in an emptyDir in memory, with its pat
   if (::geteuid() != 0) SKIP("needs root");
   const Scratch place;
   CHECK(in_own_run([&] {
-          const Pod pod(place.path());
+          const KubeletPod pod(place.path());
           const auto whole = find(pod.cache);
           expect(whole && !whole->part, "the whole is not found");
           fs::create_directories(pod.cache / "logs/a");
@@ -139,7 +139,7 @@ TEST_CASE("find_shared_tmpfs: files in the host's emptyDir count, unless the gue
   if (::geteuid() != 0) SKIP("needs root");
   const Scratch place;
   CHECK(in_own_run([&] {
-          const Pod pod(place.path());
+          const KubeletPod pod(place.path());
           const std::string name = find(pod.cache)->name;
           fs::create_directories(pod.cache / "logs/a");
           const fs::path bound = pod.bind_subpath("logs");
@@ -169,7 +169,7 @@ TEST_CASE("find_shared_tmpfs: a part of any other volume stays a bind", "[runtim
   if (::geteuid() != 0) SKIP("needs root");
   const Scratch place;
   CHECK(in_own_run([&] {
-          const Pod pod(place.path());
+          const KubeletPod pod(place.path());
           const fs::path volumes = pod.cache.parent_path().parent_path();
           const fs::path secrets = make_tmpfs(volumes / "kubernetes.io~secret/s", 0, "size=1m");
           const fs::path disk = pod.cache.parent_path() / "disk";

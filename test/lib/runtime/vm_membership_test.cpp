@@ -165,7 +165,7 @@ TEST_CASE("Membership: a tmpfs that the guest keeps is on record, once", "[runti
   runtime::ContainerRecord container;
   container.id = "c1", container.vm_id = "00001234";
   runtime::StateDir state = store.reserve("c1");
-  runtime::Membership member(container, std::nullopt, connecting(bench), state);
+  runtime::Membership member(container, std::nullopt, std::nullopt, connecting(bench), state);
   runtime::GuestPlan plan;
   plan.shared_tmpfs = {{.name = "0:1", .is_kept = true},
                        {.name = "0:2", .is_kept = false},
