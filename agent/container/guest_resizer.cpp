@@ -53,8 +53,8 @@ unsigned use_cpus(const fs::path& directory, unsigned wanted) {
     const bool use = used < wanted;
     try {
       if (whole_number_in(cpu) != (use ? 1U : 0U)) write_existing(cpu, use ? "1" : "0");
-    } catch (const Error& e) {
-      log(LogLevel::error, e.what());  // the host is told how many there are
+    } catch (const Error&) {
+      // Tried again at the next look. The host is told how many there are.
     }
     if (whole_number_in(cpu) == 1) ++used;
   }

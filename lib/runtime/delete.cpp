@@ -43,10 +43,10 @@ void Runtime::clean_up(const std::string& id, const LeftOvers& left) {
   end_shim(left);
   laps.end("end the shim");
   leave_vm(left.vm_id, id, config_.uri, connect_);
-  shrink_vm(left.vm_id);
   laps.end("remove from the VM, or the VM");
   remove_host_cgroup({.container = id, .vm = left.vm_id}, left.unit, left.cgroups);
   laps.end("remove the cgroup");
+  shrink_vm(left.vm_id);
 }
 
 /// The containers that stay need less. A VM that keeps what it has is no reason to fail.

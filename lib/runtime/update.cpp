@@ -42,8 +42,11 @@ void Runtime::update(const std::string& id, const oci::Resources& resources) {
   unless_it_ends(store_, record, Command::update, [&, vm_id = record.vm_id] {
     const std::optional<Demand> old = demand_on_record(vm_id, id);
     const Demand wanted = updated(old.value_or(Demand{}), resources);
-    if (!old || wanted == *old) return update_guest(vm_id, id, resources);
+    if (!old) return update_guest(vm_id, id, resources);
     check_demand(wanted, bounds);
+    // A container whose limit is lifted goes on with what it has.
+    const bool is_lifted =
+        (old->memory_mib && !wanted.memory_mib) || (cpu_milli(*old) && !cpu_milli(wanted));
     const auto shrink = [&] {
       warn_on_failure([&] { fit_vm(vm_id, bounds, Fit::shrink, connect_); });
     };
@@ -57,7 +60,7 @@ void Runtime::update(const std::string& id, const oci::Resources& resources) {
       shrink();
       throw;
     }
-    shrink();
+    if (!is_lifted) shrink();
   });
 }
 

@@ -10,6 +10,7 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/text.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -85,9 +86,12 @@ class Reader {
   Setter texts(std::set<std::string>& target) {
     return [this, &target](const toml::node& node) {
       const toml::array* const array = node.as_array();
-      if (array == nullptr || !array->is_homogeneous(toml::node_type::string))
-        refuse(file_, node.source(), current_ + " must be an array of strings");
-      for (const toml::node& one : *array) target.insert(one.as_string()->get());
+      if (array == nullptr) refuse(file_, node.source(), current_ + " must be an array of strings");
+      for (const toml::node& one : *array) {
+        if (!one.is_string())
+          refuse(file_, one.source(), current_ + " must be an array of strings");
+        target.insert(one.as_string()->get());
+      }
     };
   }
 
@@ -142,6 +146,10 @@ void check_bound(const std::string& file, const char* key, std::uint64_t usual,
 void check_bounds(const std::string& file, const Config& config) {
   check_bound(file, "vcpus", config.vcpus, config.max_vcpus);
   check_bound(file, "memory_mib", config.memory_mib, config.max_memory_mib);
+  for (const std::string& name : config.allowed_annotations)
+    if (name != "io.husk.memory_mib" && name != "io.husk.vcpus")
+      throw Error(Errc::invalid_argument,
+                  file + ": vm.allowed_annotations: husk knows no annotation " + quote(name));
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ using hypervisor::MemoryDevice;
 using hypervisor::VmShape;
 
 constexpr std::uint64_t boot_memory_mib = 512;
-constexpr VmSize usual_room{.memory_mib = 8192, .vcpus = 8};
+constexpr VmSize usual_room{.memory_mib = 8192, .vcpus = usual_most_cpus};
 
 std::uint64_t steps_up(std::uint64_t mib) {
   return (mib + memory_step_mib - 1) / memory_step_mib * memory_step_mib;
@@ -30,12 +30,18 @@ std::uint64_t room_for_memory(const VmSize& size, const VmSizeBounds& bounds) {
                            ? std::max(size.memory_mib, usual_room.memory_mib)
                            : bounds.most.memory_mib;
   room = std::min(room, bounds.host_memory_mib);
-  return bounds.cgroup_memory_mib ? std::min(room, *bounds.cgroup_memory_mib) : room;
+  if (!bounds.cgroup_memory_mib) return room;
+  return std::min(room, beyond(*bounds.cgroup_memory_mib, hypervisor_mib));
 }
 
 unsigned room_for_cpus(const VmSize& size, const VmSizeBounds& bounds) {
   const unsigned room = bounds.most.vcpus == 0 ? usual_room.vcpus : bounds.most.vcpus;
-  return std::max(size.vcpus, std::min(room, bounds.host_cpus));
+  return std::max(size.vcpus, std::min(room, std::max(bounds.host_cpus, bounds.usual.vcpus)));
+}
+
+/// So much that the rest is in steps.
+std::uint64_t boot_memory(std::uint64_t mib) {
+  return mib <= boot_memory_mib ? mib : boot_memory_mib + (mib - boot_memory_mib) % memory_step_mib;
 }
 
 }  // namespace
@@ -43,7 +49,7 @@ unsigned room_for_cpus(const VmSize& size, const VmSizeBounds& bounds) {
 VmShape plan_shape(const VmSize& size, const VmSizeBounds& bounds) {
   VmShape shape{.vcpus = size.vcpus,
                 .max_vcpus = room_for_cpus(size, bounds),
-                .memory_mib = std::min(size.memory_mib, boot_memory_mib),
+                .memory_mib = boot_memory(size.memory_mib),
                 .memory_device = {}};
   const std::uint64_t device = steps_down(beyond(room_for_memory(size, bounds), shape.memory_mib));
   if (device != 0)

@@ -7,7 +7,7 @@
 
 namespace husk::runtime {
 
-/// Memory beyond what every guest boots with is plugged, since a guest with much memory boots slower
+/// A guest boots with 512 to 639 MiB at most, so that the rest is in steps. The rest is plugged, since a guest with much memory boots slower
 /// (docs/performance.md). The VM can grow to what the administrator allows, else to 8 GiB and 8 CPUs, and never beyond
 /// the host: room to grow costs memory in the hypervisor and in the guest.
 hypervisor::VmShape plan_shape(const VmSize& size, const VmSizeBounds& bounds);

@@ -13,8 +13,6 @@ namespace {
 
 using Number = std::optional<std::uint64_t>;
 
-/// For QEMU beside the guest's memory. An idle pod took 45 MiB (docs/kubernetes.md, "Sizing"); twice that.
-constexpr std::uint64_t hypervisor_mib = 96;
 /// Below this a guest does not boot.
 constexpr std::uint64_t least_memory_mib = 128;
 
@@ -32,13 +30,8 @@ Number memory_of(const std::optional<oci::MemoryLimits>& memory) {
   return rounded_up(static_cast<std::uint64_t>(*memory->limit), 1U << 20U);
 }
 
-Number quota_of(const oci::CpuLimits& cpu) {
-  if (cpu.quota.value_or(0) <= 0) return std::nullopt;
-  const std::uint64_t period = cpu.period.value_or(0) == 0 ? default_period : *cpu.period;
-  const auto quota = static_cast<std::uint64_t>(*cpu.quota);
-  // A quota of more CPUs than a kernel has is none; the product below does not overflow.
-  if (quota / period > most_cpu_number) return std::nullopt;
-  return std::max<std::uint64_t>(1, quota * 1000 / period);
+Number positive(const std::optional<std::int64_t>& number) {
+  return number.value_or(0) > 0 ? std::optional(static_cast<std::uint64_t>(*number)) : std::nullopt;
 }
 
 unsigned cpu_number(const std::string& text, const std::string& list) {
@@ -49,7 +42,7 @@ unsigned cpu_number(const std::string& text, const std::string& list) {
 }
 
 /// "0-3,7": cpuset(7), "List format".
-std::uint64_t count_cpus(const std::string& list) {
+unsigned count_cpus(const std::string& list) {
   std::vector<bool> named(most_cpu_number + 1);
   for (std::size_t start = 0; start <= list.size();) {
     const std::size_t end = std::min(list.find(',', start), list.size());
@@ -62,34 +55,26 @@ std::uint64_t count_cpus(const std::string& list) {
     for (unsigned cpu = first; cpu <= last; ++cpu) named[cpu] = true;
     start = end + 1;
   }
-  return static_cast<std::uint64_t>(std::ranges::count(named, true));
+  return static_cast<unsigned>(std::ranges::count(named, true));
 }
 
-Number cpuset_of(const oci::CpuLimits& cpu) {
+std::optional<unsigned> cpuset_of(const oci::CpuLimits& cpu) {
   if (!cpu.cpus || cpu.cpus->empty()) return std::nullopt;
-  return count_cpus(*cpu.cpus) * 1000;
+  return count_cpus(*cpu.cpus);
 }
 
-Number lesser(const Number& a, const Number& b) {
-  if (!a || !b) return a ? a : b;
-  return std::min(*a, *b);
-}
+constexpr std::uint64_t most_of_one = 1ULL << 40U;  // no sum of these overflows
 
-Number cpu_milli_of(const std::optional<oci::CpuLimits>& cpu) {
-  return cpu ? lesser(quota_of(*cpu), cpuset_of(*cpu)) : std::nullopt;
-}
-
-/// What all containers have, and whether one has no limit.
+/// What the limits of memory come to, and whether one container has none.
 struct Sum {
   std::uint64_t limited = 0;
   bool is_open = false;
 };
-Sum sum_of(const std::vector<Demand>& containers, Number Demand::*what) {
+Sum sum_of_memory(const std::vector<Demand>& containers) {
   Sum sum;
   for (const Demand& one : containers) {
-    constexpr std::uint64_t most = 1ULL << 40U;  // no sum of these overflows
-    sum.limited += std::min((one.*what).value_or(0), most);
-    sum.is_open = sum.is_open || !(one.*what);
+    sum.limited += std::min(one.memory_mib.value_or(0), most_of_one);
+    sum.is_open = sum.is_open || !one.memory_mib;
   }
   return sum;
 }
@@ -116,7 +101,7 @@ std::uint64_t with_overhead(std::uint64_t usable_mib) {
 }
 
 std::uint64_t wanted_memory(const VmDemands& demands, const VmSizeBounds& bounds) {
-  const Sum sum = sum_of(demands.containers, &Demand::memory_mib);
+  const Sum sum = sum_of_memory(demands.containers);
   const std::uint64_t of_pod = demands.pod.memory_mib ? with_overhead(*demands.pod.memory_mib) : 0;
   if (demands.containers.empty() && of_pod != 0) return of_pod;
   if (demands.containers.empty() || sum.is_open)
@@ -148,16 +133,26 @@ std::uint64_t plan_memory(const VmDemands& demands, const VmSizeBounds& bounds) 
   return std::min(std::max(wanted, least_memory_mib), memory_ceiling(bounds));
 }
 
-unsigned plan_vcpus(const VmDemands& demands, const VmSizeBounds& bounds) {
-  std::uint64_t wanted = demands.fixed.vcpus;
-  if (wanted != 0) {
-    check_cpus(wanted, "annotations[\"io.husk.vcpus\"]", bounds);
-  } else {
-    const Sum sum = sum_of(demands.containers, &Demand::cpu_milli);
-    const std::uint64_t milli = std::max(sum.limited, demands.pod.cpu_milli.value_or(0));
-    wanted = rounded_up(milli, 1000);
-    if (sum.is_open || wanted == 0) wanted = std::max<std::uint64_t>(wanted, bounds.usual.vcpus);
+/// CPUs are shared: the quotas add up, and who has none takes what is there.
+std::uint64_t wanted_cpus(const VmDemands& demands, const VmSizeBounds& bounds) {
+  std::uint64_t milli = 0, open = demands.containers.empty() ? bounds.usual.vcpus : 1;
+  for (const Demand& one : demands.containers) {
+    const Number quota = cpu_milli(one);
+    milli += quota.value_or(0);
+    if (!quota)
+      open = std::max<std::uint64_t>(open, std::min(one.cpuset.value_or(bounds.usual.vcpus),
+                                                    std::max(usual_most_cpus, bounds.usual.vcpus)));
   }
+  const Number of_pod = cpu_milli(demands.pod);
+  if (of_pod && demands.containers.empty()) open = 1;
+  return std::max(open, rounded_up(std::max(milli, of_pod.value_or(0)), 1000));
+}
+
+unsigned plan_vcpus(const VmDemands& demands, const VmSizeBounds& bounds) {
+  if (demands.fixed.vcpus != 0)
+    check_cpus(demands.fixed.vcpus, "annotations[\"io.husk.vcpus\"]", bounds);
+  const std::uint64_t wanted =
+      demands.fixed.vcpus != 0 ? demands.fixed.vcpus : wanted_cpus(demands, bounds);
   // More CPUs than the host's are of no use, unless the administrator wants them.
   std::uint64_t ceiling = std::max(bounds.host_cpus, bounds.usual.vcpus);
   if (bounds.most.vcpus != 0) ceiling = std::min<std::uint64_t>(ceiling, bounds.most.vcpus);
@@ -166,12 +161,22 @@ unsigned plan_vcpus(const VmDemands& demands, const VmSizeBounds& bounds) {
 
 }  // namespace
 
-Demand demand_of(const oci::Resources& resources) {
-  return {.memory_mib = memory_of(resources.memory), .cpu_milli = cpu_milli_of(resources.cpu)};
+std::optional<std::uint64_t> cpu_milli(const Demand& demand) {
+  if (!demand.quota_us) return std::nullopt;
+  const std::uint64_t period = demand.period_us.value_or(default_period);
+  // A quota of more CPUs than a kernel has is none.
+  if (*demand.quota_us / period > most_cpu_number) return std::nullopt;
+  const std::uint64_t rest = *demand.quota_us % period;
+  constexpr std::uint64_t second = 1000000;  // longer periods are none of the kernel's
+  const std::uint64_t part = period > second ? rest / (period / 1000) : rest * 1000 / period;
+  const std::uint64_t quota = std::max<std::uint64_t>(1, *demand.quota_us / period * 1000 + part);
+  return std::min<std::uint64_t>(quota, demand.cpuset.value_or(most_cpu_number) * 1000ULL);
 }
 
+Demand demand_of(const oci::Resources& resources) { return updated({}, resources); }
+
 std::uint64_t guest_overhead_mib(std::uint64_t usable_mib) {
-  // Measured (docs/performance.md, "The size of a VM"): the kernel and the agent, a page's descriptor for each page,
+  // Measured in guests of 160 to 6500 MiB: the kernel and the agent, a page's descriptor for each page,
   // and the agent's reserve (agent/setup/guest_reserve.hpp).
   constexpr std::uint64_t fixed_mib = 72;
   return fixed_mib + std::clamp<std::uint64_t>(usable_mib / 32, 8, 32) + rounded_up(usable_mib, 64);
@@ -181,16 +186,17 @@ Demand updated(const Demand& old, const oci::Resources& update) {
   Demand demand = old;
   if (update.memory && update.memory->limit.value_or(0) != 0)
     demand.memory_mib = memory_of(update.memory);
-  const Number cpu_milli = cpu_milli_of(update.cpu);
-  const bool has_no_quota = update.cpu && update.cpu->quota.value_or(0) < 0;
-  if (cpu_milli || has_no_quota) demand.cpu_milli = cpu_milli;
+  if (!update.cpu) return demand;
+  if (update.cpu->quota.value_or(0) != 0) demand.quota_us = positive(update.cpu->quota);
+  if (update.cpu->period.value_or(0) != 0) demand.period_us = update.cpu->period;
+  if (const auto cpuset = cpuset_of(*update.cpu)) demand.cpuset = cpuset;
   return demand;
 }
 
 void check_demand(const Demand& demand, const VmSizeBounds& bounds) {
   if (demand.memory_mib) check_memory(*demand.memory_mib, "linux.resources.memory.limit", bounds);
-  if (demand.cpu_milli)
-    check_cpus(rounded_up(*demand.cpu_milli, 1000), "linux.resources.cpu", bounds);
+  if (const Number milli = cpu_milli(demand))
+    check_cpus(rounded_up(*milli, 1000), "linux.resources.cpu.quota", bounds);
 }
 
 VmSize plan_vm_size(const VmDemands& demands, const VmSizeBounds& bounds) {

@@ -13,7 +13,9 @@ namespace husk::runtime {
 /// What a container, or a pod as a whole, may use. Empty: there is no limit.
 struct Demand {
   std::optional<std::uint64_t> memory_mib = {};
-  std::optional<std::uint64_t> cpu_milli = {};  ///< thousandths of a CPU
+  std::optional<std::uint64_t> quota_us = {},
+                               period_us = {};  ///< of CPU time, in each period; 0.1 s if not given
+  std::optional<unsigned> cpuset = {};          ///< how many CPUs it may run on
   bool operator==(const Demand&) const = default;
 };
 
@@ -23,6 +25,15 @@ Demand demand_of(const oci::Resources& resources);
 
 /// Changes what `update` names.
 Demand updated(const Demand& old, const oci::Resources& update);
+
+/// The CPU time that a quota allows, in thousandths of a CPU. Empty: there is no quota.
+std::optional<std::uint64_t> cpu_milli(const Demand& demand);
+
+/// For QEMU beside the guest's memory. An idle pod took 45 MiB (docs/kubernetes.md, "Sizing"); twice that.
+inline constexpr std::uint64_t hypervisor_mib = 96;
+
+/// More CPUs than these are only for who asks for them by a quota.
+inline constexpr unsigned usual_most_cpus = 8;
 
 /// What the VM has, its guest's kernel included.
 struct VmSize {
@@ -54,8 +65,9 @@ std::uint64_t guest_overhead_mib(std::uint64_t usable_mib);
 /// limits of a VM together may be more, as with every other runtime.
 void check_demand(const Demand& demand, const VmSizeBounds& bounds);
 
-/// Memory for each container's limit together, the usual memory once for all that have no limit, and the guest's own;
-/// CPUs likewise; at most what the host has and the administrator allows. Throws invalid_argument where the fixed or the
+/// Memory for each container's limit together, the usual memory once for all that have no limit, and the guest's own; the
+/// sum of the quotas in whole CPUs, and for a container without a quota the usual CPUs, or those of its cpuset;
+/// at most what the host has and the administrator allows. Throws invalid_argument where the fixed or the
 /// usual size is more, or a cgroup above leaves too little memory.
 VmSize plan_vm_size(const VmDemands& demands, const VmSizeBounds& bounds);
 

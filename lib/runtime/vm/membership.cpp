@@ -66,6 +66,7 @@ Membership::~Membership() {
     leave_vm(vm_id_, container_, {}, connect_);
     state_.keep(false);
   });
+  if (grown_) warn_on_failure([&] { fit_vm(vm_id_, *grown_, Fit::shrink, connect_); });
 }
 
 void Membership::change_record(const std::function<void(VmRecord&)>& change) {
@@ -112,8 +113,10 @@ void Membership::await_agent(std::chrono::seconds patience) const {
   if (new_vm_) new_vm_->await_agent(patience);
 }
 
-void Membership::grow_vm(const VmSizeBounds& bounds) const {
-  if (!new_vm_) fit_vm(vm_id_, bounds, Fit::grow, connect_);
+void Membership::grow_vm(const VmSizeBounds& bounds) {
+  if (new_vm_) return;
+  grown_ = bounds;
+  fit_vm(vm_id_, bounds, Fit::grow, connect_);
 }
 
 VmHandle Membership::vm() const { return new_vm_ ? new_vm_->handle() : VmHandle::open(vm_id_); }

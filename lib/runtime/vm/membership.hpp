@@ -48,7 +48,7 @@ class Membership {
   /// Returns when the agent listens, of a VM that is new. Throws as NewVm::await_agent.
   void await_agent(std::chrono::seconds patience) const;
   /// Has a VM that others use grow for the container, after enter(). Throws as fit_vm.
-  void grow_vm(const VmSizeBounds& bounds) const;
+  void grow_vm(const VmSizeBounds& bounds);
   /// The VM, after enter().
   VmHandle vm() const;
   /// The same error; where a new VM's guest was lost, with the end of its console.
@@ -63,7 +63,8 @@ class Membership {
   hypervisor::ConnectHypervisor connect_;
   StateDir& state_;
   std::optional<NewVm> new_vm_;
-  bool leave_ = false;  ///< a VM that others use
+  bool leave_ = false;                 ///< a VM that others use
+  std::optional<VmSizeBounds> grown_;  ///< with which it was asked to grow
 };
 
 }  // namespace husk::runtime

@@ -19,7 +19,10 @@ using guestcomm::GuestSize;
 using hypervisor::VmShape;
 
 /// The agent answers five seconds after the last change, and a large VM takes a while to change.
-constexpr auto guest_patience = 60s;
+constexpr std::chrono::seconds guest_patience = 60s;
+/// Nobody waits for memory that comes back: the guest answers at once, or not at all.
+constexpr std::chrono::seconds shrink_patience = 5s;
+constexpr std::chrono::seconds grow_lock_patience = 120s;
 
 GuestSize guest_size(const VmShape& shape) {
   return {.plugged_mib = shape.memory_device ? shape.memory_device->requested_mib : 0,
@@ -36,29 +39,24 @@ void check_taken(const GuestSize& wanted, const GuestSize& has) {
                                   std::to_string(wanted.vcpus) + " CPUs");
 }
 
-void check_room(const VmShape& shape, const VmSize& wanted) {
+/// One limit that the VM cannot have is refused. All together may be more: plan_vm_size.
+void check_room(const VmShape& shape, const Demand& demand) {
   const VmSize most = most_of(shape);
-  if (wanted.memory_mib > most.memory_mib)
-    throw Error(Errc::invalid_argument, "not enough memory for the VM: its containers need " +
-                                            std::to_string(wanted.memory_mib) +
-                                            " MiB, the VM can have " +
-                                            std::to_string(most.memory_mib) +
-                                            " MiB (vm.max_memory_mib when it was started)");
-  if (wanted.vcpus > most.vcpus)
-    throw Error(Errc::invalid_argument, "not enough CPUs for the VM: its containers need " +
-                                            std::to_string(wanted.vcpus) + ", the VM can have " +
-                                            std::to_string(most.vcpus) +
-                                            " (vm.max_vcpus when it was started)");
+  if (const std::uint64_t wanted = demand.memory_mib.value_or(0); wanted > most.memory_mib)
+    throw Error(Errc::invalid_argument,
+                "not enough memory for the VM: linux.resources.memory.limit is " +
+                    std::to_string(wanted) + " MiB, the VM can have " +
+                    std::to_string(most.memory_mib) +
+                    " MiB (vm.max_memory_mib when it was started)");
 }
 
 VmShape fitting(const VmShape& now, const VmSize& wanted, Fit fit) {
   const VmSize has = size_of(now);
-  if (fit == Fit::shrink)
-    return resized(now, {.memory_mib = std::min(has.memory_mib, wanted.memory_mib),
-                         .vcpus = std::min(has.vcpus, wanted.vcpus)});
-  check_room(now, wanted);
-  return resized(now, {.memory_mib = std::max(has.memory_mib, wanted.memory_mib),
-                       .vcpus = std::max(has.vcpus, wanted.vcpus)});
+  const auto choose = [&](const auto& a, const auto& b) {
+    return fit == Fit::shrink ? std::min(a, b) : std::max(a, b);
+  };
+  return resized(now, {.memory_mib = choose(has.memory_mib, wanted.memory_mib),
+                       .vcpus = choose(has.vcpus, wanted.vcpus)});
 }
 
 void change_memory(hypervisor::Hypervisor& libvirt, const std::string& name, const VmShape& from,
@@ -66,13 +64,34 @@ void change_memory(hypervisor::Hypervisor& libvirt, const std::string& name, con
   if (to.memory_device != from.memory_device) libvirt.change(name, to.memory_device.value());
 }
 
-/// Tells the guest, and the record when the guest has it.
-void change_guest(const VmRecord& vm, const VmShape& wanted, Fit fit) {
-  guestcomm::AgentClient agent = VmHandle(vm).connect(VmHandle::connect_patience);
-  const GuestSize size = guest_size(wanted);
-  const GuestSize has = agent.call(guestcomm::ResizeGuest{size}, guest_patience);
-  if (fit == Fit::grow) check_taken(size, has);
-  change_vm(vm.id, [&](VmRecord& record) { record.shape = wanted; });
+void record_shape(const std::string& vm_id, const VmShape& shape) {
+  change_vm(vm_id, [&](VmRecord& record) { record.shape = shape; });
+}
+
+GuestSize tell_guest(const VmRecord& vm, const VmShape& shape, std::chrono::seconds patience) {
+  return VmHandle(vm)
+      .connect(std::min<std::chrono::seconds>(patience, VmHandle::connect_patience))
+      .call(guestcomm::ResizeGuest{guest_size(shape)}, patience);
+}
+
+/// The record follows the guest: a husk that is killed in between leaves a VM that the next one gives more.
+void grow(const VmRecord& vm, const VmShape& wanted, hypervisor::Hypervisor& libvirt) {
+  change_memory(libvirt, vm.name, *vm.shape, wanted);
+  try {
+    check_taken(guest_size(wanted), tell_guest(vm, wanted, guest_patience));
+    record_shape(vm.id, wanted);
+  } catch (const Error&) {
+    warn_on_failure([&] { change_memory(libvirt, vm.name, wanted, *vm.shape); });
+    warn_on_failure([&] { tell_guest(vm, *vm.shape, shrink_patience); });
+    throw;
+  }
+}
+
+/// The record comes first: what is not known to be there is given again.
+void shrink(const VmRecord& vm, const VmShape& wanted, hypervisor::Hypervisor& libvirt) {
+  record_shape(vm.id, wanted);
+  change_memory(libvirt, vm.name, *vm.shape, wanted);
+  tell_guest(vm, wanted, shrink_patience);
 }
 
 }  // namespace
@@ -88,20 +107,17 @@ void fit_vm(const std::string& vm_id, const VmSizeBounds& bounds, Fit fit,
             const hypervisor::ConnectHypervisor& connect) {
   const Span span("size of the VM");
   VmHandle handle = VmHandle::open(vm_id);
-  const DirectoryLock lock = handle.lock_network();
+  const DirectoryLock lock =
+      handle.lock_network(fit == Fit::shrink ? shrink_patience : grow_lock_patience);
   const VmRecord vm = load_vm(vm_id);
   if (!vm.shape || !vm.process) return;
-  const VmShape now = *vm.shape;
-  const VmShape wanted = fitting(now, plan_vm_size(demands_of(vm), bounds), fit);
-  if (wanted == now) return;
+  if (fit == Fit::grow)
+    for (const VmMember& member : vm.members)
+      check_room(*vm.shape, member.demand.value_or(Demand{}));
+  const VmShape wanted = fitting(*vm.shape, plan_vm_size(demands_of(vm), bounds), fit);
+  if (wanted == *vm.shape) return;
   const auto libvirt = connect({.uri = vm.uri});
-  change_memory(*libvirt, vm.name, now, wanted);
-  try {
-    change_guest(vm, wanted, fit);
-  } catch (const Error&) {
-    if (fit == Fit::grow) warn_on_failure([&] { change_memory(*libvirt, vm.name, wanted, now); });
-    throw;
-  }
+  fit == Fit::grow ? grow(vm, wanted, *libvirt) : shrink(vm, wanted, *libvirt);
 }
 
 bool note_demand(const std::string& vm_id, const std::string& container, const Demand& demand) {

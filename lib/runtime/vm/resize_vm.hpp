@@ -18,7 +18,7 @@ enum class Fit { grow, shrink };
 
 /// Gives the VM the size that its containers ask for: only more, or only less, than it has. Undone, and an error, where
 /// the guest does not take what it is given; what the guest does not give back stays. Nothing is done to a VM of an older
-/// husk. Throws invalid_argument where the VM cannot have so much, as plan_vm_size and as Hypervisor::change.
+/// husk. Throws invalid_argument where the VM cannot have one of the limits, as plan_vm_size and as Hypervisor::change.
 void fit_vm(const std::string& vm_id, const VmSizeBounds& bounds, Fit fit,
             const hypervisor::ConnectHypervisor& connect);
 

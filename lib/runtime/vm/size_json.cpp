@@ -15,14 +15,19 @@ using nlohmann::json;
 json demand_json(const Demand& demand) {
   json j = json::object();
   if (demand.memory_mib) j["memory_mib"] = *demand.memory_mib;
-  if (demand.cpu_milli) j["cpu_milli"] = *demand.cpu_milli;
+  if (demand.quota_us) j["quota_us"] = *demand.quota_us;
+  if (demand.period_us) j["period_us"] = *demand.period_us;
+  if (demand.cpuset) j["cpuset"] = *demand.cpuset;
   return j;
 }
 
 Demand read_demand(const json& j) {
   Demand demand;
   if (j.contains("memory_mib")) demand.memory_mib = j["memory_mib"].get<std::uint64_t>();
-  if (j.contains("cpu_milli")) demand.cpu_milli = j["cpu_milli"].get<std::uint64_t>();
+  if (j.contains("quota_us")) demand.quota_us = j["quota_us"].get<std::uint64_t>();
+  if (j.contains("period_us")) demand.period_us = j["period_us"].get<std::uint64_t>();
+  if (demand.period_us == 0U) demand.period_us.reset();  // nobody writes that, and it is divided by
+  if (j.contains("cpuset")) demand.cpuset = j["cpuset"].get<unsigned>();
   return demand;
 }
 

@@ -7,13 +7,6 @@
 #include "lib/runtime/vm/vm_lock.hpp"
 
 namespace husk::runtime {
-namespace {
-
-/// libvirt and the guest both take their time with a new card.
-constexpr std::chrono::seconds network_lock_patience{120};
-
-}  // namespace
-
 guestcomm::GuestAccess VmHandle::guest() const {
   if (!record_.address)
     throw Error(Errc::wrong_state, "VM " + record_.id + ": has not been started");
@@ -24,9 +17,8 @@ std::vector<hypervisor::NetworkCard> VmHandle::cards() const {
   return vm_cards(record_.id, record_.network_cards);
 }
 
-DirectoryLock VmHandle::lock_network() {
-  auto lock = DirectoryLock::lock(paths_.network(), network_lock_patience,
-                                  "VM " + record_.id + ": the network");
+DirectoryLock VmHandle::lock_network(std::chrono::seconds patience) {
+  auto lock = DirectoryLock::lock(paths_.network(), patience, "VM " + record_.id + ": the network");
   if (!lock) throw vm_gone(record_.id);
   record_ = load_vm(record_.id);
   return std::move(*lock);

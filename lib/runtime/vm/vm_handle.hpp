@@ -37,8 +37,9 @@ class VmHandle {
   /// The VM's network cards.
   std::vector<hypervisor::NetworkCard> cards() const;
   /// Serialises "read the caller's namespace, configure the guest", and reads the record again, which
-  /// may have changed. Throws timed_out when another command has held the lock for 120 s, not_found.
-  DirectoryLock lock_network();
+  /// may have changed. Serialises changes of the VM's size as well. Throws timed_out when another command has held the
+  /// lock for so long, not_found.
+  DirectoryLock lock_network(std::chrono::seconds patience = std::chrono::seconds{120});
   /// Under that lock: gives the running VM one more card. `place` moves the card's tap into its network
   /// namespace. Throws what the hypervisor and change_vm throw.
   void attach_card(const hypervisor::ConnectHypervisor& connect,

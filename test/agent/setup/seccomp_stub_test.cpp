@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What system calls return that are newer than a seccomp profile.
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -44,6 +45,20 @@ int error_of(const Seccomp& seccomp, long number) {
 #if defined(__x86_64__)  // other processors have neither x32 nor int 0x80
 constexpr long x32_bit = 1L << 30;
 
+/// Some hosts that are virtual machines themselves do not have them.
+bool has_i386_calls() {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::signal(SIGSEGV, SIG_DFL);
+    int result = 20;  // getpid
+    asm volatile("int $0x80" : "+a"(result) : : "memory", "r8", "r9", "r10", "r11");
+    ::_exit(result > 0 ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 /// The same by int 0x80, as a program for i386 does.
 int i386_error_of(const Seccomp& seccomp, int number) {
   const SeccompProgram program(seccomp);
@@ -78,11 +93,16 @@ TEST_CASE("seccomp: system calls newer than an engine's profile return ENOSYS, o
 }
 
 #if defined(__x86_64__)
-TEST_CASE("seccomp: i386 and x32 have limits of their own") {
+TEST_CASE("seccomp: i386 has limits of its own") {
+  if (!has_i386_calls()) SKIP("this kernel kills programs that call it by int 0x80");
   const Seccomp profile = load_profile("docker-20.10");
   CHECK(i386_error_of(profile, fchmodat2) == ENOSYS);
   CHECK(i386_error_of(profile, static_cast<int>(x32_bit) + 1) == ENOSYS);
-  CHECK(i386_error_of(profile, 283) == EPERM);             // kexec_load
+  CHECK(i386_error_of(profile, 283) == EPERM);  // kexec_load
+}
+
+TEST_CASE("seccomp: x32 has limits of its own") {
+  const Seccomp profile = load_profile("docker-20.10");
   CHECK(error_of(profile, x32_bit + fchmodat2) == EPERM);  // x32's own calls go up to 547
   CHECK(error_of(profile, x32_bit + 1000) == ENOSYS);
   Seccomp without_x32 = profile;

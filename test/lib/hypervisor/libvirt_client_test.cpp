@@ -82,7 +82,7 @@ TEST_CASE("libvirt client: a card for a VM that libvirt does not know names the 
 TEST_CASE("libvirt client: what libvirt refuses to start is an error in its words",
           "[hypervisor]") {
   VmConfig config = unique_config();
-  config.shape.vcpus = 0;
+  config.shape.vcpus = config.shape.max_vcpus = 0;
   const auto direct = connect_libvirt(test_driver), bounded = bounded_libvirt(test_driver);
   const Error error = error_of([&] { direct->start(config); });
   CHECK(error.code() == Errc::system);

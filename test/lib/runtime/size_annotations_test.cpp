@@ -11,18 +11,19 @@ using namespace husk::runtime;
 using Annotations = std::map<std::string, std::string>;
 
 TEST_CASE("pod_demand: what kubelet says of a pod's limits", "[runtime]") {
+  const Demand announced{.memory_mib = 384, .quota_us = 150000, .period_us = 100000};
   CHECK(pod_demand({}) == Demand{});
   CHECK(pod_demand({{"io.kubernetes.cri.sandbox-memory", "402653184"},
                     {"io.kubernetes.cri.sandbox-cpu-quota", "150000"},
-                    {"io.kubernetes.cri.sandbox-cpu-period", "100000"}}) ==
-        Demand{.memory_mib = 384, .cpu_milli = 1500});
+                    {"io.kubernetes.cri.sandbox-cpu-period", "100000"}}) == announced);
   CHECK(pod_demand({{"io.kubernetes.cri.sandbox-memory", "0"},
                     {"io.kubernetes.cri.sandbox-cpu-quota", "-1"}}) == Demand{});
+  CHECK(cpu_milli(announced) == 1500);
   const std::string text =
       R"({"cpu_period":100000,"cpu_quota":150000,"cpu_shares":512,"memory_limit_in_bytes":402653184})";
   for (const char* name :
        {"pod-linux-resources.crio.io", "io.kubernetes.cri-o.PodLinuxResources"}) {
-    CHECK(pod_demand({{name, text}}) == Demand{.memory_mib = 384, .cpu_milli = 1500});
+    CHECK(pod_demand({{name, text}}) == announced);
     CHECK(pod_demand({{name, "null"}}) == Demand{});
     CHECK(pod_demand({{name, "{}"}}) == Demand{});
   }

@@ -22,7 +22,7 @@ VmSizeBounds bounds_of_a_host() {
 }
 
 Demand limited(std::uint64_t memory_mib, std::uint64_t cpu_milli) {
-  return {.memory_mib = memory_mib, .cpu_milli = cpu_milli};
+  return {.memory_mib = memory_mib, .quota_us = cpu_milli * 100, .period_us = 100000};
 }
 
 oci::Resources with_memory(std::int64_t limit) {
@@ -72,12 +72,14 @@ TEST_CASE("demand_of: limits as config.json has them", "[runtime]") {
                       {with_cpu(-1, 100000), {}},
                       {with_cpu(0, 100000), {}},
                       {with_cpu(INT64_MAX, 1), {}},
-                      {with_cpu({}, {}, "0-3,7"), 5000},
-                      {with_cpu({}, {}, "2,2"), 1000},
-                      {with_cpu({}, {}, ""), {}},
+                      {with_cpu(INT64_MAX, UINT64_MAX), 500},
+                      {with_cpu({}, {}, "0-3,7"), {}},
                       {with_cpu(150000, 100000, "0-3"), 1500},
                       {with_cpu(800000, 100000, "0,1"), 2000}};
-  for (const Row& row : rows) CHECK(demand_of(row.resources).cpu_milli == row.milli);
+  for (const Row& row : rows) CHECK(cpu_milli(demand_of(row.resources)) == row.milli);
+  CHECK(demand_of(with_cpu({}, {}, "0-3,7")).cpuset == 5U);
+  CHECK(demand_of(with_cpu({}, {}, "2,2")).cpuset == 1U);
+  CHECK_FALSE(demand_of(with_cpu({}, {}, "")).cpuset);
   for (const char* list : {"a", "3-1", "0-", "0,,1", "99999", "0-99999999999"})
     CHECK_THROWS_AS(demand_of(with_cpu({}, {}, list)), Error);
 }
@@ -87,10 +89,15 @@ TEST_CASE("updated: what an update does not name stays", "[runtime]") {
   CHECK(updated(old, {}) == old);
   CHECK(updated(old, with_memory(1024 * mib)) == limited(1024, 2000));
   CHECK(updated(old, with_memory(0)) == old);
-  CHECK(updated(old, with_memory(-1)) == Demand{.memory_mib = {}, .cpu_milli = 2000});
+  CHECK_FALSE(updated(old, with_memory(-1)).memory_mib);
+  CHECK(cpu_milli(updated(old, with_memory(-1))) == 2000);
   CHECK(updated(old, with_cpu(50000, 100000)) == limited(512, 500));
   CHECK(updated(old, with_cpu({}, {})) == old);
-  CHECK(updated(old, with_cpu(-1, {})) == Demand{.memory_mib = 512, .cpu_milli = {}});
+  CHECK_FALSE(cpu_milli(updated(old, with_cpu(-1, {}))));
+  CHECK(cpu_milli(updated(old, with_cpu({}, 20000))) == 10000);  // the same quota
+  CHECK(cpu_milli(updated(updated(old, with_cpu({}, 20000)), with_cpu(10000, {}))) == 500);
+  CHECK(cpu_milli(updated(old, with_cpu({}, {}, "0-15"))) == 2000);
+  CHECK(cpu_milli(updated(old, with_cpu({}, {}, "1"))) == 1000);
 }
 
 TEST_CASE("plan_vm_size: limits and the guest's own, else the usual size", "[runtime]") {
@@ -111,6 +118,8 @@ TEST_CASE("plan_vm_size: limits and the guest's own, else the usual size", "[run
        {500 + overhead(500), 2}},
       {"one with and one without", {.containers = {limited(640, 3000), {}}}, {512 + 640 + 10, 3}},
       {"all without together have the usual size once", {.containers = {{}, {}}}, {512, 1}},
+      {"a cpuset", {.containers = {{.cpuset = 2}}}, {512, 2}},
+      {"the CPUs that a node shares", {.containers = {{.cpuset = 63}, {.cpuset = 63}}}, {512, 8}},
       {"more than the hints",
        {.containers = {limited(1000, 100)}, .pod = limited(100, 100)},
        {1000 + overhead(1000), 1}},
@@ -146,8 +155,9 @@ TEST_CASE("plan_vm_size: the administrator's bounds hold", "[runtime]") {
   CHECK_THROWS_WITH(check_demand(limited(1025, 100), bounds),
                     "not enough memory for the VM: linux.resources.memory.limit is 1025 MiB, "
                     "vm.max_memory_mib is 1024 MiB");
-  CHECK_THROWS_WITH(check_demand(limited(100, 2001), bounds),
-                    "not enough CPUs for the VM: linux.resources.cpu is 3, vm.max_vcpus is 2");
+  CHECK_THROWS_WITH(
+      check_demand(limited(100, 2001), bounds),
+      "not enough CPUs for the VM: linux.resources.cpu.quota is 3, vm.max_vcpus is 2");
   CHECK_THAT(refusal_of({.fixed = {.memory_mib = 2048}}, bounds),
              ContainsSubstring("annotations[\"io.husk.memory_mib\"] is 2048 MiB"));
   CHECK_THAT(refusal_of({.fixed = {.vcpus = 3}}, bounds),
@@ -156,6 +166,7 @@ TEST_CASE("plan_vm_size: the administrator's bounds hold", "[runtime]") {
                     "not enough memory for the VM: linux.resources.memory.limit is 24001 MiB, "
                     "this host has 24000 MiB");
   CHECK_NOTHROW(check_demand(limited(100, 64000), bounds_of_a_host()));
+  CHECK_NOTHROW(check_demand({.cpuset = 63}, bounds));
 }
 
 TEST_CASE("plan_vm_size: a cgroup above leaves room for the hypervisor", "[runtime]") {
@@ -173,17 +184,29 @@ TEST_CASE("plan_shape: a guest boots with little, and the rest is plugged", "[ru
             .vcpus = 1, .max_vcpus = 8, .memory_mib = 512, .memory_device = MemoryDevice{7680, 0}});
   CHECK(plan_shape({200, 1}, bounds).memory_mib == 200);
   CHECK(plan_shape({200, 1}, bounds).memory_device == MemoryDevice{7936, 0});
-  CHECK(plan_shape({513, 1}, bounds).memory_device == MemoryDevice{7680, 128});
+  CHECK(plan_shape({513, 1}, bounds).memory_mib == 513);
+  CHECK(plan_shape({513, 1}, bounds).memory_device == MemoryDevice{7552, 0});
+  CHECK(plan_shape({700, 1}, bounds).memory_mib == 572);
+  CHECK(plan_shape({700, 1}, bounds).memory_device == MemoryDevice{7552, 128});
   CHECK(plan_shape({16384, 2}, bounds).memory_device == MemoryDevice{15872, 15872});
   bounds.host_cpus = 2;
   CHECK(plan_shape({512, 4}, bounds).max_vcpus == 4);  // the administrator's usual size
   bounds.most = {.memory_mib = 20480, .vcpus = 1};
   CHECK(plan_shape({512, 1}, bounds).memory_device == MemoryDevice{19968, 0});
   CHECK(plan_shape({512, 1}, bounds).max_vcpus == 1);
-  bounds.cgroup_memory_mib = 700;
-  CHECK(plan_shape({600, 1}, bounds).memory_device == MemoryDevice{128, 128});
-  bounds.cgroup_memory_mib = 600;
-  CHECK_FALSE(plan_shape({504, 1}, bounds).memory_device);
+}
+
+TEST_CASE("plan_shape: with QEMU beside it a VM fits into the cgroup above", "[runtime]") {
+  VmSizeBounds bounds = bounds_of_a_host();
+  for (std::uint64_t limit = 224; limit < 3000; ++limit) {
+    bounds.cgroup_memory_mib = limit;
+    const VmSize size = plan_vm_size({.containers = {limited(4000, 100)}}, bounds);
+    const VmShape shape = plan_shape(size, bounds);
+    CAPTURE(limit);
+    REQUIRE(size_of(shape) == size);
+    REQUIRE(most_of(shape).memory_mib <= limit - hypervisor_mib);
+    REQUIRE(most_of(resized(shape, {9999, 1})) == most_of(shape));
+  }
 }
 
 TEST_CASE("resized: a running VM changes in whole steps, within its room", "[runtime]") {
