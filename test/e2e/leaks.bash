@@ -7,10 +7,12 @@
 source "$here/by_hand.bash"
 
 vm_of_new_container() {  # prints the pid of the QEMU that is not in $1 (a list of pids)
-  local exe pid
-  for exe in /proc/[0-9]*/exe; do
-    pid=${exe#/proc/} pid=${pid%/exe}
-    [[ $(readlink "$exe" 2>/dev/null) == */qemu-system-* && " $1 " != *" $pid "* ]] && echo "$pid"
+  local directory pid name
+  for directory in /proc/[0-9]*; do
+    pid=${directory#/proc/} name=''
+    # Without a process for each: a poll must be faster than a create.
+    { read -r name <"$directory/comm"; } 2>/dev/null
+    [[ $name == qemu-system-* && " $1 " != *" $pid "* ]] && echo "$pid"
   done
 }
 
