@@ -136,7 +136,7 @@ std::vector<std::string> ContainerTable::sources_in_use() const {
   return used;
 }
 
-/// Who came meanwhile was not asked for its volumes, and gets them now.
+/// Lets go on with the containers that were created meanwhile, and waited.
 void ContainerTable::end_letting_go() noexcept {
   if (--letting_go_ > 0) return;
   for (auto& [id, entry] : entries_)

@@ -34,7 +34,7 @@ std::string find_volume(const std::string& source) {
   return fs::path(std::string_view(target.data(), static_cast<std::size_t>(size))).filename();
 }
 
-/// Of the volume that is mounted at `mount`, or has a mount there.
+/// The name of the volume that is mounted at `mount`, or has a mount there.
 std::string name_of(const fs::path& mount) {
   const std::string below = mount.string().substr(volumes_folder.size());
   return below.substr(0, below.find('/'));

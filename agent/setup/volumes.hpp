@@ -13,7 +13,7 @@
 
 namespace husk::agent {
 
-/// Of a spec's binds.
+/// The sources of a spec's binds, as paths in the guest.
 std::vector<std::string> bind_sources(const oci::Spec& spec);
 
 /// Has the kernel mount the directories among `sources` in the caller's mount namespace, which is the agent's. A source

@@ -406,7 +406,7 @@ TEST_CASE("volumes: those that no container's link leads to are let go", "[root]
     mount(share / "one/rootfs");
     fs::create_directories(share / "one/mounts");
     fs::create_symlink("../../@volumes/1-2-used", share / "one/mounts/0");
-    // What is no link, or gone, uses no volume: as with the tmpfs of a pod's /dev/shm.
+    // A source that is no link, or is gone, uses no volume: as with the tmpfs of a pod's /dev/shm.
     let_go_of_volumes(mounted_volumes(), {share / "one/mounts/0", "/run", share / "gone/mounts/0"});
     std::string left;
     for (const fs::path& path : mounted_volumes()) left += path.filename().string() + " ";
