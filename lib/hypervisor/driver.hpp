@@ -19,8 +19,8 @@ struct Driver {
   std::string (*domain_xml)(const VmConfig& config, CpuQuestions questions);
   /// The XML for attaching a card to a running domain of so many processors, or for changing it.
   std::string (*network_card_xml)(const NetworkCard& card, unsigned vcpus, Cable cable);
-  /// The XML for changing the memory device of a running domain.
-  std::string (*memory_device_xml)(const MemoryDevice& device);
+  /// The XML for changing the memory device of a running domain, which libvirt describes as `domain`.
+  std::string (*changed_memory_xml)(const MemoryDevice& device, const std::string& domain);
   /// What the guest's kernel is told of the machine that domain_xml describes. tsc_khz: of the
   /// host's time stamp counter, which an emulated CPU passes on; 0 if unknown.
   std::string (*kernel_arguments)(Accelerator accelerator, const VmShape& shape,

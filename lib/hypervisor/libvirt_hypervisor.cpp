@@ -107,7 +107,7 @@ class LibvirtHypervisor : public Hypervisor {
   void change(const std::string& name, const MemoryDevice& device) override {
     const Domain domain = look_up(name);
     if (!domain) throw Error(Errc::not_found, "libvirt does not know VM " + name);
-    const std::string xml = driver_.memory_device_xml(device);
+    const std::string xml = driver_.changed_memory_xml(device, describe_domain(domain.get()));
     if (libvirt().domain_update_device_flags(domain.get(), xml.c_str(), VIR_DOMAIN_AFFECT_LIVE) !=
         0)
       throw libvirt_error("libvirt");

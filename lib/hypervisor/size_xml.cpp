@@ -2,6 +2,7 @@
 #include "lib/hypervisor/size_xml.hpp"
 
 #include <algorithm>
+#include <string_view>
 
 #include "lib/base/error.hpp"
 #include "lib/hypervisor/pci_address.hpp"
@@ -27,6 +28,24 @@ void check_steps(const std::string& vm, std::uint64_t number) {
                                             std::to_string(memory_step_mib) + " MiB");
 }
 
+/// The element address of the memory device in libvirt's description; empty: that libvirt has none.
+std::string address_in(const std::string& domain) {
+  const std::string_view start = "<address base='";
+  const std::size_t device = domain.find("<memory model='virtio-mem'");
+  const std::size_t end_of_device = domain.find("</memory>", device);
+  const std::size_t at = domain.find(start, device);
+  if (device == std::string::npos || at > end_of_device) return {};
+  const std::size_t end = domain.find('\'', at + start.size());
+  return domain.substr(at, end - at) + "'/>";
+}
+
+std::string memory_device(const MemoryDevice& device, const std::string& address) {
+  return "<memory model='virtio-mem'><target>" + mib("size", device.size_mib) + "<node>0</node>" +
+         mib("block", 2) + mib("requested", device.requested_mib) + address + "</target>" +
+         // By which libvirt tells QEMU of the device when it changes.
+         "<alias name='ua-memory'/>" + pci_address(memory_slot) + "</memory>";
+}
+
 }  // namespace
 
 std::string qemu_size_xml(const std::string& vm, const VmShape& shape) {
@@ -43,11 +62,10 @@ std::string qemu_numa_xml(const VmShape& shape) {
          std::to_string(shape.memory_mib) + "' unit='MiB'/></numa>";
 }
 
-std::string qemu_memory_device_xml(const MemoryDevice& device) {
-  return "<memory model='virtio-mem'><target>" + mib("size", device.size_mib) + "<node>0</node>" +
-         mib("block", 2) + mib("requested", device.requested_mib) + "</target>" +
-         // By which libvirt tells QEMU of the device when it changes.
-         "<alias name='ua-memory'/>" + pci_address(memory_slot) + "</memory>";
+std::string qemu_memory_device_xml(const MemoryDevice& device) { return memory_device(device, {}); }
+
+std::string qemu_changed_memory_xml(const MemoryDevice& device, const std::string& domain) {
+  return memory_device(device, address_in(domain));
 }
 
 }  // namespace husk::hypervisor

@@ -15,7 +15,11 @@ std::string qemu_size_xml(const std::string& vm, const VmShape& shape);
 /// The element numa of the processor: libvirt has memory devices in a node only. Empty without a memory device.
 std::string qemu_numa_xml(const VmShape& shape);
 
-/// The device; also for changing the device of a running domain.
+/// The device of a domain that is to start.
 std::string qemu_memory_device_xml(const MemoryDevice& device);
+
+/// The device with other content, for a running domain that libvirt describes as `domain`: a libvirt from 9.4 on takes
+/// no change of a device whose address in the guest's memory is left out.
+std::string qemu_changed_memory_xml(const MemoryDevice& device, const std::string& domain);
 
 }  // namespace husk::hypervisor

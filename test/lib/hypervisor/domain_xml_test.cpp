@@ -8,6 +8,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/subprocess.hpp"
 #include "lib/hypervisor/network_xml.hpp"
+#include "lib/hypervisor/size_xml.hpp"
 #include "test/lib/base/scratch.hpp"
 
 using namespace husk;
@@ -206,4 +207,20 @@ TEST_CASE("domain xml: memory that is not in steps is refused", "[hypervisor]") 
   CHECK_THROWS_AS(qemu_domain_xml(config), Error);
   config.shape.memory_device = MemoryDevice{.size_mib = 8192, .requested_mib = 1};
   CHECK_THROWS_AS(qemu_domain_xml(config), Error);
+}
+
+TEST_CASE("domain xml: a memory device that changes keeps its address", "[hypervisor]") {
+  const MemoryDevice device{.size_mib = 7680, .requested_mib = 128};
+  // As libvirt 11 describes the device, and libvirt 9.0.
+  const std::string start =
+      "<devices><memory model='virtio-mem'><target><size unit='KiB'>7864320</size>"
+      "<requested unit='KiB'>0</requested><current unit='KiB'>0</current>";
+  const std::string end = "</target><alias name='ua-memory'/></memory><console/></devices>";
+  const std::string address = "<address base='0x100000000'/>";
+  CHECK(contains(qemu_changed_memory_xml(device, start + address + end),
+                 "<requested unit='MiB'>128</requested>" + address + "</target>"));
+  CHECK(qemu_changed_memory_xml(device, start + end) == qemu_memory_device_xml(device));
+  CHECK(qemu_changed_memory_xml(device, start + end + address) == qemu_memory_device_xml(device));
+  CHECK(qemu_changed_memory_xml(device, "<devices>" + address + "</devices>") ==
+        qemu_memory_device_xml(device));
 }
