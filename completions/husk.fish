@@ -210,7 +210,9 @@ __husk_option update --cpu-burst any 'unused quota that may accumulate, in micro
 __husk_option update --cpu-share any 'CPU weight relative to other containers in the VM'
 __husk_option update --cpu-idle any '1: run only when the CPU is idle; 0: as usual'
 __husk_option update --pids-limit any 'maximum number of processes and threads'
-for name in blkio-weight cpu-rt-period cpu-rt-runtime cpuset-cpus cpuset-mems kernel-memory kernel-memory-tcp
+__husk_option update --cpuset-cpus any 'CPUs of the host that the VM may run on'
+__husk_option update --cpuset-mems any 'memory nodes of the host for the VM'
+for name in blkio-weight cpu-rt-period cpu-rt-runtime kernel-memory kernel-memory-tcp
     __husk_option update --$name any 'ignored (for compatibility with runc)'
 end
 __husk_option update --l3-cache-schema any 'not supported (Intel RDT of the host)'

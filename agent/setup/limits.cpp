@@ -6,6 +6,7 @@
 #include <optional>
 #include <sstream>
 
+#include "lib/base/cpu_weight.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/text.hpp"
@@ -73,12 +74,6 @@ void add_memory(std::vector<CgroupSetting>& to, const oci::MemoryLimits& memory,
     to.push_back({"memory.low", limit_text(*memory.reservation)});
 }
 
-/// Converts 2 to 262144 into 1 to 10000 (runc's way; systemd's and crun's).
-std::uint64_t weight_of(std::uint64_t shares) {
-  constexpr std::uint64_t least = 2, most = 262144;
-  return 1 + (std::clamp(shares, least, most) - least) * 9999 / (most - least);
-}
-
 /// "QUOTA PERIOD", of which one may stay.
 std::string cpu_max(const oci::CpuLimits& cpu, const fs::path& cgroup) {
   std::istringstream now(read_now(cgroup / "cpu.max"));
@@ -93,7 +88,7 @@ void add_cpu(std::vector<CgroupSetting>& to, const oci::CpuLimits& cpu, const fs
   if (cpu.idle) to.push_back({"cpu.idle", std::to_string(*cpu.idle)});
   // A group that is idle has no weight to set.
   if (cpu.shares.value_or(0) != 0 && cpu.idle.value_or(0) == 0)
-    to.push_back({"cpu.weight", std::to_string(weight_of(*cpu.shares))});
+    to.push_back({"cpu.weight", std::to_string(cpu_weight_of(*cpu.shares))});
   const bool has_quota = says_something(cpu.quota) || cpu.period.value_or(0) != 0;
   // A quota is never less than its burst, on the way neither.
   const bool burst_first =

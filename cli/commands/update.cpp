@@ -19,9 +19,9 @@ struct LimitFlags {
   std::string id;
   // Empty is as good as not given, with runc too; but of pids_limit.
   std::string file, memory, memory_reservation, memory_swap;
-  std::string cpu_period, cpu_quota, cpu_burst, cpu_share, cpu_idle;
+  std::string cpu_period, cpu_quota, cpu_burst, cpu_share, cpu_idle, cpuset_cpus, cpuset_mems;
   std::optional<std::int64_t> pids_limit;
-  // Limits on the host's CPUs, disks and caches.
+  // Limits on the host's disks and caches.
   std::string no_effect, cache_schema, bandwidth_schema;
 };
 
@@ -48,8 +48,11 @@ void add_options(CLI::App& command, LimitFlags& flags) {
   command.add_option("--cpu-idle", flags.cpu_idle, "1: run only when the CPU is idle; 0: as usual");
   command.add_option("--pids-limit", flags.pids_limit,
                      "maximum number of processes and threads; -1: no limit");
-  for (const char* name : {"--blkio-weight", "--cpu-rt-period", "--cpu-rt-runtime", "--cpuset-cpus",
-                           "--cpuset-mems", "--kernel-memory", "--kernel-memory-tcp"}) {
+  command.add_option("--cpuset-cpus", flags.cpuset_cpus,
+                     "CPUs of the host that the VM may run on (0-3,7)");
+  command.add_option("--cpuset-mems", flags.cpuset_mems,
+                     "memory nodes of the host for the VM");
+  for (const char* name : {"--blkio-weight", "--cpu-rt-period", "--cpu-rt-runtime", "--kernel-memory", "--kernel-memory-tcp"}) {
     command.add_option(name, flags.no_effect, "ignored (for compatibility with runc)");
   }
   command.add_option("--l3-cache-schema", flags.cache_schema,
@@ -95,6 +98,8 @@ oci::Resources make_resources(const LimitFlags& flags) {
   resources.cpu->quota = read_number<std::int64_t>("--cpu-quota", flags.cpu_quota);
   resources.cpu->burst = read_number<std::uint64_t>("--cpu-burst", flags.cpu_burst);
   resources.cpu->idle = read_number<std::int64_t>("--cpu-idle", flags.cpu_idle);
+  if (!flags.cpuset_cpus.empty()) resources.cpu->cpus = flags.cpuset_cpus;
+  if (!flags.cpuset_mems.empty()) resources.cpu->mems = flags.cpuset_mems;
   resources.pids_limit = flags.pids_limit;
   return resources;
 }

@@ -198,6 +198,8 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   membership.grow_vm(plan.sizing.bounds);
   create_in_guest(membership, plan, *record.shim, shim);
   laps.end("create in the guest");
+  membership.limit_new_vm();
+  laps.end("limits on the host");
 
   state.save(record);
   throw_if_cancelled();

@@ -55,6 +55,20 @@ has_memory_mib() {  # CONTAINER LEAST MOST
 }
 cpus_of() { husk exec "$1" grep -c '^processor' /proc/cpuinfo; }  # CONTAINER
 
+# Of the cgroup on the host that QEMU is in.
+host_limit() {  # CONTAINER V1_CONTROLLER V1_FILE V2_FILE
+  local vm pid path
+  vm=$(jq -r .vmId "$work/root/$1/state.json")
+  pid=$(jq -r .process.pid "/run/husk-vm/$vm/vm.json")
+  if path=$(grep -oP "^[0-9]+:([^:]*,)?$2(,[^:]*)?:\\K.*" "/proc/$pid/cgroup"); then
+    cat "/sys/fs/cgroup/$2$path/$3"
+  else
+    cat "/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$pid/cgroup")/$4"
+  fi
+}
+host_memory_mib() { echo $(($(host_limit "$1" memory memory.limit_in_bytes memory.max) >> 20)); }  # CONTAINER
+host_quota() { host_limit "$1" cpu cpu.cfs_quota_us cpu.max | cut -d ' ' -f 1; }                  # CONTAINER
+
 # Only a real guest takes memory and switches CPUs. The first process sees all of both, and uses them.
 sized_vm() {
   local two=$(($(nproc) < 2 ? 1 : 2))  # no more than the host has
@@ -64,12 +78,18 @@ sized_vm() {
   eventually 90 grep -q "records out" "$work/sized.out"
   expect_equal "$two" "$(head -1 "$work/sized.out")" "CPUs that the first process sees"
   has_memory_mib sized 800 1050 || fail "memory: $(guest_memory_mib sized) MiB"
+  local at_start
+  at_start=$(host_memory_mib sized)
+  [[ $at_start -gt 1050 && $at_start -lt 2600 ]] || fail "the host's limit of memory: $at_start MiB"
+  expect_equal 170000 "$(host_quota sized)" "the host's limit of CPU time"
   expect_ok husk update --memory 200m --memory-swap 200m --cpu-quota 50000 sized
   expect_equal 1 "$(cpus_of sized)" "CPUs after an update"
   eventually 30 has_memory_mib sized 200 750  # a block of 128 MiB may stay
+  expect_equal 70000 "$(host_quota sized)" "the host's limit of CPU time after an update"
   expect_ok husk update --memory 1500m --memory-swap 1500m --cpu-quota 200000 sized
   expect_equal "$two" "$(cpus_of sized)" "CPUs after another update"
   has_memory_mib sized 1500 1800 || fail "memory: $(guest_memory_mib sized) MiB"
+  [[ $(host_memory_mib sized) -gt $((at_start + 600)) ]] || fail "the host's limit of memory: $(host_memory_mib sized) MiB"
   # More than there can be: one line, and nothing changes.
   expect_failure 1 "not enough memory for the VM: linux.resources.memory.limit is 9536744 MiB, this host has" husk update --memory 10000000000000 --memory-swap -1 sized
   has_memory_mib sized 1500 1800 || fail "memory: $(guest_memory_mib sized) MiB"

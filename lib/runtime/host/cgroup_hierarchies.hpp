@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/types.h>
+
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -18,5 +20,14 @@ struct Hierarchy {
 /// Each hierarchy once. A part of one that is mounted somewhere, as containers have it, is of use only where the
 /// whole is not mounted. Throws unsupported on a host without any.
 std::vector<Hierarchy> find_hierarchies();
+
+/// The cgroup that a process is in, in one hierarchy.
+struct MemberCgroup {
+  Hierarchy hierarchy;
+  std::filesystem::path directory;
+};
+
+/// Of each hierarchy (cgroups(7), "/proc/[pid]/cgroup"). Throws system when the process is gone.
+std::vector<MemberCgroup> find_cgroups_of(pid_t member);
 
 }  // namespace husk::runtime

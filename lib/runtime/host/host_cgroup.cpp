@@ -96,33 +96,6 @@ CgroupPlan plan_unit(const std::string& cgroups_path, const CgroupOwner& owner) 
   return {path, std::move(unit)};
 }
 
-bool is_for(const Hierarchy& hierarchy, const std::string& controllers) {
-  if (controllers.empty()) return hierarchy.v2;
-  if (hierarchy.v2) return false;
-  std::istringstream names(controllers);
-  for (std::string name; std::getline(names, name, ',');) {
-    if (("," + hierarchy.options + ",").find("," + name + ",") == std::string::npos) return false;
-  }
-  return true;
-}
-
-/// The directory that process is in, in each hierarchy (cgroups(7), "/proc/[pid]/cgroup").
-std::vector<fs::path> find_cgroups(pid_t member) {
-  const std::vector<Hierarchy> hierarchies = find_hierarchies();
-  std::vector<fs::path> found;
-  std::istringstream lines(read_file("/proc/" + std::to_string(member) + "/cgroup", 65536));
-  for (std::string line; std::getline(lines, line);) {
-    const std::size_t first = line.find(':'), second = line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    for (const Hierarchy& hierarchy : hierarchies) {
-      if (is_for(hierarchy, controllers))
-        found.push_back(hierarchy.mount_point / fs::path(line.substr(second + 1)).relative_path());
-    }
-  }
-  return found;
-}
-
 /// An error in runc's words.
 void warn_of_others(const std::vector<fs::path>& leaves) {
   if (const std::size_t count = count_processes(leaves))
@@ -162,7 +135,10 @@ HostCgroup::HostCgroup(CgroupPlan plan) : plan_(std::move(plan)) {
   }
 }
 
-HostCgroup::HostCgroup(pid_t member) : leaves_(find_cgroups(member)), keep_(true) {}
+HostCgroup::HostCgroup(pid_t member) : keep_(true) {
+  for (MemberCgroup& cgroup : find_cgroups_of(member))
+    leaves_.push_back(std::move(cgroup.directory));
+}
 
 HostCgroup::~HostCgroup() {
   if (keep_) return;

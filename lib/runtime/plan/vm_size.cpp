@@ -186,10 +186,16 @@ Demand updated(const Demand& old, const oci::Resources& update) {
   Demand demand = old;
   if (update.memory && update.memory->limit.value_or(0) != 0)
     demand.memory_mib = memory_of(update.memory);
+  if (update.pids_limit.value_or(0) != 0) demand.processes = positive(update.pids_limit);
   if (!update.cpu) return demand;
   if (update.cpu->quota.value_or(0) != 0) demand.quota_us = positive(update.cpu->quota);
   if (update.cpu->period.value_or(0) != 0) demand.period_us = update.cpu->period;
-  if (const auto cpuset = cpuset_of(*update.cpu)) demand.cpuset = cpuset;
+  if (const auto cpuset = cpuset_of(*update.cpu)) {
+    demand.cpuset = cpuset;
+    demand.cpus = update.cpu->cpus;
+  }
+  if (!update.cpu->mems.value_or("").empty()) demand.mems = update.cpu->mems;
+  if (update.cpu->shares.value_or(0) != 0) demand.cpu_shares = update.cpu->shares;
   return demand;
 }
 

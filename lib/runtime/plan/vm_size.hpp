@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "lib/oci/spec.hpp"
@@ -16,6 +17,10 @@ struct Demand {
   std::optional<std::uint64_t> quota_us = {},
                                period_us = {};  ///< of CPU time, in each period; 0.1 s if not given
   std::optional<unsigned> cpuset = {};          ///< how many CPUs it may run on
+  // For the host's cgroup alone.
+  std::optional<std::string> cpus = {}, mems = {};  ///< lists: CPUs of the host, its memory nodes
+  std::optional<std::uint64_t> cpu_shares = {};     ///< 2 to 262144
+  std::optional<std::uint64_t> processes = {};
   bool operator==(const Demand&) const = default;
 };
 

@@ -119,6 +119,10 @@ void Membership::grow_vm(const VmSizeBounds& bounds) {
   fit_vm(vm_id_, bounds, Fit::grow, connect_);
 }
 
+void Membership::limit_new_vm() {
+  if (new_vm_) new_vm_->change_record(limit_vm);
+}
+
 VmHandle Membership::vm() const { return new_vm_ ? new_vm_->handle() : VmHandle::open(vm_id_); }
 
 Error Membership::explain(const Error& error) const {

@@ -47,6 +47,9 @@ class Membership {
   void enter(const ProcessIdentity& shim, HostCgroup& cgroup);
   /// Returns when the agent listens, of a VM that is new. Throws as NewVm::await_agent.
   void await_agent(std::chrono::seconds patience) const;
+  /// Limits what a new VM may take from the host, as limit_vm(). Not before the guest has booted, which a limit of CPU
+  /// time would slow down.
+  void limit_new_vm();
   /// Has a VM that others use grow for the container, after enter(). Throws as fit_vm.
   void grow_vm(const VmSizeBounds& bounds);
   /// The VM, after enter().

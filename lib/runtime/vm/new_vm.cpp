@@ -17,6 +17,7 @@ VmRecord first_record(const VmPlan& plan) {
   record.shape = plan.vm.shape;
   record.pod_demand = plan.pod_demand;
   record.fixed_size = plan.fixed_size;
+  record.accelerator = plan.vm.accelerator;
   record.network_cards = static_cast<unsigned>(plan.vm.network_cards.size());
   return record;
 }

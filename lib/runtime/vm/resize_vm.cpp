@@ -2,11 +2,14 @@
 #include "lib/runtime/vm/resize_vm.hpp"
 
 #include <algorithm>
+#include <thread>
 
+#include "lib/base/deadline.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/trace.hpp"
 #include "lib/guestcomm/protocol/vm_messages.hpp"
+#include "lib/runtime/plan/vm_limits.hpp"
 #include "lib/runtime/plan/vm_shape.hpp"
 #include "lib/runtime/vm/vm_handle.hpp"
 #include "lib/runtime/vm/vm_lock.hpp"
@@ -19,10 +22,13 @@ using guestcomm::GuestSize;
 using hypervisor::VmShape;
 
 /// The agent answers five seconds after the last change, and a large VM takes a while to change.
-constexpr std::chrono::seconds guest_patience = 60s;
+constexpr std::chrono::seconds resize_patience = 60s;
 /// Nobody waits for memory that comes back: the guest answers at once, or not at all.
 constexpr std::chrono::seconds shrink_patience = 5s;
 constexpr std::chrono::seconds grow_lock_patience = 120s;
+/// A guest takes less than a second to give memory back.
+constexpr std::chrono::milliseconds unplug_patience = 2s;
+constexpr std::chrono::milliseconds unplug_interval = 50ms;
 
 GuestSize guest_size(const VmShape& shape) {
   return {.plugged_mib = shape.memory_device ? shape.memory_device->requested_mib : 0,
@@ -68,6 +74,21 @@ void record_shape(const std::string& vm_id, const VmShape& shape) {
   change_vm(vm_id, [&](VmRecord& record) { record.shape = shape; });
 }
 
+/// Also where nothing changes: the VM may have been moved into another cgroup.
+void apply_limits(VmRecord& vm, const CgroupLimits& wanted) {
+  limit_cgroups_of(vm.process.value(), wanted, vm.limits);
+  vm.limits = wanted;
+}
+
+void change_limits(VmRecord& vm, const CgroupLimits& wanted) {
+  apply_limits(vm, wanted);
+  change_vm(vm.id, [&](VmRecord& record) { record.limits = wanted; });
+}
+
+CgroupLimits limits_at(const VmRecord& vm, const VmSize& size) {
+  return plan_vm_limits(demands_of(vm), size, vm.accelerator);
+}
+
 GuestSize tell_guest(const VmRecord& vm, const VmShape& shape, std::chrono::seconds patience) {
   return VmHandle(vm)
       .connect(std::min<std::chrono::seconds>(patience, VmHandle::connect_patience))
@@ -78,7 +99,7 @@ GuestSize tell_guest(const VmRecord& vm, const VmShape& shape, std::chrono::seco
 void grow(const VmRecord& vm, const VmShape& wanted, hypervisor::Hypervisor& libvirt) {
   change_memory(libvirt, vm.name, *vm.shape, wanted);
   try {
-    check_taken(guest_size(wanted), tell_guest(vm, wanted, guest_patience));
+    check_taken(guest_size(wanted), tell_guest(vm, wanted, resize_patience));
     record_shape(vm.id, wanted);
   } catch (const Error&) {
     warn_on_failure([&] { change_memory(libvirt, vm.name, wanted, *vm.shape); });
@@ -91,7 +112,47 @@ void grow(const VmRecord& vm, const VmShape& wanted, hypervisor::Hypervisor& lib
 void shrink(const VmRecord& vm, const VmShape& wanted, hypervisor::Hypervisor& libvirt) {
   record_shape(vm.id, wanted);
   change_memory(libvirt, vm.name, *vm.shape, wanted);
-  tell_guest(vm, wanted, shrink_patience);
+}
+
+/// What a guest that was asked for memory still has after a moment. A guest that uses what the host no longer allows
+/// would be killed.
+VmSize size_after_shrinking(const VmRecord& vm, const VmShape& wanted) {
+  VmSize size = size_of(wanted);
+  if (!wanted.memory_device) return size;
+  const Deadline deadline(unplug_patience);
+  std::uint64_t plugged = tell_guest(vm, wanted, shrink_patience).plugged_mib;
+  while (plugged > wanted.memory_device->requested_mib && !deadline.passed()) {
+    std::this_thread::sleep_for(unplug_interval);
+    plugged = tell_guest(vm, wanted, shrink_patience).plugged_mib;
+  }
+  plugged = std::min(plugged, wanted.memory_device->size_mib);
+  size.memory_mib = std::max(size.memory_mib, wanted.memory_mib + plugged);
+  return size;
+}
+
+void shrink_and_limit(VmRecord& vm, const VmShape& wanted,
+                      const hypervisor::ConnectHypervisor& connect) {
+  if (wanted != *vm.shape) shrink(vm, wanted, *connect({.uri = vm.uri}));
+  CgroupLimits limits = limits_at(vm, size_of(wanted));
+  if (limits.memory_bytes < vm.limits.memory_bytes)
+    limits = limits_at(vm, size_after_shrinking(vm, wanted));
+  change_limits(vm, limits);
+}
+
+/// The host allows the memory before the guest has it.
+void limit_and_grow(VmRecord& vm, const VmShape& wanted,
+                    const hypervisor::ConnectHypervisor& connect) {
+  const CgroupLimits before = vm.limits;
+  CgroupLimits limits = limits_at(vm, size_of(wanted));
+  limits.memory_bytes = std::max(limits.memory_bytes, before.memory_bytes);
+  change_limits(vm, limits);
+  if (wanted == *vm.shape) return;
+  try {
+    grow(vm, wanted, *connect({.uri = vm.uri}));
+  } catch (const Error&) {
+    warn_on_failure([&] { change_limits(vm, before); });
+    throw;
+  }
 }
 
 }  // namespace
@@ -109,16 +170,16 @@ void fit_vm(const std::string& vm_id, const VmSizeBounds& bounds, Fit fit,
   VmHandle handle = VmHandle::open(vm_id);
   const DirectoryLock lock =
       handle.lock_network(fit == Fit::shrink ? shrink_patience : grow_lock_patience);
-  const VmRecord vm = load_vm(vm_id);
+  VmRecord vm = load_vm(vm_id);
   if (!vm.shape || !vm.process) return;
   if (fit == Fit::grow)
     for (const VmMember& member : vm.members)
       check_room(*vm.shape, member.demand.value_or(Demand{}));
   const VmShape wanted = fitting(*vm.shape, plan_vm_size(demands_of(vm), bounds), fit);
-  if (wanted == *vm.shape) return;
-  const auto libvirt = connect({.uri = vm.uri});
-  fit == Fit::grow ? grow(vm, wanted, *libvirt) : shrink(vm, wanted, *libvirt);
+  fit == Fit::grow ? limit_and_grow(vm, wanted, connect) : shrink_and_limit(vm, wanted, connect);
 }
+
+void limit_vm(VmRecord& vm) { apply_limits(vm, limits_at(vm, size_of(vm.shape.value()))); }
 
 bool note_demand(const std::string& vm_id, const std::string& container, const Demand& demand) {
   bool is_noted = false;
@@ -134,7 +195,7 @@ bool note_demand(const std::string& vm_id, const std::string& container, const D
 void await_plugged(guestcomm::AgentClient& agent, const VmShape& shape) {
   const GuestSize wanted = guest_size(shape);
   if (wanted.plugged_mib == 0) return;
-  check_taken(wanted, agent.call(guestcomm::ResizeGuest{wanted}, guest_patience));
+  check_taken(wanted, agent.call(guestcomm::ResizeGuest{wanted}, resize_patience));
 }
 
 }  // namespace husk::runtime

@@ -16,8 +16,12 @@ VmDemands demands_of(const VmRecord& vm);
 
 enum class Fit { grow, shrink };
 
-/// Gives the VM the size that its containers ask for: only more, or only less, than it has. Undone, and an error, where
-/// the guest does not take what it is given; what the guest does not give back stays. Nothing is done to a VM of an older
+/// Limits what the VM may take from the host to what its containers, and itself, need (plan_vm_limits). Throws as
+/// limit_cgroups_of.
+void limit_vm(VmRecord& vm);
+
+/// Gives the VM the size that its containers ask for: only more, or only less, than it has; and limits it on the host.
+/// Undone, and an error, where the guest does not take what it is given; what the guest does not give back stays. Nothing is done to a VM of an older
 /// husk. Throws invalid_argument where the VM cannot have one of the limits, as plan_vm_size and as Hypervisor::change.
 void fit_vm(const std::string& vm_id, const VmSizeBounds& bounds, Fit fit,
             const hypervisor::ConnectHypervisor& connect);

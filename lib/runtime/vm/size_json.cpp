@@ -10,25 +10,65 @@ using hypervisor::MemoryDevice;
 using hypervisor::VmShape;
 using nlohmann::json;
 
+template <typename Value>
+void put_if_there(json& j, const char* name, const std::optional<Value>& value) {
+  if (value) j[name] = *value;
+}
+
+template <typename Value>
+void get_if_there(const json& j, const char* name, std::optional<Value>& value) {
+  if (j.contains(name)) value = j[name].get<Value>();
+}
+
 }  // namespace
 
 json demand_json(const Demand& demand) {
   json j = json::object();
-  if (demand.memory_mib) j["memory_mib"] = *demand.memory_mib;
-  if (demand.quota_us) j["quota_us"] = *demand.quota_us;
-  if (demand.period_us) j["period_us"] = *demand.period_us;
-  if (demand.cpuset) j["cpuset"] = *demand.cpuset;
+  put_if_there(j, "memory_mib", demand.memory_mib);
+  put_if_there(j, "quota_us", demand.quota_us);
+  put_if_there(j, "period_us", demand.period_us);
+  put_if_there(j, "cpuset", demand.cpuset);
+  put_if_there(j, "cpus", demand.cpus);
+  put_if_there(j, "mems", demand.mems);
+  put_if_there(j, "cpu_shares", demand.cpu_shares);
+  put_if_there(j, "processes", demand.processes);
   return j;
 }
 
 Demand read_demand(const json& j) {
   Demand demand;
-  if (j.contains("memory_mib")) demand.memory_mib = j["memory_mib"].get<std::uint64_t>();
-  if (j.contains("quota_us")) demand.quota_us = j["quota_us"].get<std::uint64_t>();
-  if (j.contains("period_us")) demand.period_us = j["period_us"].get<std::uint64_t>();
+  get_if_there(j, "memory_mib", demand.memory_mib);
+  get_if_there(j, "quota_us", demand.quota_us);
+  get_if_there(j, "period_us", demand.period_us);
   if (demand.period_us == 0U) demand.period_us.reset();  // nobody writes that, and it is divided by
-  if (j.contains("cpuset")) demand.cpuset = j["cpuset"].get<unsigned>();
+  get_if_there(j, "cpuset", demand.cpuset);
+  get_if_there(j, "cpus", demand.cpus);
+  get_if_there(j, "mems", demand.mems);
+  get_if_there(j, "cpu_shares", demand.cpu_shares);
+  get_if_there(j, "processes", demand.processes);
   return demand;
+}
+
+json limits_json(const CgroupLimits& limits) {
+  json j = json::object();
+  put_if_there(j, "memory_bytes", limits.memory_bytes);
+  put_if_there(j, "quota_us", limits.quota_us);
+  put_if_there(j, "cpu_shares", limits.cpu_shares);
+  put_if_there(j, "cpus", limits.cpus);
+  put_if_there(j, "mems", limits.mems);
+  put_if_there(j, "processes", limits.processes);
+  return j;
+}
+
+CgroupLimits read_limits(const json& j) {
+  CgroupLimits limits;
+  get_if_there(j, "memory_bytes", limits.memory_bytes);
+  get_if_there(j, "quota_us", limits.quota_us);
+  get_if_there(j, "cpu_shares", limits.cpu_shares);
+  get_if_there(j, "cpus", limits.cpus);
+  get_if_there(j, "mems", limits.mems);
+  get_if_there(j, "processes", limits.processes);
+  return limits;
 }
 
 json vm_size_json(const VmSize& size) {

@@ -5,6 +5,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "lib/hypervisor/vm.hpp"
+#include "lib/runtime/host/limit_cgroup.hpp"
 #include "lib/runtime/plan/vm_size.hpp"
 
 namespace husk::runtime {
@@ -14,6 +15,9 @@ Demand read_demand(const nlohmann::json& json);
 
 nlohmann::json vm_size_json(const VmSize& size);
 VmSize read_vm_size(const nlohmann::json& json);
+
+nlohmann::json limits_json(const CgroupLimits& limits);
+CgroupLimits read_limits(const nlohmann::json& json);
 
 nlohmann::json shape_json(const hypervisor::VmShape& shape);
 hypervisor::VmShape read_shape(const nlohmann::json& json);

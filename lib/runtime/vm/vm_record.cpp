@@ -21,6 +21,7 @@ using nlohmann::json;
 
 /// Some hundred bytes, and an id for each member.
 constexpr std::size_t max_vm_record_bytes = 1U << 20;
+constexpr const char* kvm = "kvm";
 
 /// The record names what is killed and destroyed: nothing but this VM's own.
 bool is_name_of(const std::string& name, const std::string& vm_id) {
@@ -77,12 +78,16 @@ void read_size(const json& j, VmRecord& record) {
   if (j.contains("shape")) record.shape = read_shape(j["shape"]);
   if (j.contains("pod_demand")) record.pod_demand = read_demand(j["pod_demand"]);
   if (j.contains("fixed_size")) record.fixed_size = read_vm_size(j["fixed_size"]);
+  if (j.value("accelerator", "") == kvm) record.accelerator = hypervisor::Accelerator::kvm;
+  if (j.contains("limits")) record.limits = read_limits(j["limits"]);
 }
 
 void write_size(json& j, const VmRecord& record) {
   if (record.shape) j["shape"] = shape_json(*record.shape);
   if (record.pod_demand != Demand{}) j["pod_demand"] = demand_json(record.pod_demand);
   if (record.fixed_size != VmSize{}) j["fixed_size"] = vm_size_json(record.fixed_size);
+  if (record.accelerator == hypervisor::Accelerator::kvm) j["accelerator"] = kvm;
+  if (record.limits != CgroupLimits{}) j["limits"] = limits_json(record.limits);
 }
 
 void read_fields(const json& j, VmRecord& record) {

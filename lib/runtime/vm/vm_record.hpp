@@ -13,6 +13,7 @@
 #include "lib/base/process.hpp"
 #include "lib/guestcomm/link/guest_address.hpp"
 #include "lib/hypervisor/vm.hpp"
+#include "lib/runtime/host/limit_cgroup.hpp"
 #include "lib/runtime/plan/pod.hpp"
 #include "lib/runtime/plan/vm_size.hpp"
 
@@ -42,6 +43,8 @@ struct VmRecord {
   std::optional<hypervisor::VmShape> shape = {};  ///< now; empty in records of an older husk
   Demand pod_demand = {};                         ///< Sizing::pod
   VmSize fixed_size = {};                         ///< Sizing::fixed
+  hypervisor::Accelerator accelerator = hypervisor::Accelerator::tcg;
+  CgroupLimits limits = {};  ///< now, of the cgroup that the hypervisor is in
   /// The host's tmpfs mounts (guestcomm::SharedTmpfs::name) in whose place the guest has one until the VM ends.
   std::vector<std::string> guest_tmpfs = {};
   // Known once it runs.

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <list>
@@ -199,10 +200,11 @@ class Guest {
     }
   }
 
-  guestcomm::GuestSize resize(const guestcomm::GuestSize& wanted) const {
+  guestcomm::GuestSize resize(const guestcomm::GuestSize& wanted) {
     note("resize " + std::to_string(wanted.plugged_mib) + " " + std::to_string(wanted.vcpus));
-    return fault_ == Fault::takes_no_memory ? guestcomm::GuestSize{.plugged_mib = 0, .vcpus = 1}
-                                            : wanted;
+    if (fault_ == Fault::takes_no_memory) return {.plugged_mib = 0, .vcpus = 1};
+    plugged_mib_ = std::max(wanted.plugged_mib, fault_ == Fault::keeps_memory ? plugged_mib_ : 0);
+    return {.plugged_mib = plugged_mib_, .vcpus = wanted.vcpus};
   }
 
   void create(const guestcomm::CreateContainer& request) {
@@ -266,6 +268,7 @@ class Guest {
   guestcomm::ProcessRef exec_name_;
   std::map<std::string, int> owners_;  ///< by container
   int exec_owner_ = -1, ended_by_ = 0;
+  std::uint64_t plugged_mib_ = 0;
   bool over_ = false, is_stuck_ = false, exec_ends_ = false, has_started_ = false;
 };
 

@@ -38,6 +38,7 @@ enum class Fault {
   refuses_signals,    ///< "signal refused"
   refuses_update,     ///< "limit refused"
   takes_no_memory,    ///< that is plugged
+  keeps_memory,       ///< that was plugged
   refuses_pause,      ///< "does not stand still"
   lies_about_states,  ///< "container not running" to all that is asked of a started container
   ignores_kill,       ///< says yes to SIGKILL, and does nothing

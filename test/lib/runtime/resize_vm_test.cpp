@@ -5,6 +5,8 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+#include "lib/runtime/host/cgroup_hierarchies.hpp"
 #include "lib/runtime/plan/vm_shape.hpp"
 #include "lib/runtime/vm/vm_record.hpp"
 #include "test/lib/runtime/husk_bench.hpp"
@@ -64,6 +66,22 @@ struct Sizes {
   }
   /// What libvirt was asked for last.
   std::uint64_t requested() const { return bench.machine.memory.value().requested_mib; }
+
+  /// Of the cgroup that the VM is in.
+  std::string host_limit(const std::string& v1, const std::string& v2) const {
+    const auto vm = runtime::load_vm(bench.vm_id()).process.value();
+    for (const runtime::MemberCgroup& cgroup : runtime::find_cgroups_of(vm.pid)) {
+      const fs::path file = cgroup.directory / (cgroup.hierarchy.v2 ? v2 : v1);
+      if (fs::exists(file)) return read_file(file, 4096);
+    }
+    return "the host has no such controller";
+  }
+  std::uint64_t host_memory_mib() const {
+    return std::stoull(host_limit("memory.limit_in_bytes", "memory.max")) >> 20U;
+  }
+  std::uint64_t recorded_memory_mib() const {
+    return runtime::load_vm(bench.vm_id()).limits.memory_bytes.value() >> 20U;
+  }
 
   HuskBench bench;
 };
@@ -187,4 +205,52 @@ TEST_CASE("size: who has a limit lifted keeps what is there", "[runtime][root]")
   lifted.memory.emplace().limit = -1;
   s.bench.runtime().update("c1", lifted);
   CHECK(s.memory_mib() == before);
+}
+
+TEST_CASE("size: the host limits the VM to its size and that of the hypervisor",
+          "[runtime][root]") {
+  Sizes s;
+  s.create(200);
+  const std::uint64_t before = s.host_memory_mib();
+  CHECK(before > s.memory_mib());
+  CHECK(before == s.recorded_memory_mib());
+  s.bench.runtime().update("c1", memory(1000));
+  CHECK(s.host_memory_mib() >= before + 500);
+  s.bench.runtime().update("c1", memory(200));
+  CHECK(s.host_memory_mib() == before);
+}
+
+TEST_CASE("size: CPU time and processes are limited on the host, as update says",
+          "[runtime][root]") {
+  Sizes s;
+  s.bench.spec.linux_.resources = cpus(1);
+  s.bench.spec.linux_.resources->pids_limit = 50;
+  s.bench.create();
+  const auto quota = [&] { return s.host_limit("cpu.cfs_quota_us", "cpu.max"); };
+  CHECK_THAT(quota(), Catch::Matchers::StartsWith("120000"));
+  CHECK(s.host_limit("pids.max", "pids.max") == "562\n");
+  oci::Resources half = cpus(1);
+  half.cpu->quota = 50000;
+  half.pids_limit = -1;
+  s.bench.runtime().update("c1", half);
+  CHECK_THAT(quota(), Catch::Matchers::StartsWith("70000"));
+  CHECK(s.host_limit("pids.max", "pids.max") == "max\n");
+}
+
+TEST_CASE("size: a VM that moves to the cgroup of who stays is limited there", "[runtime][root]") {
+  Sizes s;
+  s.create(200);
+  const std::uint64_t before = s.host_memory_mib();
+  s.join(200);
+  s.bench.runtime().remove("c1", true);
+  CHECK(s.host_memory_mib() == before);
+}
+
+TEST_CASE("size: a guest that keeps its memory is not killed for it", "[runtime][root]") {
+  Sizes s;
+  s.bench.machine.fault = Fault::keeps_memory;
+  s.create(1000);
+  const std::uint64_t before = s.host_memory_mib();
+  s.bench.runtime().update("c1", memory(200));
+  CHECK(s.host_memory_mib() == before);
 }

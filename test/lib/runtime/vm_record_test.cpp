@@ -29,7 +29,14 @@ VmRecord make_vm_record(const std::string& id) {
           .uri = "qemu:///system",
           .secret = std::string(32, '5'),
           .members = {{"c1", ProcessIdentity{11, 12},
-                       Demand{.memory_mib = 64, .quota_us = 5, .period_us = 10, .cpuset = 2}},
+                       Demand{.memory_mib = 64,
+                              .quota_us = 5,
+                              .period_us = 10,
+                              .cpuset = 2,
+                              .cpus = "0-1",
+                              .mems = "0",
+                              .cpu_shares = 512,
+                              .processes = 9}},
                       {.id = "c2", .demand = Demand{}},
                       {"c3"}},
           .network_namespace = "/run/netns/x",
@@ -41,6 +48,13 @@ VmRecord make_vm_record(const std::string& id) {
                                        .memory_device = hypervisor::MemoryDevice{1024, 128}},
           .pod_demand = {.memory_mib = 100},
           .fixed_size = {.memory_mib = 0, .vcpus = 2},
+          .accelerator = hypervisor::Accelerator::kvm,
+          .limits = {.memory_bytes = 1,
+                     .quota_us = 2,
+                     .cpu_shares = 3,
+                     .cpus = "4",
+                     .mems = "5",
+                     .processes = 6},
           .guest_tmpfs = {"0:57", "0:58"},
           .process = ProcessIdentity{7, 8},
           .helpers = {{9, 10}, {11, 12}},
@@ -77,6 +91,10 @@ TEST_CASE("VmRecord: comes back as it was, however much is known", "[runtime]") 
     record.guest_tmpfs.clear();
   }
   SECTION("of no pod") { record.pod.reset(); }
+  SECTION("without limits, emulated") {
+    record.accelerator = hypervisor::Accelerator::tcg;
+    record.limits = {};
+  }
   SECTION("before it was started") {
     record.process.reset();
     record.network_namespace.reset();
@@ -96,6 +114,8 @@ TEST_CASE("VmRecord: comes back as it was, however much is known", "[runtime]") 
   CHECK(back.shape == record.shape);
   CHECK(back.pod_demand == record.pod_demand);
   CHECK(back.fixed_size == record.fixed_size);
+  CHECK(back.accelerator == record.accelerator);
+  CHECK(back.limits == record.limits);
   CHECK(back.guest_tmpfs == record.guest_tmpfs);
   const VmLeftOvers left = read_vm_left_overs(json(record));
   CHECK(left.pod == record.pod);

@@ -125,6 +125,11 @@ std::vector<StartRequest> FakeManager::requests() const {
   return requests_;
 }
 
+std::map<std::string, std::map<std::string, std::string>> FakeManager::changes() const {
+  const std::lock_guard lock(mutex_);
+  return changes_;
+}
+
 unsigned FakeManager::calls(const std::string& method) const {
   const std::lock_guard lock(mutex_);
   const auto found = calls_.find(method);
@@ -180,6 +185,7 @@ int FakeManager::answer(sd_bus_message* call) {
   if (method == "StopUnit") return stop(call);
   if (method == "GetUnit") return get_unit(call);
   if (method == "Get") return get_description(call);
+  if (method == "SetUnitProperties") return set_properties(call);
   if (method == "ResetFailedUnit") return reset(call);
   return sd_bus_reply_method_return(call, "");  // Subscribe
 }
@@ -217,6 +223,17 @@ int FakeManager::start(sd_bus_message* call) {
 int FakeManager::reset(sd_bus_message* call) {
   const std::string unit = read_string(call);
   if (failed_.erase(unit) != 0) units_.erase(unit);
+  return sd_bus_reply_method_return(call, "");
+}
+
+int FakeManager::set_properties(sd_bus_message* call) {
+  const std::string unit = read_string(call);
+  int is_runtime = 0;
+  sd_bus_message_read(call, "b", &is_runtime);
+  if (!units_.contains(unit) || is_runtime == 0)
+    return sd_bus_reply_method_errorf(call, "org.freedesktop.systemd1.NoSuchUnit",
+                                      "Unit %s not loaded.", unit.c_str());
+  for (const auto& [name, value] : read_properties(call)) changes_[unit][name] = value;
   return sd_bus_reply_method_return(call, "");
 }
 

@@ -55,6 +55,8 @@ class FakeManager {
   void end_jobs_as(const std::string& result, JobEnd when = JobEnd::after_the_answer);
   /// The calls of StartTransientUnit so far, whatever came of them.
   std::vector<StartRequest> requests() const;
+  /// The properties of units that were set later, as in StartRequest.
+  std::map<std::string, std::map<std::string, std::string>> changes() const;
   /// How often the method was called.
   unsigned calls(const std::string& method) const;
   /// The units that are loaded, active or failed, with their descriptions.
@@ -69,6 +71,7 @@ class FakeManager {
   int start(sd_bus_message* call);
   int stop(sd_bus_message* call);
   int reset(sd_bus_message* call);
+  int set_properties(sd_bus_message* call);
   int get_unit(sd_bus_message* call) const;
   int get_description(sd_bus_message* call) const;
   int finish_job(sd_bus_message* call, const std::string& unit);
@@ -80,6 +83,7 @@ class FakeManager {
   std::map<std::string, Fault> faults_;
   std::map<std::string, unsigned> calls_;
   std::vector<StartRequest> requests_;
+  std::map<std::string, std::map<std::string, std::string>> changes_;
   std::string job_result_ = "done";
   JobEnd job_end_ = JobEnd::after_the_answer;
   bool hang_up_ = false;  // of the serving thread
