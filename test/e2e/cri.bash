@@ -41,11 +41,12 @@ volumes() {
 
 # As two processes of a database do on its file.
 locks_on_a_volume() {
-  in_member a flock /volume/lock sh -c 'touch /volume/held; sleep 4' >"$work/flock" 2>&1 &
+  in_member a flock /volume/lock sh -c 'touch /volume/held; while [ ! -e /volume/enough ]; do sleep 0.1; done' >"$work/flock" 2>&1 &
   eventually 20 test -e "$work/volume/held"
   expect_equal "$(in_member a stat -c %d:%i /volume/lock)" "$(in_member b stat -c %d:%i /volume/lock)" "the file's identity"
   run in_member b flock -n /volume/lock true
   expect_status 1
+  touch "$work/volume/enough"
   expect_ok in_member b flock -w 30 /volume/lock true
   wait $!
 }
