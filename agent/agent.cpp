@@ -65,10 +65,14 @@ class Agent {
                   [this](ConnectionId connection) { handle_closed(connection); }}),
         control_listener_(loop_, guestcomm::control_port, options.privileged_ports,
                           {[this] { return control_.has_room(); },
-                           [this](UniqueFd socket) { control_.adopt(std::move(socket)); }}),
+                           [this](UniqueFd socket, Caller caller) {
+                             control_.adopt(std::move(socket), caller);
+                           }}),
         stream_listener_(loop_, guestcomm::stream_port, options.privileged_ports,
                          {[this] { return streams_.has_room(); },
-                          [this](UniqueFd socket) { streams_.adopt(std::move(socket)); }}) {
+                          [this](UniqueFd socket, Caller caller) {
+                            streams_.adopt(std::move(socket), caller);
+                          }}) {
     signal_watch_ =
         loop_.watch(signals_.get(), EPOLLIN, [this](std::uint32_t) { handle_child_signal(); });
     loop_.after(first_host_patience, [this] { finished_ |= !control_.was_greeted(); });

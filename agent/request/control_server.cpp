@@ -4,7 +4,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <array>
 
 #include "lib/base/log.hpp"
@@ -20,29 +19,38 @@ ControlServer::~ControlServer() {
 }
 
 std::size_t ControlServer::greeted_connections() const {
-  return static_cast<std::size_t>(
-      std::count_if(connections_.begin(), connections_.end(),
-                    [](const auto& entry) { return entry.second.greeted; }));
+  return connections_.size() - strangers_.size();
 }
 
 bool ControlServer::has_room() const {
-  return connections_.size() < max_connections &&
-         connections_.size() - greeted_connections() < max_ungreeted;
+  return greeted_connections() < max_connections && strangers_.has_room();
 }
 
-void ControlServer::adopt(UniqueFd socket) {
+void ControlServer::adopt(UniqueFd socket, Caller caller) {
+  if (caller == Caller::anybody) make_room();
   if (!has_room()) {
     log(LogLevel::warning, "too many control connections, one is refused");
     return;
   }
   const ConnectionId id = next_id_++;
   Connection& connection = connections_[id];
+  strangers_.add(id, caller);
   connection.socket = std::move(socket);
   connection.hello_timer = loop_.after(hello_patience, [this, id] {
     const auto found = connections_.find(id);
     if (found != connections_.end() && !found->second.greeted) close(id);
   });
   watch(id);
+}
+
+/// The oldest may have sent its hello by now: of many callers at once each is served.
+void ControlServer::make_room() {
+  const auto oldest = strangers_.oldest_in_the_way();
+  if (!oldest) return;
+  handle_ready(*oldest, EPOLLIN);
+  if (!strangers_.contains(*oldest)) return;
+  log(LogLevel::warning, "too many control connections without hello, the oldest is dropped");
+  close(*oldest);
 }
 
 void ControlServer::watch(ConnectionId id) {
@@ -96,7 +104,7 @@ void ControlServer::handle_request(ConnectionId id, const Request& request) {
     if (connections_.at(id).greeted) {
       handlers_.request(id, request, reply);
     } else {
-      reply(greet(connections_.at(id), request));
+      reply(greet(id, request));
     }
   } catch (const Error& error) {
     reply(error);
@@ -109,7 +117,7 @@ void ControlServer::handle_request(ConnectionId id, const Request& request) {
   close_soon(id);
 }
 
-json ControlServer::greet(Connection& connection, const Request& request) {
+json ControlServer::greet(ConnectionId id, const Request& request) {
   if (!request.is<guestcomm::Hello>())
     throw Error(Errc::wrong_state, "the first request must be hello");
   const auto hello = request.params.get<guestcomm::Hello>();
@@ -117,8 +125,10 @@ json ControlServer::greet(Connection& connection, const Request& request) {
     throw Error(Errc::invalid_argument, "hello.secret: does not match this VM's secret");
   }
   const guestcomm::ProtocolRange spoken = guestcomm::agreed_range(protocols_, hello.protocols);
+  Connection& connection = connections_.at(id);
   loop_.cancel(connection.hello_timer);
   connection.greeted = true;
+  strangers_.forget(id);
   connection.reader.set_limit(guestcomm::max_frame_bytes);
   was_greeted_ = true;
   return guestcomm::Hello{spoken, HUSK_VERSION, {}};
@@ -164,6 +174,7 @@ void ControlServer::close(ConnectionId id) {
   if (found == connections_.end()) return;
   const bool greeted = found->second.greeted;
   loop_.cancel(found->second.hello_timer);
+  strangers_.forget(id);
   connections_.erase(found);
   if (greeted) handlers_.closed(id);
 }

@@ -11,6 +11,7 @@
 #include "agent/loop/event_loop.hpp"
 #include "agent/request/request.hpp"
 #include "agent/request/secret.hpp"
+#include "agent/request/strangers.hpp"
 #include "lib/guestcomm/protocol/frame.hpp"
 #include "lib/guestcomm/protocol/protocol_range.hpp"
 #include "lib/guestcomm/protocol/rpc.hpp"
@@ -21,7 +22,7 @@ class ControlServer {
  public:
   /// Every process that the host runs in the guest holds one.
   static constexpr std::size_t max_connections = 4096;
-  static constexpr std::size_t max_ungreeted = 8;
+  static constexpr std::size_t max_ungreeted = 8;  ///< of root's (Strangers)
   /// A peer that does not read is dropped.
   static constexpr std::size_t max_unsent_bytes = 4u << 20;
   static constexpr std::chrono::seconds hello_patience{30};
@@ -43,9 +44,10 @@ class ControlServer {
   ControlServer& operator=(const ControlServer&) = delete;
   ~ControlServer();
 
+  /// Whether a connection of root's would be served.
   bool has_room() const;
-  /// Closed at once when there is no room.
-  void adopt(UniqueFd connection);
+  /// Closed at once when there is no room. One of anybody's closes the oldest that said no secret, if there are too many.
+  void adopt(UniqueFd connection, Caller caller);
   template <class Message>
   void notify(ConnectionId connection, const Message& message) {
     send(connection, guestcomm::encode(guestcomm::make_notification(message)));
@@ -68,11 +70,12 @@ class ControlServer {
   void receive(ConnectionId id);
   void handle_frames(ConnectionId id);
   void handle_request(ConnectionId id, const guestcomm::Request& request);
-  nlohmann::json greet(Connection& connection, const guestcomm::Request& request);
+  nlohmann::json greet(ConnectionId id, const guestcomm::Request& request);
   void respond(ConnectionId id, const guestcomm::Request& request, const Outcome& outcome);
   void send(ConnectionId id, const std::string& payload);
   bool flush(Connection& connection);
   void watch(ConnectionId id);
+  void make_room();
   void close(ConnectionId id);
   void close_soon(ConnectionId id);
 
@@ -81,6 +84,7 @@ class ControlServer {
   Handlers handlers_;
   guestcomm::ProtocolRange protocols_;
   std::map<ConnectionId, Connection> connections_;
+  Strangers strangers_{max_ungreeted};
   ConnectionId next_id_ = 1;
   bool was_greeted_ = false;
 };

@@ -37,52 +37,64 @@ PendingStreams::~PendingStreams() {
   while (!connections_.empty()) drop(connections_.begin()->first);
 }
 
-void PendingStreams::drop(int fd) noexcept {
-  const auto found = connections_.find(fd);
+void PendingStreams::drop(Id id) noexcept {
+  const auto found = connections_.find(id);
   if (found == connections_.end()) return;
+  strangers_.forget(id);
   loop_.cancel(found->second.expiry);
   connections_.erase(found);
 }
 
 bool PendingStreams::has_room() const {
-  const auto unnamed = std::count_if(connections_.begin(), connections_.end(),
-                                     [](const auto& entry) { return entry.second.token.empty(); });
-  return connections_.size() < max_streams && static_cast<std::size_t>(unnamed) < max_unnamed;
+  return connections_.size() - strangers_.size() < max_streams && strangers_.has_room();
 }
 
-void PendingStreams::adopt(UniqueFd connection) {
+/// The oldest may have sent its header by now: of many callers at once each is served.
+void PendingStreams::make_room() {
+  const auto oldest = strangers_.oldest_in_the_way();
+  if (!oldest) return;
+  read_header(*oldest);
+  if (!strangers_.contains(*oldest)) return;
+  log(LogLevel::warning, "too many stream connections without a header, the oldest is dropped");
+  drop(*oldest);
+}
+
+void PendingStreams::adopt(UniqueFd connection, Caller caller) {
+  if (caller == Caller::anybody) make_room();
   if (!has_room()) {
     log(LogLevel::warning, "too many pending stream connections, one is refused");
     return;
   }
   const int fd = connection.get();
-  const auto expiry = loop_.after(header_patience, [this, fd] {
+  const Id id = next_id_++;
+  const auto expiry = loop_.after(header_patience, [this, id] {
     log(LogLevel::warning, "stream connection dropped: no header received in time");
-    drop(fd);
+    drop(id);
   });
-  Connection& waiting = connections_[fd];
+  Connection& waiting = connections_[id];
+  strangers_.add(id, caller);
   waiting.socket = std::move(connection);
   waiting.expiry = expiry;
   waiting.watch = loop_.watch(
-      fd, EPOLLIN, [this, fd](std::uint32_t) { read_header(fd); }, [this, fd] { drop(fd); });
+      fd, EPOLLIN, [this, id](std::uint32_t) { read_header(id); }, [this, id] { drop(id); });
 }
 
-void PendingStreams::read_header(int fd) {
-  Connection& connection = connections_.at(fd);
+void PendingStreams::read_header(Id id) {
+  Connection& connection = connections_.at(id);
   std::array<char, header_length> chunk{};
   // Never past the header: what follows is the container's stdin.
   const std::size_t missing = header_length - connection.header.size();
-  const ssize_t count = ::recv(fd, chunk.data(), missing, 0);
+  const ssize_t count = ::recv(connection.socket.get(), chunk.data(), missing, 0);
   if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (count > 0) {
     connection.header.append(chunk.data(), static_cast<std::size_t>(count));
     if (connection.header.size() < header_length) return;
-    if (accept_header(connection)) return;
+    if (accept_header(id, connection)) return;
   }
-  drop(fd);
+  drop(id);
 }
 
-bool PendingStreams::accept_header(Connection& connection) {
+bool PendingStreams::accept_header(Id id, Connection& connection) {
   const std::optional<StreamHeader> header = parse_stream_header(connection.header);
   if (!header || !secret_.matches(header->secret) || contains(header->token)) {
     log(LogLevel::warning, "stream connection dropped: invalid header, secret or token");
@@ -96,8 +108,9 @@ bool PendingStreams::accept_header(Connection& connection) {
   connection.watch.reset();  // data and end of file wait for the container
   connection.header.clear();
   connection.token = header->token;
+  strangers_.forget(id);
   loop_.cancel(connection.expiry);
-  connection.expiry = loop_.after(lifetime, [this, fd = connection.socket.get()] { drop(fd); });
+  connection.expiry = loop_.after(lifetime, [this, id] { drop(id); });
   return true;
 }
 

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 
 #include "agent/loop/event_loop.hpp"
 #include "agent/request/secret.hpp"
+#include "agent/request/strangers.hpp"
 #include "lib/base/unique_fd.hpp"
 
 namespace husk::agent {
@@ -16,7 +18,7 @@ namespace husk::agent {
 class PendingStreams {
  public:
   static constexpr std::size_t max_streams = 4096;
-  static constexpr std::size_t max_unnamed = 16;  ///< without a header
+  static constexpr std::size_t max_unnamed = 16;  ///< of root's, without a header
   /// Long enough for a host that starts many VMs at once; only the host connects.
   static constexpr std::chrono::seconds header_patience{30}, lifetime{60};
 
@@ -25,10 +27,11 @@ class PendingStreams {
   PendingStreams& operator=(const PendingStreams&) = delete;
   ~PendingStreams();
 
+  /// Whether a connection of root's would be served.
   bool has_room() const;
   /// Reads its header line; closed without one, with a bad one, with a wrong secret, with a token
-  /// in use, or when there are too many.
-  void adopt(UniqueFd connection);
+  /// in use, or when there are too many. One of anybody's closes the oldest without a header, if there are too many.
+  void adopt(UniqueFd connection, Caller caller);
 
   bool contains(const std::string& token) const { return find(token) != connections_.end(); }
   /// Gives the connection away. Throws not_found.
@@ -42,16 +45,20 @@ class PendingStreams {
     EventLoop::TimerId expiry;
     EventLoop::Watch watch;  ///< until the header is complete
   };
-  using Connections = std::map<int, Connection>;  ///< by descriptor
+  using Id = std::uint64_t;
+  using Connections = std::map<Id, Connection>;
 
   Connections::const_iterator find(const std::string& token) const;
-  void read_header(int fd);
-  bool accept_header(Connection& connection);
-  void drop(int fd) noexcept;
+  void read_header(Id id);
+  bool accept_header(Id id, Connection& connection);
+  void make_room();
+  void drop(Id id) noexcept;
 
   EventLoop& loop_;
   Secret secret_;
   Connections connections_;
+  Strangers strangers_{max_unnamed};
+  Id next_id_ = 1;
 };
 
 struct StreamHeader {

@@ -20,6 +20,7 @@ namespace husk::agent {
 namespace {
 
 constexpr int vsock_backlog = 1024;
+constexpr int accepted_at_once = 64;
 /// While there is no room, or no descriptor left.
 constexpr std::chrono::milliseconds rest_time{10};
 constexpr std::chrono::milliseconds announce_pause{10};
@@ -33,13 +34,14 @@ struct sockaddr_vm address(std::uint32_t cid, std::uint32_t port) {
   return made;
 }
 
-UniqueFd make_socket() {
-  return UniqueFd{check_sys(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0), "vsock socket")};
+UniqueFd make_socket(int flags) {
+  return UniqueFd{
+      check_sys(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | flags, 0), "vsock socket")};
 }
 
 /// Returns nothing, with errno set, if the host does not accept within `patience`.
 UniqueFd connect_host(std::uint32_t port, std::chrono::seconds patience) {
-  UniqueFd socket = make_socket();
+  UniqueFd socket = make_socket(0);
   struct timeval timeout {};
   timeout.tv_sec = patience.count();
   ::setsockopt(socket.get(), AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &timeout, sizeof timeout);
@@ -54,14 +56,16 @@ UniqueFd connect_host(std::uint32_t port, std::chrono::seconds patience) {
 
 }  // namespace
 
-bool is_welcome(std::uint32_t cid, std::uint32_t port, bool privileged_ports) noexcept {
-  return cid == guestcomm::host_cid && (!privileged_ports || port < first_unprivileged_port);
+std::optional<Caller> recognise(std::uint32_t cid, std::uint32_t port,
+                                bool privileged_ports) noexcept {
+  if (cid != guestcomm::host_cid) return std::nullopt;
+  return !privileged_ports || port < first_unprivileged_port ? Caller::root : Caller::anybody;
 }
 
 VsockListener::VsockListener(EventLoop& loop, std::uint32_t port, bool privileged_ports,
                              Handlers handlers)
     : loop_(loop),
-      socket_(make_socket()),
+      socket_(make_socket(SOCK_NONBLOCK)),
       privileged_ports_(privileged_ports),
       handlers_(std::move(handlers)) {
   const struct sockaddr_vm local = address(VMADDR_CID_ANY, port);
@@ -74,7 +78,7 @@ VsockListener::VsockListener(EventLoop& loop, std::uint32_t port, bool privilege
 VsockListener::~VsockListener() { loop_.cancel(rest_timer_); }
 
 void VsockListener::watch() {
-  watch_ = loop_.watch(socket_.get(), EPOLLIN, [this](std::uint32_t) { accept_one(); });
+  watch_ = loop_.watch(socket_.get(), EPOLLIN, [this](std::uint32_t) { accept_some(); });
 }
 
 void VsockListener::rest() {
@@ -82,22 +86,34 @@ void VsockListener::rest() {
   rest_timer_ = loop_.after(rest_time, [this] { watch(); });
 }
 
-void VsockListener::accept_one() {
-  if (!handlers_.has_room()) return rest();
+/// Several, as each of many connections that send garbage has its turn before the next call.
+void VsockListener::accept_some() {
+  for (int count = 0; count < accepted_at_once && accept_one(); ++count) {
+  }
+}
+
+/// False: there is none, or no room.
+bool VsockListener::accept_one() {
+  if (!handlers_.has_room()) {
+    rest();
+    return false;
+  }
   struct sockaddr_vm peer {};
   socklen_t length = sizeof peer;
   UniqueFd connection{::accept4(socket_.get(), reinterpret_cast<struct sockaddr*>(&peer), &length,
                                 SOCK_CLOEXEC | SOCK_NONBLOCK)};
   if (!connection) {
     if (errno == EMFILE || errno == ENFILE) rest();
-    return;  // otherwise it is gone already
+    return false;  // otherwise it is gone already
   }
-  if (!is_welcome(peer.svm_cid, peer.svm_port, privileged_ports_)) {
+  const auto caller = recognise(peer.svm_cid, peer.svm_port, privileged_ports_);
+  if (!caller) {
     log(LogLevel::warning, "connection from cid " + std::to_string(peer.svm_cid) + ", port " +
                                std::to_string(peer.svm_port) + " refused");
-    return;
+    return true;
   }
-  handlers_.on_accept(std::move(connection));
+  handlers_.on_accept(std::move(connection), *caller);
+  return true;
 }
 
 void announce(std::uint32_t port, std::chrono::seconds patience) {

@@ -5,25 +5,28 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 
 #include "agent/loop/event_loop.hpp"
+#include "agent/request/strangers.hpp"
 #include "lib/base/unique_fd.hpp"
 
 namespace husk::agent {
 
-/// Whether the agent serves a peer at all. With `privileged_ports` (the host's kernel is the vsock
-/// device and lets every user connect) only those whom the kernel gave a port below 1024.
-bool is_welcome(std::uint32_t cid, std::uint32_t port, bool privileged_ports) noexcept;
+/// Who a peer may be; empty for a peer that is not the host. With `privileged_ports` (the host's kernel is the vsock
+/// device and lets every user connect) a port below 1024 shows root, to whom alone the kernel gives these.
+std::optional<Caller> recognise(std::uint32_t cid, std::uint32_t port,
+                                bool privileged_ports) noexcept;
 
 /// Listens from construction on and hands every connection of the host to `on_accept`,
-/// non-blocking. Connections that are not welcome (a container can connect to its own CID) are
-/// closed at once. While there is no room, whoever comes waits in the kernel's queue: many callers
+/// non-blocking. Other connections (a container can connect to its own CID) are
+/// closed at once. While there is no room for root, whoever comes waits in the kernel's queue: many callers
 /// at once are slower, not refused.
 class VsockListener {
  public:
   struct Handlers {
     std::function<bool()> has_room;
-    std::function<void(UniqueFd)> on_accept;
+    std::function<void(UniqueFd, Caller)> on_accept;
   };
 
   VsockListener(EventLoop& loop, std::uint32_t port, bool privileged_ports, Handlers handlers);
@@ -34,7 +37,8 @@ class VsockListener {
  private:
   void watch();
   void rest();
-  void accept_one();
+  void accept_some();
+  bool accept_one();
 
   EventLoop& loop_;
   UniqueFd socket_;

@@ -50,9 +50,9 @@ void add_options(CLI::App& command, LimitFlags& flags) {
                      "maximum number of processes and threads; -1: no limit");
   command.add_option("--cpuset-cpus", flags.cpuset_cpus,
                      "CPUs of the host that the VM may run on (0-3,7)");
-  command.add_option("--cpuset-mems", flags.cpuset_mems,
-                     "memory nodes of the host for the VM");
-  for (const char* name : {"--blkio-weight", "--cpu-rt-period", "--cpu-rt-runtime", "--kernel-memory", "--kernel-memory-tcp"}) {
+  command.add_option("--cpuset-mems", flags.cpuset_mems, "memory nodes of the host for the VM");
+  for (const char* name : {"--blkio-weight", "--cpu-rt-period", "--cpu-rt-runtime",
+                           "--kernel-memory", "--kernel-memory-tcp"}) {
     command.add_option(name, flags.no_effect, "ignored (for compatibility with runc)");
   }
   command.add_option("--l3-cache-schema", flags.cache_schema,

@@ -41,10 +41,10 @@ struct Server {
                          [](ConnectionId) {}},
                         protocols};
 
-  UniqueFd connect() {
+  UniqueFd connect(Caller caller = Caller::root) {
     int ends[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
-    control.adopt(UniqueFd{ends[0]});
+    control.adopt(UniqueFd{ends[0]}, caller);
     return UniqueFd{ends[1]};
   }
   /// Everything that is answered to `bytes`, and whether the connection was closed after it.
@@ -199,13 +199,57 @@ TEST_CASE("secret: only 32 hex digits are one, and a file without them serves no
   CHECK_THROWS_AS(load_secret(path), husk::Error);
 }
 
-TEST_CASE("vsock: only the host is welcome, and where asked for from ports below 1024") {
-  CHECK(is_welcome(host_cid, 1023, true));
-  CHECK_FALSE(is_welcome(host_cid, 1024, true));
-  CHECK_FALSE(is_welcome(host_cid, 0xffffffff, true));
-  CHECK(is_welcome(host_cid, 40000, false));
-  CHECK_FALSE(is_welcome(3, 1023, true));
-  CHECK_FALSE(is_welcome(1, 1023, false));
+TEST_CASE("control: of anybody's connections without hello the oldest makes room, root's stay") {
+  Server server;
+  const UniqueFd roots = server.connect();
+  std::vector<UniqueFd> strangers;
+  for (std::size_t i = 0; i <= Strangers::max_of_anybody + 1; ++i)
+    strangers.push_back(server.connect(Caller::anybody));
+  char byte = 0;
+  CHECK(::read(strangers[0].get(), &byte, 1) == 0);
+  CHECK(::read(strangers[1].get(), &byte, 1) == 0);
+  CHECK(::read(strangers[2].get(), &byte, 1) == -1);
+  CHECK(::read(strangers.back().get(), &byte, 1) == -1);
+  CHECK_FALSE(server.say(roots, hello({{"secret", access_secret}})).closed);
+  CHECK_FALSE(server.say(server.connect(), hello({{"secret", access_secret}})).closed);
+}
+
+TEST_CASE("control: a hello that has come is heard before its connection is dropped") {
+  Server server;
+  const UniqueFd caller = server.connect(Caller::anybody);
+  husk::write_all(caller.get(), hello({{"secret", access_secret}}));
+  std::vector<UniqueFd> strangers;
+  for (std::size_t i = 0; i < 3 * Strangers::max_of_anybody; ++i)
+    strangers.push_back(server.connect(Caller::anybody));
+  CHECK(server.control.greeted_connections() == 1);
+  CHECK_FALSE(server.say(caller, make_frame(encode(Request{2, "anything", {}}))).closed);
+  CHECK(server.requests == 1);
+}
+
+TEST_CASE("control: anybody with a wrong secret gets nothing, and leaves no connection") {
+  Server server;
+  for (std::size_t i = 0; i < 2 * Strangers::max_of_anybody; ++i) {
+    const UniqueFd socket = server.connect(Caller::anybody);
+    husk::write_all(socket.get(), hello({{"secret", std::string(32, 'f')}}));
+  }
+  for (std::size_t i = 0; i < 4 * Strangers::max_of_anybody; ++i) server.loop.run_once(0ms);
+  const UniqueFd last = server.connect(Caller::anybody);
+  CHECK(server
+            .say(last, hello({{"secret", std::string(32, 'e')}}) +
+                           make_frame(encode(Request{2, "anything", {}})))
+            .closed);
+  CHECK(server.requests == 0);
+  CHECK_FALSE(server.control.was_greeted());
+  CHECK(server.control.greeted_connections() == 0);
+}
+
+TEST_CASE("vsock: only the host is welcome, and ports below 1024 are root's") {
+  CHECK(recognise(host_cid, 1023, true) == Caller::root);
+  CHECK(recognise(host_cid, 1024, true) == Caller::anybody);
+  CHECK(recognise(host_cid, 0xffffffff, true) == Caller::anybody);
+  CHECK(recognise(host_cid, 40000, false) == Caller::root);  // no other user reaches the guest
+  CHECK_FALSE(recognise(3, 1023, true));
+  CHECK_FALSE(recognise(1, 1023, false));
 }
 
 TEST_CASE("create request: root and bind sources lie below the container's own folder") {

@@ -71,7 +71,7 @@ struct DispatchBench {
     std::array<int, 2> ends{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) == 0);
     UniqueFd mine{ends[1]};
-    streams.adopt(UniqueFd{ends[0]});
+    streams.adopt(UniqueFd{ends[0]}, Caller::root);
     write_all(mine.get(), "HUSK-STREAM " + vm_secret + " " + token + "\n");
     loop.run_once(100ms);
     REQUIRE(streams.contains(token));

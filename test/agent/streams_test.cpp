@@ -104,11 +104,11 @@ TEST_CASE("pending streams: a header registers its token once, and what follows 
   PendingStreams streams(loop, Secret(secret));
   auto sockets = make_sockets();
   husk::write_all(sockets[1].get(), header + "the container's input");
-  streams.adopt(std::move(sockets[0]));
+  streams.adopt(std::move(sockets[0]), Caller::root);
   while (!streams.contains(token)) loop.run_once(1000ms);
   auto second = make_sockets();
   husk::write_all(second[1].get(), header);
-  streams.adopt(std::move(second[0]));
+  streams.adopt(std::move(second[0]), Caller::root);
   loop.run_once(1000ms);
   CHECK(husk::read_all(second[1].get(), 10, "second") == "");  // refused: closed without OK
   const UniqueFd claimed = streams.claim(token);
@@ -135,7 +135,7 @@ TEST_CASE("pending streams: without the VM's secret there is no stream") {
   PendingStreams streams(loop, Secret(secret));
   auto sockets = make_sockets();
   husk::write_all(sockets[1].get(), "HUSK-STREAM " + std::string(31, 'b') + "c " + token + "\n");
-  streams.adopt(std::move(sockets[0]));
+  streams.adopt(std::move(sockets[0]), Caller::root);
   loop.run_once(1000ms);
   CHECK(husk::read_all(sockets[1].get(), 10, "stranger") == "");
   CHECK_FALSE(streams.contains(token));
@@ -147,13 +147,41 @@ TEST_CASE("pending streams: the number of those without a header is bounded") {
   std::vector<UniqueFd> ends;
   for (std::size_t i = 0; i <= PendingStreams::max_unnamed; ++i) {
     auto sockets = make_sockets();
-    streams.adopt(std::move(sockets[0]));
+    streams.adopt(std::move(sockets[0]), Caller::root);
     ends.push_back(std::move(sockets[1]));
   }
   ::fcntl(ends.front().get(), F_SETFL, O_NONBLOCK);
   char byte = 0;
   CHECK(::read(ends.back().get(), &byte, 1) == 0);
   CHECK(::read(ends.front().get(), &byte, 1) == -1);
+}
+
+TEST_CASE("pending streams: of anybody's without a header the oldest makes room, root's stay") {
+  EventLoop loop;
+  PendingStreams streams(loop, Secret(secret));
+  const auto connect = [&](Caller caller) {
+    auto sockets = make_sockets();
+    ::fcntl(sockets[0].get(), F_SETFL, O_NONBLOCK);
+    ::fcntl(sockets[1].get(), F_SETFL, O_NONBLOCK);
+    streams.adopt(std::move(sockets[0]), caller);
+    return std::move(sockets[1]);
+  };
+  const UniqueFd roots = connect(Caller::root), early = connect(Caller::anybody);
+  husk::write_all(early.get(), header);
+  std::vector<UniqueFd> strangers;
+  for (std::size_t i = 0; i < 2 * Strangers::max_of_anybody; ++i)
+    strangers.push_back(connect(Caller::anybody));
+  CHECK(streams.contains(token));  // heard before it would have been dropped
+  char byte = 0;
+  CHECK(::read(strangers.front().get(), &byte, 1) == 0);
+  CHECK(::read(strangers.back().get(), &byte, 1) == -1);
+  const std::string other(32, 'c');
+  husk::write_all(roots.get(), "HUSK-STREAM " + secret + " " + other + "\n");
+  while (!streams.contains(other)) loop.run_once(1000ms);
+  for (std::size_t i = 0; i < Strangers::max_of_anybody; ++i)
+    strangers.push_back(connect(Caller::anybody));
+  CHECK(streams.claim(token));
+  CHECK(streams.claim(other));
 }
 
 TEST_CASE("report: what the child says arrives as it was, cut where it is too long") {

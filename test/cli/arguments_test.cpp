@@ -115,7 +115,8 @@ TEST_CASE("update: limits of every option are read before the container is", "[c
       {{"--cpu-burst", "18446744073709551615"}, ended},
       {{"--cpu-idle", "yes"}, number("--cpu-idle", "yes")},
       {{"--pids-limit=-1"}, ended},
-      {{"--blkio-weight", "x", "--cpuset-cpus", "0-3", "--cpuset-mems", "0", "--kernel-memory", ""}, ended},
+      {{"--blkio-weight", "x", "--cpuset-cpus", "0-3", "--cpuset-mems", "0", "--kernel-memory", ""},
+       ended},
       {{"--l3-cache-schema", "L3:0=f"}, "--l3-cache-schema: cache allocation is not supported"},
       {{"--mem-bw-schema=", "--l3-cache-schema="}, ended},
       {{}, ended}};

@@ -89,7 +89,7 @@ void ask_agent(std::string_view bytes, std::size_t piece) {
        },
        [](agent::ConnectionId) {}});
   SocketPair pair = make_sockets();
-  server.adopt(std::move(pair.theirs));
+  server.adopt(std::move(pair.theirs), agent::Caller::root);
   guestcomm::FrameReader answers;
   in_pieces(bytes, piece, [&](std::string_view part) {
     send_all(pair.ours.get(), part);

@@ -3,6 +3,7 @@
 
 #include <poll.h>
 
+#include <optional>
 #include <string_view>
 
 #include "lib/base/deadline.hpp"
@@ -17,7 +18,7 @@ namespace {
 
 struct Opening {
   std::string token;
-  GuestConnection connection;
+  std::optional<GuestConnection> connection;  ///< empty: lost
   UniqueFd socket;
 };
 
@@ -28,18 +29,70 @@ void await_stream(int socket, const Deadline& deadline) {
   if (answer != stream_answer) throw Error(Errc::invalid_argument, "answered " + quote(answer));
 }
 
+/// Opens streams in steps, each for all of them, so that all are under way at once. A step passes over a stream that is
+/// lost already.
+class StreamOpener {
+ public:
+  StreamOpener(const GuestAccess& guest, const Deadline& deadline)
+      : guest_(guest), deadline_(deadline) {}
+
+  void begin(Opening& opening) const {
+    unless_crowded_out(opening, [&] { connect(opening, first_source(guest_.address)); });
+  }
+  void send_header(Opening& opening) const {
+    if (opening.connection) unless_crowded_out(opening, [&] { introduce(opening); });
+  }
+  void await_answer(Opening& opening) const {
+    if (opening.connection)
+      unless_crowded_out(opening, [&] { await_stream(opening.socket.get(), deadline_); });
+  }
+  /// Opens a lost one. Its token is free: the agent drops no stream whose header it has accepted.
+  void open_again(Opening& opening) const {
+    if (opening.connection) return;
+    reach_privileged([&](SourcePort source) {
+      connect(opening, source);
+      introduce(opening);
+      await_stream(opening.socket.get(), deadline_);
+    });
+  }
+
+ private:
+  template <typename Action>
+  void unless_crowded_out(Opening& opening, Action&& action) const {
+    try {
+      action();
+    } catch (const Error& lost) {
+      if (!is_crowded_out(guest_.address, lost)) throw;
+      opening.connection.reset();
+    }
+  }
+  void connect(Opening& opening, SourcePort source) const {
+    opening.connection.emplace(guest_.address, stream_port, deadline_, source);
+  }
+  void introduce(Opening& opening) const {
+    opening.socket = opening.connection.value().finish();
+    const std::string header =
+        std::string(stream_header_start) + guest_.secret + " " + opening.token + "\n";
+    send_before(opening.socket.get(), header, deadline_);
+  }
+
+  const GuestAccess& guest_;
+  Deadline deadline_;
+};
+
 }  // namespace
 
 using std::chrono::milliseconds;
 
 AgentClient::AgentClient(const GuestAccess& guest, milliseconds patience, ErrorWords words,
                          const ProtocolRange& protocols)
-    : socket_(connect_guest(guest.address, control_port, patience)),
-      patience_(patience),
-      words_(words) {
-  const Hello answer = call(
-      Hello{.protocols = protocols, .version = HUSK_VERSION, .secret = guest.secret}, patience);
-  protocol_ = agree(answer.protocols, protocols);
+    : patience_(patience), words_(words) {
+  reach_guest(guest.address, [&](SourcePort source) {
+    socket_ = connect_guest(guest.address, control_port, patience, source);
+    const Hello answer = call(
+        Hello{.protocols = protocols, .version = HUSK_VERSION, .secret = guest.secret}, patience);
+    protocol_ = agree(answer.protocols, protocols);
+  });
 }
 
 std::string AgentClient::describe_call(std::string_view method) {
@@ -90,19 +143,18 @@ std::optional<ContainerEvent> AgentClient::next_event(milliseconds patience) {
 
 Stdio<UniqueFd> open_streams(const GuestAccess& guest, StreamTokens tokens, milliseconds patience) {
   const Deadline deadline(patience);
-  Stdio<Opening> openings = with_each_end(tokens, [&](const std::string& token) {
-    return Opening{token, GuestConnection(guest.address, stream_port, deadline), {}};
+  const StreamOpener opener(guest, deadline);
+  Stdio<Opening> openings = with_each_end(tokens, [](const std::string& token) {
+    return Opening{token, {}, {}};
   });
+  const auto each = [&](auto&& action) {
+    for_each_end(openings, [&](const char*, Opening& opening) { action(opening); });
+  };
+  each([&](Opening& one) { opener.begin(one); });
   step("open a stream of the guest", [&] {
-    for_each_end(openings, [&](const char*, Opening& opening) {
-      opening.socket = opening.connection.finish();
-      const std::string header =
-          std::string(stream_header_start) + guest.secret + " " + opening.token + "\n";
-      send_before(opening.socket.get(), header, deadline);
-    });
-    for_each_end(openings, [&](const char*, const Opening& opening) {
-      await_stream(opening.socket.get(), deadline);
-    });
+    each([&](Opening& one) { opener.send_header(one); });
+    each([&](Opening& one) { opener.await_answer(one); });
+    each([&](Opening& one) { opener.open_again(one); });
   });
   return with_each_end(openings, [](Opening& opening) { return std::move(opening.socket); });
 }

@@ -12,10 +12,10 @@
 #include "lib/base/deadline.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
-#include "lib/base/random_id.hpp"
 #include "lib/base/text.hpp"
 #include "lib/base/unix_address.hpp"
-#include "lib/guestcomm/link/privileged_port.hpp"
+#include "lib/guestcomm/link/source_port.hpp"
+#include "lib/guestcomm/protocol/protocol_range.hpp"
 
 namespace husk::guestcomm {
 namespace {
@@ -55,25 +55,10 @@ void begin_to_connect(int socket, const Address& address, const Deadline& deadli
   }
 }
 
-/// By this the guest tells root from the host's other users, who may open AF_VSOCK sockets as well.
-void bind_privileged_port(int socket) {
-  const auto start = static_cast<std::uint32_t>(std::stoul(random_hex(2), nullptr, 16));
-  take_privileged_port(start, [&](std::uint32_t port) {
-    sockaddr_vm name{};
-    name.svm_family = AF_VSOCK;
-    name.svm_cid = VMADDR_CID_ANY;
-    name.svm_port = port;
-    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): how the sockets API is
-    if (::bind(socket, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0) return true;
-    if (errno != EADDRINUSE) throw_errno("bind vsock port " + std::to_string(port));
-    return false;
-  });
-}
-
-UniqueFd begin_vsock(const VsockAddress& address, std::uint32_t port, const Deadline& deadline,
-                     const std::string& doing) {
+UniqueFd begin_vsock(const VsockAddress& address, std::uint32_t port, SourcePort source,
+                     const Deadline& deadline, const std::string& doing) {
   UniqueFd socket = new_socket(AF_VSOCK);
-  bind_privileged_port(socket.get());
+  bind_port(socket.get(), source);
   sockaddr_vm name{};
   name.svm_family = AF_VSOCK;
   name.svm_cid = address.cid;
@@ -126,6 +111,15 @@ std::string describe(const GuestAddress& address, std::uint32_t port) {
   return vsock == nullptr ? doing : doing + " of CID " + std::to_string(vsock->cid);
 }
 
+/// False in records of husk's earlier releases.
+bool is_any_port(const nlohmann::json& json) {
+  const auto found = json.find("anyPort");
+  if (found == json.end()) return false;
+  if (!found->is_boolean())
+    throw Error(Errc::invalid_argument, "guest address: anyPort is not true or false");
+  return found->get<bool>();
+}
+
 void make_blocking(int socket) {
   const int flags = check_sys(::fcntl(socket, F_GETFL), "read socket flags");
   check_sys(::fcntl(socket, F_SETFL, flags & ~O_NONBLOCK), "set socket flags");
@@ -135,7 +129,7 @@ void make_blocking(int socket) {
 
 void to_json(nlohmann::json& json, const GuestAddress& address) {
   if (const auto* vsock = std::get_if<VsockAddress>(&address))
-    json = {{"vsockCid", vsock->cid}};
+    json = {{"vsockCid", vsock->cid}, {"anyPort", vsock->any_port}};
   else
     json = {{"hybridSocket", std::get<HybridAddress>(address).socket_path}};
 }
@@ -144,7 +138,7 @@ void from_json(const nlohmann::json& json, GuestAddress& address) {
   const auto cid = json.is_object() ? json.find("vsockCid") : json.end();
   const auto path = json.is_object() ? json.find("hybridSocket") : json.end();
   if (cid != json.end() && cid->is_number_unsigned() && cid->get<std::uint64_t>() <= UINT32_MAX)
-    address = VsockAddress{cid->get<std::uint32_t>()};
+    address = VsockAddress{.cid = cid->get<std::uint32_t>(), .any_port = is_any_port(json)};
   else if (path != json.end() && path->is_string())
     address = HybridAddress{path->get<std::string>()};
   else
@@ -152,12 +146,13 @@ void from_json(const nlohmann::json& json, GuestAddress& address) {
 }
 
 GuestConnection::GuestConnection(const GuestAddress& address, std::uint32_t port,
-                                 const Deadline& deadline)
+                                 const Deadline& deadline, SourcePort source)
     : doing_(describe(address, port)),
       deadline_(deadline),
       is_hybrid_(std::holds_alternative<HybridAddress>(address)) {
-  socket_ = is_hybrid_ ? begin_hybrid(std::get<HybridAddress>(address), port, deadline_, doing_)
-                       : begin_vsock(std::get<VsockAddress>(address), port, deadline_, doing_);
+  socket_ = is_hybrid_
+                ? begin_hybrid(std::get<HybridAddress>(address), port, deadline_, doing_)
+                : begin_vsock(std::get<VsockAddress>(address), port, source, deadline_, doing_);
 }
 
 UniqueFd GuestConnection::finish() {
@@ -171,8 +166,23 @@ UniqueFd GuestConnection::finish() {
 }
 
 UniqueFd connect_guest(const GuestAddress& address, std::uint32_t port,
-                       std::chrono::milliseconds patience) {
-  return GuestConnection(address, port, Deadline(patience)).finish();
+                       std::chrono::milliseconds patience, SourcePort source) {
+  return GuestConnection(address, port, Deadline(patience), source).finish();
+}
+
+GuestAddress with_protocol(GuestAddress address, int protocol) {
+  if (auto* vsock = std::get_if<VsockAddress>(&address))
+    vsock->any_port = protocol >= any_port_protocol;
+  return address;
+}
+
+SourcePort first_source(const GuestAddress& address) {
+  const auto* vsock = std::get_if<VsockAddress>(&address);
+  return vsock != nullptr && vsock->any_port ? SourcePort::any : SourcePort::privileged;
+}
+
+bool is_crowded_out(const GuestAddress& address, const Error& lost) {
+  return first_source(address) == SourcePort::any && lost.code() == Errc::peer_lost;
 }
 
 bool has_vhost_vsock() {

@@ -11,17 +11,15 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
-#include "lib/base/random_id.hpp"
 #include "lib/base/unix_address.hpp"
-#include "lib/guestcomm/link/privileged_port.hpp"
 #include "lib/guestcomm/link/socket_announcement.hpp"
+#include "lib/guestcomm/link/source_port.hpp"
 
 namespace husk::guestcomm {
 namespace {
 
 /// More than the connections of other guests fill between two of husk's looks.
 constexpr int backlog = 128;
-constexpr int port_tries = 100;
 constexpr std::uint32_t hybrid_port = 1026;  ///< any will do: each VM has a directory of its own
 
 UniqueFd listening_socket(int family) {
@@ -71,31 +69,11 @@ class HybridAnnouncement final : public SocketAnnouncement {
   std::string name_;
 };
 
-/// The kernel counts VMADDR_PORT_ANY up: a guest that knows its own port would know the next VM's.
-std::uint32_t random_port() {
-  const auto port = static_cast<std::uint32_t>(std::stoul(random_hex(4), nullptr, 16));
-  return port < first_unprivileged_port || port == VMADDR_PORT_ANY ? random_port() : port;
-}
-
-std::uint32_t bind_random_port(int socket) {
-  for (int n = 0; n < port_tries; ++n) {
-    sockaddr_vm name{};
-    name.svm_family = AF_VSOCK;
-    name.svm_cid = VMADDR_CID_ANY;
-    name.svm_port = random_port();
-    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): how the sockets API is
-    if (::bind(socket, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0)
-      return name.svm_port;
-    if (errno != EADDRINUSE) throw_errno("bind vsock port " + std::to_string(name.svm_port));
-  }
-  throw_errno("bind a vsock port", EADDRINUSE);
-}
-
 }  // namespace
 
 std::unique_ptr<Announcement> listen_vsock() {
   UniqueFd listener = listening_socket(AF_VSOCK);
-  const std::uint32_t port = bind_random_port(listener.get());
+  const std::uint32_t port = bind_port(listener.get(), SourcePort::any);
   check_sys(::listen(listener.get(), backlog), "listen on a vsock port");
   return std::make_unique<VsockAnnouncement>(std::move(listener), port);
 }

@@ -16,9 +16,11 @@
 // port given by husk.announce=PORT on the kernel command line, sends "HUSK-AGENT <oldest> <newest>\n",
 // the protocols that it speaks (protocol_range.hpp), and closes.
 //
-// The agent accepts connections from CID 2 only, and with husk.privileged_ports on the kernel
-// command line (where the host's kernel is the vsock device) from ports below 1024 only. Who does
-// not say the VM's secret in its hello or stream header gets nothing.
+// The agent accepts connections from CID 2 only. Who does not say the VM's secret in its hello or stream header gets
+// nothing. With husk.privileged_ports on the kernel command line (the host's kernel is the vsock device, and every user
+// of the host can connect) the agent keeps room for connections from ports below 1024, which are root's: of the others
+// that have not said the secret, the oldest is dropped when there are too many. Before any_port_protocol the agent
+// served ports below 1024 alone.
 #pragma once
 
 #include <cstdint>

@@ -14,7 +14,10 @@ struct ProtocolRange {
 
 /// This build's. The newest goes up with each change that the other side must know of. The oldest stays until
 /// no VM can run that was started by a release that speaks it, or what it needs is given up.
-inline constexpr ProtocolRange own_protocols{3, 5};
+inline constexpr ProtocolRange own_protocols{3, 6};
+
+/// From this one on an agent whose vsock device is the host's kernel serves root from any source port.
+inline constexpr int any_port_protocol = 6;
 
 /// "3", or "3 to 5".
 std::string describe(const ProtocolRange& protocols);

@@ -55,7 +55,8 @@ std::string plan_kernel_arguments(const Config& config, const std::string& machi
 /// Has the guest go on while no husk and no shim is connected: the VM of a pod without a sandbox container.
 inline constexpr const char* stay_argument = "husk.stay";
 
-/// The kernel arguments for the agent. privileged_ports: the agent refuses peers with other ports.
+/// The kernel arguments for the agent. privileged_ports: the agent keeps room for peers with these ports; an agent before
+/// guestcomm::any_port_protocol refuses peers with others.
 std::string plan_vsock_arguments(std::uint32_t announcement_port, bool privileged_ports);
 
 }  // namespace husk::runtime

@@ -109,7 +109,7 @@ void Membership::enter(const ProcessIdentity& shim, HostCgroup& cgroup) {
   new_vm_->adopt(shim, cgroup);
 }
 
-void Membership::await_agent(std::chrono::seconds patience) const {
+void Membership::await_agent(std::chrono::seconds patience) {
   if (new_vm_) new_vm_->await_agent(patience);
 }
 

@@ -46,7 +46,7 @@ class Membership {
   /// `cgroup`. Throws as NewVm::start and NewVm::adopt; not_found for a VM that has ended meanwhile.
   void enter(const ProcessIdentity& shim, HostCgroup& cgroup);
   /// Returns when the agent listens, of a VM that is new. Throws as NewVm::await_agent.
-  void await_agent(std::chrono::seconds patience) const;
+  void await_agent(std::chrono::seconds patience);
   /// Limits what a new VM may take from the host, as limit_vm(). Not before the guest has booted, which a limit of CPU
   /// time would slow down.
   void limit_new_vm();

@@ -52,6 +52,13 @@ void NewVm::adopt(const ProcessIdentity& shim, HostCgroup& cgroup) {
   vm_.value().adopt(shim, cgroup, handle().cards());
 }
 
+void NewVm::await_agent(std::chrono::seconds patience) {
+  const int protocol = vm_.value().await_agent(patience);
+  const auto address = guestcomm::with_protocol(record_.address.value(), protocol);
+  if (address != record_.address)
+    change_record([&](VmRecord& record) { record.address = address; });
+}
+
 void NewVm::keep() noexcept {
   if (vm_) vm_->keep();
   directory_.keep();

@@ -35,8 +35,9 @@ class NewVm {
   void start(const hypervisor::ConnectHypervisor& connect);
   /// Gives the started VM to a container: BootingVm::adopt.
   void adopt(const ProcessIdentity& shim, HostCgroup& cgroup);
-  /// BootingVm's.
-  void await_agent(std::chrono::seconds patience) const { vm_.value().await_agent(patience); }
+  /// Returns when the guest's agent listens, and records from which ports the agent can be reached. Throws as
+  /// BootingVm::await_agent.
+  void await_agent(std::chrono::seconds patience);
   Error explain(const Error& error) const { return vm_ ? vm_->explain(error) : error; }
   void keep() noexcept;
 

@@ -67,7 +67,7 @@ hypervisor::VmConfig whole_config(const VmPlan& plan, const VmPaths& paths,
   config.show_files = [paths](int ns) { show_vm_directory(paths, ns); };
   config.shared_directories = {{paths.shared(), guestcomm::share_tag}};
   if (keeper.has_device()) config.vsock.vhost_user_socket = keeper.device_socket();
-  // Where every user of the host can reach the guest, the ports tell root from others. In front,
+  // Where every user of the host can reach the guest, privileged ports are root's for sure. In front,
   // so that the administrator's arguments are the last.
   config.kernel_arguments =
       plan_vsock_arguments(announcement.port(), /*privileged_ports=*/!keeper.has_device()) + " " +
@@ -152,13 +152,13 @@ guestcomm::GuestAddress BootingVm::address() const {
   return guestcomm::VsockAddress{get().cid.value()};
 }
 
-void BootingVm::await_agent(std::chrono::seconds patience) const {
+int BootingVm::await_agent(std::chrono::seconds patience) const {
   try {
     const UniqueFd vm_gone = open_process(get().process);
     if (!vm_gone) throw Error(Errc::peer_lost, "the VM ended");
     const UniqueFd gone = watch_all({vm_gone.get(), keeper_.end()});
     const auto protocols = announcement_->wait(address(), gone.get(), patience);
-    guestcomm::agree(protocols, guestcomm::own_protocols);
+    return guestcomm::agree(protocols, guestcomm::own_protocols);
   } catch (const Error& e) {
     const std::string reason = is_keeper_gone() ? "the VM's keeper ended" : e.what();
     throw explain(Error(e.code(), "the guest did not come up: " + reason));

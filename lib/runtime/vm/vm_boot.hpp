@@ -34,9 +34,9 @@ class BootingVm {
 
   const hypervisor::StartedVm& get() const noexcept { return vm_->get(); }
   guestcomm::GuestAddress address() const;
-  /// Returns when the guest's agent listens. Throws "the guest did not come up: ...", with the end
+  /// Returns the protocol to speak with the guest's agent, when it listens. Throws "the guest did not come up: ...", with the end
   /// of the guest's console.
-  void await_agent(std::chrono::seconds patience) const;
+  int await_agent(std::chrono::seconds patience) const;
   /// The same error with the end of the guest's console, for an error that the guest may have caused.
   Error explain(const Error& error) const;
   void keep() noexcept { vm_->keep(); }

@@ -46,7 +46,7 @@ struct ControlBench {
   UniqueFd connect() {
     std::array<int, 2> ends{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) == 0);
-    server.adopt(UniqueFd{ends[0]});
+    server.adopt(UniqueFd{ends[0]}, Caller::root);
     return UniqueFd{ends[1]};
   }
   void turn(int times = 6) {

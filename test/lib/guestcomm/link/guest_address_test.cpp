@@ -10,6 +10,8 @@
 #include <fstream>
 #include <future>
 #include <nlohmann/json.hpp>
+#include <tuple>
+#include <vector>
 
 #include "lib/base/error.hpp"
 #include "test/lib/base/scratch.hpp"
@@ -151,16 +153,52 @@ TEST_CASE("vsock: a CID that no guest has is a lost peer, in time", "[guestcomm]
 
 TEST_CASE("guest address: survives state.json, and a wrong one is refused", "[guestcomm]") {
   for (const GuestAddress& address :
-       {GuestAddress{VsockAddress{77}}, GuestAddress{HybridAddress{"/run/x/vsock.sock"}}}) {
+       {GuestAddress{VsockAddress{77}}, GuestAddress{VsockAddress{77, true}},
+        GuestAddress{HybridAddress{"/run/x/vsock.sock"}}}) {
     nlohmann::json written;
     to_json(written, address);
     GuestAddress back;
     from_json(written, back);
     CHECK(back == address);
   }
-  for (const char* text : {"{}", "[]", "7", R"({"vsockCid":-1})", R"({"vsockCid":4294967296})",
-                           R"({"hybridSocket":1})", "null"}) {
+  for (const char* text : {"{}", "[]", "7", R"({"vsockCid":3,"anyPort":1})", R"({"vsockCid":-1})",
+                           R"({"vsockCid":4294967296})", R"({"hybridSocket":1})", "null"}) {
     GuestAddress address;
     CHECK_THROWS_AS(from_json(nlohmann::json::parse(text), address), Error);
+  }
+}
+
+TEST_CASE("guest address: an agent before protocol 6 is reached from privileged ports alone",
+          "[guestcomm]") {
+  GuestAddress recorded;
+  from_json(nlohmann::json::parse(R"({"vsockCid":3})"), recorded);
+  CHECK(first_source(recorded) == SourcePort::privileged);
+  CHECK(first_source(with_protocol(recorded, 5)) == SourcePort::privileged);
+  CHECK(first_source(with_protocol(recorded, 6)) == SourcePort::any);
+  const GuestAddress hybrid = HybridAddress{"/run/x/vsock.sock"};
+  CHECK(with_protocol(hybrid, 6) == hybrid);
+}
+
+TEST_CASE("reach_guest: a lost connection is tried again from a privileged port, nothing else is",
+          "[guestcomm]") {
+  std::vector<SourcePort> tried;
+  const auto attempt = [&](Errc code, int error = 0) {
+    return [&, code, error](SourcePort source) {
+      tried.push_back(source);
+      if (source == SourcePort::any || tried.size() < 4) throw Error(code, "lost", error);
+      return 7;
+    };
+  };
+  const GuestAddress today = VsockAddress{3, true}, earlier = VsockAddress{3, false};
+  CHECK(reach_guest(today, attempt(Errc::peer_lost, ECONNRESET)) == 7);
+  CHECK(tried == std::vector{SourcePort::any, SourcePort::privileged, SourcePort::privileged,
+                             SourcePort::privileged});
+  for (const auto& [address, code, tries] : {std::tuple{today, Errc::peer_lost, 2U},
+                                             {today, Errc::invalid_argument, 1U},
+                                             {today, Errc::timed_out, 1U},
+                                             {earlier, Errc::peer_lost, 1U}}) {
+    tried.clear();
+    CHECK_THROWS_AS(reach_guest(address, attempt(code)), Error);
+    CHECK(tried.size() == tries);
   }
 }
