@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "lib/base/process.hpp"
@@ -18,6 +19,10 @@ using OnChange = std::function<void()>;
 /// Serves a connection that `listener` accepted, in a child of the keeper, many at a time. Exceptions
 /// are ignored.
 using OnConnection = std::function<void(UniqueFd)>;
+
+/// Has the host's kernel count a kill for want of memory in the container: in a child of the keeper, never twice at a
+/// time. Exceptions are ignored.
+using OnKill = std::function<void(const std::string& container)>;
 
 /// Returns the shims of the containers that joined later. Called in the keeper itself when every known
 /// shim has exited. An exception means none.
@@ -42,6 +47,7 @@ struct Patience {
 struct Duties {
   OnChange on_change = {};
   OnConnection on_connection = {};
+  OnKill on_kill = {};
   FindShims find_shims = {};
   IsPodThere is_pod_there = {};  ///< empty: the VM ends after its last shim
   EndAbandoned end_abandoned = {};

@@ -29,8 +29,11 @@ constexpr auto abandoned_interval = 500ms;
 constexpr auto network_lock_patience = 120s;  ///< as lib/runtime/vm/vm_handle.cpp
 
 /// Never returns: this process becomes husk.
-[[noreturn]] void execute_husk(const handoff::KeeperBegin& begin, const char* command) {
-  const std::array<const char*, 5> argv{"husk", "internal", command, begin.vm_id.c_str(), nullptr};
+[[noreturn]] void execute_husk(const handoff::KeeperBegin& begin, const char* command,
+                               const char* container = nullptr) {
+  // Nothing after "--" is an option.
+  const std::array<const char*, 7> argv{"husk",    "internal", command, "--", begin.vm_id.c_str(),
+                                        container, nullptr};
   const std::array<const char*, 2> environment{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", nullptr};
   ::syscall(SYS_execveat, begin.husk.get(), "", argv.data(), environment.data(), AT_EMPTY_PATH);
   ::_exit(127);
@@ -114,6 +117,9 @@ Duties call_husk(const handoff::KeeperBegin& begin) {
   duties.on_connection = [&begin](UniqueFd connection) {
     ::dup2(connection.get(), STDIN_FILENO);
     execute_husk(begin, "forward-connection");
+  };
+  duties.on_kill = [&begin](const std::string& container) {
+    execute_husk(begin, "count-oom-kill", container.c_str());
   };
   duties.end_abandoned = [&begin] { end_abandoned(begin); };
   return duties;

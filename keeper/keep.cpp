@@ -19,6 +19,7 @@
 
 #include "keeper/change_follower.hpp"
 #include "keeper/connection_server.hpp"
+#include "keeper/kill_counter.hpp"
 #include "keeper/vhost_device.hpp"
 #include "lib/base/detach.hpp"
 #include "lib/base/error.hpp"
@@ -48,6 +49,12 @@ bool await_any(const std::vector<int>& descriptors, milliseconds patience) {
 constexpr milliseconds for_ever{-1};
 constexpr milliseconds pod_interval =
     1s;  ///< between looks whether a pod without a container is there
+
+/// A negative one has no end.
+milliseconds sooner(milliseconds a, milliseconds b) {
+  if (a < 0ms || b < 0ms) return std::max(a, b);
+  return std::min(a, b);
+}
 
 bool is_there(const IsPodThere& is_pod_there) {
   try {
@@ -84,6 +91,7 @@ class Watch {
         duties_(duties),
         is_for_shims_(!kept.shims.empty()),
         follower_(std::move(kept.changes), duties.on_change),
+        kills_(std::move(kept.kills), duties.on_kill),
         server_(std::move(kept.listener), [this](UniqueFd connection) {
           kept_.held.reset();  // the keeper's to hold, not its child's
           duties_.on_connection(std::move(connection));
@@ -114,9 +122,9 @@ class Watch {
 
   /// How long to wait for an event. A container that joins an idle pod tells the keeper nothing.
   milliseconds patience() const {
-    const milliseconds changes = follower_.patience();
-    if (!duties_.is_pod_there || !kept_.shims.empty()) return changes;
-    return changes == for_ever ? pod_interval : std::min(changes, pod_interval);
+    const milliseconds work = sooner(follower_.patience(), kills_.patience());
+    if (!duties_.is_pod_there || !kept_.shims.empty()) return work;
+    return sooner(work, pod_interval);
   }
 
   void await_last_shim() {
@@ -125,9 +133,11 @@ class Watch {
       for (const UniqueFd& shim : kept_.shims) watched.push_back(shim.get());
       for (const UniqueFd& helper : kept_.helpers) watched.push_back(helper.get());
       follower_.add_to(watched);
+      kills_.add_to(watched);
       server_.add_to(watched);
       await_any(watched, patience());
       follower_.handle();
+      kills_.handle();
       server_.handle();
       std::erase_if(kept_.shims, [](const UniqueFd& shim) { return has_ended(shim.get()); });
     }
@@ -137,6 +147,7 @@ class Watch {
   const Duties& duties_;
   bool is_for_shims_;
   ChangeFollower follower_;
+  KillCounter kills_;
   ConnectionServer server_;
 };
 

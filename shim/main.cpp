@@ -33,7 +33,7 @@ int stand_in() {
   std::string failure;
   try {
     shim::StandIn process(received.duty, std::move(received.control), std::move(received.notify),
-                          std::move(received.bundle));
+                          std::move(received.bundle), std::move(received.kills));
     process.carry_streams(std::move(received.stdio));
     // The guest's bytes have not been read yet, but for its answer as an owner.
     shim::restrict_system_calls(process.oom_mark());

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/oom_mark.hpp"
 
+#include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdint>
+
+#include "lib/base/deadline.hpp"
 
 namespace husk::shim {
 namespace {
@@ -24,9 +28,25 @@ void OomMark::allow(AllowedSystemCalls& filter) const {
                 SCMP_A2(SCMP_CMP_EQ, kind), SCMP_A3(SCMP_CMP_EQ, 0)});
 }
 
-void OomMark::make() const noexcept {
+void OomMark::make() noexcept {
+  was_made_ = true;
   // The filter compares whole registers.
   if (bundle_) ::syscall(SYS_mknodat, long{bundle_.get()}, file_name, static_cast<long>(kind), 0L);
+  if (kills_ &&
+      ::send(kills_.get(), container_.data(), container_.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+    ++unanswered_;
+}
+
+void OomMark::make_last(std::chrono::milliseconds patience) noexcept {
+  if (!was_made_) make();
+  const Deadline deadline(patience);
+  while (unanswered_ > 0 && !deadline.passed()) {
+    pollfd answer{kills_.get(), POLLIN, 0};
+    if (::poll(&answer, 1, deadline.poll_timeout()) <= 0) continue;
+    char byte = 0;
+    if (::recv(kills_.get(), &byte, 1, MSG_DONTWAIT) < 0) return;  // the keeper is gone
+    --unanswered_;
+  }
 }
 
 }  // namespace husk::shim

@@ -16,11 +16,15 @@
 #include "lib/guestcomm/protocol/frame.hpp"
 #include "lib/guestcomm/protocol/process_messages.hpp"
 #include "lib/guestcomm/protocol/rpc.hpp"
+#include "lib/guestcomm/protocol/statistics.hpp"
 
 namespace husk::shim {
 namespace {
 
 namespace comm = husk::guestcomm;
+
+/// Of the shim for the host's count of kills. Callers see the container run until then.
+constexpr std::chrono::seconds count_patience{5};
 
 /// The caller's descriptor goes to the pump; an empty memory file takes its number, so that no
 /// other descriptor ever gets it and end of file reaches the caller's reader as soon as the pump
@@ -34,12 +38,13 @@ int take_standard_stream(int fd) {
 
 }  // namespace
 
-StandIn::StandIn(const handoff::Duty& duty, UniqueFd control, UniqueFd notify, UniqueFd bundle)
+StandIn::StandIn(const handoff::Duty& duty, UniqueFd control, UniqueFd notify, UniqueFd bundle,
+                 UniqueFd kills)
     : duty_(duty),
       control_(std::move(control)),
       dns_([this](const comm::DnsAnswer& answer) { send(answer); }),
       notify_(std::move(notify)),
-      oom_mark_(std::move(bundle)) {
+      oom_mark_(std::move(bundle), std::move(kills), duty_.process.container) {
   const std::int64_t request = next_request_++;
   const Deadline deadline(duty_.message_patience);
   comm::write_frame(control_.get(),
@@ -129,11 +134,16 @@ std::optional<int> StandIn::handle_notification(const std::string& frame) {
     notify_.pass_on(request.params.get<comm::SdNotify>().text);
     return std::nullopt;
   }
+  if (request.is<comm::ContainerEvent>()) {
+    const auto event = request.params.get<comm::ContainerEvent>();
+    if (event.type == comm::ContainerEvent::Type::oom) oom_mark_.make();
+    return std::nullopt;
+  }
   const auto exited = request.params.get<comm::ProcessExited>();
   if (!request.is<comm::ProcessExited>() || exited.process != duty_.process) {
     throw Error(Errc::invalid_argument, "unexpected notification");
   }
-  if (exited.out_of_memory) oom_mark_.make();
+  if (exited.out_of_memory) oom_mark_.make_last(count_patience);
   return exited.status;
 }
 

@@ -17,7 +17,8 @@ namespace husk::shim {
 class StandIn {
  public:
   /// Becomes the process's owner at the agent. Throws what the agent answers, peer_lost, timed_out.
-  StandIn(const handoff::Duty& duty, UniqueFd control, UniqueFd notify, UniqueFd bundle = {});
+  StandIn(const handoff::Duty& duty, UniqueFd control, UniqueFd notify, UniqueFd bundle = {},
+          UniqueFd kills = {});
 
   const OomMark& oom_mark() const noexcept { return oom_mark_; }
 

@@ -76,6 +76,7 @@ Container::Container(EventLoop& loop, ContainerSetup setup, Reply created, Notif
   }
   if (spec_.linux_.resources) apply_limits(*spec_.linux_.resources, cgroup_.path());
   use_shared_tmpfs(setup);
+  watch_memory();
   make_first(setup, std::move(created));
 }
 
@@ -323,12 +324,22 @@ void Container::list_processes(const Reply& reply) const {
 
 void Container::watch(ConnectionId watcher) {
   check_running();
-  // A kernel that does not count memory kills no process of one cgroup's for it.
-  if (!oom_watch_ && std::filesystem::exists(cgroup_.path() / "memory.events")) {
-    oom_watch_.emplace(loop_, cgroup_.path(),
-                       [this] { tell_watchers(guestcomm::ContainerEvent::Type::oom); });
-  }
   watchers_.insert(watcher);
+}
+
+/// A kernel that does not count memory kills no process of one cgroup's for it.
+void Container::watch_memory() {
+  if (!std::filesystem::exists(cgroup_.path() / "memory.events")) return;
+  // Another container of the VM may have taken all that inotify has.
+  warn_on_failure([&] { oom_watch_.emplace(loop_, cgroup_.path(), [this] { tell_of_kill(); }); });
+}
+
+/// The end of the first process tells its owner itself.
+void Container::tell_of_kill() {
+  tell_watchers(guestcomm::ContainerEvent::Type::oom);
+  if (!processes_.contains({}) || first().state() != Process::State::running) return;
+  if (const auto owner = first().owner())
+    notify_.event(*owner, {id_, guestcomm::ContainerEvent::Type::oom});
 }
 
 void Container::tell_watchers(guestcomm::ContainerEvent::Type type) {

@@ -53,7 +53,8 @@ struct ExecSetup {
 };
 
 /// To a connection: that a process has exited, to who owns it; what happens to a container, to who
-/// watches it; what a container says by sd_notify(3), to who owns its first process.
+/// watches it; what a container says by sd_notify(3), and kills for want of memory while
+/// it runs, to who owns its first process.
 struct Notify {
   std::function<void(ConnectionId, const guestcomm::ProcessExited&)> exited;
   std::function<void(ConnectionId, const guestcomm::ContainerEvent&)> event;
@@ -139,6 +140,8 @@ class Container {
   void check_stopped();
   void check_running() const;
   void await_frozen(const Reply& paused, int attempts_left);
+  void watch_memory();
+  void tell_of_kill();
   void tell_watchers(guestcomm::ContainerEvent::Type type);
   void look_for_kills() noexcept;
   void forget_later(const std::string& name);
@@ -165,7 +168,7 @@ class Container {
   std::optional<EventLoop::TimerId> retry_, freezing_, making_helper_;
   std::map<std::string, EventLoop::TimerId> forgetting_;
   std::set<ConnectionId> watchers_;
-  std::optional<OomWatch> oom_watch_;  ///< from the first watcher on
+  std::optional<OomWatch> oom_watch_;  ///< where the kernel counts memory
 };
 
 }  // namespace husk::agent

@@ -11,18 +11,20 @@ namespace husk::cli {
 
 void add_internal(CLI::App& app) {
   struct Words {
-    std::string name, vm_id;
+    std::string name;
+    runtime::KeeperWork work;
   };
   auto words = std::make_shared<Words>();
   CLI::App* command =
       app.add_subcommand("internal", "serve the keeper of a VM (internal command)")->group("");
   command->add_option("command", words->name)->required();
-  command->add_option("vm-id", words->vm_id)->required();
+  command->add_option("vm-id", words->work.vm_id)->required();
+  command->add_option("container-id", words->work.container);
   command->callback([words] {
     const auto found = runtime::find_keeper_command(words->name);
     if (!found)
       throw Error(Errc::invalid_argument, "internal: unknown command \"" + words->name + "\"");
-    runtime::run_keeper_command(*found, words->vm_id, hypervisor::bounded_libvirt);
+    runtime::run_keeper_command(*found, words->work, hypervisor::bounded_libvirt);
   });
 }
 

@@ -31,6 +31,8 @@ bool is_cgroup(const fs::path& directory) {
 
 /// False while a process that has just ended is still on its way out of it.
 bool try_remove(const fs::path& directory) {
+  for (const char* name : {cgroup_for_kill, cgroup_for_processes})
+    ::rmdir((directory / name).c_str());
   return ::rmdir(directory.c_str()) == 0 || errno != EBUSY || has_children(directory);
 }
 

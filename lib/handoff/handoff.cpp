@@ -45,6 +45,7 @@ Handoff read_packet(const json& packet, std::vector<UniqueFd>& descriptors) {
   handoff.stdio = guestcomm::with_each_end(stdio, take);
   if (packet.contains("notify")) handoff.notify = take(get_integer<std::size_t>(packet["notify"]));
   if (packet.contains("bundle")) handoff.bundle = take(get_integer<std::size_t>(packet["bundle"]));
+  if (packet.contains("kills")) handoff.kills = take(get_integer<std::size_t>(packet["kills"]));
   if (taken != descriptors.size())
     throw Error(Errc::invalid_argument, "wrong number of descriptors");
   return handoff;
@@ -53,7 +54,7 @@ Handoff read_packet(const json& packet, std::vector<UniqueFd>& descriptors) {
 }  // namespace
 
 void send(int socket, const Duty& duty, int control, const guestcomm::Stdio<int>& stdio, int notify,
-          int bundle) {
+          int bundle, int kills) {
   std::vector<int> descriptors{control};
   json packet{{"process", duty.process},
               {"stdio", guestcomm::write_stdio(number(stdio, descriptors))},
@@ -65,6 +66,10 @@ void send(int socket, const Duty& duty, int control, const guestcomm::Stdio<int>
   if (bundle >= 0) {
     packet["bundle"] = descriptors.size();
     descriptors.push_back(bundle);
+  }
+  if (kills >= 0) {
+    packet["kills"] = descriptors.size();
+    descriptors.push_back(kills);
   }
   const std::string text = packet.dump();
   if (text.size() > max_packet_bytes)

@@ -4,8 +4,8 @@
 //
 //   husk -> shim   one packet: the JSON below, with the descriptors in SCM_RIGHTS in this order:
 //                  control connection (after hello), then one for each stream of stdio, then the
-//                  caller's socket for sd_notify(3), if there is one, and the bundle's directory, if
-//                  its caller looks there for the file "oom"
+//                  caller's socket for sd_notify(3), if there is one, the bundle's directory, if
+//                  its caller looks there for the file "oom", and a socket of the VM's keeper, connected
 //   shim -> husk   one packet: empty text once the agent knows the shim as the process's owner;
 //                  else an error text
 //
@@ -35,12 +35,12 @@ struct Handoff {
   UniqueFd control;
   guestcomm::Stdio<UniqueFd> stdio;  ///< the guest's stream connections
   UniqueFd notify;                   ///< connected, for datagrams; may be empty
-  UniqueFd bundle = {};              ///< see shim/oom_mark.hpp; may be empty
+  UniqueFd bundle = {}, kills = {};  ///< see shim/oom_mark.hpp; may be empty
 };
 
-/// notify, bundle: -1 for none. Throws system.
+/// notify, bundle, kills: -1 for none. Throws system.
 void send(int socket, const Duty& duty, int control, const guestcomm::Stdio<int>& stdio,
-          int notify = -1, int bundle = -1);
+          int notify = -1, int bundle = -1, int kills = -1);
 /// Throws system, peer_lost when husk closed the socket, invalid_argument on a wrong packet.
 Handoff receive(int socket);
 

@@ -105,6 +105,7 @@ KeptProcesses read_keep(const json& keep, Taker descriptors) {
   processes.helpers = descriptors.take_many(get_integer<std::size_t>(keep.at("helpers")));
   processes.shims = descriptors.take_many(get_integer<std::size_t>(keep.at("shims")));
   processes.changes = descriptors.take_if(keep.at("changes").get<bool>());
+  processes.kills = descriptors.take_if(keep.at("kills").get<bool>());
   processes.listener = descriptors.take_if(keep.at("listener").get<bool>());
   processes.held = descriptors.take_if(keep.at("held").get<bool>());
   descriptors.check_end();
@@ -140,13 +141,15 @@ void send_keep(int socket, const KeptProcesses& processes) {
   std::vector<int> all{processes.vm.get()};
   for (const UniqueFd& helper : processes.helpers) all.push_back(helper.get());
   for (const UniqueFd& shim : processes.shims) all.push_back(shim.get());
-  for (const UniqueFd* given : {&processes.changes, &processes.listener, &processes.held})
+  for (const UniqueFd* given :
+       {&processes.changes, &processes.kills, &processes.listener, &processes.held})
     if (*given) all.push_back(given->get());
   send_packet(socket,
               {{"keep",
                 {{"helpers", processes.helpers.size()},
                  {"shims", processes.shims.size()},
                  {"changes", static_cast<bool>(processes.changes)},
+                 {"kills", static_cast<bool>(processes.kills)},
                  {"listener", static_cast<bool>(processes.listener)},
                  {"held", static_cast<bool>(processes.held)}}}},
               all);

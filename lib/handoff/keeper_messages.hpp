@@ -38,7 +38,7 @@ struct KeeperBegin {
 struct KeptProcesses {
   UniqueFd vm;
   std::vector<UniqueFd> helpers = {}, shims = {};
-  UniqueFd changes = {}, listener = {}, held = {};
+  UniqueFd changes = {}, kills = {}, listener = {}, held = {};
 };
 
 struct NoVm {};         ///< husk has undone what it began

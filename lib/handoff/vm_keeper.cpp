@@ -198,6 +198,7 @@ void VmKeeper::hand_over(const KeptVm& kept) {
   for (const ProcessIdentity& shim : kept.shims)
     processes.shims.push_back(open_kept(shim, "the shim"));
   processes.changes = duplicate(kept.changes);
+  processes.kills = duplicate(kept.kills);
   processes.listener = duplicate(kept.listener);
   processes.held = duplicate(kept.held);
   await_greeting();

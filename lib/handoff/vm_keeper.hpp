@@ -23,6 +23,7 @@ struct KeptVm {
   /// The VM ends after the last one, and after those that joined later; none: not watched.
   std::vector<ProcessIdentity> shims = {};
   int changes = -1;   ///< a datagram socket, non-blocking, which tells of changes; -1: none
+  int kills = -1;     ///< a datagram socket, non-blocking, on which shims tell of kills; -1: none
   int listener = -1;  ///< a listening socket, non-blocking, whose connections to serve; -1: none
   int held = -1;      ///< to be kept open until the VM is gone; -1: nothing
 };

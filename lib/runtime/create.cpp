@@ -21,6 +21,7 @@
 #include "lib/runtime/shim/shim_process.hpp"
 #include "lib/runtime/vm/find_namespaces.hpp"
 #include "lib/runtime/vm/guest_trace.hpp"
+#include "lib/runtime/vm/kill_socket.hpp"
 #include "lib/runtime/vm/membership.hpp"
 #include "lib/runtime/vm/pinned_settings.hpp"
 #include "lib/runtime/vm/process_streams.hpp"
@@ -93,7 +94,9 @@ void create_in_guest(const VmHandle& vm, const CreatePlan& plan,
   laps.end("agent: plugged memory");
   const UniqueFd control = vm.connect(VmHandle::connect_patience).release();
   const UniqueFd bundle = plan.oom_directory ? copy_mount(*plan.oom_directory, false) : UniqueFd();
-  shim.hand_over({id, {}}, control.get(), streams.descriptors(), notify.get(), bundle.get());
+  const UniqueFd kills = connect_kill_socket(vm.paths());
+  shim.hand_over({id, {}}, control.get(), streams.descriptors(), notify.get(), bundle.get(),
+                 kills.get());
   laps.end("hand over to the shim");
   trace_guest(agent);
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <thread>
@@ -13,6 +14,7 @@
 #include "lib/base/process.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/hypervisor/vm_process.hpp"
+#include "lib/runtime/host/count_oom_kill.hpp"
 #include "lib/runtime/plan/vm_paths.hpp"
 #include "lib/runtime/vm/container_network.hpp"
 #include "lib/runtime/vm/forwarded_connection.hpp"
@@ -41,6 +43,14 @@ void end_abandoned(const std::string& vm_id) {
   }
 }
 
+/// A container whose shim has ended has no cgroup that anybody looks at.
+void count_kill_of(const VmRecord& vm, const std::string& container) {
+  const auto member = std::ranges::find(vm.members, container, &VmMember::id);
+  if (member == vm.members.end())
+    throw Error(Errc::not_found, "VM " + vm.id + " has no such container");
+  if (member->shim && is_alive(*member->shim)) count_oom_kill(member->shim->pid);
+}
+
 /// Moves the connection away from standard input: closing it must reset it.
 UniqueFd take_connection() {
   UniqueFd connection(check_sys(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1),
@@ -55,17 +65,21 @@ UniqueFd take_connection() {
 std::optional<KeeperCommand> find_keeper_command(std::string_view name) {
   if (name == "follow-network") return KeeperCommand::follow_network;
   if (name == "forward-connection") return KeeperCommand::forward_connection;
+  if (name == "count-oom-kill") return KeeperCommand::count_oom_kill;
   if (name == "end-abandoned") return KeeperCommand::end_abandoned;
   return std::nullopt;
 }
 
-void run_keeper_command(KeeperCommand command, const std::string& vm_id,
+void run_keeper_command(KeeperCommand command, const KeeperWork& work,
                         const hypervisor::ConnectHypervisor& connect) {
+  const std::string& vm_id = work.vm_id;
   switch (command) {
     case KeeperCommand::follow_network:
       return follow_network(vm_id, connect);
     case KeeperCommand::forward_connection:
       return forward_connection(vm_id, take_connection());
+    case KeeperCommand::count_oom_kill:
+      return count_kill_of(load_vm(vm_id), work.container);
     case KeeperCommand::end_abandoned:
       return end_abandoned(vm_id);
   }

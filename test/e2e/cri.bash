@@ -199,6 +199,15 @@ missing_command() {
   expect_ok cri remove "$(id_of missing)"
 }
 
+# The node's kernel counts no kill of the guest's; husk has it count one.
+out_of_memory() {
+  new_member pod greedy '.linux.resources = {memory_limit_in_bytes: 67108864}' dd if=/dev/zero of=/dev/null bs=200M count=1
+  becomes greedy "CONTAINER_EXITED 137"
+  expect_equal OOMKilled "$(cri container-status "$(id_of greedy)" | jq -r .status.reason)" "the reason"
+  expect_equal "CONTAINER_RUNNING 0" "$(status_of a)" "a, after another's end"
+  expect_ok cri remove "$(id_of greedy)"
+}
+
 # As kubelet does for a member that crashes: a new container with the same name and another attempt.
 crash_loop() {
   local attempt vms
@@ -318,6 +327,7 @@ if cri_is_here; then
   it "logs, and their rotation" logs
   it "an init container" init_container
   it "a container whose command is missing" missing_command
+  it "a container that takes too much memory" out_of_memory
   it "a container that crashes and is made anew, ten times" crash_loop 180
   it "kill -9 of containerd, and its return" containerd_restarts 120
   it "StopPodSandbox and RemovePodSandbox leave nothing" stop_and_remove 120

@@ -81,9 +81,24 @@ limited() {
 }
 
 killed_for_memory() {
+  # conmon makes its file "oom" where `podman exec` is called.
+  cd "$work" || fail "cd $work"
   run engine exec desk dd if=/dev/zero of=/dev/null bs=200M count=1
+  cd "$OLDPWD" || fail "cd back"
   expect_status 137
   state_is desk running || fail "desk ended with the process that took too much"
+  # Podman tells of it when the container has ended.
+  [[ $(engine --version) == podman* ]] || eventually 20 has_event_oom desk
+}
+has_event_oom() {  # CONTAINER: Docker's
+  engine events --since 10m --until 0s --filter "container=$1" --filter event=oom | grep -q " container oom "
+}
+
+ended_for_memory() {
+  run engine run --name greedy -m 64m --runtime "$RUNTIME" --network container:base husk-test dd if=/dev/zero of=/dev/null bs=200M count=1
+  expect_status 137
+  expect_equal "true 137" "$(engine inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' greedy)" "state"
+  expect_ok engine rm greedy
 }
 
 differs() {
@@ -245,6 +260,7 @@ engine_session() {
   it "session: stats" measured
   it "session: limits, and update" limited
   it "session: what takes too much memory is killed, alone" killed_for_memory
+  it "session: who takes too much memory is killed, and shown as that" ended_for_memory
   it "session: diff" differs
   it "session: commit, and run of the image" committed
   it "session: export" exported

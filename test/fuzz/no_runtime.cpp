@@ -29,7 +29,7 @@ int Runtime::run(const CreateRequest&, bool) { std::abort(); }
 Config load_config(const std::filesystem::path&) { std::abort(); }
 InstallPaths find_install_paths() { std::abort(); }
 std::optional<KeeperCommand> find_keeper_command(std::string_view) { std::abort(); }
-void run_keeper_command(KeeperCommand, const std::string&, const hypervisor::ConnectHypervisor&) {
+void run_keeper_command(KeeperCommand, const KeeperWork&, const hypervisor::ConnectHypervisor&) {
   std::abort();
 }
 

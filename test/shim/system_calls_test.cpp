@@ -12,7 +12,9 @@
 #include <catch2/catch_test_macros.hpp>
 #include <csignal>
 #include <filesystem>
+#include <string>
 
+#include "lib/base/deadline.hpp"
 #include "lib/base/unique_fd.hpp"
 #include "shim/oom_mark.hpp"
 #include "test/filtered_call.hpp"
@@ -100,7 +102,7 @@ TEST_CASE("system calls: in the bundle the shim makes the file oom, and no other
   UniqueFd opened = detached(bundle.path());
   REQUIRE(opened);
   const int directory = opened.get();
-  const shim::OomMark mark{std::move(opened)};
+  shim::OomMark mark{std::move(opened)};
   CHECK(test::filtered([&] { shim::restrict_system_calls(mark); },
                        [&] {
                          mark.make();
@@ -109,4 +111,27 @@ TEST_CASE("system calls: in the bundle the shim makes the file oom, and no other
                        }) == EPERM);
   CHECK(std::filesystem::is_regular_file(bundle.path() / "oom"));
   CHECK_FALSE(std::filesystem::exists(bundle.path() / "x"));
+}
+
+TEST_CASE("system calls: the keeper is told of a kill, and its answer awaited", "[shim]") {
+  std::array<int, 2> ends{};
+  REQUIRE(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
+  const UniqueFd keeper(ends[1]);
+  shim::OomMark mark{{}, UniqueFd(ends[0]), "c1"};
+  const auto make = [&](std::chrono::milliseconds patience) {
+    return test::filtered([&] { shim::restrict_system_calls(mark); },
+                          [&] {
+                            const Deadline soon(patience / 2);
+                            mark.make_last(patience);
+                            return soon.passed() ? ETIME : 0;
+                          });
+  };
+  SECTION("that answers") {
+    REQUIRE(::send(keeper.get(), "", 1, 0) == 1);
+    CHECK(make(std::chrono::seconds{60}) == 0);
+  }
+  SECTION("that does not") { CHECK(make(std::chrono::milliseconds{200}) == ETIME); }
+  std::array<char, 10> told{};
+  CHECK(::recv(keeper.get(), told.data(), told.size(), MSG_DONTWAIT) == 2);
+  CHECK(std::string(told.data()) == "c1");
 }

@@ -19,7 +19,7 @@ constexpr std::uint64_t overhead_milli = 200;
 constexpr std::uint64_t overhead_processes = 512;
 constexpr std::uint64_t usual_shares = 1024;
 /// More processes than a kernel has pids; no sum of these overflows.
-constexpr std::uint64_t most_of_one = 1ULL << 32U;
+constexpr std::uint64_t most_of_a_limit = 1ULL << 32U;
 
 std::uint64_t memory_bytes(const VmSize& size, hypervisor::Accelerator accelerator) {
   const std::uint64_t emulation = accelerator == hypervisor::Accelerator::tcg ? translation_mib : 0;
@@ -33,7 +33,7 @@ Number sum_of(const std::vector<Demand>& containers, const Get& get) {
   for (const Demand& one : containers) {
     const Number number = get(one);
     if (!number) return std::nullopt;
-    sum += std::min(*number, most_of_one);
+    sum += std::min(*number, most_of_a_limit);
   }
   return containers.empty() ? Number() : sum;
 }

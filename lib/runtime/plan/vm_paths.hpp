@@ -32,6 +32,8 @@ struct VmPaths {
   std::filesystem::path network_ports() const { return network() / "ports"; }
   /// The network namespace of a pod that has no sandbox container, bound: its number stays the pod's.
   std::filesystem::path pod_network() const { return directory / "netns"; }
+  /// The keeper's socket: who stands for a container says here that a process of it was killed for want of memory.
+  std::filesystem::path kills() const { return directory / "kills"; }
   std::filesystem::path record() const { return directory / "vm.json"; }
   std::filesystem::path rootfs(const std::string& id) const { return shared() / id / "rootfs"; }
   std::filesystem::path volumes() const { return shared() / guestcomm::share_volumes; }

@@ -244,8 +244,9 @@ UniqueFd ShimProcess::open_pidfd() const {
 }
 
 void ShimProcess::hand_over(const guestcomm::ProcessRef& process, int control,
-                            const guestcomm::Stdio<int>& stdio, int notify, int bundle) const {
-  handoff::send(handoff_.get(), {.process = process}, control, stdio, notify, bundle);
+                            const guestcomm::Stdio<int>& stdio, int notify, int bundle,
+                            int kills) const {
+  handoff::send(handoff_.get(), {.process = process}, control, stdio, notify, bundle, kills);
   await_answer(handoff_.get(), patience_.hand_over);
   std::array<char, 1024> answer{};
   const ssize_t n = ::recv(handoff_.get(), answer.data(), answer.size() - 1, 0);

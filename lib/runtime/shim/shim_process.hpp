@@ -41,9 +41,10 @@ class ShimProcess {
 
   /// control: a connection to the agent, after hello. Returns when the agent knows the shim as the
   /// process's owner. notify: where it passes on what the process says by sd_notify(3), or -1; bundle: the
-  /// directory for the file "oom", or -1.
+  /// directory for the file "oom", or -1; kills: the keeper's socket for kills, or -1.
   void hand_over(const guestcomm::ProcessRef& process, int control,
-                 const guestcomm::Stdio<int>& stdio, int notify = -1, int bundle = -1) const;
+                 const guestcomm::Stdio<int>& stdio, int notify = -1, int bundle = -1,
+                 int kills = -1) const;
 
   void keep() noexcept { keep_ = true; }
 

@@ -22,6 +22,7 @@
 #include "lib/runtime/plan/plan.hpp"
 #include "lib/runtime/vm/container_network.hpp"
 #include "lib/runtime/vm/keeper_plan.hpp"
+#include "lib/runtime/vm/kill_socket.hpp"
 #include "lib/runtime/vm/other_mount_namespace.hpp"
 #include "lib/systemd/scope.hpp"
 
@@ -137,11 +138,13 @@ void BootingVm::adopt(const ProcessIdentity& shim, HostCgroup& cgroup,
   for (const ProcessIdentity& helper : get().helpers) cgroup.add(helper.pid);
   const auto ns = network_of(shim);
   const UniqueFd changes = network::watch_changes(ns);
+  const UniqueFd kills = make_kill_socket(paths_);
   const network::LoopbackListener loopback = listen_if_possible(ns);
   keeper_.hand_over({.vm = get().process,
                      .helpers = get().helpers,
                      .shims = {shim},
                      .changes = changes.get(),
+                     .kills = kills.get(),
                      .listener = loopback.socket.get(),
                      .held = loopback.steering.get()});
   place_taps(cards, shim);
