@@ -116,7 +116,7 @@ docker_scope() {
 # hello and of a stream's header.
 vsock_client() {
   python3 - "$@" <<-'END'
-	import json, socket, struct, sys
+	import json, os, socket, struct, sys
 	cid, secret, source = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 	def talk(port, data, wanted):
 	    client = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
@@ -133,7 +133,7 @@ vsock_client() {
 	        return "refused"
 	hello = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "hello",
 	                    "params": {"protocol": 3, "version": "x", "secret": secret}}).encode()
-	header = f"HUSK-STREAM {secret} {'a' * 32}\n".encode()
+	header = f"HUSK-STREAM {secret} {os.urandom(16).hex()}\n".encode()
 	print(talk(1024, struct.pack(">I", len(hello)) + hello, b'"result"'), talk(1025, header, b"OK"))
 	END
 }
