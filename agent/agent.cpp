@@ -51,6 +51,10 @@ class Agent {
                      },
                      [this](ConnectionId connection, const guestcomm::SdNotify& said) {
                        control_.notify(connection, said);
+                     },
+                     [this](ConnectionId connection, const guestcomm::ContainerEvent& kill) {
+                       if (control_.protocol_of(connection) >= guestcomm::kill_protocol)
+                         control_.notify(connection, kill);
                      }}),
         streams_(loop_, secret),
         network_(loop_, [this](const guestcomm::DnsQuery& query) { return ask_dns(query); }),

@@ -67,6 +67,10 @@ ordered_json interfaces_of(const ContainerStatistics& all) {
   return list;
 }
 
+ordered_json vm_of(const runtime::HostCost& vm) {
+  return {{"memory", vm.memory_bytes}, {"cpu", vm.cpu_time.count()}, {"containers", vm.containers}};
+}
+
 ordered_json data_of(const ContainerStatistics& all) {
   ordered_json pids = {{"current", all.processes.value_or(0)}};
   if (all.process_limit) pids["limit"] = *all.process_limit;
@@ -82,8 +86,10 @@ ordered_json data_of(const ContainerStatistics& all) {
 
 }  // namespace
 
-std::string statistics_line(const std::string& id, const ContainerStatistics& all) {
-  return ordered_json{{"type", "stats"}, {"id", id}, {"data", data_of(all)}}.dump() + "\n";
+std::string statistics_line(const std::string& id, const runtime::Runtime::Statistics& all) {
+  ordered_json data = data_of(all.container);
+  data["vm"] = vm_of(all.vm);
+  return ordered_json{{"type", "stats"}, {"id", id}, {"data", std::move(data)}}.dump() + "\n";
 }
 
 std::string oom_line(const std::string& id) {

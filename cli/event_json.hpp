@@ -9,7 +9,8 @@
 namespace husk::cli {
 
 /// {"type":"stats","id":ID,"data":{...}} and a newline. Disks, huge pages and caches are the host's: empty.
-std::string statistics_line(const std::string& id, const guestcomm::ContainerStatistics& all);
+/// "vm", which runc has not, is last: {"memory":BYTES,"cpu":NANOSECONDS,"containers":N}, of the VM on the host.
+std::string statistics_line(const std::string& id, const runtime::Runtime::Statistics& all);
 /// {"type":"oom","id":ID} and a newline.
 std::string oom_line(const std::string& id);
 

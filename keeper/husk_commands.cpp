@@ -32,8 +32,9 @@ constexpr auto network_lock_patience = 120s;  ///< as lib/runtime/vm/vm_handle.c
 [[noreturn]] void execute_husk(const handoff::KeeperBegin& begin, const char* command,
                                const char* container = nullptr) {
   // Nothing after "--" is an option.
-  const std::array<const char*, 7> argv{"husk",    "internal", command, "--", begin.vm_id.c_str(),
-                                        container, nullptr};
+  const std::array<const char*, 7> argv{
+      "husk",    "internal", command, begin.vm_id.c_str(), container != nullptr ? "--" : nullptr,
+      container, nullptr};
   const std::array<const char*, 2> environment{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", nullptr};
   ::syscall(SYS_execveat, begin.husk.get(), "", argv.data(), environment.data(), AT_EMPTY_PATH);
   ::_exit(127);

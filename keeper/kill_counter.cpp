@@ -28,16 +28,29 @@ void KillCounter::add_to(std::vector<int>& watched) const {
 }
 
 milliseconds KillCounter::patience() const {
-  if (waiting_.empty() || worker_ > 0 || !last_) return milliseconds{-1};
-  const auto left = std::chrono::ceil<milliseconds>(*last_ + interval - steady_clock::now());
-  return std::max(left, milliseconds{0});
+  // Without a pidfd nothing tells of the worker's end.
+  return worker_ > 0 && !worker_pidfd_ ? first_interval : milliseconds{-1};
 }
 
 void KillCounter::handle() {
   finish_work();
   receive();
-  const bool is_due = !last_ || steady_clock::now() >= *last_ + interval;
-  if (!waiting_.empty() && worker_ < 0 && is_due) begin_work();
+  while (!waiting_.empty() && worker_ < 0) {
+    if (is_due(waiting_.front().container)) return begin_work();
+    answer(waiting_.front());
+    waiting_.pop_front();
+  }
+}
+
+bool KillCounter::is_due(const std::string& container) {
+  const auto now = steady_clock::now();
+  if (paces_.size() >= max_paces && !paces_.contains(container)) paces_.clear();
+  Pace& pace = paces_[container];
+  if (now < pace.next) return false;
+  const bool was_quiet = now >= pace.next + last_interval;
+  pace.interval = was_quiet ? first_interval : std::min(2 * pace.interval, last_interval);
+  pace.next = now + pace.interval;
+  return true;
 }
 
 void KillCounter::receive() {
@@ -64,20 +77,26 @@ void KillCounter::begin_work() {
     }
     ::_exit(0);
   }
-  if (worker_ > 0) worker_pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, worker_, 0)));
-  last_ = steady_clock::now();
+  if (worker_ > 0) {
+    worker_pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, worker_, 0)));
+  } else {
+    answer(waiting_.front());  // no process can be made now
+    waiting_.pop_front();
+  }
 }
 
-/// The shim waits for the answer before it exits: the cgroup goes after it.
 void KillCounter::finish_work() {
   if (worker_ <= 0 || ::waitpid(worker_, nullptr, WNOHANG) != worker_) return;
   worker_ = -1;
   worker_pidfd_.reset();
-  last_ = steady_clock::now();
-  const Kill& done = waiting_.front();
-  ::sendto(kills_.get(), "", 1, MSG_DONTWAIT | MSG_NOSIGNAL,
-           reinterpret_cast<const sockaddr*>(&done.shim), done.shim_size);
+  answer(waiting_.front());
   waiting_.pop_front();
+}
+
+/// The shim waits for the answer before it exits: the cgroup goes after it.
+void KillCounter::answer(const Kill& kill) const {
+  ::sendto(kills_.get(), "", 1, MSG_DONTWAIT | MSG_NOSIGNAL,
+           reinterpret_cast<const sockaddr*>(&kill.shim), kill.shim_size);
 }
 
 }  // namespace husk::keeper

@@ -7,7 +7,7 @@
 
 #include <chrono>
 #include <deque>
-#include <optional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,9 +18,12 @@ namespace husk::keeper {
 
 class KillCounter {
  public:
-  /// A guest may tell of kills without end: so many wait, and each has the host's kernel at work.
+  /// A guest may tell of kills without end, and each has the host's kernel at work. So many wait. A container whose kill was
+  /// counted has to wait for the next one: the first interval, then twice as long each time, up to the last. What it tells
+  /// meanwhile is answered and not counted. It begins anew when it was quiet for the last interval.
   static constexpr std::size_t max_waiting = 64;
-  static constexpr std::chrono::milliseconds interval{200};
+  static constexpr std::chrono::milliseconds first_interval{200}, last_interval{60000};
+  static constexpr std::size_t max_paces = 256;
   static constexpr std::size_t max_id_bytes = 1024;
 
   /// kills: see handoff::KeptProcesses; empty: nobody tells of kills.
@@ -40,14 +43,20 @@ class KillCounter {
     sockaddr_un shim = {};
     socklen_t shim_size = 0;
   };
+  struct Pace {
+    std::chrono::steady_clock::time_point next = {};
+    std::chrono::milliseconds interval{0};
+  };
   void receive();
+  void answer(const Kill& kill) const;
+  bool is_due(const std::string& container);
   void begin_work();
   void finish_work();
 
   UniqueFd kills_;
   OnKill on_kill_;
   std::deque<Kill> waiting_;  ///< the first one is at work, if there is a worker
-  std::optional<std::chrono::steady_clock::time_point> last_;
+  std::map<std::string, Pace> paces_;
   pid_t worker_ = -1;
   UniqueFd worker_pidfd_;
 };

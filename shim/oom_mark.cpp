@@ -32,7 +32,10 @@ void OomMark::make() noexcept {
   was_made_ = true;
   // The filter compares whole registers.
   if (bundle_) ::syscall(SYS_mknodat, long{bundle_.get()}, file_name, static_cast<long>(kind), 0L);
-  if (kills_ &&
+  char byte = 0;
+  while (unanswered_ > 0 && ::recv(kills_.get(), &byte, 1, MSG_DONTWAIT) >= 0) --unanswered_;
+  // One that the keeper has not counted yet stands for both.
+  if (kills_ && unanswered_ == 0 &&
       ::send(kills_.get(), container_.data(), container_.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
     ++unanswered_;
 }

@@ -23,8 +23,8 @@ class OomMark {
   void allow(AllowedSystemCalls& filter) const;
   /// Makes the file, unless it is there, and tells the keeper.
   void make() noexcept;
-  /// The same for a kill that has ended the container, unless make() was called for it before, and waits for the
-  /// keeper's answer, so long at most. Call it before the shim exits: its cgroup goes then.
+  /// Makes the file and tells the keeper unless make() ever did, and waits for the keeper's answer, so long at most. Call
+  /// it before the shim exits: its cgroup goes then.
   void make_last(std::chrono::milliseconds patience) noexcept;
 
  private:

@@ -338,8 +338,8 @@ void Container::watch_memory() {
 void Container::tell_of_kill() {
   tell_watchers(guestcomm::ContainerEvent::Type::oom);
   if (!processes_.contains({}) || first().state() != Process::State::running) return;
-  if (const auto owner = first().owner())
-    notify_.event(*owner, {id_, guestcomm::ContainerEvent::Type::oom});
+  if (const auto owner = first().owner(); owner && notify_.kill)
+    notify_.kill(*owner, {id_, guestcomm::ContainerEvent::Type::oom});
 }
 
 void Container::tell_watchers(guestcomm::ContainerEvent::Type type) {

@@ -59,6 +59,7 @@ struct Notify {
   std::function<void(ConnectionId, const guestcomm::ProcessExited&)> exited;
   std::function<void(ConnectionId, const guestcomm::ContainerEvent&)> event;
   std::function<void(ConnectionId, const guestcomm::SdNotify&)> sd_notify;
+  std::function<void(ConnectionId, const guestcomm::ContainerEvent&)> kill = {};
 };
 
 class Container {

@@ -128,10 +128,16 @@ json ControlServer::greet(ConnectionId id, const Request& request) {
   Connection& connection = connections_.at(id);
   loop_.cancel(connection.hello_timer);
   connection.greeted = true;
+  connection.protocol = spoken.newest;
   strangers_.forget(id);
   connection.reader.set_limit(guestcomm::max_frame_bytes);
   was_greeted_ = true;
   return guestcomm::Hello{spoken, HUSK_VERSION, {}};
+}
+
+int ControlServer::protocol_of(ConnectionId connection) const {
+  const auto found = connections_.find(connection);
+  return found == connections_.end() ? 0 : found->second.protocol;
 }
 
 void ControlServer::respond(ConnectionId id, const Request& request, const Outcome& outcome) {

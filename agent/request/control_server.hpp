@@ -53,6 +53,8 @@ class ControlServer {
     send(connection, guestcomm::encode(guestcomm::make_notification(message)));
   }
 
+  /// The protocol of a connection that said hello; 0: there is none.
+  int protocol_of(ConnectionId connection) const;
   bool was_greeted() const noexcept { return was_greeted_; }  ///< by any connection, ever
   std::size_t greeted_connections() const;
 
@@ -62,6 +64,7 @@ class ControlServer {
     guestcomm::FrameReader reader{guestcomm::max_hello_bytes};
     std::string unsent;
     bool greeted = false, refused = false;
+    int protocol = 0;  ///< that the host speaks there, once greeted
     EventLoop::TimerId hello_timer;
     EventLoop::Watch watch;
   };

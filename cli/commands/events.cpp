@@ -10,14 +10,14 @@
 namespace husk::cli {
 namespace {
 
-using guestcomm::ContainerStatistics;
+using Statistics = runtime::Runtime::Statistics;
 
-void print_statistics(const std::string& id, const ContainerStatistics& all) {
+void print_statistics(const std::string& id, const Statistics& all) {
   print(statistics_line(id, all));
 }
 
 void print_event(const std::string& id, const runtime::Runtime::Event& event) {
-  if (const auto* statistics = std::get_if<ContainerStatistics>(&event))
+  if (const auto* statistics = std::get_if<Statistics>(&event))
     return print_statistics(id, *statistics);
   print(oom_line(id));
 }

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <string>
 #include <thread>
 
 namespace husk {
@@ -14,10 +15,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// But for those of a moment.
 bool has_children(const fs::path& directory) {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(directory, ignored)) {
-    if (entry.is_directory(ignored)) return true;
+    const std::string name = entry.path().filename();
+    if (entry.is_directory(ignored) && name != cgroup_for_kill && name != cgroup_for_processes)
+      return true;
   }
   return false;
 }
@@ -33,10 +37,17 @@ bool is_cgroup(const fs::path& directory) {
 bool try_remove(const fs::path& directory) {
   for (const char* name : {cgroup_for_kill, cgroup_for_processes})
     ::rmdir((directory / name).c_str());
+  ::rmdir((directory.string() + suffix_beside).c_str());
   return ::rmdir(directory.c_str()) == 0 || errno != EBUSY || has_children(directory);
 }
 
 }  // namespace
+
+fs::path without_detour(const fs::path& cgroup) {
+  if (cgroup.filename() == cgroup_for_processes) return cgroup.parent_path();
+  const std::string whole = cgroup.string(), suffix = suffix_beside;
+  return whole.ends_with(suffix) ? fs::path(whole.substr(0, whole.size() - suffix.size())) : cgroup;
+}
 
 void remove_cgroups(const std::vector<fs::path>& directories) noexcept {
   for (auto it = directories.rbegin(); it != directories.rend(); ++it) {

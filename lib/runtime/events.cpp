@@ -17,10 +17,17 @@ using std::chrono::milliseconds;
 
 constexpr auto statistics_patience = 10s;
 
+Runtime::Statistics read_statistics(const VmHandle& vm, const std::string& id) {
+  return {
+      .container =
+          vm.connect(statistics_patience).call(guestcomm::ReadStatistics{id}, statistics_patience),
+      .vm = find_host_cost(load_vm(vm.paths().directory.filename()))};
+}
+
 /// Returns nothing at the container's end, also where its VM ended with it.
-std::optional<guestcomm::ContainerStatistics> ask(const VmHandle& vm, const std::string& id) {
+std::optional<Runtime::Statistics> ask(const VmHandle& vm, const std::string& id) {
   try {
-    return vm.connect(statistics_patience).call(guestcomm::ReadStatistics{id}, statistics_patience);
+    return read_statistics(vm, id);
   } catch (const Error& error) {
     if (error.code() == Errc::peer_lost || error.code() == Errc::not_found ||
         error.code() == Errc::wrong_state)
@@ -31,13 +38,10 @@ std::optional<guestcomm::ContainerStatistics> ask(const VmHandle& vm, const std:
 
 }  // namespace
 
-guestcomm::ContainerStatistics Runtime::statistics(const std::string& id) const {
+Runtime::Statistics Runtime::statistics(const std::string& id) const {
   const ContainerRecord record = store_.load_for(Command::events, id);
-  return unless_it_ends(store_, record, Command::events, [&] {
-    return VmHandle::open(record.vm_id)
-        .connect(statistics_patience)
-        .call(guestcomm::ReadStatistics{id}, statistics_patience);
-  });
+  return unless_it_ends(store_, record, Command::events,
+                        [&] { return read_statistics(VmHandle::open(record.vm_id), id); });
 }
 
 void Runtime::follow_events(const std::string& id, milliseconds interval,

@@ -18,6 +18,8 @@
 #include "lib/runtime/plan/vm_paths.hpp"
 #include "lib/runtime/vm/container_network.hpp"
 #include "lib/runtime/vm/forwarded_connection.hpp"
+#include "lib/runtime/vm/vm_handle.hpp"
+#include "lib/runtime/vm/vm_lock.hpp"
 #include "lib/runtime/vm/vm_record.hpp"
 
 namespace husk::runtime {
@@ -25,6 +27,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr auto lock_patience = 2s;        ///< the shim waits 5 s
 constexpr auto abandoned_patience = 60s;  ///< libvirt's, to go on with what husk began
 constexpr auto abandoned_interval = 100ms;
 
@@ -43,12 +46,20 @@ void end_abandoned(const std::string& vm_id) {
   }
 }
 
-/// A container whose shim has ended has no cgroup that anybody looks at.
-void count_kill_of(const VmRecord& vm, const std::string& container) {
+/// A container whose shim has ended has no cgroup that anybody looks at. The locks keep others from moving processes, and
+/// from changing limits, meanwhile.
+void count_kill_of(const std::string& vm_id, const std::string& container) {
+  const DirectoryLock network = VmHandle::open(vm_id).lock_network(lock_patience);
+  const std::optional<DirectoryLock> lock = lock_vm(vm_id, lock_patience);
+  if (!lock) throw vm_gone(vm_id);
+  const VmRecord vm = load_vm(vm_id);
   const auto member = std::ranges::find(vm.members, container, &VmMember::id);
   if (member == vm.members.end())
-    throw Error(Errc::not_found, "VM " + vm.id + " has no such container");
-  if (member->shim && is_alive(*member->shim)) count_oom_kill(member->shim->pid);
+    throw Error(Errc::not_found, "VM " + vm_id + " has no such container");
+  if (!member->shim || !is_alive(*member->shim)) return;
+  const bool has_vm =
+      vm.process && memory_cgroup_of(vm.process->pid) == memory_cgroup_of(member->shim->pid);
+  count_oom_kill(member->shim->pid, has_vm ? vm.limits.memory_bytes : std::nullopt);
 }
 
 /// Moves the connection away from standard input: closing it must reset it.
@@ -79,7 +90,7 @@ void run_keeper_command(KeeperCommand command, const KeeperWork& work,
     case KeeperCommand::forward_connection:
       return forward_connection(vm_id, take_connection());
     case KeeperCommand::count_oom_kill:
-      return count_kill_of(load_vm(vm_id), work.container);
+      return count_kill_of(vm_id, work.container);
     case KeeperCommand::end_abandoned:
       return end_abandoned(vm_id);
   }

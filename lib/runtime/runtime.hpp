@@ -20,6 +20,7 @@
 #include "lib/runtime/host/install_paths.hpp"
 #include "lib/runtime/kill_patience.hpp"
 #include "lib/runtime/record/state_store.hpp"
+#include "lib/runtime/vm/host_cost.hpp"
 
 namespace husk::runtime {
 
@@ -54,10 +55,15 @@ class Runtime {
   void resume(const std::string& id);  ///< throws wrong_state "container not paused"
   /// Limits of the container in the guest, and with them the size of its VM; what is not said stays. Throws wrong_state "container not running", invalid_argument.
   void update(const std::string& id, const oci::Resources& resources);
-  using Event = std::variant<guestcomm::ContainerStatistics, guestcomm::ContainerEvent>;
+  /// What the container uses in the guest, and what its VM costs the host.
+  struct Statistics {
+    guestcomm::ContainerStatistics container = {};
+    HostCost vm = {};
+  };
+  using Event = std::variant<Statistics, guestcomm::ContainerEvent>;
   using OnEvent = std::function<void(const Event&)>;
   /// Statistics and events throw wrong_state "container with id ID is not running".
-  guestcomm::ContainerStatistics statistics(const std::string& id) const;
+  Statistics statistics(const std::string& id) const;
   /// Statistics every `interval`, and each time the guest's kernel kills a process for want of
   /// memory; until the container stops.
   void follow_events(const std::string& id, std::chrono::milliseconds interval,

@@ -50,7 +50,7 @@ struct Bench {
   std::optional<Error> error;
   bool created = false, started = false, stopped = false;
   std::vector<std::pair<agent::ConnectionId, guestcomm::ProcessExited>> told;
-  std::vector<std::pair<agent::ConnectionId, guestcomm::ContainerEvent::Type>> events;
+  std::vector<std::pair<agent::ConnectionId, guestcomm::ContainerEvent::Type>> events, kills;
   std::vector<std::pair<agent::ConnectionId, std::string>> said;  ///< by sd_notify(3)
   std::string notify_socket;                                      ///< of the next container
   /// The next container's state, for its startContainer hooks.
@@ -132,6 +132,9 @@ struct Bench {
                       },
                       [this](agent::ConnectionId owner, const guestcomm::SdNotify& text) {
                         said.emplace_back(owner, text.text);
+                      },
+                      [this](agent::ConnectionId owner, const guestcomm::ContainerEvent& kill) {
+                        kills.emplace_back(owner, kill.type);
                       }},
         [this](agent::Container&) { stopped = true; });
     run_until([this] { return created; });

@@ -21,8 +21,10 @@ TEST_CASE("events: the keys are in the order of runc's", "[cli]") {
   all.processes = 12;
   all.process_limit = 13;
   all.interfaces = {{.name = "eth0", .counters = {{"rx_bytes", 1}, {"tx_dropped", 8}}}};
+  const runtime::HostCost vm{
+      .memory_bytes = 14, .cpu_time = std::chrono::nanoseconds{15}, .containers = 16};
   CHECK(
-      cli::statistics_line("c1", all) ==
+      cli::statistics_line("c1", {.container = all, .vm = vm}) ==
       R"({"type":"stats","id":"c1","data":{)"
       R"("cpu":{"usage":{"total":3000,"kernel":1000,"user":2000},)"
       R"("throttling":{"periods":7,"throttledPeriods":8,"throttledTime":9000}},)"
@@ -34,14 +36,14 @@ TEST_CASE("events: the keys are in the order of runc's", "[cli]") {
       R"("raw":{"anon":5,"file":4,"kernel":6,"sock":10}},)"
       R"("pids":{"current":12,"limit":13},"blkio":{},"hugetlb":{},"intel_rdt":{},)"
       R"("network_interfaces":[{"Name":"eth0","RxBytes":1,"RxPackets":0,"RxErrors":0,"RxDropped":0,)"
-      R"("TxBytes":0,"TxPackets":0,"TxErrors":0,"TxDropped":8}]}})"
+      R"("TxBytes":0,"TxPackets":0,"TxErrors":0,"TxDropped":8}],"vm":{"memory":14,"cpu":15,"containers":16}}})"
       "\n");
   CHECK(cli::oom_line("c1") == "{\"type\":\"oom\",\"id\":\"c1\"}\n");
 }
 
 TEST_CASE("events: what the guest does not tell is none or no limit, as runc prints it", "[cli]") {
   const auto data = [](const guestcomm::ContainerStatistics& all) {
-    return nlohmann::json::parse(cli::statistics_line("c1", all)).at("data");
+    return nlohmann::json::parse(cli::statistics_line("c1", {.container = all})).at("data");
   };
   guestcomm::ContainerStatistics all;
   constexpr std::uint64_t none = UINT64_MAX;
@@ -64,7 +66,7 @@ TEST_CASE("events: names of a guest's are strings of JSON, one line whatever the
   guestcomm::ContainerStatistics all;
   all.memory = {{"a\"b\n\x1b", 1}};
   all.interfaces = {{.name = "e\"}\n\\", .counters = {}}, {.name = "", .counters = {}}};
-  const std::string line = cli::statistics_line("c1", all);
+  const std::string line = cli::statistics_line("c1", {.container = all});
   CHECK(std::count(line.begin(), line.end(), '\n') == 1);
   const auto data = nlohmann::json::parse(line).at("data");
   CHECK(data.at("network_interfaces").at(0).at("Name") == "e\"}\n\\");

@@ -113,6 +113,7 @@ out_of_memory() {
   expect_ok husk events --stats short
   expect_equal "1" "$(wc -l <<<"$out")" "lines of --stats"
   expect_equal "stats short 50331648 true true true" "$(jq -r '"\(.type) \(.id) \(.data.memory.usage.limit) \(.data.cpu.usage.total > 0) \(.data.pids.current > 0) \(.data.memory.usage.usage > 0)"' <<<"$out")" "statistics"
+  expect_equal "true true 1" "$(jq -r '.data.vm | "\(.memory > 50000000) \(.cpu > 100000000) \(.containers)"' <<<"$out")" "what the VM costs the host"
   husk events --interval 0.3s short >"$work/short.events" 2>"$work/short.errors" &
   local watcher=$!
   eventually 20 grep -q '"type":"stats"' "$work/short.events"

@@ -14,7 +14,7 @@ int Runtime::exec(const ExecRequest&) { std::abort(); }
 void Runtime::kill(const std::string&, int, bool) { std::abort(); }
 void Runtime::pause(const std::string&) { std::abort(); }
 void Runtime::update(const std::string&, const oci::Resources&) { std::abort(); }
-guestcomm::ContainerStatistics Runtime::statistics(const std::string&) const { std::abort(); }
+Runtime::Statistics Runtime::statistics(const std::string&) const { std::abort(); }
 void Runtime::follow_events(const std::string&, std::chrono::milliseconds, const OnEvent&) const {
   std::abort();
 }

@@ -19,6 +19,9 @@ inline constexpr ProtocolRange own_protocols{3, 6};
 /// From this one on an agent whose vsock device is the host's kernel serves root from any source port.
 inline constexpr int any_port_protocol = 6;
 
+/// From this one on who owns a container's first process is told of kills for want of memory (ContainerEvent).
+inline constexpr int kill_protocol = 6;
+
 /// "3", or "3 to 5".
 std::string describe(const ProtocolRange& protocols);
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <sstream>
 
+#include "lib/base/cgroup_directories.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/mountinfo.hpp"
@@ -58,7 +59,8 @@ std::vector<MemberCgroup> find_cgroups_of(pid_t member) {
     for (const Hierarchy& hierarchy : hierarchies)
       if (is_for(hierarchy, controllers))
         found.push_back({hierarchy, path == "/" ? hierarchy.mount_point
-                                                : hierarchy.mount_point / path.relative_path()});
+                                                : without_detour(hierarchy.mount_point /
+                                                                 path.relative_path())});
   }
   return found;
 }

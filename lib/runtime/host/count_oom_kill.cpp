@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include <sstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "lib/base/cgroup_directories.hpp"
 #include "lib/base/deadline.hpp"
@@ -38,8 +40,8 @@ constexpr auto short_pause = 1ms;
 constexpr int most_turns = 100;
 constexpr std::uint64_t page = 4096;
 constexpr std::uint64_t victims_limit = 16 * page;
-/// More than any limit that is set here leaves.
-constexpr std::size_t victims_bytes = 4U << 20U;
+/// More than any limit that is set here leaves, and than the kernel finds by dropping what it can read again.
+constexpr std::size_t victims_bytes = 64U << 20U;
 
 std::string number_text(std::uint64_t number) { return std::to_string(number); }
 
@@ -66,7 +68,7 @@ class Victim {
       ::_exit(0);
     }
     try {
-      // Before all others of the cgroup, whichever of them needs memory just then.
+      // Should another process come meanwhile, this one is killed.
       write_existing("/proc/" + std::to_string(pid_) + "/oom_score_adj", "1000");
       write_existing(cgroup / "cgroup.procs", std::to_string(pid_));
     } catch (const Error&) {
@@ -101,6 +103,8 @@ class Victim {
     void* const memory =
         ::mmap(nullptr, victims_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return;
+    // Else the kernel moves the pages to the host's swap.
+    ::syscall(SYS_mlock2, memory, victims_bytes, MLOCK_ONFAULT);
     auto* const bytes = static_cast<volatile char*>(memory);
     for (std::size_t at = 0; at < victims_bytes; at += page) bytes[at] = 1;
   }
@@ -116,16 +120,19 @@ class Victim {
   UniqueFd go_;
 };
 
-/// Calls it at the end, whatever happens.
+/// Calls them at the end, whatever happens and whichever of them fails.
 class AtEnd {
  public:
-  explicit AtEnd(std::function<void()> work) : work_(std::move(work)) {}
+  using Steps = std::vector<std::function<void()>>;
+  explicit AtEnd(Steps steps) : steps_(std::move(steps)) {}
   AtEnd(const AtEnd&) = delete;
   AtEnd& operator=(const AtEnd&) = delete;
-  ~AtEnd() { warn_on_failure(work_); }
+  ~AtEnd() {
+    for (const auto& one : steps_) warn_on_failure(one);
+  }
 
  private:
-  std::function<void()> work_;
+  Steps steps_;
 };
 
 /// Returns how many were there.
@@ -154,15 +161,23 @@ void make_cgroup(const fs::path& directory) {
     throw_errno("make cgroup " + directory.string());
 }
 
+/// Throws EBUSY, after a while, where processes keep coming into the cgroup.
+void enable_memory_below(const fs::path& directory, const fs::path& below) {
+  for (int turn = 0;; ++turn) {
+    move_all(directory, below);
+    try {
+      return write_existing(directory / "cgroup.subtree_control", "+memory");
+    } catch (const Error& e) {
+      if (e.sys_errno() != EBUSY || turn == most_turns) throw;
+    }
+  }
+}
+
 void kill_one_in(const fs::path& cgroup) {
   write_existing(cgroup / "memory.max", number_text(victims_limit));
   Victim victim(cgroup);
   victim.go();
   victim.await_kill();
-}
-
-bool is_out_of_memory(const fs::path& oom_control) {
-  return read_file(oom_control, 4096).find("under_oom 1") != std::string::npos;
 }
 
 /// The limit cannot be below what is used, which changes.
@@ -181,51 +196,43 @@ void limit_to_use(const fs::path& directory) {
 
 void count_oom_kill_v2(const fs::path& directory) {
   const fs::path below = directory / cgroup_for_processes, killed = directory / cgroup_for_kill;
-  const fs::path subtree = directory / "cgroup.subtree_control";
-  const AtEnd undo([&] {
-    remove_cgroups({killed});
-    write_existing(subtree, "-memory");
-    move_all(below, directory);
-    remove_cgroups({below});
-  });
+  const AtEnd undo({[&] { remove_cgroups({killed}); },
+                    [&] { write_existing(directory / "cgroup.subtree_control", "-memory"); },
+                    [&] { move_all(below, directory); }, [&] { remove_cgroups({below}); }});
   make_cgroup(below);
-  move_all(directory, below);
-  write_existing(subtree, "+memory");
+  enable_memory_below(directory, below);
   make_cgroup(killed);
   kill_one_in(killed);
 }
 
-void count_oom_kill_v1(const fs::path& directory) {
-  const fs::path oom_control = directory / "memory.oom_control";
-  const fs::path limit = directory / "memory.limit_in_bytes";
-  const std::uint64_t before = read_number(limit);
+void count_oom_kill_v1(const fs::path& directory, const std::optional<std::uint64_t>& limit) {
+  const fs::path limit_file = directory / "memory.limit_in_bytes";
+  const fs::path beside = directory.string() + suffix_beside;
+  const std::uint64_t before = limit.value_or(read_number(limit_file));
+  const AtEnd undo({[&] { write_existing(limit_file, number_text(before)); },
+                    [&] { move_all(beside, directory); }, [&] { remove_cgroups({beside}); }});
+  make_cgroup(beside);
+  move_all(directory, beside);
   Victim victim(directory);
-  const AtEnd undo([&] {
-    write_existing(limit, number_text(before));
-    write_existing(oom_control, "0");
-  });
-  // Nobody is killed: the victim waits for memory, and so does who else needs some.
-  write_existing(oom_control, "1");
   limit_to_use(directory);
   victim.go();
-  const Deadline deadline(kill_patience_of_kernel);
-  while (!is_out_of_memory(oom_control)) {
-    if (deadline.passed()) throw Error(Errc::timed_out, "the cgroup is not short of memory");
-    std::this_thread::sleep_for(short_pause);
-  }
+  victim.await_kill();
 }
 
-void count_oom_kill(pid_t shim) {
-  for (const MemberCgroup& cgroup : find_cgroups_of(shim)) {
-    if (cgroup.directory == cgroup.hierarchy.mount_point) continue;
-    // Where a husk was killed half-way.
-    const bool is_below = cgroup.directory.filename() == cgroup_for_processes;
-    const fs::path directory = is_below ? cgroup.directory.parent_path() : cgroup.directory;
-    if (cgroup.hierarchy.v2 && fs::exists(directory / "memory.events"))
-      return count_oom_kill_v2(directory);
-    if (!cgroup.hierarchy.v2 && fs::exists(cgroup.directory / "memory.oom_control"))
-      return count_oom_kill_v1(cgroup.directory);
+fs::path memory_cgroup_of(pid_t member) {
+  for (const MemberCgroup& cgroup : find_cgroups_of(member)) {
+    const char* file = cgroup.hierarchy.v2 ? "memory.events" : "memory.oom_control";
+    if (cgroup.directory != cgroup.hierarchy.mount_point && fs::exists(cgroup.directory / file))
+      return cgroup.directory;
   }
+  return {};
+}
+
+void count_oom_kill(pid_t shim, const std::optional<std::uint64_t>& limit) {
+  const fs::path directory = memory_cgroup_of(shim);
+  if (directory.empty()) return;
+  if (fs::exists(directory / "memory.events")) return count_oom_kill_v2(directory);
+  count_oom_kill_v1(directory, limit);
 }
 
 }  // namespace husk::runtime

@@ -4,9 +4,12 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
 #include <sstream>
+#include <thread>
 
 #include "lib/base/cgroup_directories.hpp"
+#include "lib/base/deadline.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
@@ -94,6 +97,19 @@ CgroupPlan plan_unit(const std::string& cgroups_path, const CgroupOwner& owner) 
   if (unit.slice.empty()) unit.slice = "system.slice";
   const std::string path = checked_path(expand_slice(unit.slice) + "/" + unit.name);
   return {path, std::move(unit)};
+}
+
+/// While a kill is counted (count_oom_kill.hpp), cgroup v2 lets no process in.
+void enter(const fs::path& leaf, pid_t pid) {
+  const Deadline deadline(std::chrono::seconds{2});
+  for (;;) {
+    try {
+      return write_existing(leaf / "cgroup.procs", std::to_string(pid));
+    } catch (const Error& e) {
+      if (e.sys_errno() != EBUSY || deadline.passed()) throw;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds{5});
+  }
 }
 
 /// An error in runc's words.
@@ -199,7 +215,7 @@ void HostCgroup::restrict_own() noexcept {
 void HostCgroup::add(pid_t pid) {
   start_unit(pid);
   restrict_own();
-  for (const fs::path& leaf : leaves_) write_existing(leaf / "cgroup.procs", std::to_string(pid));
+  for (const fs::path& leaf : leaves_) enter(leaf, pid);
 }
 
 std::vector<pid_t> HostCgroup::processes() const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/runtime/host/limit_cgroup.hpp"
 
+#include <cerrno>
 #include <vector>
 
 #include "lib/base/cpu_weight.hpp"
@@ -22,7 +23,9 @@ struct Setting {
   std::string file, value;
 };
 
-constexpr std::uint64_t default_shares = 1024;
+constexpr const char* default_shares = "1024";
+constexpr const char* quota_v1 = "cpu.cfs_quota_us";
+constexpr const char* default_weight = "100";
 
 /// Adds the file where one of both limits it.
 void add(std::vector<Setting>& to, const std::string& file, const Number& wanted, const Number& had,
@@ -35,18 +38,18 @@ std::vector<Setting> settings_v2(const CgroupLimits& wanted, const CgroupLimits&
   add(all, "memory.max", wanted.memory_bytes, had.memory_bytes, "max");
   add(all, "cpu.max", wanted.quota_us, had.quota_us, "max");
   add(all, "pids.max", wanted.processes, had.processes, "max");
-  if (wanted.cpu_shares || had.cpu_shares)
-    all.push_back(
-        {"cpu.weight", std::to_string(cpu_weight_of(wanted.cpu_shares.value_or(default_shares)))});
+  const Number weight =
+      wanted.cpu_shares ? Number(cpu_weight_of(*wanted.cpu_shares)) : wanted.cpu_shares;
+  add(all, "cpu.weight", weight, had.cpu_shares, default_weight);
   return all;
 }
 
 std::vector<Setting> settings_v1(const CgroupLimits& wanted, const CgroupLimits& had) {
   std::vector<Setting> all;
   add(all, "memory.limit_in_bytes", wanted.memory_bytes, had.memory_bytes, "-1");
-  add(all, "cpu.cfs_quota_us", wanted.quota_us, had.quota_us, "-1");
+  add(all, quota_v1, wanted.quota_us, had.quota_us, "-1");
   add(all, "pids.max", wanted.processes, had.processes, "max");
-  add(all, "cpu.shares", wanted.cpu_shares, had.cpu_shares, std::to_string(default_shares));
+  add(all, "cpu.shares", wanted.cpu_shares, had.cpu_shares, default_shares);
   return all;
 }
 
@@ -75,6 +78,16 @@ void limit_list(const fs::path& directory, bool v2, const std::string& file, con
   }
 }
 
+/// cgroup v1 takes no quota above that of the cgroup above, as kubelet gives a pod: that one holds then.
+void write_setting(const fs::path& directory, const Setting& setting) {
+  try {
+    write_existing(directory / setting.file, setting.value);
+  } catch (const Error& e) {
+    if (e.sys_errno() != EINVAL || setting.file != quota_v1) throw;
+    write_existing(directory / setting.file, "-1");
+  }
+}
+
 systemd::UnitLimits unit_limits(const CgroupLimits& limits) {
   return {.memory_bytes = limits.memory_bytes,
           .quota_us = limits.quota_us,
@@ -94,7 +107,7 @@ void limit_unit(const fs::path& directory, const CgroupLimits& wanted, const Cgr
 void limit_cgroup(const fs::path& directory, bool v2, const CgroupLimits& wanted,
                   const CgroupLimits& had) {
   for (const Setting& one : v2 ? settings_v2(wanted, had) : settings_v1(wanted, had))
-    if (is_there(directory / one.file)) write_existing(directory / one.file, one.value);
+    if (is_there(directory / one.file)) write_setting(directory, one);
   limit_list(directory, v2, "cpuset.cpus", wanted.cpus, had.cpus);
   limit_list(directory, v2, "cpuset.mems", wanted.mems, had.mems);
 }
@@ -109,7 +122,7 @@ void limit_cgroups_of(const ProcessIdentity& member, const CgroupLimits& wanted,
   check();  // another process may have its pid by now
   bool is_unit_limited = false;
   for (const MemberCgroup& cgroup : cgroups) {
-    // The root is nobody's.
+    // A process in the root cgroup is in nobody's.
     if (cgroup.directory == cgroup.hierarchy.mount_point) continue;
     if (cgroup.hierarchy.systemds && !is_unit_limited) {
       limit_unit(cgroup.directory, wanted, had);

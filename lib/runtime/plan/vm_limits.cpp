@@ -15,8 +15,9 @@ constexpr std::uint64_t qemu_mib = 256;
 constexpr std::uint64_t translation_mib = 1024;
 /// A fifth of a CPU for the guest's kernel, QEMU's own threads and vhost's.
 constexpr std::uint64_t overhead_milli = 200;
-/// QEMU's threads, and a shim for each process of `exec`.
+/// QEMU's threads. The shim of each process of `exec` has four itself.
 constexpr std::uint64_t overhead_processes = 512;
+constexpr std::uint64_t threads_of_a_shim = 4;
 constexpr std::uint64_t usual_shares = 1024;
 /// More processes than a kernel has pids; no sum of these overflows.
 constexpr std::uint64_t most_of_a_limit = 1ULL << 32U;
@@ -55,7 +56,7 @@ Number cpu_shares(const std::vector<Demand>& containers) {
 
 Number processes(const std::vector<Demand>& containers) {
   const Number sum = sum_of(containers, [](const Demand& one) { return one.processes; });
-  return sum ? Number(*sum + overhead_processes) : Number();
+  return sum ? Number(threads_of_a_shim * *sum + overhead_processes) : Number();
 }
 
 /// All that one of them has.

@@ -74,15 +74,32 @@ void record_shape(const std::string& vm_id, const VmShape& shape) {
   change_vm(vm_id, [&](VmRecord& record) { record.shape = shape; });
 }
 
-/// Also where nothing changes: the VM may have been moved into another cgroup.
-void apply_limits(VmRecord& vm, const CgroupLimits& wanted) {
-  limit_cgroups_of(vm.process.value(), wanted, vm.limits);
-  vm.limits = wanted;
+template <typename Value>
+std::optional<Value> either(const std::optional<Value>& one, const std::optional<Value>& other) {
+  return one ? one : other;
 }
 
+/// What is limited by either: what a husk that is killed half-way, or an error, may leave limited.
+CgroupLimits joined(const CgroupLimits& one, const CgroupLimits& other) {
+  return {.memory_bytes = either(one.memory_bytes, other.memory_bytes),
+          .quota_us = either(one.quota_us, other.quota_us),
+          .cpu_shares = either(one.cpu_shares, other.cpu_shares),
+          .cpus = either(one.cpus, other.cpus),
+          .mems = either(one.mems, other.mems),
+          .processes = either(one.processes, other.processes)};
+}
+
+void record_limits(VmRecord& vm, const CgroupLimits& limits) {
+  if (limits == vm.limits) return;
+  vm.limits = limits;
+  change_vm(vm.id, [&](VmRecord& record) { record.limits = limits; });
+}
+
+/// Also where nothing changes: the VM may have been moved into another cgroup.
 void change_limits(VmRecord& vm, const CgroupLimits& wanted) {
-  apply_limits(vm, wanted);
-  change_vm(vm.id, [&](VmRecord& record) { record.limits = wanted; });
+  record_limits(vm, joined(wanted, vm.limits));
+  limit_cgroups_of(vm.process.value(), wanted, vm.limits);
+  record_limits(vm, wanted);
 }
 
 CgroupLimits limits_at(const VmRecord& vm, const VmSize& size) {
@@ -130,26 +147,36 @@ VmSize size_after_shrinking(const VmRecord& vm, const VmShape& wanted) {
   return size;
 }
 
+/// The memory that the host allows until the guest was asked: as much as before, or all that the VM can have.
+std::optional<std::uint64_t> allowed_memory(const VmRecord& vm, const CgroupLimits& limits) {
+  const auto before =
+      either(vm.limits.memory_bytes, limits_at(vm, most_of(*vm.shape)).memory_bytes);
+  return std::max(limits.memory_bytes, before);
+}
+
+/// A guest that does not answer, or a libvirt, leaves the memory as it is. The other limits hold all the same.
 void shrink_and_limit(VmRecord& vm, const VmShape& wanted,
                       const hypervisor::ConnectHypervisor& connect) {
-  if (wanted != *vm.shape) shrink(vm, wanted, *connect({.uri = vm.uri}));
   CgroupLimits limits = limits_at(vm, size_of(wanted));
-  if (limits.memory_bytes < vm.limits.memory_bytes)
-    limits = limits_at(vm, size_after_shrinking(vm, wanted));
+  const bool asks = limits.memory_bytes < allowed_memory(vm, limits);
+  limits.memory_bytes = allowed_memory(vm, limits);
   change_limits(vm, limits);
+  if (wanted != *vm.shape) shrink(vm, wanted, *connect({.uri = vm.uri}));
+  if (asks) change_limits(vm, limits_at(vm, size_after_shrinking(vm, wanted)));
 }
 
 /// The host allows the memory before the guest has it.
 void limit_and_grow(VmRecord& vm, const VmShape& wanted,
                     const hypervisor::ConnectHypervisor& connect) {
-  const CgroupLimits before = vm.limits;
+  CgroupLimits before = vm.limits;
   CgroupLimits limits = limits_at(vm, size_of(wanted));
-  limits.memory_bytes = std::max(limits.memory_bytes, before.memory_bytes);
-  change_limits(vm, limits);
-  if (wanted == *vm.shape) return;
+  limits.memory_bytes = allowed_memory(vm, limits);
   try {
-    grow(vm, wanted, *connect({.uri = vm.uri}));
+    change_limits(vm, limits);
+    if (wanted != *vm.shape) grow(vm, wanted, *connect({.uri = vm.uri}));
   } catch (const Error&) {
+    // The guest may have some of the memory by now.
+    before.memory_bytes = limits.memory_bytes;
     warn_on_failure([&] { change_limits(vm, before); });
     throw;
   }
@@ -179,7 +206,11 @@ void fit_vm(const std::string& vm_id, const VmSizeBounds& bounds, Fit fit,
   fit == Fit::grow ? limit_and_grow(vm, wanted, connect) : shrink_and_limit(vm, wanted, connect);
 }
 
-void limit_vm(VmRecord& vm) { apply_limits(vm, limits_at(vm, size_of(vm.shape.value()))); }
+void limit_vm(VmRecord& vm) {
+  const CgroupLimits limits = limits_at(vm, size_of(vm.shape.value()));
+  limit_cgroups_of(vm.process.value(), limits, {});
+  vm.limits = limits;
+}
 
 bool note_demand(const std::string& vm_id, const std::string& container, const Demand& demand) {
   bool is_noted = false;

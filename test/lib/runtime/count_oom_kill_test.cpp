@@ -13,6 +13,7 @@
 #include <csignal>
 #include <optional>
 
+#include "lib/base/cgroup_directories.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/random_id.hpp"
@@ -92,7 +93,7 @@ TEST_CASE("count_oom_kill: the host counts it where callers look, and no other p
   if (!shim.is_there()) SKIP("no controller for memory");
   if (shim.is_v2()) {
     for (int kills = 1; kills <= 2; ++kills) {
-      count_oom_kill(shim.pid());
+      count_oom_kill(shim.pid(), std::nullopt);
       CHECK(shim.text("memory.events").find("\noom_kill " + std::to_string(kills) + "\n") !=
             std::string::npos);
     }
@@ -102,7 +103,7 @@ TEST_CASE("count_oom_kill: the host counts it where callers look, and no other p
     const std::string limit = shim.text("memory.limit_in_bytes");
     const OomListener listener(shim.memory());
     for (int kills = 1; kills <= 2; ++kills) {
-      count_oom_kill(shim.pid());
+      count_oom_kill(shim.pid(), std::nullopt);
       CHECK(listener.count() == 1);
     }
     CHECK(shim.text("memory.limit_in_bytes") == limit);
@@ -113,8 +114,40 @@ TEST_CASE("count_oom_kill: the host counts it where callers look, and no other p
   for (const auto& entry : fs::directory_iterator(shim.memory())) CHECK_FALSE(entry.is_directory());
 }
 
-TEST_CASE("count_oom_kill: a cgroup without memory, and a process that is gone",
-          "[runtime][root]") {
+TEST_CASE("count_oom_kill: a process that is gone", "[runtime][root]") {
   if (::geteuid() != 0) SKIP("needs root");
-  CHECK_THROWS_AS(count_oom_kill(4194305), Error);
+  CHECK_THROWS_AS(count_oom_kill(4194305, std::nullopt), Error);
+}
+
+TEST_CASE("count_oom_kill: undoes what a husk that was killed has left", "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Counted shim;
+  if (!shim.is_there()) SKIP("no controller for memory");
+  const std::string pid = std::to_string(shim.pid());
+  const fs::path detour = shim.is_v2() ? shim.memory() / cgroup_for_processes
+                                       : fs::path(shim.memory().string() + suffix_beside);
+  REQUIRE(::mkdir(detour.c_str(), 0755) == 0);
+  write_existing(detour / "cgroup.procs", pid);
+  if (!shim.is_v2()) write_existing(shim.memory() / "memory.limit_in_bytes", "4194304");
+  CHECK(memory_cgroup_of(shim.pid()) == shim.memory());
+  count_oom_kill(shim.pid(), 64U << 20U);
+  CHECK(shim.text("cgroup.procs") == pid + "\n");
+  CHECK_FALSE(fs::exists(detour));
+  if (!shim.is_v2()) CHECK(shim.text("memory.limit_in_bytes") == "67108864\n");
+}
+
+TEST_CASE("count_oom_kill: all processes of the cgroup come back", "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const Counted shim;
+  if (!shim.is_there()) SKIP("no controller for memory");
+  const pid_t other = ::fork();
+  if (other == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  HostCgroup(shim.pid()).add(other);
+  count_oom_kill(shim.pid(), std::nullopt);
+  CHECK(memory_cgroup_of(other) == shim.memory());
+  ::kill(other, SIGKILL);
+  ::waitpid(other, nullptr, 0);
 }

@@ -104,7 +104,7 @@ TEST_CASE("limit_cgroup: what is no longer limited becomes unlimited", "[runtime
   // A file keeps what is longer than the new text; a cgroup does not.
   CHECK(cgroup.text("memory.max") == "max");
   CHECK(cgroup.text("cpu.max") == "max");
-  CHECK(cgroup.text("cpu.weight") == "39");
+  CHECK(cgroup.text("cpu.weight") == "100");
   CHECK(cgroup.text("cpuset.cpus").empty());
   CHECK(cgroup.text("pids.max").empty());  // nobody has limited that
 }

@@ -8,6 +8,7 @@
 #include "lib/base/files.hpp"
 #include "lib/runtime/host/cgroup_hierarchies.hpp"
 #include "lib/runtime/plan/vm_shape.hpp"
+#include "lib/runtime/vm/vm_lock.hpp"
 #include "lib/runtime/vm/vm_record.hpp"
 #include "test/lib/runtime/husk_bench.hpp"
 
@@ -228,7 +229,7 @@ TEST_CASE("size: CPU time and processes are limited on the host, as update says"
   s.bench.create();
   const auto quota = [&] { return s.host_limit("cpu.cfs_quota_us", "cpu.max"); };
   CHECK_THAT(quota(), Catch::Matchers::StartsWith("120000"));
-  CHECK(s.host_limit("pids.max", "pids.max") == "562\n");
+  CHECK(s.host_limit("pids.max", "pids.max") == "712\n");
   oci::Resources half = cpus(1);
   half.cpu->quota = 50000;
   half.pids_limit = -1;
@@ -253,4 +254,44 @@ TEST_CASE("size: a guest that keeps its memory is not killed for it", "[runtime]
   const std::uint64_t before = s.host_memory_mib();
   s.bench.runtime().update("c1", memory(200));
   CHECK(s.host_memory_mib() == before);
+}
+
+TEST_CASE("size: a VM of a husk that set no limits is not killed by the first ones",
+          "[runtime][root]") {
+  Sizes s;
+  s.bench.machine.fault = Fault::keeps_memory;
+  s.create(1000);
+  const std::uint64_t before = s.host_memory_mib();
+  runtime::change_vm(s.bench.vm_id(), [](runtime::VmRecord& vm) { vm.limits = {}; });
+  SECTION("that asks for less") {
+    s.bench.runtime().update("c1", memory(200));
+    CHECK(s.host_memory_mib() == before);
+  }
+  SECTION("that asks for other things") {
+    s.bench.runtime().update("c1", cpus(1));
+    CHECK(s.host_memory_mib() >= before);
+  }
+}
+
+TEST_CASE("size: CPUs that the host does not have leave no other limit behind", "[runtime][root]") {
+  Sizes s;
+  s.create(200);
+  const auto limit = [&] { return s.host_limit("cpu.cfs_quota_us", "cpu.max"); };
+  const std::string before = limit();
+  oci::Resources update = cpus(1);
+  update.cpu->cpus = "4000";
+  CHECK_THROWS_WITH(s.bench.runtime().update("c1", update),
+                    ContainsSubstring("linux.resources.cpu.cpus: \"4000\" is not what this host"));
+  CHECK(limit() == before);
+  CHECK_FALSE(runtime::load_vm(s.bench.vm_id()).limits.quota_us);
+}
+
+TEST_CASE("size: a guest that does not answer is limited all the same", "[runtime][root]") {
+  Sizes s;
+  s.create(200);
+  s.join(200);
+  s.bench.machine.refuses_change = true;
+  s.bench.runtime().update("c2", memory(1));  // so that there is less to ask for
+  s.bench.runtime().remove("c1", true);
+  CHECK(s.host_memory_mib() == s.recorded_memory_mib());
 }

@@ -41,11 +41,11 @@ TEST_CASE("plan_vm_limits: what each container has a limit of adds up, with room
   CgroupLimits limits = limits_of({first});
   CHECK(limits.quota_us == 70000U);
   CHECK(limits.cpu_shares == 512U);
-  CHECK(limits.processes == 562U);
+  CHECK(limits.processes == 712U);
   limits = limits_of({first, {.quota_us = 20000, .period_us = 10000, .processes = 100}});
   CHECK(limits.quota_us == 270000U);
   CHECK(limits.cpu_shares == 512U + 1024U);
-  CHECK(limits.processes == 662U);
+  CHECK(limits.processes == 1112U);
   limits = limits_of({first, {}});
   CHECK_FALSE(limits.quota_us);
   CHECK(limits.cpu_shares == 512U + 1024U);
@@ -71,5 +71,5 @@ TEST_CASE("plan_vm_limits: no sum overflows", "[runtime]") {
   const Demand much{.quota_us = UINT64_MAX, .cpu_shares = UINT64_MAX, .processes = UINT64_MAX};
   const CgroupLimits limits = limits_of({much, much, much});
   CHECK_FALSE(limits.quota_us);  // more CPUs than there can be
-  CHECK(limits.processes == 3 * (1ULL << 32U) + 512);
+  CHECK(limits.processes == 4 * 3 * (1ULL << 32U) + 512);
 }
