@@ -81,11 +81,11 @@ sized_vm() {
   local at_start
   at_start=$(host_memory_mib sized)
   [[ $at_start -gt 1050 && $at_start -lt 2600 ]] || fail "the host's limit of memory: $at_start MiB"
-  expect_equal 170000 "$(host_quota sized)" "the host's limit of CPU time"
+  expect_equal 250000 "$(host_quota sized)" "the host's limit of CPU time"
   expect_ok husk update --memory 200m --memory-swap 200m --cpu-quota 50000 sized
   expect_equal 1 "$(cpus_of sized)" "CPUs after an update"
   eventually 30 has_memory_mib sized 200 750  # a block of 128 MiB may stay
-  expect_equal 70000 "$(host_quota sized)" "the host's limit of CPU time after an update"
+  expect_equal 150000 "$(host_quota sized)" "the host's limit of CPU time after an update"
   expect_ok husk update --memory 1500m --memory-swap 1500m --cpu-quota 200000 sized
   expect_equal "$two" "$(cpus_of sized)" "CPUs after another update"
   has_memory_mib sized 1500 1800 || fail "memory: $(guest_memory_mib sized) MiB"

@@ -13,8 +13,9 @@ using List = std::optional<std::string>;
 constexpr std::uint64_t qemu_mib = 256;
 /// For the code that QEMU translates: its cache has 1 GiB at most.
 constexpr std::uint64_t translation_mib = 1024;
-/// A fifth of a CPU for the guest's kernel, QEMU's own threads and vhost's.
-constexpr std::uint64_t overhead_milli = 200;
+/// A CPU for the guest's kernel, QEMU's own threads and vhost's. The host stops all of them together, agent included, where
+/// the quota is used up: a VM must not come to that by work for its container.
+constexpr std::uint64_t overhead_milli = 1000;
 /// QEMU's threads. The shim of each process of `exec` has four itself.
 constexpr std::uint64_t overhead_processes = 512;
 constexpr std::uint64_t threads_of_a_shim = 4;

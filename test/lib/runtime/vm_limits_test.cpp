@@ -39,11 +39,11 @@ TEST_CASE("plan_vm_limits: what each container has a limit of adds up, with room
           "[runtime]") {
   const Demand first{.quota_us = 50000, .period_us = 100000, .cpu_shares = 512, .processes = 50};
   CgroupLimits limits = limits_of({first});
-  CHECK(limits.quota_us == 70000U);
+  CHECK(limits.quota_us == 150000U);
   CHECK(limits.cpu_shares == 512U);
   CHECK(limits.processes == 712U);
   limits = limits_of({first, {.quota_us = 20000, .period_us = 10000, .processes = 100}});
-  CHECK(limits.quota_us == 270000U);
+  CHECK(limits.quota_us == 350000U);
   CHECK(limits.cpu_shares == 512U + 1024U);
   CHECK(limits.processes == 1112U);
   limits = limits_of({first, {}});
@@ -62,9 +62,9 @@ TEST_CASE("plan_vm_limits: a VM runs on the CPUs of all its containers", "[runti
 
 TEST_CASE("plan_vm_limits: a pod's own limit counts until its containers come", "[runtime]") {
   VmDemands demands{.pod = {.quota_us = 100000}};
-  CHECK(plan_vm_limits(demands, gib, Accelerator::kvm).quota_us == 120000U);
+  CHECK(plan_vm_limits(demands, gib, Accelerator::kvm).quota_us == 200000U);
   demands.containers.push_back({.quota_us = 50000});
-  CHECK(plan_vm_limits(demands, gib, Accelerator::kvm).quota_us == 70000U);
+  CHECK(plan_vm_limits(demands, gib, Accelerator::kvm).quota_us == 150000U);
 }
 
 TEST_CASE("plan_vm_limits: no sum overflows", "[runtime]") {
