@@ -381,6 +381,7 @@ TEST_CASE("agent: containers together cannot use up the guest's memory or its ta
                                return spec;
                              });
   CHECK(filler.out != "0\n");
+  CHECK(filler.kills >= 1);  // told to the owner of the first process, which goes on
   CHECK_THAT(guest().console(), ContainsSubstring("Memory cgroup out of memory"));
   CHECK_THAT(guest().console(), !ContainsSubstring("Out of memory: Killed"));
   CHECK(shell("echo served").out == "served\n");

@@ -19,6 +19,7 @@
 #include "lib/guestcomm/protocol/frame.hpp"
 #include "lib/guestcomm/protocol/process_messages.hpp"
 #include "lib/guestcomm/protocol/share.hpp"
+#include "lib/guestcomm/protocol/statistics.hpp"
 #include "lib/guestcomm/protocol/vm_messages.hpp"
 #include "test/agent/vm_guest.hpp"
 
@@ -73,6 +74,7 @@ inline oci::Spec make_spec(const std::string& id, std::vector<std::string> args)
 /// Everything a container writes and its status, as a shim would get it.
 struct Ended {
   int status = -1;
+  int kills = 0;  ///< for want of memory, while it ran
   std::string out, err;
 };
 
@@ -114,14 +116,19 @@ class Running {
     outcome.out = read_to_end(out_.get());
     err_reader.join();
     outcome.status = wait_exit();
+    outcome.kills = kills_;
     return outcome;
   }
+  /// Counts kills for want of memory, of which the owner is told before.
   int wait_exit() {
-    const auto frame = read_frame(socket_.get());
-    REQUIRE(frame);
-    const Request notification = decode_request(*frame);
-    REQUIRE(notification.is<ProcessExited>());
-    return notification.params.get<ProcessExited>().status;
+    for (;; ++kills_) {
+      const auto frame = read_frame(socket_.get());
+      REQUIRE(frame);
+      const Request notification = decode_request(*frame);
+      if (notification.is<ContainerEvent>()) continue;
+      REQUIRE(notification.is<ProcessExited>());
+      return notification.params.get<ProcessExited>().status;
+    }
   }
   int socket() const { return socket_.get(); }
   void drop_connection() { socket_.reset(); }
@@ -130,6 +137,7 @@ class Running {
   std::string id_;
   AgentClient control_;
   UniqueFd in_, out_, err_, socket_;
+  int kills_ = 0;
 };
 
 inline std::string new_id() {
