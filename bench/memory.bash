@@ -27,11 +27,20 @@ bench_memory() {
   # Where the host's kernel is the vsock device there is none.
   device=$(pgrep -n -f '^[^ ]*vhost-device-vsock ' || true)
   [[ -z $device ]] || sum_kib private_kib "$device" >"$work/memory.vsock"
+  # What comes back of memory that a process of the container used, by free page reporting.
+  local qemu
+  qemu=$(jq .process.pid "$record")
+  runtime husk update --memory 1500m --memory-swap 1500m bench-sleep
+  runtime husk exec bench-sleep busybox dd if=/dev/zero of=/dev/null bs=1000M count=1 2>"$work/dd.err" || die "dd: $(cat "$work/dd.err")"
+  sum_kib proportional_kib "$qemu" >"$work/memory.used"
+  sleep 60
+  sum_kib proportional_kib "$qemu" >"$work/memory.back"
   runtime husk delete --force bench-sleep
   # The agent's, seen by a container in the guest's own pid namespace.
   make_bundle "$work/agent" "$husk" '.process.args = ["grep", "VmRSS", "/proc/1/status"] | .linux.namespaces |= map(select(.type != "pid"))'
   runtime husk run --bundle "$work/agent" bench-agent </dev/null | awk '{ print $2 }' >"$work/memory.agent"
   row 'memory of an idle sandbox: QEMU, the guest in it' KiB "$work/memory.qemu"
+  row 'the same when a process used 1000 MiB and has ended' KiB "$work/memory.used" 'a minute later' "$work/memory.back"
   row 'virtiofsd' KiB "$work/memory.virtiofsd"
   row 'husk-shim, private' KiB "$work/memory.shim"
   row "the VM's keeper, private" KiB "$work/memory.keeper"
