@@ -36,7 +36,7 @@ write_kube_yaml() {  # DIRECTORY
 	    image: localhost/husk-test:latest
 	    command: [/bin/sh, -c, 'touch /scratch/well; echo start >>/scratch/starts; trap "exit 3" TERM; while :; do sleep 0.1; done']
 	    volumeMounts: [{name: scratch, mountPath: /scratch}, {name: data, mountPath: /data, readOnly: true}]
-	    livenessProbe: {exec: {command: [/bin/ls, /scratch/well]}, periodSeconds: 5, failureThreshold: 1}
+	    livenessProbe: {exec: {command: [/bin/ls, /scratch/well]}, periodSeconds: 5, timeoutSeconds: 60, failureThreshold: 1}
 	  volumes:
 	  - {name: scratch, emptyDir: {}}
 	  - {name: data, hostPath: {path: $1/data, type: Directory}}
