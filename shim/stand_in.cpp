@@ -23,7 +23,7 @@ namespace {
 
 namespace comm = husk::guestcomm;
 
-/// Of the shim for the host's count of kills. Callers see the container run until then.
+/// Limits the shim's wait for the host's count of a kill. Callers see the container run until the shim exits.
 constexpr std::chrono::seconds count_patience{5};
 
 /// The caller's descriptor goes to the pump; an empty memory file takes its number, so that no

@@ -9,8 +9,8 @@
 
 namespace husk::agent {
 
-/// Who may have made a connection, as far as the kernels tell. `root`: nobody but the host's root could, for the source
-/// port is below 1024, or the host's other users cannot reach the guest. `anybody`: every user of the host.
+/// The users of the host who could have made a connection. `root`: root alone, since the source port is below 1024, or
+/// since other users cannot reach the guest. `anybody`: every user.
 enum class Caller { root, anybody };
 
 /// Counts root's connections and anybody's apart, so that no number of the latter keeps root out. Root's wait until there

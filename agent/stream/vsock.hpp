@@ -13,7 +13,7 @@
 
 namespace husk::agent {
 
-/// Who a peer may be; empty for a peer that is not the host. With `privileged_ports` (the host's kernel is the vsock
+/// Tells who could have made a connection; empty for a peer that is not the host. With `privileged_ports` (the host's kernel is the vsock
 /// device and lets every user connect) a port below 1024 shows root, to whom alone the kernel gives these.
 std::optional<Caller> recognise(std::uint32_t cid, std::uint32_t port,
                                 bool privileged_ports) noexcept;

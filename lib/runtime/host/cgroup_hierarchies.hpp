@@ -27,8 +27,8 @@ struct MemberCgroup {
   std::filesystem::path directory;
 };
 
-/// Of each hierarchy (cgroups(7), "/proc/[pid]/cgroup"); the container's also while a kill is counted
-/// (count_oom_kill.hpp). Throws system when the process is gone.
+/// Finds the process's cgroup in each hierarchy (cgroups(7), "/proc/[pid]/cgroup"). While a kill is counted
+/// (count_oom_kill.hpp), returns the container's cgroup all the same. Throws system when the process is gone.
 std::vector<MemberCgroup> find_cgroups_of(pid_t member);
 
 }  // namespace husk::runtime

@@ -79,7 +79,7 @@ std::optional<Value> either(const std::optional<Value>& one, const std::optional
   return one ? one : other;
 }
 
-/// What is limited by either: what a husk that is killed half-way, or an error, may leave limited.
+/// Joins the limits that were and those that are to be: a husk that is killed half-way, or an error, may leave any of them.
 CgroupLimits joined(const CgroupLimits& one, const CgroupLimits& other) {
   return {.memory_bytes = either(one.memory_bytes, other.memory_bytes),
           .quota_us = either(one.quota_us, other.quota_us),

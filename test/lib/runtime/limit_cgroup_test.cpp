@@ -63,7 +63,7 @@ class Limited {
     pid_ = -1;
   }
   ProcessIdentity identity() const { return identify_process(pid_).value(); }
-  /// Of the hierarchy that has it.
+  /// Reads the file in the hierarchy that has the controller.
   std::string text(const std::string& v1, const std::string& v2) const {
     for (const MemberCgroup& cgroup : find_cgroups_of(pid_)) {
       const fs::path file = cgroup.directory / (cgroup.hierarchy.v2 ? v2 : v1);

@@ -68,7 +68,7 @@ struct Sizes {
   /// What libvirt was asked for last.
   std::uint64_t requested() const { return bench.machine.memory.value().requested_mib; }
 
-  /// Of the cgroup that the VM is in.
+  /// Reads a file of the cgroup that the VM is in.
   std::string host_limit(const std::string& v1, const std::string& v2) const {
     const auto vm = runtime::load_vm(bench.vm_id()).process.value();
     for (const runtime::MemberCgroup& cgroup : runtime::find_cgroups_of(vm.pid)) {
