@@ -288,14 +288,16 @@ whole_life() {  # NUMBER
   remove_pod "many$1"
 }
 
-ten_pods() {
+# Fewer where ten starts take longer than kubelet waits for one: $HUSK_TEST_PODS.
+many_pods=${HUSK_TEST_PODS:-10}
+pods_at_once() {
   local n pids=() wrong=''
-  for ((n = 0; n < 10; n++)); do
+  for ((n = 0; n < many_pods; n++)); do
     (whole_life "$n") >"$work/many.$n" 2>&1 </dev/null &
     pids[n]=$!
   done
-  for ((n = 0; n < 10; n++)); do
-    wait "${pids[n]}" || { echo "pod $n:"; grep -A 5 FAILED "$work/many.$n"; wrong+=" $n"; }
+  for ((n = 0; n < many_pods; n++)); do
+    wait "${pids[n]}" || { echo "pod $n:"; grep -v "at line" "$work/many.$n"; wrong+=" $n"; }
   done
   [[ -z $wrong ]] || fail "pods that failed:$wrong"
   expect_nothing_left
@@ -336,7 +338,7 @@ if cri_is_here; then
     it "a pod in the host's network is refused" host_network
     it "a pod whose VM is killed" vm_dies 120
   fi
-  it "ten pods at once" ten_pods 300
+  it "$many_pods pods at once" pods_at_once 300
 else
   report skip "no containerd, CNI plug-ins, protoc or Python's grpc here (scripts/install-deps test)" ""
 fi

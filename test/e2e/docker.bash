@@ -1,10 +1,9 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# Docker's engine, started for this alone: its own directories, socket and bridge.
+# What a person does with Docker.
 
-# A package's, by its full path: other clients may be first in PATH.
-docker=/usr/bin/docker
-RUNTIME=under-test
+# shellcheck source=test/e2e/engine_docker.bash
+source "$here/engine_docker.bash"
 # shellcheck source=test/e2e/engine_list.bash
 source "$here/engine_list.bash"
 # shellcheck source=test/e2e/engine_session.bash
@@ -13,39 +12,6 @@ source "$here/engine_session.bash"
 source "$here/engine_pod.bash"
 # shellcheck source=test/e2e/engine_network.bash
 source "$here/engine_network.bash"
-engine_command() { command=("$docker" --host "unix://$work/docker.sock" "$@"); }
-
-make_bridge() {
-  # A bridge of our own, and no packet filter rules: nothing of the machine's, or of another dockerd's, is touched.
-  bridge=huske2e$run_id
-  ip link add "$bridge" type bridge && ip addr add "172.29.$((RANDOM % 250)).1/24" dev "$bridge" && ip link set "$bridge" up
-  at_end "ip link del $bridge"
-}
-
-start_dockerd() {
-  # Reaped for, since its containerd goes with it: the next dockerd takes a dead one for alive.
-  (reaping /usr/sbin/dockerd --host "unix://$work/docker.sock" --data-root "$work/data" --exec-root "$work/exec" \
-    --pidfile "$work/docker.pid" --bridge "$bridge" --iptables=false --ip6tables=false --ip-masq=false \
-    --live-restore --add-runtime "$RUNTIME=$HUSK") >>"$work/dockerd.log" 2>&1 </dev/null &
-  local dockerd=$! i
-  disown
-  for ((i = 0; i < 300; i++)); do
-    engine version >/dev/null 2>&1 && return
-    [[ -d /proc/$dockerd ]] || break
-    sleep 0.1
-  done
-  tail -n 30 "$work/dockerd.log" >&2
-  echo "dockerd does not answer" >&2
-  exit 1
-}
-
-# A test may have started another one than the first.
-stop_dockerd() {
-  local dockerd
-  engine ps -aq | xargs -r -n 1 "$docker" --host "unix://$work/docker.sock" rm -f
-  dockerd=$(cat "$work/docker.pid") && kill "$dockerd" && wait_gone "$dockerd"
-}
-
 # Its containers live on without it, and it finds them again.
 live_restore() {
   expect_ok engine run -d --name lasting --runtime "$RUNTIME" --network none husk-test sh -c 'while true; do echo tick; sleep 0.2; done'
@@ -103,11 +69,7 @@ many_at_once() {
   done
 }
 
-if [[ -x $docker && -x /usr/sbin/dockerd ]]; then
-  ! is_husk || start_libvirt
-  make_bridge
-  at_end stop_dockerd
-  start_dockerd
+if begin_docker; then
   make_rootfs "$work/rootfs"
   tar -C "$work/rootfs" -c . | engine import - husk-test >/dev/null || { echo "docker import failed" >&2; exit 1; }
   begin_base

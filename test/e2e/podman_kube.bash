@@ -60,16 +60,23 @@ kube_volumes() {
   expect_contains "Read-only file system" "$err" "a read-only mount"
 }
 
-# Without systemd nobody runs the probe but us. A probe that fails once restarts nothing in Podman 4.3.
+# Without systemd nobody runs the probe but us. After a probe that fails once Podman 4.3 shows "unhealthy"; 5 restarts
+# the container.
 kube_probe_and_restart() {
   expect_ok engine healthcheck run kube-side
   expect_ok engine exec kube-side /bin/rm /scratch/well
   run engine healthcheck run kube-side
   expect_status 1
-  expect_equal "unhealthy running" "$(engine inspect -f '{{.State.Health.Status}} {{.State.Status}}' kube-side)" "health"
+  local starts=1
+  if [[ $(engine --version) == *" version 4."* ]]; then
+    expect_equal "unhealthy running" "$(engine inspect -f '{{.State.Health.Status}} {{.State.Status}}' kube-side)" "health"
+  else
+    eventually 20 eval '[[ $(side_starts) -gt 1 ]]'
+    starts=$(side_starts)
+  fi
   expect_ok engine exec kube-side /bin/kill -TERM 1
-  eventually 20 eval '[[ $(engine inspect -f "{{.RestartCount}} {{.State.Status}}" kube-side) == "1 running" ]]'
-  eventually 20 eval '[[ $(side_starts) == 2 ]]'
+  eventually 20 eval '[[ $(side_starts) -gt $starts ]]'
+  expect_match '^[1-9]+ running$' "$(engine inspect -f "{{.RestartCount}} {{.State.Status}}" kube-side)" "restarts and state"
   eventually 20 kube_web_says_hi
 }
 
