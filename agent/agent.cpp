@@ -42,6 +42,7 @@ class Agent {
   Agent(const BootOptions& options, const Secret& secret)
       : signals_(block_signals()),
         stays_(options.stay),
+        refusal_(options.refusal),
         containers_(loop_, cgroup_parent,
                     {[this](ConnectionId connection, const guestcomm::ProcessExited& exited) {
                        control_.notify(connection, exited);
@@ -63,8 +64,8 @@ class Agent {
         control_(loop_, secret,
                  {[this](ConnectionId connection, const guestcomm::Request& request,
                          const Reply& reply) {
-                    dispatch({containers_, streams_, network_, ports_, size_}, connection, request,
-                             reply);
+                    dispatch({containers_, streams_, network_, ports_, size_, refusal_}, connection,
+                             request, reply);
                   },
                   [this](ConnectionId connection) { handle_closed(connection); }}),
         control_listener_(loop_, guestcomm::control_port, options.privileged_ports,
@@ -111,7 +112,8 @@ class Agent {
 
   EventLoop loop_;
   UniqueFd signals_;
-  bool stays_;  ///< BootOptions::stay
+  bool stays_;                          ///< BootOptions::stay
+  std::optional<std::string> refusal_;  ///< BootOptions::refusal
   EventLoop::Watch signal_watch_;
   bool finished_ = false;
   ContainerTable containers_;

@@ -83,6 +83,7 @@ guestcomm::Stdio<UniqueFd> claim(PendingStreams& streams, guestcomm::StreamToken
 }
 
 void create_container(Call<guestcomm::CreateContainer>& call) {
+  if (call.refusal) throw Error(Errc::invalid_argument, *call.refusal);
   Laps laps;
   guestcomm::CreateContainer& request = call.request;
   check_create_request(request);

@@ -18,6 +18,7 @@ struct Services {
   NetworkConfigurator& network;
   PortConnector& ports;
   GuestResizer& size;
+  const std::optional<std::string>& refusal;  ///< BootOptions::refusal
 };
 
 /// Throws Error, or answers `reply` now or later. Everything but hello, which is the connection's.

@@ -14,6 +14,7 @@
 #include <memory>
 #include <sstream>
 
+#include "agent/boot/kernel_settings.hpp"
 #include "agent/boot/modules.hpp"
 #include "agent/setup/cgroup.hpp"
 #include "agent/setup/guest_reserve.hpp"
@@ -63,6 +64,10 @@ void make_mount(const BootMount& mount) {
   // The kernel mounts devtmpfs by itself if it was built to.
   if (result != 0 && errno != EBUSY) throw_errno(std::string("mount ") + mount.target);
 }
+
+/// The kernel starts /sbin/modprobe in the initial root, which nobody sees after leave_initial_root(): links there lead
+/// through /proc/1/root to the modules in the share (rootfs-builder/initrd).
+void let_kernel_find_modules() { make_mount(boot_mounts.front()); }
 
 /// The kernel opens the console for its first process, unless there was no /dev/console yet.
 void open_standard_streams() {
@@ -136,17 +141,24 @@ BootOptions boot() {
   Laps laps;
   ::prctl(PR_SET_NAME, "husk-agent", 0, 0, 0);
   ::umask(022);
+  let_kernel_find_modules();
   leave_initial_root();
   for (const BootMount& mount : boot_mounts) make_mount(mount);
   open_standard_streams();
   laps.end("mounts");
-  const BootOptions options = parse_command_line(read_file("/proc/cmdline", 64u << 10));
+  BootOptions options = parse_command_line(read_file("/proc/cmdline", 64u << 10));
   log_to_kernel(options.debug);
   load_first_modules();
   laps.end("first modules");
   try_step("loopback", bring_loopback_up);
   try_step("share", mount_share);
   laps.end("share");
+  // Before the reserve, which is a share of what this kernel allows.
+  try_step("kernel settings", [&] {
+    options.refusal = apply_kernel_settings(load_kernel_settings(
+        std::filesystem::path(guestcomm::share_mount_point) / guestcomm::share_kernel_settings));
+  });
+  laps.end("kernel settings");
   try_step("cgroups", [] { prepare_cgroup_parent(cgroup_parent); });
   // A container is below it and in a cgroup namespace of its own, so that it cannot lift these limits.
   try_step("the agent's reserve", [] {

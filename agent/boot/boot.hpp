@@ -14,6 +14,8 @@ struct BootOptions {
   bool debug = false;                          ///< husk.debug
   bool stay = false;                           ///< husk.stay: goes on without connections
   bool privileged_ports = false;               ///< husk.privileged_ports: see vsock.hpp
+  /// Not of the command line: why no container can be created here (apply_kernel_settings).
+  std::optional<std::string> refusal = {};
 };
 
 BootOptions parse_command_line(const std::string& command_line);

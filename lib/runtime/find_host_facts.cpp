@@ -15,6 +15,7 @@
 #include "lib/runtime/host/cgroup_limit.hpp"
 #include "lib/runtime/host/host_cgroup.hpp"
 #include "lib/runtime/host/host_size.hpp"
+#include "lib/runtime/host/host_sysctls.hpp"
 #include "lib/runtime/plan/choose_vm.hpp"
 #include "lib/runtime/plan/shim_plan.hpp"
 #include "lib/runtime/vm/container_network.hpp"
@@ -67,6 +68,7 @@ void find_facts_of_new_vm(HostFacts& facts, const Config& config) {
   if (facts.accelerator == hypervisor::Accelerator::tcg)
     facts.tsc_khz = hypervisor::measure_tsc_khz();
   if (!guestcomm::has_vhost_vsock()) facts.vm_user = hypervisor::driver_for(config.uri).find_user();
+  facts.sysctls = load_host_sysctls();
 }
 
 }  // namespace
@@ -79,6 +81,7 @@ HostFacts find_host_facts(const Config& config, const CreateRequest& request, co
       .vm_user = std::nullopt,
       .memory_mib = find_memory_mib(),
       .cpus = find_cpus(),
+      .sysctls = {},
       .has_systemd = systemd::is_running(),
       .pid_file_place =
           request.pid_file ? find_pid_file_place(*request.pid_file) : PidFilePlace::good,

@@ -11,8 +11,13 @@ inline constexpr const char* share_mount_point = "/run/husk/shared";
 inline constexpr const char* share_tag = "husk";
 /// In the share's top, readable by root only: the VM's secret, 32 hex digits.
 inline constexpr const char* share_secret_file = "secret";
+/// Beside the secret: to_text(KernelSettings).
+inline constexpr const char* share_kernel_settings = "kernel_settings";
 
-/// No container has this id.
+/// No container has these ids.
 inline constexpr const char* share_volumes = "@volumes";
+/// The modules that the guest's kernel loads on demand, by /sbin/modprobe of the initial root: links in the initrd lead
+/// here (rootfs-builder/initrd). The directory is empty where the VM's kernel has no modules.
+inline constexpr const char* share_modules = "@modules";
 
 }  // namespace husk::guestcomm

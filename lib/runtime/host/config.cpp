@@ -11,11 +11,14 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/text.hpp"
+#include "lib/oci/sysctl_name.hpp"
 
 namespace husk::runtime {
 namespace {
 
 constexpr std::size_t max_config_bytes = 1U << 20;
+/// Less than guestcomm::max_kernel_settings_bytes, in which the host's own and the marks of JSON are as well.
+constexpr std::size_t max_sysctl_table_bytes = 4096;
 
 using Setter = std::function<void(const toml::node&)>;
 using Section = std::map<std::string, Setter, std::less<>>;
@@ -46,8 +49,10 @@ class Reader {
         {"allowed_annotations", texts(config_.allowed_annotations)},
         {"kernel", path(config_.kernel)},
         {"initrd", path(config_.initrd)},
+        {"modules", path(config_.modules)},
         {"kernel_arguments",
          text([this](std::string v) { config_.kernel_arguments = std::move(v); })},
+        {"sysctl", sysctls(config_.sysctl)},
         {"boot_timeout_seconds", number(5, 3600, [this](std::int64_t v) {
            config_.boot_timeout = std::chrono::seconds(v);
          })}};
@@ -92,6 +97,31 @@ class Reader {
           refuse(file_, one.source(), current_ + " must be an array of strings");
         target.insert(one.as_string()->get());
       }
+    };
+  }
+
+  Setter sysctls(KernelParameters& target) {
+    return [this, &target](const toml::node& node) {
+      const toml::table* const table = node.as_table();
+      if (table == nullptr) refuse(file_, node.source(), current_ + " must be a table");
+      std::size_t bytes = 0;
+      for (const auto& [key, value] : *table) {
+        const std::string name(key.str());
+        const auto path = oci::parse_sysctl_name(name);
+        if (!path && !value.is_table())
+          refuse(file_, value.source(),
+                 current_ + ": " + quote(name) + " is not the name of a sysctl");
+        if (!value.is_string() && !value.is_integer())
+          refuse(file_, value.source(),
+                 current_ + ": " + quote(name) +
+                     " must be a string or an integer, and a name with dots in quotation marks");
+        target[*path] = value.is_string() ? value.as_string()->get()
+                                          : std::to_string(value.as_integer()->get());
+        bytes += path->size() + target[*path].size();
+      }
+      if (bytes > max_sysctl_table_bytes)
+        refuse(file_, node.source(),
+               current_ + " is longer than " + std::to_string(max_sysctl_table_bytes) + " bytes");
     };
   }
 

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "lib/hypervisor/vm.hpp"
+#include "lib/runtime/host/host_sysctls.hpp"
 
 namespace husk::runtime {
 
@@ -24,8 +25,9 @@ struct Config {
   unsigned max_vcpus = 0;                     ///< of each VM; 0: see plan_shape()
   std::uint64_t max_memory_mib = 0;           ///< of each VM; 0: see plan_shape()
   std::set<std::string> allowed_annotations;  ///< of a VM's first container: asked_size()
-  std::optional<std::filesystem::path> kernel, initrd;
+  std::optional<std::filesystem::path> kernel, initrd, modules;
   std::string kernel_arguments;  ///< added to husk's own
+  KernelParameters sysctl;       ///< of the whole guest, whatever the host has
   std::chrono::seconds boot_timeout{120};
 };
 

@@ -13,7 +13,8 @@ InstallPaths paths_in(const fs::path& prefix, const fs::path& shim) {
           .shim = shim,
           .keeper = shim.parent_path() / "husk-keeper",
           .kernel = prefix / "share/husk/vmlinuz",
-          .initrd = prefix / "share/husk/initrd"};
+          .initrd = prefix / "share/husk/initrd",
+          .modules = prefix / "share/husk/modules"};
 }
 
 /// A user who can write to the directory could have root execute a husk-shim of their own: a husk is copied to

@@ -12,6 +12,7 @@ struct InstallPaths {
   std::filesystem::path shim;            ///< husk-shim, beside husk or in ../libexec/husk
   std::filesystem::path keeper = {};     ///< husk-keeper, beside husk-shim
   std::filesystem::path kernel, initrd;  ///< ../share/husk/{vmlinuz,initrd}
+  std::filesystem::path modules = {};    ///< ../share/husk/modules
 };
 
 /// The paths for a program whose own path holds no symbolic link. All files come from one place, the program's own or `prefix`:

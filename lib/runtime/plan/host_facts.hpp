@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/guestcomm/protocol/kernel_settings.hpp"
 #include "lib/guestcomm/protocol/shared_tmpfs.hpp"
 #include "lib/guestcomm/protocol/stdio.hpp"
 #include "lib/hypervisor/vm.hpp"
@@ -24,8 +25,9 @@ struct HostFacts {
   /// The user as whom the hypervisor runs; empty where the host's kernel is the vsock device, and for
   /// a container that joins a VM: neither needs it.
   std::optional<hypervisor::VmUser> vm_user;
-  std::uint64_t memory_mib = 0;  ///< of the host, swap included
-  unsigned cpus = 1;             ///< of the host, those that are online
+  std::uint64_t memory_mib = 0;         ///< of the host, swap included
+  unsigned cpus = 1;                    ///< of the host, those that are online
+  guestcomm::KernelParameters sysctls;  ///< of load_host_sysctls(), for a new VM
   bool has_systemd = false;
   PidFilePlace pid_file_place = PidFilePlace::good;  ///< if one was asked for
   std::optional<NetworkFacts> network;               ///< if the caller names a namespace

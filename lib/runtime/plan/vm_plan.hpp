@@ -5,15 +5,18 @@
 #include <optional>
 #include <string>
 
+#include "lib/guestcomm/protocol/kernel_settings.hpp"
 #include "lib/hypervisor/vm.hpp"
 #include "lib/runtime/plan/pod.hpp"
 #include "lib/runtime/plan/vm_size.hpp"
 
 namespace husk::runtime {
 
-/// The files that a VM boots from, wherever they are installed.
+/// What a VM boots from, wherever it is installed.
 struct BootAssets {
   std::filesystem::path kernel, initrd, firmware;
+  /// The directory from which the guest's kernel loads modules on demand (rootfs-builder/modules); empty: none.
+  std::filesystem::path modules = {};
 };
 
 /// husk's own programs that a VM's keeper is, and calls.
@@ -30,6 +33,7 @@ struct VmPlan {
   std::optional<std::string> network_namespace;  ///< its path, if the caller made it
   std::optional<VmPod> pod = {};                 ///< that has the VM
   BootAssets assets;
+  guestcomm::KernelSettings kernel_settings = {};
   Programs programs;
   /// The domain, but for the paths in the VM's directory, the vsock device, and what the kernel is told
   /// of that.

@@ -25,7 +25,9 @@ VmRecord first_record(const VmPlan& plan) {
 }  // namespace
 
 NewVm::NewVm(const VmPlan& plan)
-    : plan_(plan), directory_(plan.id, plan.assets, plan.secret), record_(first_record(plan)) {
+    : plan_(plan),
+      directory_(plan.id, plan.assets, plan.secret, to_text(plan.kernel_settings)),
+      record_(first_record(plan)) {
   lock_ = lock_vm(plan.id);
   if (!lock_) throw vm_gone(plan.id);  // removed by another command since it was made
   save_vm(record_);

@@ -33,8 +33,9 @@ void make_directory(const fs::path& path, mode_t mode) {
 constexpr const char* vm_bytes = "4m";
 constexpr const char* vm_inodes = "256";
 
-/// Bounds of the share's own tmpfs: a mount point and a link per bind, and the secret's page.
-constexpr const char* share_bytes = "64k";
+/// Bounds of the share's own tmpfs: a mount point and a link per bind, the secret's page and those of the kernel
+/// settings (max_kernel_settings_bytes).
+constexpr const char* share_bytes = "96k";
 constexpr const char* share_inodes = "16384";
 
 constexpr std::uint64_t share_attributes =
@@ -102,7 +103,7 @@ void make_vsock_directories(const VmPaths& paths) {
 }  // namespace
 
 VmDirectory::VmDirectory(const std::string& vm_id, const BootAssets& assets,
-                         const std::string& secret)
+                         const std::string& secret, const std::string& kernel_settings)
     : paths_(vm_id) {
   make_vm_directory(paths_.directory);
   try {
@@ -112,7 +113,8 @@ VmDirectory::VmDirectory(const std::string& vm_id, const BootAssets& assets,
     bind_asset(assets.firmware, paths_.firmware(), "firmware");
     make_vsock_directories(paths_);
     make_directory(paths_.network(), 0700);
-    make_share(secret);
+    make_share(secret, kernel_settings);
+    if (!assets.modules.empty()) bind_modules(assets.modules);
   } catch (...) {
     remove_vm_directory(vm_id);
     throw;
@@ -140,15 +142,30 @@ void VmDirectory::bind_asset(const fs::path& source, const fs::path& target, con
   });
 }
 
-void VmDirectory::make_share(const std::string& secret) {
+void VmDirectory::make_share(const std::string& secret, const std::string& kernel_settings) {
   make_directory(paths_.shared(), 0700);
   const fs::path shared = paths_.shared();
   const UniqueFd made = make_filesystem(
       "tmpfs", "husk", {{"mode", "0700"}, {"size", share_bytes}, {"nr_inodes", share_inodes}});
   write_new_file(made.get(), guestcomm::share_secret_file, secret, 0400);
+  if (!kernel_settings.empty())
+    write_new_file(made.get(), guestcomm::share_kernel_settings, kernel_settings, 0400);
+  check_sys(::mkdirat(made.get(), guestcomm::share_modules, 0500), "make directory for modules");
   change_mount(made.get(), {.set = share_attributes, .clear = 0}, false);
   attach_mount(made.get(), shared);
   set_propagation(made.get(), MS_SHARED, false);
+}
+
+void VmDirectory::bind_modules(const fs::path& source) {
+  if (!fs::is_directory(source))
+    throw Error(Errc::invalid_argument,
+                "guest modules " + source.string() + " are missing, or not a directory");
+  step("bind guest modules", [&] {
+    const UniqueFd bound = copy_mount(source, false);
+    set_propagation(bound.get(), MS_PRIVATE, false);
+    change_mount(bound.get(), {.set = share_attributes}, false);
+    attach_mount(bound.get(), paths_.shared() / guestcomm::share_modules);
+  });
 }
 
 std::vector<std::size_t> VmDirectory::add_container(const std::string& id,

@@ -11,6 +11,8 @@
 //                     but add_container; a shared mount, so that what is added later reaches
 //                     virtiofsd
 //     secret          what the guest knows husk by (guestcomm::share_secret_file)
+//     kernel_settings what the host asks of the guest's kernel (guestcomm::KernelSettings)
+//     @modules        a read-only bind of the kernel's modules (BootAssets::modules)
 //     <container id>/rootfs   a bind
 //     <container id>/mounts/<n>   a link to one of the volumes; these links count a volume's users
 //     @kept/mounts/<volume>   the same, until the VM ends
@@ -41,7 +43,9 @@ class VmDirectory {
  public:
   /// Makes it; removed on destruction unless kept. Throws invalid_argument when others than root may
   /// write to its parent.
-  VmDirectory(const std::string& vm_id, const BootAssets& assets, const std::string& secret);
+  /// kernel_settings: guestcomm::to_text(KernelSettings).
+  VmDirectory(const std::string& vm_id, const BootAssets& assets, const std::string& secret,
+              const std::string& kernel_settings = {});
   /// A directory that exists, and stays.
   explicit VmDirectory(const std::string& vm_id) : paths_(vm_id), keep_(true) {}
   VmDirectory(const VmDirectory&) = delete;
@@ -64,7 +68,8 @@ class VmDirectory {
  private:
   void bind_asset(const std::filesystem::path& source, const std::filesystem::path& target,
                   const char* what);
-  void make_share(const std::string& secret);
+  void make_share(const std::string& secret, const std::string& kernel_settings);
+  void bind_modules(const std::filesystem::path& source);
   VmPaths paths_;
   bool keep_ = false;
 };

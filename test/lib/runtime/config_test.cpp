@@ -30,14 +30,17 @@ TEST_CASE("load_config: no file means the defaults", "[runtime]") {
   CHECK(config.memory_mib == 512);
   CHECK_FALSE(config.kernel);
   CHECK_FALSE(config.initrd);
+  CHECK_FALSE(config.modules);
   CHECK(config.kernel_arguments.empty());
+  CHECK(config.sysctl.empty());
   CHECK(config.boot_timeout == std::chrono::seconds(120));
 }
 
 TEST_CASE("load_config: every key arrives", "[runtime]") {
   const Config config = load(
       "[hypervisor]\nuri = \"qemu:///embed\"\naccelerator = \"tcg\"\nfirmware = \"/f\"\n"
-      "[vm]\nvcpus = 3\nmemory_mib = 777\nkernel = \"/k\"\ninitrd = \"/i\"\nkernel_arguments = \"a "
+      "[vm]\nvcpus = 3\nmemory_mib = 777\nkernel = \"/k\"\ninitrd = \"/i\"\nmodules = "
+      "\"/m\"\nkernel_arguments = \"a "
       "b\"\nboot_timeout_seconds = 9\n");
   CHECK(config.uri == "qemu:///embed");
   CHECK(config.accelerator == hypervisor::Accelerator::tcg);
@@ -46,12 +49,13 @@ TEST_CASE("load_config: every key arrives", "[runtime]") {
   CHECK(config.memory_mib == 777);
   CHECK(config.kernel == "/k");
   CHECK(config.initrd == "/i");
+  CHECK(config.modules == "/m");
   CHECK(config.kernel_arguments == "a b");
   CHECK(config.boot_timeout == std::chrono::seconds(9));
 }
 
 TEST_CASE("load_config: errors name the file, the line and the key", "[runtime]") {
-  const std::pair<const char*, const char*> cases[] = {
+  const std::pair<std::string, const char*> cases[] = {
       {"[vm]\n\nvcpu = 1\n", "config.toml:3: unknown key vm.vcpu"},
       {"[nope]\nx = 1\n", "unknown section [nope]"},
       {"vm = 3\n", "config.toml:1: vm must be a table"},
@@ -64,10 +68,25 @@ TEST_CASE("load_config: errors name the file, the line and the key", "[runtime]"
       {"[vm]\nmemory_mib = 99999999\n", "vm.memory_mib must be between"},
       {"[vm]\nkernel = \"relative\"\n", "vm.kernel must be an absolute path"},
       {"[hypervisor]\naccelerator = \"xen\"\n", "must be auto, kvm or tcg"},
+      {"[vm]\nsysctl = 5\n", "config.toml:2: vm.sysctl must be a table"},
+      {"[vm]\nsysctl = { \"vm/../x\" = 1 }\n", "\"vm/../x\" is not the name of a sysctl"},
+      {"[vm.sysctl]\nvm.max_map_count = 1\n", "a name with dots in quotation marks"},
+      {"[vm]\nsysctl = { \"vm.swappiness\" = 1.5 }\n", "\"vm.swappiness\" must be a string or an"},
+      {"[vm]\nsysctl = { \"vm.x\" = \"" + std::string(5000, '1') + "\" }\n",
+       "vm.sysctl is longer than 4096 bytes"},
       {"[vm\n", "config.toml:1"},
   };
   for (const auto& [text, message] : cases) {
     CAPTURE(text);
     CHECK_THROWS_WITH(load(text), ContainsSubstring(message));
   }
+}
+
+TEST_CASE("config: parameters of the guest's kernel, by either way to write their names",
+          "[runtime]") {
+  const Config config = load(
+      "[vm.sysctl]\n\"vm.max_map_count\" = 262144\n\"net/ipv4/tcp_rmem\" = \"4096 87380 "
+      "6291456\"\n");
+  CHECK(config.sysctl == KernelParameters{{"vm/max_map_count", "262144"},
+                                          {"net/ipv4/tcp_rmem", "4096 87380 6291456"}});
 }

@@ -61,7 +61,10 @@ struct Planning {
   oci::Bundle bundle{
       .directory = "/b", .rootfs = "/b/rootfs", .spec = oci::example_spec(false, 0, 0)};
   Config config;
-  InstallPaths paths{.shim = "/x/husk-shim", .kernel = "/x/vmlinuz", .initrd = "/x/initrd"};
+  InstallPaths paths{.shim = "/x/husk-shim",
+                     .kernel = "/x/vmlinuz",
+                     .initrd = "/x/initrd",
+                     .modules = "/x/modules"};
   HostFacts facts;
 };
 
@@ -149,12 +152,16 @@ TEST_CASE("plan_create: what the VM boots from is installed, or configured", "[r
   CHECK(installed.kernel == "/x/vmlinuz");
   CHECK(installed.initrd == "/x/initrd");
   CHECK(installed.firmware == hypervisor::driver_for(p.config.uri).firmware);
+  CHECK(installed.modules == "/x/modules");
   p.config.kernel = "/k";
+  CHECK(p.plan().new_vm.value().assets.modules.empty());
+  p.config.modules = "/m";
   p.config.initrd = "/i";
   p.config.firmware = "/f";
   const BootAssets configured = p.plan().new_vm.value().assets;
   CHECK(configured.kernel == "/k");
   CHECK(configured.initrd == "/i");
+  CHECK(configured.modules == "/m");
   CHECK(configured.firmware == "/f");
 }
 

@@ -9,6 +9,7 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/runtime/host/host_sysctls.hpp"
 #include "test/lib/base/scratch.hpp"
 
 using namespace husk;
@@ -72,4 +73,13 @@ TEST_CASE("write_pid_file: writes the number alone, and replaces a former one", 
   write_pid_file(dir.path() / "pid", 78);
   CHECK(read_file(dir.path() / "pid", 100) == "78");
   CHECK_THROWS_WITH(write_pid_file(dir.path() / "none/pid", 78), ContainsSubstring("pid file: "));
+}
+
+TEST_CASE("load_host_sysctls: reads those that are there, without the line's end", "[runtime]") {
+  const Scratch proc;
+  fs::create_directories(proc.path() / "vm");
+  fs::create_directories(proc.path() / "kernel");
+  std::ofstream(proc.path() / "vm/max_map_count") << "262144\n";
+  std::ofstream(proc.path() / "kernel/core_pattern") << "|/bin/secret\n";  // not a limit
+  CHECK(load_host_sysctls(proc.path()) == KernelParameters{{"vm/max_map_count", "262144"}});
 }

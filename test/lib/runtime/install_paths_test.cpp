@@ -29,6 +29,7 @@ struct Places : Scratch {
   void check_in(const fs::path& place) const {
     CHECK(find().kernel == place / "share/husk/vmlinuz");
     CHECK(find().initrd == place / "share/husk/initrd");
+    CHECK(find().modules == place / "share/husk/modules");
   }
 };
 

@@ -92,6 +92,10 @@ TEST_CASE("VmDirectory: pins assets, rootfs and binds, and takes all of it away 
     CHECK(errno == EROFS);
     // Not its place in /usr/share, where AppArmor's helper refuses it.
     CHECK(read_file(vm.paths().firmware(), 100) == "f");
+    const fs::path modules = vm.paths().shared() / guestcomm::share_modules;
+    CHECK(read_file(modules / "6.1/modules.dep", 100) == "m");
+    CHECK(::unlink((modules / "6.1/modules.dep").c_str()) == -1);
+    CHECK(errno == EROFS);
     // QEMU's user gets through the first to one socket; the second is the device's alone.
     CHECK(owner_and_mode(vm.paths().vsock()) == std::tuple(0U, 0U, 0711U));
     const unsigned device = hypervisor::device_uid(id);
@@ -132,6 +136,14 @@ TEST_CASE("VmDirectory: a failing pin names the source and leaves nothing", "[ru
   CHECK_THROWS_WITH(VmDirectory(id, without_kernel, secret),
                     ContainsSubstring("guest kernel " + without_kernel.kernel.string()));
   CHECK_FALSE(fs::exists(VmPaths(id).directory));
+  BootAssets without_modules = assets.boot();
+  without_modules.modules = assets.path() / "kernel";
+  CHECK_THROWS_WITH(
+      VmDirectory(id, without_modules, secret),
+      "guest modules " + without_modules.modules.string() + " are missing, or not a directory");
+  CHECK_FALSE(fs::exists(VmPaths(id).directory));
+  without_modules.modules.clear();
+  CHECK_NOTHROW(VmDirectory(id, without_modules, secret));
   {
     VmDirectory vm(id, assets.boot(), secret);
     CHECK_THROWS_WITH(

@@ -39,13 +39,15 @@ Assets::Assets() {
   std::ofstream(path() / "kernel") << "k";
   std::ofstream(path() / "initrd") << "i";
   std::ofstream(path() / "firmware") << "f";
+  fs::create_directories(path() / "modules/6.1");
+  std::ofstream(path() / "modules/6.1/modules.dep") << "m";
   fs::create_directories(path() / "rootfs/etc");
   std::ofstream(path() / "rootfs/etc/file") << "content";
   std::ofstream(path() / "hosts") << "127.0.0.1";
 }
 
 runtime::BootAssets Assets::boot() const {
-  return {path() / "kernel", path() / "initrd", path() / "firmware"};
+  return {path() / "kernel", path() / "initrd", path() / "firmware", path() / "modules"};
 }
 
 }  // namespace husk::test

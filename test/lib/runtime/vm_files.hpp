@@ -21,7 +21,7 @@ std::string in_own_run(const std::function<void()>& body);
 /// Whether this thread's mount namespace has a mount whose path contains `directory`.
 bool is_mounted_below(const std::filesystem::path& directory);
 
-/// Kernel, initrd, firmware, a rootfs with one file, and a file to bind.
+/// Kernel, initrd, firmware, modules, a rootfs with one file, and a file to bind.
 struct Assets : Scratch {
   Assets();
   runtime::BootAssets boot() const;

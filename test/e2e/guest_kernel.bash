@@ -1,0 +1,79 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# What only a real kernel can show: modules that the guest's loads when a container first needs one, and its limits.
+
+# shellcheck source=test/e2e/by_hand.bash
+source "$here/by_hand.bash"
+
+loaded() { husk exec "$1" cut -d ' ' -f 1 /proc/modules | sort; }  # CONTAINER
+
+# Only a real kernel asks for modules, and only the whole of installation, share and initrd has them.
+on_demand() {
+  local kind
+  make_bundle "$work/driven" sleep 1000
+  edit_config "$work/driven" '.process.capabilities |= map_values(["CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE"]) |
+    .linux.devices += [{path: "/dev/net/tun", type: "c", major: 10, minor: 200, fileMode: 438}]'
+  expect_ok husk run --detach --bundle "$work/driven" driven
+  for kind in overlay bridge veth wireguard vxlan tun nf_tables; do
+    ! loaded driven | grep -qx "$kind" || fail "$kind is loaded though nobody needs it"
+  done
+  expect_ok husk exec driven sh -c 'mkdir /tmp/on && mount -t tmpfs none /tmp/on && mkdir /tmp/on/upper /tmp/on/work &&
+    mount -t overlay overlay -o lowerdir=/bin,upperdir=/tmp/on/upper,workdir=/tmp/on/work /mnt && touch /mnt/new && ls /tmp/on/upper'
+  expect_equal new "$out" "what an overlay has written"
+  for kind in bridge veth wireguard vlan; do
+    # A vlan is on a link; busybox gives a veth its peer's name itself.
+    case $kind in
+      vlan) expect_ok husk exec driven ip link add link my-bridge name my-vlan type vlan id 5 ;;
+      *) expect_ok husk exec driven ip link add "my-$kind" type "$kind" ;;
+    esac
+    expect_contains "my-$kind" "$(husk exec driven ls /sys/class/net)" "links"
+  done
+  expect_ok husk exec driven sh -c 'exec 3<>/dev/net/tun'
+  # More of them than there are names for is not an error of modprobe's.
+  expect_failure 2 "" husk exec driven ip link add nothing type nosuchkind
+  expect_ok husk delete --force driven
+}
+
+# As on a host: who may not make a link may not have its module loaded.
+without_capabilities() {
+  make_bundle "$work/bare" sleep 1000
+  edit_config "$work/bare" '.process.capabilities |= map_values([])'
+  expect_ok husk run --detach --bundle "$work/bare" bare
+  expect_failure 2 "Operation not permitted" husk exec bare ip link add my-veth type veth
+  expect_failure 1 "" husk exec bare mount -t overlay overlay -o lowerdir=/bin:/etc /mnt
+  ! loaded bare | grep -qxE 'veth|overlay' || fail "a container without capabilities had a module loaded: $(loaded bare)"
+  expect_ok husk delete --force bare
+}
+
+missing_modules() {
+  make_bundle "$work/missing" true
+  printf '[vm]\nmodules = "%s/none"\n' "$work" >"$work/none.toml"
+  expect_failure 1 "guest modules $work/none are missing, or not a directory" "$HUSK" --config "$work/none.toml" --root "$work/root" run --bundle "$work/missing" missing
+}
+
+# Read where the container is: a limit may have another name in the agent's namespaces.
+host_limits() {
+  local name
+  make_bundle "$work/raised" sleep 1000
+  printf '[vm]\nsysctl = { "vm.max_map_count" = 70001, "vm.swappiness" = "7" }\n' >"$work/raised.toml"
+  expect_ok "$HUSK" --config "$work/raised.toml" --root "$work/root" run --detach --bundle "$work/raised" raised
+  expect_equal "70001 7" "$(husk exec raised cat /proc/sys/vm/max_map_count /proc/sys/vm/swappiness | xargs)" "parameters of config.toml"
+  for name in fs/inotify/max_user_watches fs/nr_open kernel/threads-max kernel/pid_max user/max_mnt_namespaces net/core/rmem_max; do
+    [[ -e /proc/sys/$name ]] || continue
+    [[ $(husk exec raised cat "/proc/sys/$name") -ge $(cat "/proc/sys/$name") ]] || fail "$name: $(husk exec raised cat "/proc/sys/$name"), of the host $(cat "/proc/sys/$name")"
+  done
+  expect_ok husk delete --force raised
+  printf '[vm]\nsysctl = { "vm.nonsense" = 1 }\n' >"$work/nonsense.toml"
+  expect_failure 1 "vm.sysctl: vm/nonsense: the guest's kernel has no such parameter" "$HUSK" --config "$work/nonsense.toml" --root "$work/root" run --bundle "$work/raised" raised
+}
+
+if is_husk; then
+  start_libvirt
+  at_end delete_all
+  it "modules are loaded when a container needs them" on_demand 120
+  it "a container without capabilities loads none" without_capabilities
+  it "limits that were raised on the host, and parameters of config.toml, hold in the guest" host_limits 120
+  it "a modules directory that is not there" missing_modules
+else
+  report skip "the modules of runc's kernel are the host's" ""
+fi
