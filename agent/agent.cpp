@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/boot/modules.hpp"
+#include "agent/clock/heard_clock.hpp"
 #include "agent/dispatch.hpp"
 #include "agent/request/control_server.hpp"
 #include "agent/stream/vsock.hpp"
@@ -64,10 +65,12 @@ class Agent {
         control_(loop_, secret,
                  {[this](ConnectionId connection, const guestcomm::Request& request,
                          const Reply& reply) {
+                    if (request.is<guestcomm::StartProcess>()) clock_.note_use();
                     dispatch({containers_, streams_, network_, ports_, size_, refusal_}, connection,
                              request, reply);
                   },
-                  [this](ConnectionId connection) { handle_closed(connection); }}),
+                  [this](ConnectionId connection) { handle_closed(connection); },
+                  [this](std::int64_t time_us) { clock_.hear(time_us); }}),
         control_listener_(loop_, guestcomm::control_port, options.privileged_ports,
                           {[this] { return control_.has_room(); },
                            [this](UniqueFd socket, Caller caller) {
@@ -121,6 +124,7 @@ class Agent {
   NetworkConfigurator network_;
   PortConnector ports_;
   GuestResizer size_;
+  HeardClock clock_;
   ControlServer control_;
   VsockListener control_listener_, stream_listener_;
 };

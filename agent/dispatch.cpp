@@ -8,8 +8,11 @@
 #include <string_view>
 #include <type_traits>
 
+#include "agent/clock/guest_clock.hpp"
 #include "agent/request/request_check.hpp"
+#include "lib/base/time.hpp"
 #include "lib/base/trace.hpp"
+#include "lib/guestcomm/protocol/clock.hpp"
 #include "lib/guestcomm/protocol/container_messages.hpp"
 #include "lib/guestcomm/protocol/create_messages.hpp"
 #include "lib/guestcomm/protocol/dns.hpp"
@@ -130,6 +133,12 @@ guestcomm::GuestTrace give_trace(Call<guestcomm::TakeTrace>&) {
   return given;
 }
 
+guestcomm::ClockCorrection correct(Call<guestcomm::CorrectClock>& call) {
+  const guestcomm::ClockChange change = plan_clock_change(call.request.difference);
+  correct_clock(change, call.request.difference.ahead_us);
+  return {change};
+}
+
 const Handlers handlers = {
     on<guestcomm::CreateContainer>(create_container),
     on<guestcomm::PauseContainer>([](auto& call) { call.container().pause(call.reply); }),
@@ -159,6 +168,8 @@ const Handlers handlers = {
     on<guestcomm::ResizeGuest>(
         [](auto& call) { call.size.resize(call.request.wanted, call.reply); }),
     on<guestcomm::TakeTrace>(give_trace),
+    on<guestcomm::ReadClock>([](auto&) { return guestcomm::GuestClock{wall_clock_us()}; }),
+    on<guestcomm::CorrectClock>(correct),
 };
 
 }  // namespace

@@ -2,14 +2,10 @@
 #include "keeper/change_follower.hpp"
 
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <exception>
 
 namespace husk::keeper {
 namespace {
@@ -31,42 +27,23 @@ bool drain(UniqueFd& socket) {
 
 }  // namespace
 
-ChangeFollower::~ChangeFollower() {
-  if (worker_ > 0) ::waitpid(worker_, nullptr, WNOHANG);
-}
-
 void ChangeFollower::add_to(std::vector<int>& watched) const {
   if (changes_) watched.push_back(changes_.get());
-  if (worker_pidfd_) watched.push_back(worker_pidfd_.get());
+  worker_.add_to(watched);
 }
 
 milliseconds ChangeFollower::patience() const {
-  if (!due_ || worker_ > 0) return milliseconds{-1};
+  if (!due_ || worker_.is_at_work()) return milliseconds{-1};
   const auto left = std::chrono::ceil<milliseconds>(*due_ - steady_clock::now());
   return std::max(left, milliseconds{0});
 }
 
 void ChangeFollower::handle() {
   if (changes_ && drain(changes_)) due_ = steady_clock::now() + quiet;
-  if (worker_ > 0 && ::waitpid(worker_, nullptr, WNOHANG) == worker_) {
-    worker_ = -1;
-    worker_pidfd_.reset();
-  }
-  if (due_ && worker_ < 0 && steady_clock::now() >= *due_) begin_work();
-}
-
-void ChangeFollower::begin_work() {
+  worker_.finish();
+  if (!due_ || worker_.is_at_work() || steady_clock::now() < *due_) return;
   due_.reset();
-  worker_ = ::fork();
-  if (worker_ == 0) {
-    try {
-      on_change_();
-    } catch (const std::exception&) {
-      ::_exit(1);
-    }
-    ::_exit(0);
-  }
-  if (worker_ > 0) worker_pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, worker_, 0)));
+  worker_.begin(on_change_);
 }
 
 }  // namespace husk::keeper

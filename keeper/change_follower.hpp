@@ -2,13 +2,12 @@
 // Has a VM's keeper do something after each change that it is told of.
 #pragma once
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <optional>
 #include <vector>
 
 #include "keeper/duties.hpp"
+#include "keeper/worker.hpp"
 #include "lib/base/unique_fd.hpp"
 
 namespace husk::keeper {
@@ -21,22 +20,16 @@ class ChangeFollower {
   /// changes: see handoff::KeptProcesses; empty: there is nothing to follow.
   ChangeFollower(UniqueFd changes, OnChange on_change)
       : changes_(std::move(changes)), on_change_(std::move(on_change)) {}
-  ChangeFollower(const ChangeFollower&) = delete;
-  ChangeFollower& operator=(const ChangeFollower&) = delete;
-  ~ChangeFollower();  ///< does not wait for a child that is at work
 
   void add_to(std::vector<int>& watched) const;  ///< what to wait for
   std::chrono::milliseconds patience() const;    ///< how long at most; negative: no limit
   void handle();                                 ///< once something is ready, or time is up
 
  private:
-  void begin_work();
-
   UniqueFd changes_;
   OnChange on_change_;
   std::optional<std::chrono::steady_clock::time_point> due_;
-  pid_t worker_ = -1;
-  UniqueFd worker_pidfd_;
+  Worker worker_;
 };
 
 }  // namespace husk::keeper

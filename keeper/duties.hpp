@@ -24,6 +24,10 @@ using OnConnection = std::function<void(UniqueFd)>;
 /// time. Exceptions are ignored.
 using OnKill = std::function<void(const std::string& container)>;
 
+/// Has the guest's clock follow the host's: in a child of the keeper, never twice at a time. An exception, or another exit
+/// status than 0: is done again sooner.
+using OnClock = std::function<void()>;
+
 /// Returns the shims of the containers that joined later. Called in the keeper itself when every known
 /// shim has exited. An exception means none.
 using FindShims = std::function<std::vector<ProcessIdentity>()>;
@@ -48,6 +52,7 @@ struct Duties {
   OnChange on_change = {};
   OnConnection on_connection = {};
   OnKill on_kill = {};
+  OnClock on_clock = {};
   FindShims find_shims = {};
   IsPodThere is_pod_there = {};  ///< empty: the VM ends after its last shim
   EndAbandoned end_abandoned = {};

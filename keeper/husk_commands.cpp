@@ -122,6 +122,7 @@ Duties call_husk(const handoff::KeeperBegin& begin) {
   duties.on_kill = [&begin](const std::string& container) {
     execute_husk(begin, "count-oom-kill", container.c_str());
   };
+  duties.on_clock = [&begin] { execute_husk(begin, "correct-clock"); };
   duties.end_abandoned = [&begin] { end_abandoned(begin); };
   return duties;
 }

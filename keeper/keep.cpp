@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "keeper/change_follower.hpp"
+#include "keeper/clock_follower.hpp"
 #include "keeper/connection_server.hpp"
 #include "keeper/kill_counter.hpp"
 #include "keeper/vhost_device.hpp"
@@ -92,6 +93,7 @@ class Watch {
         is_for_shims_(!kept.shims.empty()),
         follower_(std::move(kept.changes), duties.on_change),
         kills_(std::move(kept.kills), duties.on_kill),
+        clock_(duties.on_clock),
         server_(std::move(kept.listener), [this](UniqueFd connection) {
           kept_.held.reset();  // the keeper's to hold, not its child's
           duties_.on_connection(std::move(connection));
@@ -122,7 +124,8 @@ class Watch {
 
   /// How long to wait for an event. A container that joins an idle pod tells the keeper nothing.
   milliseconds patience() const {
-    const milliseconds work = sooner(follower_.patience(), kills_.patience());
+    const milliseconds work =
+        sooner(sooner(follower_.patience(), kills_.patience()), clock_.patience());
     if (!duties_.is_pod_there || !kept_.shims.empty()) return work;
     return sooner(work, pod_interval);
   }
@@ -134,10 +137,12 @@ class Watch {
       for (const UniqueFd& helper : kept_.helpers) watched.push_back(helper.get());
       follower_.add_to(watched);
       kills_.add_to(watched);
+      clock_.add_to(watched);
       server_.add_to(watched);
       await_any(watched, patience());
       follower_.handle();
       kills_.handle();
+      clock_.handle();
       server_.handle();
       std::erase_if(kept_.shims, [](const UniqueFd& shim) { return has_ended(shim.get()); });
     }
@@ -148,6 +153,7 @@ class Watch {
   bool is_for_shims_;
   ChangeFollower follower_;
   KillCounter kills_;
+  ClockFollower clock_;
   ConnectionServer server_;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The keeper of a VM: the one process that stays with the VM. It ends the VM when no shim stands for its
 // containers any more, runs a vsock device in user space where the host has no /dev/vhost-vsock, has
-// the guest follow what changes around it on the host, and serves who connects to the guest there.
+// the guest and its clock follow what changes around it on the host, and serves who connects to the guest there.
 #pragma once
 
 #include <functional>

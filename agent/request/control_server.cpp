@@ -132,7 +132,8 @@ json ControlServer::greet(ConnectionId id, const Request& request) {
   strangers_.forget(id);
   connection.reader.set_limit(guestcomm::max_frame_bytes);
   was_greeted_ = true;
-  return guestcomm::Hello{spoken, HUSK_VERSION, {}};
+  if (hello.host_time_us && handlers_.host_time) handlers_.host_time(*hello.host_time_us);
+  return guestcomm::Hello{.protocols = spoken, .version = HUSK_VERSION, .secret = {}};
 }
 
 int ControlServer::protocol_of(ConnectionId connection) const {

@@ -31,6 +31,8 @@ class ControlServer {
     /// Throws Error or answers `reply`, now or later, once.
     std::function<void(ConnectionId, const guestcomm::Request&, const Reply& reply)> request;
     std::function<void(ConnectionId)> closed;  ///< of a connection that said hello
+    /// Called with each Hello::host_time_us, before the hello is answered.
+    std::function<void(std::int64_t)> host_time = {};
   };
 
   /// `protocols`: those that the agent speaks.

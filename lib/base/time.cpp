@@ -7,6 +7,12 @@
 
 namespace husk {
 
+std::int64_t wall_clock_us() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
+}
+
 std::string rfc3339_now() {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);

@@ -12,6 +12,7 @@
 #include "lib/base/deadline.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/process.hpp"
+#include "lib/guestcomm/link/clock_follow.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/hypervisor/vm_process.hpp"
 #include "lib/runtime/host/count_oom_kill.hpp"
@@ -28,6 +29,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto lock_patience = 2s;        ///< the shim waits 5 s
+constexpr auto clock_patience = 1s;       ///< each: to connect, to measure, to correct
 constexpr auto abandoned_patience = 60s;  ///< libvirt's, to go on with what husk began
 constexpr auto abandoned_interval = 100ms;
 
@@ -62,6 +64,15 @@ void count_kill_of(const std::string& vm_id, const std::string& container) {
   count_oom_kill(member->shim->pid, has_vm ? vm.limits.memory_bytes : std::nullopt);
 }
 
+/// Before the first start the guest may have no other connection, and would power off after this one. The time limit is less
+/// than what a keeper gives a guest that has to power off: this connection keeps it up.
+void correct_clock(const std::string& vm_id) {
+  const VmHandle vm = VmHandle::open(vm_id);
+  if (!std::filesystem::exists(vm.paths().told_network())) return;
+  guestcomm::AgentClient agent = vm.connect(clock_patience);
+  guestcomm::correct_guest_clock(agent, clock_patience);
+}
+
 /// Moves the connection away from standard input: closing it must reset it.
 UniqueFd take_connection() {
   UniqueFd connection(check_sys(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1),
@@ -77,6 +88,7 @@ std::optional<KeeperCommand> find_keeper_command(std::string_view name) {
   if (name == "follow-network") return KeeperCommand::follow_network;
   if (name == "forward-connection") return KeeperCommand::forward_connection;
   if (name == "count-oom-kill") return KeeperCommand::count_oom_kill;
+  if (name == "correct-clock") return KeeperCommand::correct_clock;
   if (name == "end-abandoned") return KeeperCommand::end_abandoned;
   return std::nullopt;
 }
@@ -91,6 +103,8 @@ void run_keeper_command(KeeperCommand command, const KeeperWork& work,
       return forward_connection(vm_id, take_connection());
     case KeeperCommand::count_oom_kill:
       return count_kill_of(vm_id, work.container);
+    case KeeperCommand::correct_clock:
+      return correct_clock(vm_id);
     case KeeperCommand::end_abandoned:
       return end_abandoned(vm_id);
   }

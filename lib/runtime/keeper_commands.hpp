@@ -14,6 +14,7 @@ enum class KeeperCommand {
   follow_network,      ///< "follow-network": tells the guest what changed in the network namespace
   forward_connection,  ///< "forward-connection": carries the connection that is standard input
   count_oom_kill,  ///< "count-oom-kill": the guest's kernel has killed a process of the container
+  correct_clock,   ///< "correct-clock": has the guest's clock follow the host's
   end_abandoned  ///< "end-abandoned": ends a VM whose create was killed; waits for libvirt, 60 s at most
 };
 

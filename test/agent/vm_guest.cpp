@@ -113,7 +113,7 @@ bool Child::ends_within(milliseconds patience) const {
   return ::poll(&ended, 1, static_cast<int>(patience.count())) == 1;
 }
 
-VmGuest::VmGuest() {
+VmGuest::VmGuest(const std::vector<std::string>& more) {
   std::string pattern = "/tmp/husk-vm-test-XXXXXX";
   if (::mkdtemp(pattern.data()) == nullptr) throw_errno("mkdtemp");
   directory_ = pattern;
@@ -136,9 +136,10 @@ VmGuest::VmGuest() {
                                "announce_submounts"},  // the default of Debian 13's
       directory_ / "virtiofsd.log");
   wait_for_file(fs_socket);
-  qemu_ = std::make_unique<Child>(
-      qemu_command(directory_, vsock_->device_socket(), announcement_->port()),
-      directory_ / "qemu.log");
+  std::vector<std::string> qemu =
+      qemu_command(directory_, vsock_->device_socket(), announcement_->port());
+  qemu.insert(qemu.end(), more.begin(), more.end());
+  qemu_ = std::make_unique<Child>(qemu, directory_ / "qemu.log");
   try {
     announcement_->wait(access_.address, qemu_->pidfd(), boot_patience);
   } catch (const Error& error) {
@@ -163,9 +164,9 @@ fs::path VmGuest::make_rootfs(const std::string& id) const {
   }
   fs::copy_file("/bin/busybox", rootfs / "bin/busybox");
   for (const char* applet :
-       {"sh",       "cat",  "echo",      "id",   "ls",    "sleep",  "true",  "false",    "env",
-        "dd",       "stat", "mount",     "grep", "kill",  "touch",  "uname", "readlink", "pwd",
-        "hostname", "head", "sha256sum", "nc",   "mkdir", "ulimit", "ps",    "wc"}) {
+       {"sh",       "cat",  "echo",  "id",        "ls",   "sleep", "true",   "false",    "env",
+        "dd",       "stat", "mount", "grep",      "kill", "touch", "uname",  "readlink", "pwd",
+        "hostname", "head", "date",  "sha256sum", "nc",   "mkdir", "ulimit", "ps",       "wc"}) {
     fs::create_symlink("busybox", rootfs / "bin" / applet);
   }
   return rootfs;

@@ -40,7 +40,8 @@ inline constexpr const char* guest_card = "02:00:00:00:00:07";
 class VmGuest {
  public:
   /// Returns when the agent announced itself; throws with the console's end if it does not.
-  VmGuest();
+  /// `more`: arguments of QEMU.
+  explicit VmGuest(const std::vector<std::string>& more = {});
   VmGuest(const VmGuest&) = delete;
   VmGuest& operator=(const VmGuest&) = delete;
   ~VmGuest();

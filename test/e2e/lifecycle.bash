@@ -452,6 +452,26 @@ traces() {
   expect_contains "--trace: open $work/missing/file: no such file or directory" "$err" "the reason"
 }
 
+is_clock_near() {  # ID SECONDS: beside the host's
+  local guest host
+  guest=$(husk exec "$1" date +%s) host=$(date +%s)
+  ((guest - host <= $2 && host - guest <= $2))
+}
+
+clock() {
+  make_bundle "$work/clock" sleep 1000
+  edit_config "$work/clock" '.process.capabilities |= map_values(. + ["CAP_SYS_TIME"])'
+  husk run --detach --bundle "$work/clock" clock >"$work/clock.out" 2>&1 </dev/null ||
+    fail "run --detach: $(cat "$work/clock.out")"
+  eventually 5 is_clock_near clock 1 || fail "the guest's clock is wrong at the start: $(husk exec clock date)"
+  # Ahead: a clock that is behind would be set by the next command.
+  husk exec clock date -s "@$(($(date +%s) + 3600))" >/dev/null || fail "date -s in the guest"
+  is_clock_near clock 1800 && fail "the guest's clock cannot be made wrong"
+  echo "waiting for the VM's keeper to have it corrected"
+  eventually 60 is_clock_near clock 2 || fail "the guest's clock stays wrong: $(husk exec clock date)"
+  expect_ok husk delete --force clock
+}
+
 at_end delete_all
 if is_husk; then
   it "starts libvirt on demand where none listens, two at once too" demand 300
@@ -477,5 +497,6 @@ it "a signal sent to the pid reaches the container" forwarded_by_shim
 it "a narrow seccomp profile, as root and not, with and without new privileges" narrow_seccomp 180
 it "closed standard streams" closed_streams
 is_husk && it "--trace tells where the time goes, in the guest too" traces 120
+is_husk && it "the guest's clock is the host's, and a wrong one is corrected" clock 180
 it "spec, --version and features" spec_and_version
 it "short commands do not load libvirt" no_libvirt_in_short_commands

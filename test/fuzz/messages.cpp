@@ -3,6 +3,7 @@
 // are read as every type that a side takes, so that one input tries them all.
 #include "agent/network/address.hpp"
 #include "agent/request/request_check.hpp"
+#include "lib/guestcomm/protocol/clock.hpp"
 #include "lib/guestcomm/protocol/container_messages.hpp"
 #include "lib/guestcomm/protocol/create_messages.hpp"
 #include "lib/guestcomm/protocol/dns.hpp"
@@ -56,14 +57,16 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     read_as<Hello, CreateContainer, CreateProcess, ConfigureNetwork, StartProcess, OwnProcess,
             ResizeTerminal, SignalProcess, PauseContainer, ResumeContainer, DeleteContainer,
             ListProcesses, ReadStatistics, WatchContainer, TakeTrace, ResizeGuest, UpdateContainer,
-            DnsAnswer, ConnectPort, ProcessExited, DnsQuery, ContainerEvent, SdNotify>(
-        request.params);
+            DnsAnswer, ConnectPort, ReadClock, CorrectClock, ProcessExited, DnsQuery,
+            ContainerEvent, SdNotify>(request.params);
   });
   fuzz::only_errors([&] {
     const Response response = decode_response(payload);
     (void)decode_response(encode(response));
     const auto* result = std::get_if<nlohmann::json>(&response.outcome);
-    if (result != nullptr) read_as<Hello, ProcessList, ContainerStatistics, GuestTrace>(*result);
+    if (result != nullptr)
+      read_as<Hello, ProcessList, ContainerStatistics, GuestTrace, GuestClock, ClockCorrection>(
+          *result);
   });
   return 0;
 }

@@ -9,6 +9,7 @@
 #include "lib/base/deadline.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/text.hpp"
+#include "lib/base/time.hpp"
 #include "lib/guestcomm/protocol/connections.hpp"
 #include "lib/guestcomm/protocol/frame.hpp"
 #include "lib/guestcomm/protocol/vm_messages.hpp"
@@ -89,8 +90,11 @@ AgentClient::AgentClient(const GuestAccess& guest, milliseconds patience, ErrorW
     : patience_(patience), words_(words) {
   reach_guest(guest.address, [&](SourcePort source) {
     socket_ = connect_guest(guest.address, control_port, patience, source);
-    const Hello answer = call(
-        Hello{.protocols = protocols, .version = HUSK_VERSION, .secret = guest.secret}, patience);
+    const Hello answer = call(Hello{.protocols = protocols,
+                                    .version = HUSK_VERSION,
+                                    .secret = guest.secret,
+                                    .host_time_us = wall_clock_us()},
+                              patience);
     protocol_ = agree(answer.protocols, protocols);
   });
 }

@@ -43,16 +43,19 @@ std::int64_t get_int64(const json& object, const char* key) {
   return value.get<std::int64_t>();
 }
 
-int get_int(const json& object, const char* key) {
+std::int64_t get_int64_within(const json& object, const char* key, std::int64_t least,
+                              std::int64_t most) {
   const std::int64_t number = get_int64(object, key);
-  if (number < INT32_MIN || number > INT32_MAX) refuse(std::string(key) + " is out of range");
-  return static_cast<int>(number);
+  if (number < least || number > most) refuse(std::string(key) + " is out of range");
+  return number;
+}
+
+int get_int(const json& object, const char* key) {
+  return static_cast<int>(get_int64_within(object, key, INT32_MIN, INT32_MAX));
 }
 
 std::uint16_t get_uint16(const json& object, const char* key) {
-  const int number = get_int(object, key);
-  if (number < 0 || number > UINT16_MAX) refuse(std::string(key) + " is out of range");
-  return static_cast<std::uint16_t>(number);
+  return static_cast<std::uint16_t>(get_int64_within(object, key, 0, UINT16_MAX));
 }
 
 StreamTokens get_stdio(const json& object) {

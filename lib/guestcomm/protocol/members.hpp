@@ -19,6 +19,9 @@ std::string get_string(const nlohmann::json& object, const char* key);
 std::optional<std::string> get_optional_string(const nlohmann::json& object, const char* key);
 bool get_bool(const nlohmann::json& object, const char* key);
 std::int64_t get_int64(const nlohmann::json& object, const char* key);
+/// Refuses a number that is not from `least` to `most`.
+std::int64_t get_int64_within(const nlohmann::json& object, const char* key, std::int64_t least,
+                              std::int64_t most);
 int get_int(const nlohmann::json& object, const char* key);
 std::uint16_t get_uint16(const nlohmann::json& object, const char* key);
 StreamTokens get_stdio(const nlohmann::json& object);  ///< the member "stdio"

@@ -14,13 +14,16 @@ struct ProtocolRange {
 
 /// This build's. The newest goes up with each change that the other side must know of. The oldest stays until
 /// no VM can run that was started by a release that speaks it, or what it needs is given up.
-inline constexpr ProtocolRange own_protocols{3, 6};
+inline constexpr ProtocolRange own_protocols{3, 7};
 
 /// From this one on an agent whose vsock device is the host's kernel serves root from any source port.
 inline constexpr int any_port_protocol = 6;
 
 /// From this one on who owns a container's first process is told of kills for want of memory (ContainerEvent).
 inline constexpr int kill_protocol = 6;
+
+/// From this one on the host can correct the guest's clock (clock.hpp).
+inline constexpr int clock_protocol = 7;
 
 /// "3", or "3 to 5".
 std::string describe(const ProtocolRange& protocols);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/guestcomm/protocol/vm_messages.hpp"
 
+#include "lib/guestcomm/protocol/clock.hpp"
 #include "lib/guestcomm/protocol/members.hpp"
 
 namespace husk::guestcomm {
@@ -10,9 +11,7 @@ using nlohmann::json;
 
 /// Not so many that sums with them could overflow.
 std::int64_t get_microseconds(const json& object, const char* key) {
-  const std::int64_t number = get_int64(object, key);
-  if (number < 0 || number > (std::int64_t{1} << 50)) refuse(std::string(key) + " is out of range");
-  return number;
+  return get_int64_within(object, key, 0, std::int64_t{1} << 50);
 }
 
 }  // namespace
@@ -22,6 +21,7 @@ void to_json(json& j, const Hello& v) {
            {"protocol", v.protocols.newest},
            {"version", v.version}};
   if (!v.secret.empty()) j["secret"] = v.secret;
+  if (v.host_time_us) j["host_time_us"] = *v.host_time_us;
 }
 void from_json(const json& j, Hello& v) {
   v.protocols.newest = get_int(j, "protocol");
@@ -31,6 +31,9 @@ void from_json(const json& j, Hello& v) {
   check_range(v.protocols);
   v.version = get_string(j, "version");
   v.secret = get_optional_string(j, "secret").value_or("");
+  v.host_time_us.reset();
+  if (j.contains("host_time_us"))
+    v.host_time_us = get_int64_within(j, "host_time_us", 0, max_wall_clock_us);
 }
 
 void to_json(json& j, const ConnectPort& v) {
@@ -47,9 +50,8 @@ void to_json(json& j, const GuestSize& v) {
   j = json{{"plugged_mib", v.plugged_mib}, {"vcpus", v.vcpus}};
 }
 void from_json(const json& j, GuestSize& v) {
-  const std::int64_t plugged = get_int64(j, "plugged_mib");
-  if (plugged < 0 || plugged > (std::int64_t{1} << 32)) refuse("plugged_mib is out of range");
-  v.plugged_mib = static_cast<std::uint64_t>(plugged);
+  v.plugged_mib =
+      static_cast<std::uint64_t>(get_int64_within(j, "plugged_mib", 0, std::int64_t{1} << 32));
   v.vcpus = get_uint16(j, "vcpus");
 }
 

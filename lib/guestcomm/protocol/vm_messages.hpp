@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,9 @@ struct Hello {
   ProtocolRange protocols = own_protocols;
   std::string version;  ///< of the program, for people
   std::string secret;   ///< the VM's, said by the host only; empty in the answer
+  /// The host's clock, microseconds since 1970; empty in the answer, and from hosts before clock_protocol. The
+  /// agent sets the guest's clock by it, before it answers.
+  std::optional<std::int64_t> host_time_us = {};
 };
 
 /// The VM's keeper, for who connects to "localhost" in the container's namespace on the host. To 127.0.0.1, or ::1

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lib/base/error.hpp"
+#include "lib/guestcomm/protocol/clock.hpp"
 #include "lib/guestcomm/protocol/container_messages.hpp"
 #include "lib/guestcomm/protocol/create_messages.hpp"
 #include "lib/guestcomm/protocol/dns.hpp"
@@ -106,7 +107,11 @@ std::vector<MessageType> messages_of_containers() {
 
 std::vector<MessageType> messages_of_vms() {
   return {message_type("resize_guest", ResizeGuest{{.plugged_mib = 512, .vcpus = 2}}),
-          message_type("hello", Hello{{2, 4}, "1.0", "secret"}, {"oldest_protocol", "secret"}),
+          message_type("hello", Hello{{2, 4}, "1.0", "secret", max_wall_clock_us},
+                       {"oldest_protocol", "secret", "host_time_us"}),
+          message_type("a clock", GuestClock{max_wall_clock_us}),
+          message_type("correct_clock", CorrectClock{{-max_wall_clock_us, 7}}),
+          message_type("a correction", ClockCorrection{ClockChange::step}),
           message_type("connect_port", ConnectPort{65535, "in", "out"}),
           message_type("a trace", GuestTrace{std::int64_t{1} << 50, {{"kernel", 1, 2}}}),
           message_type("configure_network",

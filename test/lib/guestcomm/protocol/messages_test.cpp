@@ -9,6 +9,7 @@
 
 #include "lib/base/files.hpp"
 #include "lib/base/unique_fd.hpp"
+#include "lib/guestcomm/protocol/clock.hpp"
 #include "lib/guestcomm/protocol/container_messages.hpp"
 #include "lib/guestcomm/protocol/create_messages.hpp"
 #include "lib/guestcomm/protocol/dns.hpp"
@@ -87,8 +88,10 @@ TEST_CASE("messages: what is encoded is decoded again", "[guestcomm]") {
 
 TEST_CASE("messages: requests keep their names, by which a VM of an older release knows them",
           "[guestcomm]") {
-  CHECK(std::vector<std::string_view>{Hello::method, ConnectPort::method, TakeTrace::method} ==
-        std::vector<std::string_view>{"hello", "connect_port", "trace"});
+  CHECK(std::vector<std::string_view>{Hello::method, ConnectPort::method, TakeTrace::method,
+                                      ReadClock::method, CorrectClock::method} ==
+        std::vector<std::string_view>{"hello", "connect_port", "trace", "read_clock",
+                                      "correct_clock"});
   CHECK(std::vector<std::string_view>{CreateContainer::method, CreateProcess::method,
                                       PauseContainer::method, ResumeContainer::method,
                                       UpdateContainer::method, DeleteContainer::method} ==
