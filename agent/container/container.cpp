@@ -9,6 +9,7 @@
 #include "agent/container/exec_setup.hpp"
 #include "agent/container/process_list.hpp"
 #include "agent/setup/capabilities.hpp"
+#include "agent/setup/device_rules.hpp"
 #include "agent/setup/keyring.hpp"
 #include "agent/setup/limits.hpp"
 #include "agent/setup/namespaces.hpp"
@@ -75,6 +76,7 @@ Container::Container(EventLoop& loop, ContainerSetup setup, Reply created, Notif
     });
   }
   if (spec_.linux_.resources) apply_limits(*spec_.linux_.resources, cgroup_.path());
+  apply_device_rules(spec_, cgroup_.path());
   use_shared_tmpfs(setup);
   watch_memory();
   make_first(setup, std::move(created));

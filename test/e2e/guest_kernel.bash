@@ -12,7 +12,8 @@ on_demand() {
   local kind
   make_bundle "$work/driven" sleep 1000
   edit_config "$work/driven" '.process.capabilities |= map_values(["CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE"]) |
-    .linux.devices += [{path: "/dev/net/tun", type: "c", major: 10, minor: 200, fileMode: 438}]'
+    .linux.devices += [{path: "/dev/net/tun", type: "c", major: 10, minor: 200, fileMode: 438}] |
+    .linux.resources.devices += [{allow: true, type: "c", major: 10, minor: 200, access: "rw"}]'
   expect_ok husk run --detach --bundle "$work/driven" driven
   for kind in overlay bridge veth wireguard vxlan tun nf_tables; do
     ! loaded driven | grep -qx "$kind" || fail "$kind is loaded though nobody needs it"
@@ -51,6 +52,22 @@ missing_modules() {
   expect_failure 1 "guest modules $work/none are missing, or not a directory" "$HUSK" --config "$work/none.toml" --root "$work/root" run --bundle "$work/missing" missing
 }
 
+# Nodes may be made, as with runc, and open nothing that no rule allows. In the guest the first two are its serial console
+# and its kernel's log.
+device_rules() {
+  make_bundle "$work/nodes" sleep 1000
+  edit_config "$work/nodes" '.process.capabilities |= map_values(["CAP_MKNOD"]) |
+    .linux.resources.devices += [{allow: true, type: "c", major: 1, minor: 11, access: "w"}]'
+  expect_ok husk run --detach --bundle "$work/nodes" nodes
+  expect_ok husk exec nodes sh -c 'cd /dev && mknod serial c 4 64 && mknod kernel-log c 1 11 && mknod nothing c 1 3 && mknod tunnel c 10 200'
+  expect_failure 1 "Operation not permitted" husk exec nodes sh -c 'echo x >/dev/serial'
+  expect_failure 1 "Operation not permitted" husk exec nodes head -c 1 /dev/kernel-log
+  expect_failure 1 "Operation not permitted" husk exec nodes sh -c 'exec 3<>/dev/tunnel'
+  expect_ok husk exec nodes sh -c 'echo "of the container" >/dev/kernel-log; echo x >/dev/nothing; echo x >/dev/null; head -c 1 /dev/urandom | wc -c'
+  expect_equal 1 "$out" "bytes of /dev/urandom"
+  expect_ok husk delete --force nodes
+}
+
 # Read where the container is: a limit may have another name in the agent's namespaces.
 host_limits() {
   local name
@@ -72,6 +89,7 @@ if is_husk; then
   at_end delete_all
   it "modules are loaded when a container needs them" on_demand 120
   it "a container without capabilities loads none" without_capabilities
+  it "device rules: a node that the container makes opens nothing without one" device_rules
   it "limits that were raised on the host, and parameters of config.toml, hold in the guest" host_limits 120
   it "a modules directory that is not there" missing_modules
 else

@@ -4,6 +4,8 @@
 
 # shellcheck source=test/e2e/by_hand.bash
 source "$here/by_hand.bash"
+# shellcheck source=test/e2e/net.bash
+source "$here/net.bash"
 
 begin_with() {  # ID FLAGS... : a container that sleeps, from the bundle $work/ID
   local id=$1
@@ -259,6 +261,33 @@ private_mounts() {
 }
 
 at_end delete_all
+# How far the guest's clock is behind, in microseconds: the least of many, since each line is late by its way out.
+clock_behind() {  # CONTAINER
+  husk exec "$1" sh -c 'i=0; while [ $i -lt 100 ]; do /usr/bin/date +%s%N; i=$((i + 1)); done' | perl -MTime::HiRes=time -ne '
+    BEGIN { $least = 1e18 } $late = time * 1e6 - $_ / 1000; $least = $late if $late < $least; END { printf "%d\n", $least }'
+}
+clock_is_near() {  # CONTAINER
+  local behind
+  behind=$(clock_behind "$1")
+  echo "the guest is $behind us behind"
+  ((behind > -20000 && behind < 100000))
+}
+
+# Only a host whose clock may be set can show what happens then.
+clock() {
+  make_bundle "$work/clock" sleep 1000
+  copy_program "$work/clock/rootfs" /usr/bin/date  # busybox knows no nanoseconds
+  begin_with clock
+  eventually 5 clock_is_near clock
+  timedatectl set-ntp false 2>/dev/null
+  date -s '+5 seconds' >/dev/null || fail "date -s"
+  eventually 5 clock_is_near clock
+  date -s '-3605 seconds' >/dev/null || fail "date -s"
+  eventually 5 clock_is_near clock
+  date -s '+3600 seconds' >/dev/null || fail "date -s"
+  expect_ok husk delete --force clock
+}
+
 it "KVM, vhost-vsock and AppArmor are used, and nothing is denied" stock 120
 it "--systemd-cgroup makes a scope that systemd knows" scope 180
 it "a failed create leaves no scope" scope_of_failed_create 120
@@ -268,3 +297,4 @@ it "binds of the whole host: private, linear, and without the host's cgroups" wh
 it "a container's conmon ends with it, whatever its VM goes on with" conmon_of_first 240
 it "commands in a mount namespace of their own, older than the VM" private_mounts 240
 it "docker's own service: its scope shows the VM" docker_scope 180
+it "the guest's clock follows the host's, which is set" clock 240

@@ -11,13 +11,14 @@ inline constexpr const char* share_mount_point = "/run/husk/shared";
 inline constexpr const char* share_tag = "husk";
 /// In the share's top, readable by root only: the VM's secret, 32 hex digits.
 inline constexpr const char* share_secret_file = "secret";
-/// Beside the secret: to_text(KernelSettings).
-inline constexpr const char* share_kernel_settings = "kernel_settings";
 
-/// No container has these ids.
+/// Beginning with "@", as no container's id does.
 inline constexpr const char* share_volumes = "@volumes";
 /// The modules that the guest's kernel loads on demand, by /sbin/modprobe of the initial root: links in the initrd lead
 /// here (rootfs-builder/initrd). The directory is empty where the VM's kernel has no modules.
 inline constexpr const char* share_modules = "@modules";
+/// The directory with the file share_kernel_settings in it: to_text(KernelSettings).
+inline constexpr const char* share_kernel = "@kernel";
+inline constexpr const char* share_kernel_settings = "@kernel/settings";
 
 }  // namespace husk::guestcomm

@@ -4,8 +4,6 @@
 // QEMU, and husk moves QEMU out of there.
 #pragma once
 
-#include <linux/bpf.h>
-
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -19,9 +17,6 @@ struct AllowedDevice {
 };
 
 std::vector<AllowedDevice> allowed_devices();
-
-/// cgroup v2: a program of type BPF_PROG_TYPE_CGROUP_DEVICE, which returns 1 for what is allowed.
-std::vector<bpf_insn> device_program(const std::vector<AllowedDevice>& allowed);
 
 /// cgroup v1: lines for devices.allow, after "a" was written to devices.deny.
 std::vector<std::string> device_rules(const std::vector<AllowedDevice>& allowed);

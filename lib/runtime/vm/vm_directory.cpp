@@ -148,9 +148,9 @@ void VmDirectory::make_share(const std::string& secret, const std::string& kerne
   const UniqueFd made = make_filesystem(
       "tmpfs", "husk", {{"mode", "0700"}, {"size", share_bytes}, {"nr_inodes", share_inodes}});
   write_new_file(made.get(), guestcomm::share_secret_file, secret, 0400);
-  if (!kernel_settings.empty())
-    write_new_file(made.get(), guestcomm::share_kernel_settings, kernel_settings, 0400);
-  check_sys(::mkdirat(made.get(), guestcomm::share_modules, 0500), "make directory for modules");
+  for (const char* directory : {guestcomm::share_kernel, guestcomm::share_modules})
+    check_sys(::mkdirat(made.get(), directory, 0500), std::string("make directory ") + directory);
+  write_new_file(made.get(), guestcomm::share_kernel_settings, kernel_settings, 0400);
   change_mount(made.get(), {.set = share_attributes, .clear = 0}, false);
   attach_mount(made.get(), shared);
   set_propagation(made.get(), MS_SHARED, false);

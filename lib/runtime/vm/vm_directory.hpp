@@ -11,7 +11,7 @@
 //                     but add_container; a shared mount, so that what is added later reaches
 //                     virtiofsd
 //     secret          what the guest knows husk by (guestcomm::share_secret_file)
-//     kernel_settings what the host asks of the guest's kernel (guestcomm::KernelSettings)
+//     @kernel/settings   what the host asks of the guest's kernel (guestcomm::KernelSettings)
 //     @modules        a read-only bind of the kernel's modules (BootAssets::modules)
 //     <container id>/rootfs   a bind
 //     <container id>/mounts/<n>   a link to one of the volumes; these links count a volume's users
@@ -45,7 +45,7 @@ class VmDirectory {
   /// write to its parent.
   /// kernel_settings: guestcomm::to_text(KernelSettings).
   VmDirectory(const std::string& vm_id, const BootAssets& assets, const std::string& secret,
-              const std::string& kernel_settings = {});
+              const std::string& kernel_settings);
   /// A directory that exists, and stays.
   explicit VmDirectory(const std::string& vm_id) : paths_(vm_id), keep_(true) {}
   VmDirectory(const VmDirectory&) = delete;

@@ -43,7 +43,7 @@ std::string read_volume_link(int mounts, const std::string& number) {
 std::set<std::string> find_used_volumes(int share) {
   std::set<std::string> used;
   for (const std::string& id : names_in(find_folder(share, ".").get())) {
-    if (id == guestcomm::share_secret_file || id == folder_of_volumes) continue;
+    if (id == guestcomm::share_secret_file || (id.starts_with('@') && id != kept_volumes)) continue;
     const UniqueFd mounts = find_folder(share, id + "/mounts");
     if (!mounts) continue;
     for (const std::string& number : names_in(mounts.get()))

@@ -37,6 +37,7 @@ using husk::test::in_own_run;
 using husk::test::is_mounted_below;
 using husk::test::Scratch;
 using husk::test::secret;
+using husk::test::settings;
 namespace fs = std::filesystem;
 
 namespace {
@@ -82,7 +83,7 @@ TEST_CASE("VmDirectory: pins assets, rootfs and binds, and takes all of it away 
   const std::string id = random_hex(4);
   const fs::path directory = VmPaths(id).directory;
   {
-    VmDirectory vm(id, assets.boot(), secret);
+    VmDirectory vm(id, assets.boot(), secret, settings);
     vm.add_container("c1", assets.path() / "rootfs",
                      with_binds({{.number = 3, .source = assets.path() / "hosts"}}));
     CHECK(read_file(vm.paths().rootfs("c1") / "etc/file", 100) == "content");
@@ -113,7 +114,7 @@ TEST_CASE("VmDirectory: gives back what it pinned of one container, and keeps th
           "[runtime][root]") {
   if (::geteuid() != 0) SKIP("needs root");
   const Assets assets;
-  VmDirectory vm(random_hex(4), assets.boot(), secret);
+  VmDirectory vm(random_hex(4), assets.boot(), secret, settings);
   const auto binds = with_binds({{.number = 0, .source = assets.path() / "hosts"},
                                  {.number = 1, .source = assets.path() / "rootfs"}});
   for (const char* id : {"c1", "c2"}) vm.add_container(id, assets.path() / "rootfs", binds);
@@ -133,19 +134,19 @@ TEST_CASE("VmDirectory: a failing pin names the source and leaves nothing", "[ru
   const std::string id = random_hex(4);
   BootAssets without_kernel = assets.boot();
   without_kernel.kernel = assets.path() / "nothing";
-  CHECK_THROWS_WITH(VmDirectory(id, without_kernel, secret),
+  CHECK_THROWS_WITH(VmDirectory(id, without_kernel, secret, settings),
                     ContainsSubstring("guest kernel " + without_kernel.kernel.string()));
   CHECK_FALSE(fs::exists(VmPaths(id).directory));
   BootAssets without_modules = assets.boot();
   without_modules.modules = assets.path() / "kernel";
   CHECK_THROWS_WITH(
-      VmDirectory(id, without_modules, secret),
+      VmDirectory(id, without_modules, secret, settings),
       "guest modules " + without_modules.modules.string() + " are missing, or not a directory");
   CHECK_FALSE(fs::exists(VmPaths(id).directory));
   without_modules.modules.clear();
-  CHECK_NOTHROW(VmDirectory(id, without_modules, secret));
+  CHECK_NOTHROW(VmDirectory(id, without_modules, secret, settings));
   {
-    VmDirectory vm(id, assets.boot(), secret);
+    VmDirectory vm(id, assets.boot(), secret, settings);
     CHECK_THROWS_WITH(
         vm.add_container("c1", assets.path() / "rootfs",
                          with_binds({{.number = 0, .source = assets.path() / "missing"}})),
@@ -161,7 +162,7 @@ TEST_CASE("VmDirectory: the share's top is small, read-only, and holds the secre
   const Assets assets;
   const std::string id = random_hex(4);
   {
-    VmDirectory vm(id, assets.boot(), secret);
+    VmDirectory vm(id, assets.boot(), secret, settings);
     vm.add_container("c1", assets.path() / "rootfs", with_binds({}));
     vm.add_container("c2", assets.path() / "rootfs",
                      with_binds({}));  // the share can still be added to
@@ -184,7 +185,7 @@ TEST_CASE("VmDirectory: binds are read-only and recursive as asked, on the host"
   if (::geteuid() != 0) SKIP("needs root");
   const Assets assets;
   const Tree tree;
-  VmDirectory vm(random_hex(4), assets.boot(), secret);
+  VmDirectory vm(random_hex(4), assets.boot(), secret, settings);
   const auto bind = [&](std::size_t n, bool recursive, bool ro, std::optional<bool> rro) {
     return PinnedMount{n, tree.path(), recursive, ro, rro, false};
   };
@@ -225,7 +226,7 @@ TEST_CASE("VmDirectory: a read-only rootfs has its mount points, made inside of 
   fs::permissions(rootfs / "there", fs::perms{0750});
   plan.binds = {{.number = 3, .source = assets.path() / "hosts"},
                 {.number = 5, .source = assets.path() / "hosts"}};
-  VmDirectory vm(random_hex(4), assets.boot(), secret);
+  VmDirectory vm(random_hex(4), assets.boot(), secret, settings);
   vm.add_container("c1", rootfs, plan);
   const fs::path shared = vm.paths().rootfs("c1");
   CHECK(write_error(shared) == EROFS);
@@ -251,7 +252,7 @@ TEST_CASE("VmDirectory: proc and sysfs on a link are refused in runc's words", "
   GuestPlan plan;
   plan.spec.root = oci::Root{.path = "", .readonly = true};
   plan.spec.mounts = {mount_of(type, "/link/")};
-  VmDirectory vm(random_hex(4), assets.boot(), secret);
+  VmDirectory vm(random_hex(4), assets.boot(), secret, settings);
   CHECK_THROWS_WITH(vm.add_container("c1", assets.path() / "rootfs", plan),
                     "mounts[0].destination /link/: filesystem \"" + type +
                         "\" must be mounted on ordinary directory");
@@ -296,7 +297,7 @@ TEST_CASE("VmDirectory: behind a symbolic link its end takes nothing of what was
           fs::create_directories("/run/elsewhere");
           fs::create_symlink("elsewhere", vm_directories);
           {
-            VmDirectory vm("0000cafe", assets.boot(), secret);
+            VmDirectory vm("0000cafe", assets.boot(), secret, settings);
             vm.add_container(
                 "c1", assets.path() / "rootfs",
                 with_binds({{.number = 0, .source = volume.path(), .recursive = true}}));
@@ -330,7 +331,7 @@ TEST_CASE("VmDirectory: is not made where others may write", "[runtime][root]") 
   CHECK(in_own_run([&] {
           fs::create_directories(vm_directories);
           fs::permissions(vm_directories, fs::perms(0777));
-          const VmDirectory vm("0000cafe", assets.boot(), secret);
+          const VmDirectory vm("0000cafe", assets.boot(), secret, settings);
         }) == "/run/husk-vm: other users may write to it");
 }
 
@@ -358,7 +359,7 @@ TEST_CASE("VmDirectory: no mount of the host is taken off by who renames what li
                     RENAME_EXCHANGE);
     });
     for (int round = 0; round < 3; ++round) {
-      VmDirectory vm("0000cafe", assets.boot(), secret);
+      VmDirectory vm("0000cafe", assets.boot(), secret, settings);
       vm.add_container("c1", assets.path() / "rootfs",
                        with_binds({{.number = 0, .source = user.path(), .recursive = true}}));
       vm.remove_container("c1");
@@ -382,7 +383,7 @@ TEST_CASE("VmDirectory: a private bind shows nothing that the host mounts later,
         const fs::path disk = source.path();
         check_sys(::mount(disk.c_str(), disk.c_str(), nullptr, MS_BIND, nullptr), "bind");
         check_sys(::mount(nullptr, disk.c_str(), nullptr, MS_SHARED, nullptr), "share");
-        VmDirectory vm("0000cafe", assets.boot(), secret);
+        VmDirectory vm("0000cafe", assets.boot(), secret, settings);
         const auto bind = [&](std::size_t n, bool recursive, std::optional<bool> rro, bool follow) {
           return PinnedMount{n, disk, recursive, false, rro, follow};
         };
@@ -452,7 +453,7 @@ TEST_CASE("VmDirectory: the share has no cgroup file system of the host's, which
           };
           const auto before = cgroups("/");
           expect(before > 0, "this machine has no cgroups");
-          VmDirectory vm("0000cafe", assets.boot(), secret);
+          VmDirectory vm("0000cafe", assets.boot(), secret, settings);
           const auto bind = [&](std::size_t n, const char* source) {
             return PinnedMount{n, source, true, false, {}, follow};
           };
