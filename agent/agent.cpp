@@ -61,7 +61,7 @@ class Agent {
         streams_(loop_, secret),
         network_(loop_, [this](const guestcomm::DnsQuery& query) { return ask_dns(query); }),
         ports_(loop_),
-        size_(loop_, cgroup_parent),
+        size_(loop_, cgroup_parent, options.changed),
         control_(loop_, secret,
                  {[this](ConnectionId connection, const guestcomm::Request& request,
                          const Reply& reply) {

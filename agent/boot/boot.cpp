@@ -117,6 +117,18 @@ void try_step(const char* doing, F&& f) {
   }
 }
 
+/// What cannot be read may hold a parameter of the administrator's: then no container starts.
+void apply_host_settings(BootOptions& options) {
+  try {
+    AppliedSettings applied = apply_kernel_settings(load_kernel_settings(
+        std::filesystem::path(guestcomm::share_mount_point) / guestcomm::share_kernel_settings));
+    options.changed = std::move(applied.changed);
+    options.refusal = std::move(applied.refusal);
+  } catch (const std::exception& error) {
+    options.refusal = std::string("the host's kernel settings: ") + error.what();
+  }
+}
+
 }  // namespace
 
 BootOptions parse_command_line(const std::string& command_line) {
@@ -153,11 +165,7 @@ BootOptions boot() {
   try_step("loopback", bring_loopback_up);
   try_step("share", mount_share);
   laps.end("share");
-  // Before the reserve, which is a share of what this kernel allows.
-  try_step("kernel settings", [&] {
-    options.refusal = apply_kernel_settings(load_kernel_settings(
-        std::filesystem::path(guestcomm::share_mount_point) / guestcomm::share_kernel_settings));
-  });
+  apply_host_settings(options);
   laps.end("kernel settings");
   try_step("cgroups", [] { prepare_cgroup_parent(cgroup_parent); });
   // A container is below it and in a cgroup namespace of its own, so that it cannot lift these limits.

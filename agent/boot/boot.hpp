@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 
 namespace husk::agent {
@@ -14,8 +15,9 @@ struct BootOptions {
   bool debug = false;                          ///< husk.debug
   bool stay = false;                           ///< husk.stay: goes on without connections
   bool privileged_ports = false;               ///< husk.privileged_ports: see vsock.hpp
-  /// Not of the command line: why no container can be created here (apply_kernel_settings).
-  std::optional<std::string> refusal = {};
+  // Not of the command line.
+  std::optional<std::string> refusal = {};  ///< why no container can be created here
+  std::set<std::string> changed = {};       ///< AppliedSettings::changed
 };
 
 BootOptions parse_command_line(const std::string& command_line);

@@ -15,8 +15,6 @@ namespace husk::agent {
 namespace {
 
 constexpr std::size_t max_parameter_bytes = 4096;
-/// The key in config.toml.
-const std::string refused = "vm.sysctl: ";
 
 /// Empty, if one is no number.
 std::vector<std::uint64_t> parse_numbers(const std::string& text) {
@@ -30,10 +28,24 @@ std::vector<std::uint64_t> parse_numbers(const std::string& text) {
   return numbers;
 }
 
-void raise(const std::filesystem::path& file, const std::string& wanted) {
+/// Whether the parameter had to be changed.
+bool raise(const std::filesystem::path& file, const std::string& wanted) {
   const std::string own = read_file(file, max_parameter_bytes);
   const std::string larger = larger_numbers(own, wanted);
-  if (larger != own) write_existing(file, larger);
+  if (larger == own) return false;
+  write_existing(file, larger);
+  return true;
+}
+
+/// As sysctl(8) and config.toml have the name.
+std::string dotted(std::string path) {
+  for (char& letter : path)
+    if (letter == '/' || letter == '.') letter = letter == '/' ? '.' : '/';
+  return path;
+}
+
+std::string refusal_of(const std::string& path, const std::string& why) {
+  return "vm.sysctl: " + dotted(path) + ": " + why;
 }
 
 }  // namespace
@@ -50,26 +62,28 @@ std::string larger_numbers(const std::string& own, const std::string& wanted) {
   return is_raised ? larger : own;
 }
 
-std::optional<std::string> apply_kernel_settings(const guestcomm::KernelSettings& settings,
-                                                 const std::filesystem::path& proc_sys) {
+AppliedSettings apply_kernel_settings(const guestcomm::KernelSettings& settings,
+                                      const std::filesystem::path& proc_sys) {
+  AppliedSettings applied;
   for (const auto& [path, value] : settings.at_least) {
     if (!std::filesystem::exists(proc_sys / path)) continue;
-    try {
-      raise(proc_sys / path, value);
-    } catch (const Error& error) {
-      log(LogLevel::warning, "sysctl " + path + ": " + error.what());
-    }
+    warn_on_failure([&] {
+      if (raise(proc_sys / path, value)) applied.changed.insert(path);
+    });
   }
   for (const auto& [path, value] : settings.exact) {
-    if (!std::filesystem::exists(proc_sys / path))
-      return refused + path + ": the guest's kernel has no such parameter";
     try {
+      if (!std::filesystem::exists(proc_sys / path))
+        throw Error(Errc::not_found,
+                    "the guest's kernel has no such parameter, or not before a module is loaded");
       write_existing(proc_sys / path, value);
+      applied.changed.insert(path);
     } catch (const Error& error) {
-      return refused + path + ": " + error.what();
+      applied.refusal = refusal_of(path, error.what());
+      return applied;
     }
   }
-  return {};
+  return applied;
 }
 
 guestcomm::KernelSettings load_kernel_settings(const std::filesystem::path& file) {

@@ -28,7 +28,7 @@ void slew(std::int64_t by_us) {
   adjust(change, "slew the clock");
 }
 
-/// Relative, so that no time passes between reading and setting the clock. Does not end a slew, as clock_settime(2) does.
+/// Relative, so that no time passes between reading and setting the clock. A slew that is not over would go on.
 void step_clock(std::int64_t by_us) {
   slew(0);
   timex change{};

@@ -22,6 +22,7 @@ constexpr auto look_interval = 5ms;
 /// An emulated guest on a busy host takes a second for some steps.
 constexpr auto patience = 5s;
 constexpr std::uint64_t mib = 1u << 20;
+constexpr const char *threads_parameter = "kernel/threads-max", *files_parameter = "fs/file-max";
 
 std::uint64_t whole_number_in(const fs::path& file) {
   std::string text = read_file(file, 64);
@@ -61,23 +62,17 @@ unsigned use_cpus(const fs::path& directory, unsigned wanted) {
   return used;
 }
 
-/// What the kernel makes of its memory at boot, for the memory that it has now.
-void scale(const fs::path& file, std::uint64_t at_boot, const GuestCapacity& boot,
-           std::uint64_t memory_now) {
-  const std::uint64_t steps = boot.memory_total / mib;
-  if (steps == 0) return;
-  const std::uint64_t scaled = at_boot * (memory_now / mib) / steps;
-  // A kernel has a greatest number of threads, and keeps the old one.
-  warn_on_failure([&] { write_existing(file, std::to_string(std::max(at_boot, scaled))); });
-}
-
 }  // namespace
 
-GuestResizer::GuestResizer(EventLoop& loop, fs::path cgroup, GuestFiles files)
-    : loop_(loop), cgroup_parent_(std::move(cgroup)), files_(std::move(files)) {
+GuestResizer::GuestResizer(EventLoop& loop, fs::path cgroup, std::set<std::string> fixed,
+                           GuestFiles files)
+    : loop_(loop),
+      cgroup_parent_(std::move(cgroup)),
+      fixed_(std::move(fixed)),
+      files_(std::move(files)) {
   warn_on_failure([&] {
-    threads_max_ = whole_number_in(files_.proc / "sys/kernel/threads-max");
-    files_max_ = whole_number_in(files_.proc / "sys/fs/file-max");
+    threads_max_ = whole_number_in(files_.proc / "sys" / threads_parameter);
+    files_max_ = whole_number_in(files_.proc / "sys" / files_parameter);
     at_boot_ = load_guest_capacity(files_.proc);
   });
 }
@@ -117,11 +112,23 @@ void GuestResizer::answer() {
   if (done.reply) done.reply(nlohmann::json(done.seen));
 }
 
+/// What the kernel makes of its memory at boot, for the memory that it has now.
+void GuestResizer::scale(const char* parameter, std::uint64_t at_boot,
+                         std::uint64_t memory_now) const {
+  const std::uint64_t steps = at_boot_.value().memory_total / mib;
+  if (steps == 0 || fixed_.contains(parameter)) return;
+  const std::uint64_t scaled = at_boot * (memory_now / mib) / steps;
+  // A kernel has a greatest number of threads, and keeps the old one.
+  warn_on_failure([&] {
+    write_existing(files_.proc / "sys" / parameter, std::to_string(std::max(at_boot, scaled)));
+  });
+}
+
 void GuestResizer::apply_limits_for(std::uint64_t plugged) const {
   const GuestCapacity& boot = at_boot_.value();
   const std::uint64_t memory = boot.memory_total + plugged;
-  scale(files_.proc / "sys/kernel/threads-max", threads_max_, boot, memory);
-  scale(files_.proc / "sys/fs/file-max", files_max_, boot, memory);
+  scale(threads_parameter, threads_max_, memory);
+  scale(files_parameter, files_max_, memory);
   GuestCapacity now = load_guest_capacity(files_.proc);
   now.memory_total = memory;
   // A 64th of the new memory describes its pages.

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <set>
+#include <string>
 
 #include "agent/loop/event_loop.hpp"
 #include "agent/request/request.hpp"
@@ -20,8 +22,10 @@ struct GuestFiles {
 
 class GuestResizer {
  public:
-  /// The memory that the guest has now is what it booted with. `cgroup`: of all containers.
-  GuestResizer(EventLoop& loop, std::filesystem::path cgroup, GuestFiles files = {});
+  /// The memory that the guest has now is what it booted with. `cgroup`: of all containers. `fixed`: the parameters,
+  /// below /proc/sys, that do not follow the memory, because the host has said what they are.
+  GuestResizer(EventLoop& loop, std::filesystem::path cgroup, std::set<std::string> fixed,
+               GuestFiles files = {});
   GuestResizer(const GuestResizer&) = delete;
   GuestResizer& operator=(const GuestResizer&) = delete;
 
@@ -43,9 +47,11 @@ class GuestResizer {
   void answer();
   /// Limits the containers to their share of the memory at boot and so much more.
   void apply_limits_for(std::uint64_t plugged) const;
+  void scale(const char* parameter, std::uint64_t at_boot, std::uint64_t memory_now) const;
 
   EventLoop& loop_;
   std::filesystem::path cgroup_parent_;
+  std::set<std::string> fixed_;
   GuestFiles files_;
   std::optional<GuestCapacity> at_boot_;
   std::uint64_t threads_max_ = 0, files_max_ = 0;  ///< that the kernel chose by its memory at boot

@@ -11,7 +11,7 @@ namespace {
 
 /// The numbers that mknod(2) takes: of 12 and 20 bits.
 constexpr std::int64_t max_major = (1 << 12) - 1, max_minor = (1 << 20) - 1;
-constexpr std::uint32_t major_of_memory = 1, major_of_tty = 5,
+constexpr std::uint32_t major_of_memory = 1, major_of_tty = 5, major_of_misc = 10,
                         major_of_pts = 136;  // Documentation/admin-guide/devices.txt
 
 std::optional<unsigned> device_type(const std::optional<std::string>& type) {
@@ -46,6 +46,13 @@ DeviceFilterRule plan_rule(const oci::DeviceRule& rule, const std::string& field
           .access = access.empty() ? any_device_access : access_bits(access)};
 }
 
+/// As for --privileged: then a kernel without filters does as well.
+bool allows_all(const oci::Spec& spec) {
+  if (!spec.linux_.resources || spec.linux_.resources->devices.empty()) return false;
+  const DeviceFilterRule last = plan_rule(spec.linux_.resources->devices.back(), {});
+  return last.allow && !last.type && !last.major && !last.minor && last.access == any_device_access;
+}
+
 DeviceFilterRule allow_default(std::uint32_t major, std::optional<std::uint32_t> minor) {
   return {.allow = true, .type = BPF_DEVCG_DEV_CHAR, .major = major, .minor = minor};
 }
@@ -65,11 +72,14 @@ std::vector<DeviceFilterRule> plan_device_rules(const oci::Spec& spec) {
   for (const std::uint32_t minor : {0U, 2U})  // tty, ptmx
     rules.push_back(allow_default(major_of_tty, minor));
   rules.push_back(allow_default(major_of_pts, {}));
+  rules.push_back(allow_default(major_of_misc, 200));  // net/tun
   return rules;
 }
 
 void apply_device_rules(const oci::Spec& spec, const std::filesystem::path& cgroup) {
-  step("linux.resources.devices", [&] { attach_device_filter(cgroup, plan_device_rules(spec)); });
+  if (allows_all(spec)) return;
+  step("linux.resources.devices (needs a kernel with CONFIG_CGROUP_BPF)",
+       [&] { attach_device_filter(cgroup, plan_device_rules(spec)); });
 }
 
 }  // namespace husk::agent

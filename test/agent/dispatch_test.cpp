@@ -50,11 +50,12 @@ struct DispatchBench {
   NetworkConfigurator network{loop, [](const DnsQuery&) { return false; },
                               std::make_unique<NoCards>()};
   PortConnector ports{loop};
-  GuestResizer size{loop, "/no/such/cgroup"};
+  GuestResizer size{loop, "/no/such/cgroup", {}};
+  std::optional<std::string> refusal = {};
   std::vector<Outcome> outcomes;
 
   void ask(const std::string& method, const json& params) {
-    dispatch({containers, streams, network, ports, size}, 1, Request{1, method, params},
+    dispatch({containers, streams, network, ports, size, refusal}, 1, Request{1, method, params},
              [this](const Outcome& outcome) { outcomes.push_back(outcome); });
   }
   /// The text of what is thrown; empty if nothing is.

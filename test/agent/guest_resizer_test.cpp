@@ -49,6 +49,8 @@ struct Files {
 };
 
 struct Guest : Files {
+  explicit Guest(std::set<std::string> fixed_parameters = {})
+      : fixed(std::move(fixed_parameters)) {}
   void ask(const GuestSize& wanted) {
     resizer.resize(wanted, [this](const Outcome& outcome) {
       answers.push_back(std::get<nlohmann::json>(outcome).get<GuestSize>());
@@ -62,7 +64,8 @@ struct Guest : Files {
 
   EventLoop loop;
   std::vector<GuestSize> answers;
-  GuestResizer resizer{loop, cgroup, {.proc = proc, .cpus = cpus}};
+  std::set<std::string> fixed;
+  GuestResizer resizer{loop, cgroup, fixed, {.proc = proc, .cpus = cpus}};
 };
 
 }  // namespace
@@ -105,6 +108,15 @@ TEST_CASE("resizer: memory that goes takes the limits with it, and processors re
   CHECK(guest.number_in(guest.cpus / "cpu2/online") == 0);
   CHECK(guest.number_in(guest.cgroup / "memory.max") == 450000 * 1024 - 16 * one_mib);
   CHECK(guest.number_in(guest.proc / "sys/kernel/threads-max") == 4000);
+}
+
+TEST_CASE("resizer: what the host has said does not follow the memory", "[agent]") {
+  Guest guest({"fs/file-max"});
+  guest.ask({.plugged_mib = 512, .vcpus = 1});
+  guest.set_memory(1024);
+  guest.await(1);
+  CHECK(guest.number_in(guest.proc / "sys/fs/file-max") == 50000);
+  CHECK(guest.number_in(guest.proc / "sys/kernel/threads-max") == 8000);
 }
 
 TEST_CASE("resizer: answers with what there is when nothing more comes", "[agent]") {

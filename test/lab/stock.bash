@@ -279,7 +279,7 @@ clock() {
   copy_program "$work/clock/rootfs" /usr/bin/date  # busybox knows no nanoseconds
   begin_with clock
   eventually 5 clock_is_near clock
-  timedatectl set-ntp false 2>/dev/null
+  # The lab's clock goes on wrong after a failure: nothing else there asks for the time of day.
   date -s '+5 seconds' >/dev/null || fail "date -s"
   eventually 5 clock_is_near clock
   date -s '-3605 seconds' >/dev/null || fail "date -s"

@@ -5,12 +5,13 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/log.hpp"
 
 namespace husk::runtime {
 namespace {
 
 /// Of the whole kernel. What belongs to a namespace is config.json's to say, or is carried with the network. A guest
-/// computes most of them from its memory, which is small.
+/// computes most of them from its memory, which is small. kernel/threads-max stays the guest's: its memory bounds the threads.
 constexpr std::array host_sysctl_names{"fs/aio-max-nr",
                                        "fs/epoll/max_user_watches",
                                        "fs/file-max",
@@ -24,7 +25,6 @@ constexpr std::array host_sysctl_names{"fs/aio-max-nr",
                                        "kernel/keys/root_maxbytes",
                                        "kernel/keys/root_maxkeys",
                                        "kernel/pid_max",
-                                       "kernel/threads-max",
                                        "net/core/netdev_max_backlog",
                                        "net/core/optmem_max",
                                        "net/core/rmem_default",
@@ -49,9 +49,12 @@ KernelParameters load_host_sysctls(const std::filesystem::path& proc_sys) {
   KernelParameters found;
   for (const char* name : host_sysctl_names) {
     if (!std::filesystem::exists(proc_sys / name)) continue;
-    std::string value = read_file(proc_sys / name, max_sysctl_bytes);
-    while (!value.empty() && value.back() == '\n') value.pop_back();
-    found.emplace(name, std::move(value));
+    // One that cannot be read (a masked /proc/sys) is missed by few containers.
+    warn_on_failure([&] {
+      std::string value = read_file(proc_sys / name, max_sysctl_bytes);
+      while (!value.empty() && value.back() == '\n') value.pop_back();
+      found.emplace(name, std::move(value));
+    });
   }
   return found;
 }

@@ -15,8 +15,8 @@ namespace {
 
 oci::Spec with_rules(const std::string& json) {
   oci::Spec spec;
-  spec.linux_.resources.emplace();
-  spec.linux_.resources->devices = nlohmann::json::parse(json).get<std::vector<oci::DeviceRule>>();
+  spec.linux_.resources =
+      nlohmann::json::parse(R"({"devices":)" + json + "}").get<oci::Resources>();
   return spec;
 }
 

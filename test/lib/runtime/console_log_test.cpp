@@ -21,8 +21,9 @@ using namespace husk::runtime;
 using husk::test::Assets;
 using husk::test::expect;
 using husk::test::in_own_run;
+using husk::test::kernel_settings;
 using husk::test::secret;
-using husk::test::settings;
+
 namespace fs = std::filesystem;
 
 TEST_CASE("VmDirectory: the console's logs go with it, and nobody else's", "[runtime][root]") {
@@ -33,7 +34,7 @@ TEST_CASE("VmDirectory: the console's logs go with it, and nobody else's", "[run
           const std::set<std::string> others{"0000caff.console.log", "0000cafe.console.log.old",
                                              "0000cafe.console.log."};
           {
-            const VmDirectory vm("0000cafe", assets.boot(), secret, settings);
+            const VmDirectory vm("0000cafe", assets.boot(), secret, kernel_settings);
             expect(vm.paths().console_log() == parent + "0000cafe.console.log", "the log's place");
             for (const char* name :
                  {"0000cafe.console.log", "0000cafe.console.log.0", "0000cafe.console.log.12"})
@@ -70,7 +71,7 @@ TEST_CASE("VmDirectory: who has a mount namespace of its own writes the console'
           ready.write_end.reset();
           read_all(ready.read_end.get(), 1, "the logger");
           {
-            const VmDirectory vm("0000cafe", assets.boot(), secret, settings);
+            const VmDirectory vm("0000cafe", assets.boot(), secret, kernel_settings);
             check_sys(::write(order.write_end.get(), "w", 1), "write");
             int status = 0;
             check_sys(::waitpid(logger, &status, 0), "waitpid");

@@ -26,8 +26,9 @@ using Catch::Matchers::ContainsSubstring;
 using husk::test::Assets;
 using husk::test::expect;
 using husk::test::is_mounted_below;
+using husk::test::kernel_settings;
 using husk::test::secret;
-using husk::test::settings;
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -62,7 +63,7 @@ TEST_CASE("show_vm_directory: mounts and unmounts show in both namespaces", "[ru
       in_mount_namespace(daemons, body);
     };
     {
-      VmDirectory vm(id, assets.boot(), secret, settings);
+      VmDirectory vm(id, assets.boot(), secret, kernel_settings);
       vm.add_container("c1", root, {});
       there([&] { expect(!fs::exists(paths.kernel()), "is not another namespace"); });
       show_vm_directory(paths, daemons);
@@ -92,7 +93,7 @@ TEST_CASE("show_vm_directory: the other side may remove the directory", "[runtim
   const Assets assets;
   const std::string id = random_hex(4);
   CHECK(between_namespaces([&](int daemons) {
-          VmDirectory vm(id, assets.boot(), "secret", settings);
+          VmDirectory vm(id, assets.boot(), "secret", kernel_settings);
           vm.keep();
           show_vm_directory(vm.paths(), daemons);
           in_mount_namespace(daemons, [&] { remove_vm_directory(id); });
@@ -111,7 +112,7 @@ TEST_CASE("show_vm_directory: another /run is refused by name", "[runtime][root]
       check_sys(::mount("tmpfs", "/run", "tmpfs", 0, "mode=755"), "mount /run");
       if (has_vms) fs::create_directories("/run/husk-vm");
     });
-    VmDirectory vm(id, assets.boot(), "secret", settings);
+    VmDirectory vm(id, assets.boot(), "secret", kernel_settings);
     show_vm_directory(vm.paths(), daemons);
   };
   CHECK_THAT(between_namespaces(steps),

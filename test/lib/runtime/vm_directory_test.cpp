@@ -35,9 +35,10 @@ using husk::test::Assets;
 using husk::test::expect;
 using husk::test::in_own_run;
 using husk::test::is_mounted_below;
+using husk::test::kernel_settings;
 using husk::test::Scratch;
 using husk::test::secret;
-using husk::test::settings;
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -83,7 +84,7 @@ TEST_CASE("VmDirectory: pins assets, rootfs and binds, and takes all of it away 
   const std::string id = random_hex(4);
   const fs::path directory = VmPaths(id).directory;
   {
-    VmDirectory vm(id, assets.boot(), secret, settings);
+    VmDirectory vm(id, assets.boot(), secret, kernel_settings);
     vm.add_container("c1", assets.path() / "rootfs",
                      with_binds({{.number = 3, .source = assets.path() / "hosts"}}));
     CHECK(read_file(vm.paths().rootfs("c1") / "etc/file", 100) == "content");
@@ -114,7 +115,7 @@ TEST_CASE("VmDirectory: gives back what it pinned of one container, and keeps th
           "[runtime][root]") {
   if (::geteuid() != 0) SKIP("needs root");
   const Assets assets;
-  VmDirectory vm(random_hex(4), assets.boot(), secret, settings);
+  VmDirectory vm(random_hex(4), assets.boot(), secret, kernel_settings);
   const auto binds = with_binds({{.number = 0, .source = assets.path() / "hosts"},
                                  {.number = 1, .source = assets.path() / "rootfs"}});
   for (const char* id : {"c1", "c2"}) vm.add_container(id, assets.path() / "rootfs", binds);
@@ -134,19 +135,19 @@ TEST_CASE("VmDirectory: a failing pin names the source and leaves nothing", "[ru
   const std::string id = random_hex(4);
   BootAssets without_kernel = assets.boot();
   without_kernel.kernel = assets.path() / "nothing";
-  CHECK_THROWS_WITH(VmDirectory(id, without_kernel, secret, settings),
+  CHECK_THROWS_WITH(VmDirectory(id, without_kernel, secret, kernel_settings),
                     ContainsSubstring("guest kernel " + without_kernel.kernel.string()));
   CHECK_FALSE(fs::exists(VmPaths(id).directory));
   BootAssets without_modules = assets.boot();
   without_modules.modules = assets.path() / "kernel";
   CHECK_THROWS_WITH(
-      VmDirectory(id, without_modules, secret, settings),
+      VmDirectory(id, without_modules, secret, kernel_settings),
       "guest modules " + without_modules.modules.string() + " are missing, or not a directory");
   CHECK_FALSE(fs::exists(VmPaths(id).directory));
   without_modules.modules.clear();
-  CHECK_NOTHROW(VmDirectory(id, without_modules, secret, settings));
+  CHECK_NOTHROW(VmDirectory(id, without_modules, secret, kernel_settings));
   {
-    VmDirectory vm(id, assets.boot(), secret, settings);
+    VmDirectory vm(id, assets.boot(), secret, kernel_settings);
     CHECK_THROWS_WITH(
         vm.add_container("c1", assets.path() / "rootfs",
                          with_binds({{.number = 0, .source = assets.path() / "missing"}})),
@@ -162,7 +163,7 @@ TEST_CASE("VmDirectory: the share's top is small, read-only, and holds the secre
   const Assets assets;
   const std::string id = random_hex(4);
   {
-    VmDirectory vm(id, assets.boot(), secret, settings);
+    VmDirectory vm(id, assets.boot(), secret, kernel_settings);
     vm.add_container("c1", assets.path() / "rootfs", with_binds({}));
     vm.add_container("c2", assets.path() / "rootfs",
                      with_binds({}));  // the share can still be added to
@@ -174,7 +175,7 @@ TEST_CASE("VmDirectory: the share's top is small, read-only, and holds the secre
       CHECK(::mkdir((folder / "new").c_str(), 0755) == -1);
       CHECK(errno == EROFS);
     }
-    CHECK(fs::space(shared).capacity <= 64 * 1024);
+    CHECK(fs::space(shared).capacity <= 96 * 1024);
     CHECK(read_file(vm.paths().rootfs("c2") / "etc/file", 100) == "content");
   }
   CHECK_FALSE(fs::exists(VmPaths(id).directory));
@@ -185,7 +186,7 @@ TEST_CASE("VmDirectory: binds are read-only and recursive as asked, on the host"
   if (::geteuid() != 0) SKIP("needs root");
   const Assets assets;
   const Tree tree;
-  VmDirectory vm(random_hex(4), assets.boot(), secret, settings);
+  VmDirectory vm(random_hex(4), assets.boot(), secret, kernel_settings);
   const auto bind = [&](std::size_t n, bool recursive, bool ro, std::optional<bool> rro) {
     return PinnedMount{n, tree.path(), recursive, ro, rro, false};
   };
@@ -226,7 +227,7 @@ TEST_CASE("VmDirectory: a read-only rootfs has its mount points, made inside of 
   fs::permissions(rootfs / "there", fs::perms{0750});
   plan.binds = {{.number = 3, .source = assets.path() / "hosts"},
                 {.number = 5, .source = assets.path() / "hosts"}};
-  VmDirectory vm(random_hex(4), assets.boot(), secret, settings);
+  VmDirectory vm(random_hex(4), assets.boot(), secret, kernel_settings);
   vm.add_container("c1", rootfs, plan);
   const fs::path shared = vm.paths().rootfs("c1");
   CHECK(write_error(shared) == EROFS);
@@ -252,7 +253,7 @@ TEST_CASE("VmDirectory: proc and sysfs on a link are refused in runc's words", "
   GuestPlan plan;
   plan.spec.root = oci::Root{.path = "", .readonly = true};
   plan.spec.mounts = {mount_of(type, "/link/")};
-  VmDirectory vm(random_hex(4), assets.boot(), secret, settings);
+  VmDirectory vm(random_hex(4), assets.boot(), secret, kernel_settings);
   CHECK_THROWS_WITH(vm.add_container("c1", assets.path() / "rootfs", plan),
                     "mounts[0].destination /link/: filesystem \"" + type +
                         "\" must be mounted on ordinary directory");
@@ -297,7 +298,7 @@ TEST_CASE("VmDirectory: behind a symbolic link its end takes nothing of what was
           fs::create_directories("/run/elsewhere");
           fs::create_symlink("elsewhere", vm_directories);
           {
-            VmDirectory vm("0000cafe", assets.boot(), secret, settings);
+            VmDirectory vm("0000cafe", assets.boot(), secret, kernel_settings);
             vm.add_container(
                 "c1", assets.path() / "rootfs",
                 with_binds({{.number = 0, .source = volume.path(), .recursive = true}}));
@@ -331,7 +332,7 @@ TEST_CASE("VmDirectory: is not made where others may write", "[runtime][root]") 
   CHECK(in_own_run([&] {
           fs::create_directories(vm_directories);
           fs::permissions(vm_directories, fs::perms(0777));
-          const VmDirectory vm("0000cafe", assets.boot(), secret, settings);
+          const VmDirectory vm("0000cafe", assets.boot(), secret, kernel_settings);
         }) == "/run/husk-vm: other users may write to it");
 }
 
@@ -359,7 +360,7 @@ TEST_CASE("VmDirectory: no mount of the host is taken off by who renames what li
                     RENAME_EXCHANGE);
     });
     for (int round = 0; round < 3; ++round) {
-      VmDirectory vm("0000cafe", assets.boot(), secret, settings);
+      VmDirectory vm("0000cafe", assets.boot(), secret, kernel_settings);
       vm.add_container("c1", assets.path() / "rootfs",
                        with_binds({{.number = 0, .source = user.path(), .recursive = true}}));
       vm.remove_container("c1");
@@ -383,7 +384,7 @@ TEST_CASE("VmDirectory: a private bind shows nothing that the host mounts later,
         const fs::path disk = source.path();
         check_sys(::mount(disk.c_str(), disk.c_str(), nullptr, MS_BIND, nullptr), "bind");
         check_sys(::mount(nullptr, disk.c_str(), nullptr, MS_SHARED, nullptr), "share");
-        VmDirectory vm("0000cafe", assets.boot(), secret, settings);
+        VmDirectory vm("0000cafe", assets.boot(), secret, kernel_settings);
         const auto bind = [&](std::size_t n, bool recursive, std::optional<bool> rro, bool follow) {
           return PinnedMount{n, disk, recursive, false, rro, follow};
         };
@@ -416,7 +417,8 @@ TEST_CASE(
           std::vector<std::size_t> sizes{load_mount_table().size()};
           for (int n = 0; n < 8; ++n) {
             const std::string id = "0000caf" + std::to_string(n);
-            vms.push_back(std::make_unique<VmDirectory>(id, assets.boot(), secret));
+            vms.push_back(
+                std::make_unique<VmDirectory>(id, assets.boot(), secret, kernel_settings));
             vms.back()->add_container(
                 "c", assets.path() / "rootfs",
                 with_binds(
@@ -453,7 +455,7 @@ TEST_CASE("VmDirectory: the share has no cgroup file system of the host's, which
           };
           const auto before = cgroups("/");
           expect(before > 0, "this machine has no cgroups");
-          VmDirectory vm("0000cafe", assets.boot(), secret, settings);
+          VmDirectory vm("0000cafe", assets.boot(), secret, kernel_settings);
           const auto bind = [&](std::size_t n, const char* source) {
             return PinnedMount{n, source, true, false, {}, follow};
           };

@@ -13,7 +13,7 @@ namespace husk::test {
 
 /// A VM's, for VmDirectory.
 const std::string secret(32, '5');
-const std::string settings = to_text(guestcomm::KernelSettings{});
+const std::string kernel_settings = to_text(guestcomm::KernelSettings{});
 
 /// Runs `body` in a child with a mount namespace and a /run of its own, for what would disturb the
 /// machine's. "", or what `body` threw.

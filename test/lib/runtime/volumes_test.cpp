@@ -51,7 +51,7 @@ struct VolumeBench {
                : 0;
   }
   Assets assets;
-  VmDirectory vm{random_hex(4), assets.boot(), husk::test::secret};
+  VmDirectory vm{random_hex(4), assets.boot(), husk::test::secret, husk::test::kernel_settings};
 };
 
 PinnedMount bind_of(const fs::path& source) { return {.source = source, .recursive = true}; }
