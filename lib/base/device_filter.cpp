@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include <cstddef>
-#include <ranges>
+#include <utility>
 
 #include "lib/base/error.hpp"
 
@@ -104,11 +104,11 @@ Program device_filter_program(const std::vector<DeviceFilterRule>& rules) {
       load(minor_of, offsetof(bpf_cgroup_dev_ctx, minor)),
       put(BPF_REG_0, 0),
   };
-  for (const DeviceFilterRule& rule : rules | std::views::reverse) {
-    const Program part = rule_part(rule);
+  for (auto rule = rules.rbegin(); rule != rules.rend(); ++rule) {
+    const Program part = rule_part(*rule);
     program.insert(program.end(), part.begin(), part.end());
     // The kernel refuses a program with instructions that are never reached.
-    if (is_about_everything(rule)) return program;
+    if (is_about_everything(*rule)) return program;
   }
   program.push_back(leave());
   return program;

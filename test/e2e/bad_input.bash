@@ -115,7 +115,8 @@ copy_of_husk() {
   rm -rf "$work/prefix"
   mkdir -p "$work/prefix/bin" "$work/prefix/share/husk"
   cp "$(dirname "$HUSK")"/{husk,husk-shim,husk-keeper} "$work/prefix/bin/"
-  cp "$(dirname "$HUSK")"/../share/husk/* "$work/prefix/share/husk/"
+  cp "$(dirname "$HUSK")"/../share/husk/{vmlinuz,initrd} "$work/prefix/share/husk/"
+  ln -s "$(realpath "$(dirname "$HUSK")/../share/husk/modules")" "$work/prefix/share/husk/modules"
   fresh_bundle
   program=("$work/prefix/bin/husk")
 }
