@@ -39,6 +39,38 @@ constexpr std::array ipv6_sysctls = {
     KnownSysctl{"addr_gen_mode", "0"}, KnownSysctl{"forwarding", "0"},
     KnownSysctl{"ndisc_notify", "0"},  KnownSysctl{"proxy_ndp", "0"}};
 
+/// Of the whole namespace, as the tuning plug-in of CNI and `ip netns exec` set them. They are limits and times of TCP's, and
+/// what addresses and ports programs may use.
+constexpr std::array namespace_sysctls = {KnownSysctl{"core/somaxconn", "4096"},
+                                          KnownSysctl{"ipv4/icmp_echo_ignore_all", "0"},
+                                          KnownSysctl{"ipv4/icmp_echo_ignore_broadcasts", "1"},
+                                          KnownSysctl{"ipv4/igmp_max_memberships", "20"},
+                                          KnownSysctl{"ipv4/ip_default_ttl", "64"},
+                                          KnownSysctl{"ipv4/ip_local_port_range", "32768\t60999"},
+                                          KnownSysctl{"ipv4/ip_nonlocal_bind", "0"},
+                                          KnownSysctl{"ipv4/ip_no_pmtu_disc", "0"},
+                                          KnownSysctl{"ipv4/ip_unprivileged_port_start", "1024"},
+                                          KnownSysctl{"ipv4/ping_group_range", "1\t0"},
+                                          KnownSysctl{"ipv4/tcp_fastopen", "1"},
+                                          KnownSysctl{"ipv4/tcp_fin_timeout", "60"},
+                                          KnownSysctl{"ipv4/tcp_keepalive_intvl", "75"},
+                                          KnownSysctl{"ipv4/tcp_keepalive_probes", "9"},
+                                          KnownSysctl{"ipv4/tcp_keepalive_time", "7200"},
+                                          KnownSysctl{"ipv4/tcp_mtu_probing", "0"},
+                                          KnownSysctl{"ipv4/tcp_no_metrics_save", "0"},
+                                          KnownSysctl{"ipv4/tcp_notsent_lowat", "4294967295"},
+                                          KnownSysctl{"ipv4/tcp_retries2", "15"},
+                                          KnownSysctl{"ipv4/tcp_rmem", "4096\t131072\t6291456"},
+                                          KnownSysctl{"ipv4/tcp_slow_start_after_idle", "1"},
+                                          KnownSysctl{"ipv4/tcp_syn_retries", "6"},
+                                          KnownSysctl{"ipv4/tcp_synack_retries", "5"},
+                                          KnownSysctl{"ipv4/tcp_syncookies", "1"},
+                                          KnownSysctl{"ipv4/tcp_timestamps", "1"},
+                                          KnownSysctl{"ipv4/tcp_tw_reuse", "2"},
+                                          KnownSysctl{"ipv4/tcp_wmem", "4096\t16384\t4194304"},
+                                          KnownSysctl{"ipv6/bindv6only", "0"},
+                                          KnownSysctl{"ipv6/ip_nonlocal_bind", "0"}};
+
 /// A sysctl that this kernel lacks is left out: the guest need not have it either.
 void read_one(const std::string& name, Sysctls& into) {
   const fs::path path = "/proc/sys/net/" + name;
@@ -64,6 +96,13 @@ void read_where_changed(const std::string& family, const KnownSysctl& known,
   if (!is_initial) into.merge(found);
 }
 
+void read_of_namespace(const KnownSysctl& known, Sysctls& into) {
+  Sysctls found;
+  read_one(std::string(known.name), found);
+  std::erase_if(found, [&](const auto& one) { return one.second == known.initial; });
+  into.merge(found);
+}
+
 }  // namespace
 
 Sysctls read_sysctls(const std::vector<Interface>& interfaces) {
@@ -72,6 +111,7 @@ Sysctls read_sysctls(const std::vector<Interface>& interfaces) {
   Sysctls sysctls;
   for (const KnownSysctl& known : ipv4_sysctls) read_where_changed("ipv4", known, links, sysctls);
   for (const KnownSysctl& known : ipv6_sysctls) read_where_changed("ipv6", known, links, sysctls);
+  for (const KnownSysctl& known : namespace_sysctls) read_of_namespace(known, sysctls);
   return sysctls;
 }
 

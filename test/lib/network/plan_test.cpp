@@ -167,10 +167,12 @@ TEST_CASE("plan: routes and sysctls of what is not carried are left out") {
                      route_over({})};
   contents.sysctls = {{"ipv4/conf/all/rp_filter", "1"},
                       {"ipv4/conf/eth0/rp_filter", "1"},
-                      {"ipv4/conf/husk1/rp_filter", "1"}};
+                      {"ipv4/conf/husk1/rp_filter", "1"},
+                      {"core/somaxconn", "128"}};
   const guestcomm::Network network = plan_network(contents, two_cards).network;
   REQUIRE(network.routes.size() == 3);
   CHECK(network.routes[1].hops.size() == 1);
-  CHECK(network.sysctls.size() == 2);
+  CHECK(network.sysctls.size() == 3);
+  CHECK(network.sysctls.contains("core/somaxconn"));
   CHECK_FALSE(network.sysctls.contains("ipv4/conf/husk1/rp_filter"));
 }

@@ -249,6 +249,19 @@ TEST_CASE("read: sysctls of the links, and of all of them") {
   CHECK_FALSE(sysctls.contains("ipv4/conf/eth0/proxy_arp"));  // nobody touched it
 }
 
+TEST_CASE("read: sysctls of the namespace, where they are not the kernel's own") {
+  const TestNamespace n;
+  n.run(
+      "echo 70 >/proc/sys/net/ipv4/tcp_keepalive_time; echo 128 >/proc/sys/net/core/somaxconn;"
+      "echo 1024 65000 >/proc/sys/net/ipv4/ip_local_port_range");
+  const auto sysctls = read_namespace(n.get()).sysctls;
+  CHECK(sysctls.at("ipv4/tcp_keepalive_time") == "70");
+  CHECK(sysctls.at("core/somaxconn") == "128");
+  CHECK(sysctls.at("ipv4/ip_local_port_range") == "1024\t65000");
+  CHECK_FALSE(sysctls.contains("ipv4/tcp_fin_timeout"));
+  CHECK_FALSE(sysctls.contains("ipv4/ip_default_ttl"));
+}
+
 TEST_CASE("read: what a link stands on, and whom it belongs to") {
   const TestNamespace n, outside;
   add_veth(n, outside);
