@@ -40,13 +40,13 @@ constexpr std::array ipv6_sysctls = {
     KnownSysctl{"ndisc_notify", "0"},  KnownSysctl{"proxy_ndp", "0"}};
 
 /// Of the whole namespace, as the tuning plug-in of CNI and `ip netns exec` set them. They are limits and times of TCP's, and
-/// what addresses and ports programs may use.
+/// what addresses and ports programs may use. Not ipv4/ip_local_port_range: husk sets it for its own connections
+/// (reserved_ports.hpp).
 constexpr std::array namespace_sysctls = {KnownSysctl{"core/somaxconn", "4096"},
                                           KnownSysctl{"ipv4/icmp_echo_ignore_all", "0"},
                                           KnownSysctl{"ipv4/icmp_echo_ignore_broadcasts", "1"},
                                           KnownSysctl{"ipv4/igmp_max_memberships", "20"},
                                           KnownSysctl{"ipv4/ip_default_ttl", "64"},
-                                          KnownSysctl{"ipv4/ip_local_port_range", "32768\t60999"},
                                           KnownSysctl{"ipv4/ip_nonlocal_bind", "0"},
                                           KnownSysctl{"ipv4/ip_no_pmtu_disc", "0"},
                                           KnownSysctl{"ipv4/ip_unprivileged_port_start", "1024"},

@@ -40,8 +40,8 @@ heap_of_node() {
     wanted=$(sized_by_runc -m $memory sizes node -e "$script") || fail "runc: $wanted"
     got=$(sized -m $memory --cpus 2 sizes node -e "$script") || fail "$got"
     figure "node, heap limit in MiB and CPUs, -m $memory: runc $wanted, husk $got"
-    # Of a machine with 3 GiB node takes a share, of the build machine's memory its most.
-    [[ ${got% *} -ge 250 && ${got% *} -le ${wanted% *} && ${got#* } == 2 ]] || fail "node with $memory: $got, with runc $wanted"
+    # node takes a share of the machine's memory, which in a VM is the limit and what the guest itself needs.
+    [[ ${got% *} -ge 250 && ${got% *} -le $((${wanted% *} * 11 / 10)) && ${got#* } == 2 ]] || fail "node with $memory: $got, with runc $wanted"
   done
 }
 
@@ -145,17 +145,16 @@ beside_hogs() {
   expect_ok engine rm -f quiet
 }
 
-# With the guest's own limits alone, too, its agent answers: exec fails for want of a process, not of an answer.
+# With the guest's own limits alone, too, its agent answers: the container can be removed. A process of exec has a share
+# of the CPU as small as each of the bomb's thousands.
 fork_bomb() {  # FLAGS...
   expect_ok engine run -d --name bomb "$@" --network none --runtime "$RUNTIME" sizes bash -c 'bomb() { bomb | bomb & }; bomb; sleep 100000'
   sleep $((5 * time_factor))
   measure_latency
   figure "beside a fork bomb (${*:-no limits}): $latency ms; processes and threads on the host: $(cgroup_file bomb pids pids.current pids.current)"
   local command
-  engine_command exec bomb true
-  run timeout $((60 * time_factor)) "${command[@]}"
-  [[ $status != 124 ]] || fail "exec beside the bomb does not return"
-  expect_ok engine rm -f bomb
+  engine_command rm -f bomb
+  expect_ok timeout $((60 * time_factor)) "${command[@]}"
 }
 
 # One answer of dockerd's: CPU time in ns, memory without what is cached, processes, bytes received.
@@ -176,11 +175,13 @@ within_ten_percent() {  # A B WHAT
 
 statistics() {
   local address before before_inside after after_inside
+  declare -g server
   address=$(ip -4 -o addr show dev "$bridge" | grep -oP 'inet \K[0-9.]+')
   head -c 30000000 /dev/urandom >"$work/thirty"
   perl -MIO::Socket::INET -e '$l = IO::Socket::INET->new(LocalAddr => $ARGV[0], LocalPort => 9099, Listen => 1, ReuseAddr => 1) or die;
     while ($c = $l->accept) { open $f, "<", $ARGV[1]; print $c $_ while <$f>; close $c }' "$address" "$work/thirty" &
-  local server=$!
+  server=$!
+  trap 'kill "$server"' EXIT
   expect_ok engine run -d --name busy -m 1500m --cpus 2 --runtime "$RUNTIME" sizes \
     stress-ng --cpu 1 --vm 1 --vm-bytes 1000m --vm-keep --vm-method zero-one --timeout 10000
   sleep $((20 * time_factor))
@@ -197,7 +198,6 @@ statistics() {
   # QEMU and virtiofsd have memory of their own.
   [[ ${after[1]} -gt ${after_inside[1]} && ${after[1]} -lt $((after_inside[1] + (400 << 20))) ]] || fail "memory: docker stats says ${after[1]}, the guest ${after_inside[1]}"
   expect_ok engine rm -f busy
-  kill "$server"
 }
 
 begin_docker || { report "not ok" "there is no Docker (scripts/install-deps test)" ""; end_topic; }

@@ -257,7 +257,7 @@ TEST_CASE("read: sysctls of the namespace, where they are not the kernel's own")
   const auto sysctls = read_namespace(n.get()).sysctls;
   CHECK(sysctls.at("ipv4/tcp_keepalive_time") == "70");
   CHECK(sysctls.at("core/somaxconn") == "128");
-  CHECK(sysctls.at("ipv4/ip_local_port_range") == "1024\t65000");
+  CHECK_FALSE(sysctls.contains("ipv4/ip_local_port_range"));  // may be husk's own
   CHECK_FALSE(sysctls.contains("ipv4/tcp_fin_timeout"));
   CHECK_FALSE(sysctls.contains("ipv4/ip_default_ttl"));
 }
