@@ -23,8 +23,8 @@ struct DeviceFilterRule {
   unsigned access = any_device_access;                  ///< bits, of the three above
 };
 
-/// Of each kind of access the last rule that says something about it and the device counts. What no rule allows is
-/// denied. Returns 1 for what is allowed.
+/// The program returns 1 for an access that is allowed. Reading, writing and making a node are decided one by one: the last
+/// rule that is about the device and this kind of access counts. What no rule allows is denied.
 std::vector<bpf_insn> device_filter_program(const std::vector<DeviceFilterRule>& rules);
 
 /// For the processes of `cgroup` and those below it, as long as the cgroup is there. A filter of another's holds as

@@ -39,9 +39,9 @@ constexpr std::array ipv6_sysctls = {
     KnownSysctl{"addr_gen_mode", "0"}, KnownSysctl{"forwarding", "0"},
     KnownSysctl{"ndisc_notify", "0"},  KnownSysctl{"proxy_ndp", "0"}};
 
-/// Of the whole namespace, as the tuning plug-in of CNI and `ip netns exec` set them. They are limits and times of TCP's, and
-/// what addresses and ports programs may use. Not ipv4/ip_local_port_range: husk sets it for its own connections
-/// (reserved_ports.hpp).
+/// Sysctls of the whole namespace, as CNI's tuning plug-in and `ip netns exec` set them: limits and times of TCP, and what
+/// addresses and ports programs may use. ipv4/ip_local_port_range is not among them, since husk sets that range in the
+/// namespace for its own connections (reserved_ports.hpp).
 constexpr std::array namespace_sysctls = {KnownSysctl{"core/somaxconn", "4096"},
                                           KnownSysctl{"ipv4/icmp_echo_ignore_all", "0"},
                                           KnownSysctl{"ipv4/icmp_echo_ignore_broadcasts", "1"},

@@ -10,8 +10,9 @@
 namespace husk::runtime {
 namespace {
 
-/// Of the whole kernel. What belongs to a namespace is config.json's to say, or is carried with the network. A guest
-/// computes most of them from its memory, which is small. kernel/threads-max stays the guest's: its memory bounds the threads.
+/// Limits of the whole kernel. A guest's kernel computes most of them from its memory, which is small. Sysctls of a
+/// namespace are in config.json, or are carried with the network. kernel/threads-max is not among them: the guest's memory
+/// bounds the threads.
 constexpr std::array host_sysctl_names{"fs/aio-max-nr",
                                        "fs/epoll/max_user_watches",
                                        "fs/file-max",
