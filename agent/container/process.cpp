@@ -52,6 +52,12 @@ long in_pid_namespace(int there, Make make) {
   }
 }
 
+/// Moves this process. It must not go on in the agent's own cgroup.
+void move_into(int cgroup) noexcept {
+  const UniqueFd processes{::openat(cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC)};
+  if (!processes || ::write(processes.get(), "0", 1) != 1) ::_exit(127);
+}
+
 Error without_first_process() {
   return {Errc::wrong_state,
           "the pid namespace to be joined has no first process any more, or the "
@@ -158,7 +164,12 @@ void Process::spawn(const ProcessSetup& setup, const ChildDescriptors& descripto
   arguments.cgroup = static_cast<__u64>(setup.cgroup);
   // A plain fork otherwise: one thread, memory copied, so the child may allocate and throw.
   const auto clone = [&] {
-    const long made = ::syscall(SYS_clone3, &arguments, sizeof arguments);
+    long made = ::syscall(SYS_clone3, &arguments, sizeof arguments);
+    // A cgroup that is full of processes (pids.max) takes those that move there. For a look at it, not for a container.
+    if (made < 0 && errno == EAGAIN && joins_) {
+      arguments.flags &= ~std::uint64_t{CLONE_INTO_CGROUP};
+      made = ::syscall(SYS_clone3, &arguments, sizeof arguments);
+    }
     // For an exec the container knows what ENOMEM means.
     if (made < 0 && errno == ENOMEM && setup.pid_namespace >= 0 && setup.first < 0)
       throw without_first_process();
@@ -168,6 +179,7 @@ void Process::spawn(const ProcessSetup& setup, const ChildDescriptors& descripto
       setup.pid_namespace >= 0 ? in_pid_namespace(setup.pid_namespace, clone) : clone();
   if (pid == 0) {
     trace_as_child();
+    if ((arguments.flags & CLONE_INTO_CGROUP) == 0) move_into(setup.cgroup);
     setup.child(descriptors);
     ::_exit(127);
   }

@@ -15,6 +15,9 @@ constexpr std::uint64_t mib = 1u << 20;
 constexpr std::uint64_t least_memory_reserve = 8 * mib, most_memory_reserve = 32 * mib;
 /// The agent starts a child for each request at most; the kernel adds workers while it is busy.
 constexpr std::uint64_t least_task_reserve = 64, most_task_reserve = 256;
+/// The least that a process takes of the guest, most of which its cgroup pays for: more of them would need more than a
+/// third of the memory, and what no cgroup pays for more than the reserve.
+constexpr std::uint64_t memory_of_task = 256u << 10;
 constexpr std::size_t max_reserve_file_bytes = 64u << 10;
 
 std::uint64_t share_of(std::uint64_t free, std::uint64_t reserve) {
@@ -54,7 +57,8 @@ ContainerShare plan_container_share(const GuestCapacity& capacity) {
       std::clamp(capacity.tasks_max / 16, least_task_reserve, most_task_reserve);
   const std::uint64_t free_tasks =
       capacity.tasks_max - std::min(capacity.tasks_max, capacity.tasks);
-  return {share_of(capacity.memory_available, memory_reserve), share_of(free_tasks, task_reserve)};
+  return {share_of(capacity.memory_available, memory_reserve),
+          std::min(share_of(free_tasks, task_reserve), capacity.memory_total / memory_of_task)};
 }
 
 GuestCapacity parse_guest_capacity(const std::string& meminfo, const std::string& loadavg,

@@ -24,7 +24,7 @@ struct ContainerShare {
 };
 
 /// Computes what is free, without a reserve: a 32nd of the memory, between 8 and 32 MiB, and a 16th of the
-/// tasks, between 64 and 256. Half of what is free at least.
+/// tasks, between 64 and 256. Half of what is free at least; but one task for 256 KiB of memory at most.
 ContainerShare plan_container_share(const GuestCapacity& capacity);
 
 /// Parses the texts of /proc/meminfo, /proc/loadavg, threads-max and pid_max in /proc/sys/kernel.

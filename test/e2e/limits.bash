@@ -143,6 +143,40 @@ vm_gone() {
   wait "$watcher" || fail "events ended with $?: $(cat "$work/gone.events")"
 }
 
+has_processes() { [[ $(husk events --stats "$1" | jq .data.pids.current) -ge $2 ]]; }  # CONTAINER NUMBER
+
+# Neither container has limits. Files in memory that no process's death gives back, and then as many processes as the guest
+# lets containers have: the agent must still be able to start, kill and remove what is in the VM.
+exhausted_guest() {
+  local tasks
+  make_bundle "$work/greedy" sleep 1000
+  edit_config "$work/greedy" '.mounts += ["/fill1", "/fill2" | {destination: ., type: "tmpfs", source: "tmpfs"}]'
+  expect_ok husk run --detach --bundle "$work/greedy" greedy
+  make_bundle "$work/beside" sleep 1000
+  edit_config "$work/beside" '.linux.namespaces |= map(if .type == "network" then .path = $path else . end)' \
+    --arg path "/proc/$(husk state greedy | jq .pid)/ns/net"
+  expect_ok husk run --detach --bundle "$work/beside" beside
+  expect_equal "$(husk exec greedy cat /proc/sys/kernel/random/boot_id)" "$(husk exec beside cat /proc/sys/kernel/random/boot_id)" "the VM of both"
+
+  # Ends for want of room, or killed for want of memory.
+  run husk exec greedy sh -c 'dd if=/dev/zero of=/fill1/all bs=1M; dd if=/dev/zero of=/fill2/all bs=1M'
+  [[ $status != 0 ]] || fail "more memory was filled than the VM has"
+  expect_ok husk exec beside echo "still there"
+  expect_ok husk exec greedy rm /fill2/all
+
+  tasks=$(($(guest_memory_mib beside) * 4 * 9 / 10))
+  husk exec --detach greedy sh -c 'bomb() { bomb | bomb & }; bomb 2>/dev/null; sleep 1000'
+  eventually 60 has_processes greedy "$tasks"
+  expect_ok husk exec beside echo "still there"
+  expect_ok husk exec greedy echo "and here"
+  expect_ok husk kill beside KILL
+  eventually 20 is_state beside stopped
+  expect_ok husk delete beside
+  expect_ok husk kill greedy KILL
+  eventually 20 is_state greedy stopped
+  expect_ok husk delete greedy
+}
+
 ! is_husk || start_libvirt
 at_end delete_all
 
@@ -150,3 +184,4 @@ it "limits of config.json and of update hold in the guest" updating 150
 it "the VM has what its container's limits say, from the start and after update" sized_vm 200
 it "events tells what is used, and of kills for want of memory" out_of_memory 150
 it "events ends with the virtual machine" vm_gone 90
+it "full memory and a fork bomb in a container without limits leave another of its VM working" exhausted_guest 240

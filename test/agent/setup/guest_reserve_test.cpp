@@ -28,10 +28,11 @@ TEST_CASE("reserve: containers together get all but a share of the guest's memor
     GuestCapacity capacity;
     ContainerShare share;
   };
-  const Row rows[] = {// 128 MiB: the least reserve
-                      {{100 * mib, 70 * mib, 800, 60}, {62 * mib, 676}},
-                      {{512 * mib, 480 * mib, 4096, 96}, {464 * mib, 3744}},
-                      {{1024 * mib, 1000 * mib, 8000, 100}, {968 * mib, 7644}},
+  const Row rows[] = {// 128 MiB: the least reserve, and as many tasks as its memory has room for
+                      {{100 * mib, 70 * mib, 800, 60}, {62 * mib, 400}},
+                      {{512 * mib, 480 * mib, 4096, 96}, {464 * mib, 2048}},
+                      {{1024 * mib, 1000 * mib, 8000, 100}, {968 * mib, 4096}},
+                      {{1024 * mib, 1000 * mib, 2000, 100}, {968 * mib, 1775}},
                       // 64 GiB: the largest reserve
                       {{65536 * mib, 65000 * mib, 32768, 500}, {64968 * mib, 32012}},
                       // too small for any reserve: half of what is free
