@@ -21,6 +21,10 @@ std::string qemu_kernel_arguments(Accelerator accelerator, const VmShape& shape,
       "i8042.nomux i8042.nopnp i8042.dumbkbd iommu=off";
   // Emulated CPUs leak nothing by speculation, and pay for the workarounds.
   if (accelerator == Accelerator::tcg) arguments += " mitigations=off";
+  // After an emulated CMPXCHG16B, QEMU 7.2's EFLAGS have bits of an address in them. An interrupt then saves these, and the
+  // kernel dies of a double fault when it returns. The kernel has other code for CPUs without the instruction; programs
+  // still see that the CPU has it.
+  if (accelerator == Accelerator::tcg) arguments += " clearcpuid=cx16";
   // Measuring the APIC's timer against another takes 0.1 s. With one processor that other will do.
   if (accelerator == Accelerator::tcg && shape.vcpus == 1) arguments += " nolapic_timer";
   // On a busy host the guest's own measurement can be wrong by a factor of thirty, and all its clocks

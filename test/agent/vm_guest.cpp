@@ -74,7 +74,8 @@ std::vector<std::string> qemu_command(const fs::path& directory, const fs::path&
           "-initrd",
           HUSK_GUEST_ASSETS_DIR "/initrd",
           "-append",
-          "console=ttyS0 quiet panic=-1 reboot=t mitigations=off no_timer_check husk.debug "
+          "console=ttyS0 quiet panic=-1 reboot=t mitigations=off clearcpuid=cx16 no_timer_check "
+          "husk.debug "
           "husk.announce=" +
               std::to_string(announce_port),
           "-serial",
