@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <array>
@@ -129,6 +130,15 @@ void apply_host_settings(BootOptions& options) {
   }
 }
 
+/// Without it, whatever needs a module would fail much later and name none.
+void check_modules(BootOptions& options) {
+  struct utsname running {};
+  if (::uname(&running) != 0 || options.refusal) return;
+  options.refusal =
+      wrong_modules(std::filesystem::path(guestcomm::share_mount_point) / guestcomm::share_modules,
+                    running.release);
+}
+
 }  // namespace
 
 BootOptions parse_command_line(const std::string& command_line) {
@@ -166,6 +176,7 @@ BootOptions boot() {
   try_step("share", mount_share);
   laps.end("share");
   apply_host_settings(options);
+  check_modules(options);
   laps.end("kernel settings");
   try_step("cgroups", [] { prepare_cgroup_parent(cgroup_parent); });
   // A container is below it and in a cgroup namespace of its own, so that it cannot lift these limits.

@@ -64,6 +64,16 @@ void load_first_modules() {
   for (const std::string& path : read_list(first_list)) load(path);
 }
 
+std::optional<std::string> wrong_modules(const std::filesystem::path& directory,
+                                         const std::string& release) {
+  std::error_code failure;
+  if (std::filesystem::exists(directory / release, failure)) return std::nullopt;
+  const std::filesystem::directory_iterator first(directory, failure);
+  if (failure || first == std::filesystem::directory_iterator()) return std::nullopt;
+  return "the guest modules are of another kernel: there is no directory " + release +
+         " in them, for the guest's own";
+}
+
 void load_other_modules(EventLoop& loop) {
   load_in_turns(loop, std::make_shared<Paths>(read_list(next_list)), std::chrono::milliseconds{0});
   load_in_turns(loop, std::make_shared<Paths>(read_list(later_list)), later_delay);

@@ -3,6 +3,10 @@
 // each takes milliseconds of every start.
 #pragma once
 
+#include <filesystem>
+#include <optional>
+#include <string>
+
 #include "agent/loop/event_loop.hpp"
 
 namespace husk::agent {
@@ -13,5 +17,10 @@ void load_first_modules();
 /// The others, one in a turn of the loop, so that requests get in between: first those of network
 /// cards, for which configure_network waits; after a second those that no start needs.
 void load_other_modules(EventLoop& loop);
+
+/// Says what is wrong where `directory`, the modules that are loaded on demand, has files and none of them are of the
+/// kernel `release` (uname -r). Nothing where the directory is empty or missing: such a guest has no modules.
+std::optional<std::string> wrong_modules(const std::filesystem::path& directory,
+                                         const std::string& release);
 
 }  // namespace husk::agent
