@@ -52,7 +52,7 @@ file_watcher() {
   begin watcher -m 800m programs node -e 'const fs = require("fs"); let seen = 0; fs.mkdirSync("/tmp/many");
     for (let i = 0; i < 20000; i++) { fs.mkdirSync(`/tmp/many/${i}`); fs.watch(`/tmp/many/${i}`, () => { seen++; console.log("seen " + i) }) }
     console.log("watching"); setInterval(() => {}, 1000)'
-  eventually 200 logs_contain watcher watching
+  eventually 400 logs_contain watcher watching
   expect_ok engine exec watcher touch /tmp/many/19999/file
   eventually 20 logs_contain watcher "seen 19999"
   expect_ok engine rm -f watcher
@@ -81,7 +81,7 @@ packet_filters() {
       $iptables -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
       $iptables -A INPUT -p tcp -m multiport --dports 80,443 -m limit --limit 5/s -m comment --comment web -j ACCEPT
       $iptables -A INPUT -p tcp --dport 22 -m recent --set -j LOG --log-prefix ssh
-      $iptables -t mangle -A PREROUTING -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
+      $iptables -t mangle -A POSTROUTING -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
       $iptables -t nat -A PREROUTING -p tcp --dport 8080 -j DNAT --to-destination 10.0.0.1:80
       $iptables -S | grep -c recent
     done
@@ -124,7 +124,7 @@ import_image
 it "Redis and its benchmark" redis 200
 it "nginx under wrk" nginx_under_wrk 200
 it "MariaDB" mariadb 300
-it "node watches 20,000 directories" file_watcher 300
+it "node watches 20,000 directories" file_watcher 500
 it "a WireGuard tunnel between two containers" wireguard 200
 it "iptables, by nft and of old, and nft" packet_filters 200
 it "tc: netem and htb" traffic_control 120
