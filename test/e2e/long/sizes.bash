@@ -178,7 +178,7 @@ statistics() {
   declare -g server
   address=$(ip -4 -o addr show dev "$bridge" | grep -oP 'inet \K[0-9.]+')
   head -c 30000000 /dev/urandom >"$work/thirty"
-  perl -MIO::Socket::INET -e '$l = IO::Socket::INET->new(LocalAddr => $ARGV[0], LocalPort => 9099, Listen => 1, ReuseAddr => 1) or die;
+  timeout 900 perl -MIO::Socket::INET -e '$l = IO::Socket::INET->new(LocalAddr => $ARGV[0], LocalPort => 9099, Listen => 1, ReuseAddr => 1) or die;
     while ($c = $l->accept) { open $f, "<", $ARGV[1]; print $c $_ while <$f>; close $c }' "$address" "$work/thirty" &
   server=$!
   trap 'kill "$server"' EXIT
