@@ -10,7 +10,7 @@ taken_kib() {  # HUSK
     awk '$1 == "MemFree:" { print 512 * 1024 - $2 }'
 }
 
-used_kib() {  # HUSK: what `free` calls used
+used_kib() {  # HUSK
   "$1" --root "$(root_of husk)" run --bundle "$work/meminfo" bench-meminfo </dev/null |
     awk '$1 == "MemTotal:" { total = $2 } $1 == "MemAvailable:" { print total - $2 }'
 }

@@ -165,7 +165,7 @@ void Process::spawn(const ProcessSetup& setup, const ChildDescriptors& descripto
   // A plain fork otherwise: one thread, memory copied, so the child may allocate and throw.
   const auto clone = [&] {
     long made = ::syscall(SYS_clone3, &arguments, sizeof arguments);
-    // A cgroup that is full of processes (pids.max) takes those that move there. For a look at it, not for a container.
+    // pids.max refuses a process that is made in the cgroup, not one that moves there: exec works in a full container.
     if (made < 0 && errno == EAGAIN && joins_) {
       arguments.flags &= ~std::uint64_t{CLONE_INTO_CGROUP};
       made = ::syscall(SYS_clone3, &arguments, sizeof arguments);
