@@ -4,10 +4,12 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 
 #include "lib/base/log.hpp"
 #include "lib/guestcomm/protocol/vm_messages.hpp"
+#include "lib/guestcomm/protocol/write_limit.hpp"
 
 namespace husk::agent {
 
@@ -163,8 +165,9 @@ void ControlServer::send(ConnectionId id, const std::string& payload) {
 /// False: the connection is broken.
 bool ControlServer::flush(Connection& connection) {
   while (!connection.unsent.empty()) {
-    const ssize_t count = ::send(connection.socket.get(), connection.unsent.data(),
-                                 connection.unsent.size(), MSG_NOSIGNAL);
+    const std::size_t size = std::min(connection.unsent.size(), guestcomm::guest_write_limit);
+    const ssize_t count =
+        ::send(connection.socket.get(), connection.unsent.data(), size, MSG_NOSIGNAL);
     if (count < 0) return errno == EAGAIN || errno == EINTR;
     connection.unsent.erase(0, static_cast<std::size_t>(count));
   }

@@ -5,9 +5,11 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 
 #include "lib/base/error.hpp"
+#include "lib/guestcomm/protocol/write_limit.hpp"
 
 namespace husk::agent {
 namespace {
@@ -83,7 +85,8 @@ bool StreamCopy::fill() {
 
 bool StreamCopy::drain() {
   while (sent_ < pending_.size()) {
-    const ssize_t count = ::write(to_.get(), pending_.data() + sent_, pending_.size() - sent_);
+    const std::size_t size = std::min(pending_.size() - sent_, guestcomm::guest_write_limit);
+    const ssize_t count = ::write(to_.get(), pending_.data() + sent_, size);
     if (count > 0) {
       sent_ += static_cast<std::size_t>(count);
       continue;

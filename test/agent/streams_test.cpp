@@ -14,6 +14,7 @@
 #include "agent/stream/stream_copy.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/guestcomm/protocol/write_limit.hpp"
 
 using namespace husk::agent;
 using husk::UniqueFd;
@@ -86,6 +87,28 @@ TEST_CASE("stream copy: a reader that goes away ends it and closes the source") 
   while (done == 0) loop.run_once(1000ms);
   CHECK(::write(source[1].get(), "x", 1) == -1);
   CHECK(errno == EPIPE);
+}
+
+TEST_CASE("stream copy: no write is longer than a vsock socket can take at once") {
+  EventLoop loop;
+  auto source = make_pipe();
+  std::array<int, 2> ends{};
+  // Each write is one message, and its length can be seen.
+  REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) == 0);
+  const UniqueFd receiver(ends[0]);
+  StreamCopy copy(loop, std::move(source[0]), UniqueFd(ends[1]), nullptr);
+  std::string message(64u << 10, 'x');
+  husk::write_all(source[1].get(), message);
+  source[1].reset();
+  std::size_t received = 0;
+  while (received < message.size()) {
+    loop.run_once(10ms);
+    const ssize_t count = ::recv(receiver.get(), message.data(), message.size(), MSG_DONTWAIT);
+    if (count < 0) continue;
+    REQUIRE(count > 0);
+    CHECK(static_cast<std::size_t>(count) <= husk::guestcomm::guest_write_limit);
+    received += static_cast<std::size_t>(count);
+  }
 }
 
 TEST_CASE("stream copy: a source that somebody else keeps open ends once it is empty") {
