@@ -14,7 +14,6 @@ namespace husk::keeper {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::steady_clock;
 
 }  // namespace
 
@@ -43,7 +42,7 @@ void KillCounter::handle() {
 }
 
 bool KillCounter::is_due(const std::string& container) {
-  const auto now = steady_clock::now();
+  const auto now = now_();
   if (paces_.size() >= max_paces && !paces_.contains(container)) paces_.clear();
   Pace& pace = paces_[container];
   if (now < pace.next) return false;

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -26,9 +27,11 @@ class KillCounter {
   static constexpr std::size_t max_paces = 256;
   static constexpr std::size_t max_id_bytes = 1024;
 
-  /// kills: see handoff::KeptProcesses; empty: nobody tells of kills.
-  KillCounter(UniqueFd kills, OnKill on_kill)
-      : kills_(std::move(kills)), on_kill_(std::move(on_kill)) {}
+  using Clock = std::function<std::chrono::steady_clock::time_point()>;
+
+  /// kills: see handoff::KeptProcesses; empty: nobody tells of kills. now: for the intervals.
+  KillCounter(UniqueFd kills, OnKill on_kill, Clock now = std::chrono::steady_clock::now)
+      : kills_(std::move(kills)), on_kill_(std::move(on_kill)), now_(std::move(now)) {}
   KillCounter(const KillCounter&) = delete;
   KillCounter& operator=(const KillCounter&) = delete;
   ~KillCounter();  ///< does not wait for a child that is at work
@@ -55,6 +58,7 @@ class KillCounter {
 
   UniqueFd kills_;
   OnKill on_kill_;
+  Clock now_;
   std::deque<Kill> waiting_;  ///< the first one is at work, if there is a worker
   std::map<std::string, Pace> paces_;
   pid_t worker_ = -1;
