@@ -18,8 +18,7 @@ bench_memory() {
   local record helpers device
   start_sleep husk
   record=$(vm_record)
-  # Of virtiofsd libvirt knows the first process only; the one that serves the files is its child.
-  mapfile -t helpers < <(jq -r '.helpers[].pid' "$record" | while read -r pid; do echo "$pid"; pgrep -P "$pid"; done)
+  mapfile -t helpers < <(jq -r '.helpers[].pid' "$record")
   sum_kib proportional_kib "$(jq .process.pid "$record")" >"$work/memory.qemu"
   sum_kib proportional_kib "${helpers[@]}" >"$work/memory.virtiofsd"
   sum_kib private_kib "$(cat "$work/sleep-husk.pid")" >"$work/memory.shim"

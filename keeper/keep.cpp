@@ -13,6 +13,8 @@
 #include <chrono>
 #include <csignal>
 #include <exception>
+#include <initializer_list>
+#include <memory>
 #include <optional>
 #include <variant>
 #include <vector>
@@ -20,6 +22,7 @@
 #include "keeper/change_follower.hpp"
 #include "keeper/clock_follower.hpp"
 #include "keeper/connection_server.hpp"
+#include "keeper/file_server.hpp"
 #include "keeper/kill_counter.hpp"
 #include "keeper/vhost_device.hpp"
 #include "lib/base/detach.hpp"
@@ -164,11 +167,25 @@ handoff::KeeperOrder await_order(const UniqueFd& socket, const VhostDevice* devi
   return handoff::receive_order(socket.get());
 }
 
+/// A husk that has said something already has given this keeper up: another one has the VM.
+bool is_wanted(const UniqueFd& socket) { return !await_any({socket.get()}, 0ms); }
+
+/// Empty where husk wants none.
+std::unique_ptr<FileServer> start_file_server(handoff::KeeperBegin& begin, const UniqueFd& socket) {
+  std::unique_ptr<FileServer> server;
+  if (begin.files && is_wanted(socket))
+    server =
+        std::make_unique<FileServer>(*begin.files, begin.files_socket.get(), begin.files_log.get());
+  // Nobody but the server: the hypervisor sees when it has gone.
+  begin.files_socket.reset();
+  begin.files_log.reset();
+  return server;
+}
+
 /// `device`: the caller's, to see whether one ran.
 void keep(UniqueFd socket, const std::optional<handoff::VhostDeviceSetup>& setup,
           const Duties& duties, std::optional<VhostDevice>& device) {
-  // A husk that has said something already has given this keeper up: another one has the device.
-  if (setup && !await_any({socket.get()}, 0ms)) device.emplace(*setup);
+  if (setup && is_wanted(socket)) device.emplace(*setup);
   handoff::KeeperOrder order = await_order(socket, device ? &*device : nullptr);
   if (std::holds_alternative<handoff::AbandonedVm>(order) && duties.end_abandoned)
     duties.end_abandoned();
@@ -190,18 +207,21 @@ UniqueFd open_directory(const handoff::KeeperBegin& begin) {
 
 void run(int socket, const MakeDuties& make_duties) noexcept {
   try {
-    const handoff::KeeperBegin begin = handoff::receive_begin(socket);
+    handoff::KeeperBegin begin = handoff::receive_begin(socket);
     const UniqueFd directory = open_directory(begin);
     std::vector<int> kept{socket};
-    for (const UniqueFd* fd : {&directory, &begin.husk})
+    for (const UniqueFd* fd : std::initializer_list<const UniqueFd*>{
+             &directory, &begin.husk, &begin.files_socket, &begin.files_log})
       if (*fd) kept.push_back(fd->get());
     detach_process(kept, begin.leave_cgroups ? DetachedCgroups::root : DetachedCgroups::unchanged);
     ::prctl(PR_SET_NAME, "husk-keeper", 0, 0, 0);
-    ::send(socket, "", 1, MSG_NOSIGNAL);
-    // husk sees this process end only after the sockets are gone.
-    const UniqueFd hold(::fcntl(socket, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+    UniqueFd order(socket);
+    // husk sees this process end only after the sockets and the file server are gone.
+    const UniqueFd hold(::fcntl(order.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+    const auto files = start_file_server(begin, order);
+    handoff::send_greeting(order.get(), files ? files->pidfd() : -1);
     std::optional<VhostDevice> device;
-    keep(UniqueFd(socket), begin.device, make_duties(begin), device);
+    keep(std::move(order), begin.device, make_duties(begin), device);
     if (device && directory) {
       device.reset();
       handoff::remove_vhost_sockets(directory.get());

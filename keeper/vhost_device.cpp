@@ -4,13 +4,11 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <csignal>
 #include <exception>
@@ -19,6 +17,7 @@
 #include "lib/base/capabilities.hpp"
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
+#include "lib/base/resource_limit.hpp"
 #include "lib/base/unique_fd.hpp"
 
 namespace husk::keeper {
@@ -26,19 +25,11 @@ namespace {
 
 constexpr rlim_t max_device_files = 4096;  ///< one per connection the guest or the host opens
 
-void limit(__rlimit_resource resource, rlim_t most) {
-  rlimit limits{};
-  check_sys(::getrlimit(resource, &limits), "read a limit");
-  limits.rlim_max = std::min(limits.rlim_max, most);
-  limits.rlim_cur = limits.rlim_max;
-  check_sys(::setrlimit(resource, &limits), "set a limit");
-}
-
 /// The device reads what a hostile guest wrote into its queues: it gets nothing it does not need.
 void become_unprivileged(const handoff::VhostDeviceSetup& setup) {
   check_sys(::setgroups(0, nullptr), "drop groups");
-  limit(RLIMIT_CORE, 0);
-  limit(RLIMIT_NOFILE, max_device_files);
+  lower_limit(RLIMIT_CORE, 0);
+  lower_limit(RLIMIT_NOFILE, max_device_files);
   check_sys(::prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0), "clear keep-capabilities");
   check_sys(::setresgid(setup.uid, setup.uid, setup.uid), "change group");
   drop_bounding_set();  // needs CAP_SETPCAP, so before the change of user

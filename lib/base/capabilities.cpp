@@ -6,16 +6,20 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 
 #include "lib/base/error.hpp"
 
 namespace husk {
 
+void drop_bounding_set() { keep_in_bounding_set({}); }
+
 /// Stops at the first number that the kernel does not know.
-void drop_bounding_set() {
+void keep_in_bounding_set(std::span<const int> kept) {
   for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability)
-    check_sys(::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0), "drop a bounding capability");
+    if (std::ranges::find(kept, capability) == kept.end())
+      check_sys(::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0), "drop a bounding capability");
 }
 
 void drop_capabilities() {

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Capabilities of a process that needs none (capabilities(7)).
+// Capabilities of a process that needs few or none (capabilities(7)).
 #pragma once
+
+#include <span>
 
 namespace husk {
 
 /// Drops every capability from the bounding set: no program that is executed gets one. Needs
 /// CAP_SETPCAP. Throws system.
 void drop_bounding_set();
+
+/// The same with all but `kept`, numbers of CAP_.
+void keep_in_bounding_set(std::span<const int> kept);
 
 /// Drops the permitted, effective and inheritable capabilities of the calling thread. Throws system.
 void drop_capabilities();

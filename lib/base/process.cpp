@@ -57,6 +57,28 @@ std::optional<ProcessIdentity> identify_process(pid_t pid) {
   return process;
 }
 
+std::optional<ProcessIdentity> identify_pidfd(int pidfd) try {
+  const std::string info = read_file("/proc/self/fdinfo/" + std::to_string(pidfd), 4096);
+  const std::size_t field = info.find("\nPid:");  // -1: it has ended; 0: in another pid namespace
+  if (field == std::string::npos) return std::nullopt;
+  pid_t pid = 0;
+  std::istringstream(info.substr(field + 5)) >> pid;
+  return identify_process(pid);
+} catch (const Error&) {
+  return std::nullopt;
+}
+
+std::vector<ProcessIdentity> children_of(const ProcessIdentity& process) try {
+  const std::string pid = std::to_string(process.pid);
+  std::istringstream pids(read_file("/proc/" + pid + "/task/" + pid + "/children", 4096));
+  std::vector<ProcessIdentity> children;
+  for (pid_t child = 0; pids >> child;)
+    if (const auto identity = identify_process(child)) children.push_back(*identity);
+  return children;
+} catch (const Error&) {
+  return {};
+}
+
 bool is_alive(const ProcessIdentity& process) { return identify_process(process.pid) == process; }
 
 bool is_ending(pid_t pid) {

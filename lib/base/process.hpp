@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "lib/base/unique_fd.hpp"
 
@@ -20,6 +21,12 @@ struct ProcessIdentity {
 
 /// Returns nothing if there is no such process. A zombie counts as gone.
 std::optional<ProcessIdentity> identify_process(pid_t pid);
+
+/// The process of a pidfd; nothing if it has ended, or is in no pid namespace of this process.
+std::optional<ProcessIdentity> identify_pidfd(int pidfd);
+
+/// The children of the process, as far as they can be seen in /proc.
+std::vector<ProcessIdentity> children_of(const ProcessIdentity& process);
 
 /// Whether that very process still runs (not a zombie, not another one with its pid).
 bool is_alive(const ProcessIdentity& process);

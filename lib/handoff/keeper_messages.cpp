@@ -81,6 +81,14 @@ void send_packet(int socket, const json& content, const std::vector<int>& descri
   step("hand the VM over to its keeper", [&] { send_with_descriptors(socket, text, descriptors); });
 }
 
+std::optional<FileServerSetup> read_files(const json& begin) {
+  if (!begin.contains("files")) return std::nullopt;
+  const json& files = begin["files"];
+  return FileServerSetup{.program = files.at("program").get<std::string>(),
+                         .arguments = files.at("arguments").get<std::vector<std::string>>(),
+                         .max_open_files = get_integer<std::uint64_t>(files.at("maxOpenFiles"))};
+}
+
 KeeperBegin read_begin(const json& begin, Taker descriptors) {
   KeeperBegin read{.vm_id = begin.at("vmId").get<std::string>(),
                    .device = std::nullopt,
@@ -89,6 +97,9 @@ KeeperBegin read_begin(const json& begin, Taker descriptors) {
                    .told_network = begin.at("toldNetwork").get<std::string>(),
                    .pod_network = begin.at("podNetwork").get<std::string>(),
                    .own_pod_network = begin.at("ownPodNetwork").get<std::string>(),
+                   .files = read_files(begin),
+                   .files_socket = descriptors.take_if(begin.contains("files")),
+                   .files_log = descriptors.take_if(begin.contains("files")),
                    .husk = descriptors.take_if(begin.at("husk").get<bool>())};
   if (begin.contains("device")) {
     const json& device = begin["device"];
@@ -122,6 +133,12 @@ auto reading(Read&& read) try {
 
 }  // namespace
 
+void send_greeting(int socket, int files) {
+  std::vector<int> descriptors;
+  if (files >= 0) descriptors.push_back(files);
+  send_with_descriptors(socket, std::string_view("\0", 1), descriptors);
+}
+
 void send_begin(int socket, const KeeperBegin& begin) {
   json content{{"vmId", begin.vm_id},
                {"leaveCgroups", begin.leave_cgroups},
@@ -133,6 +150,12 @@ void send_begin(int socket, const KeeperBegin& begin) {
   if (begin.device)
     content["device"] = {{"directory", begin.device->directory}, {"uid", begin.device->uid}};
   std::vector<int> descriptors;
+  if (begin.files) {
+    content["files"] = {{"program", begin.files->program},
+                        {"arguments", begin.files->arguments},
+                        {"maxOpenFiles", begin.files->max_open_files}};
+    descriptors = {begin.files_socket.get(), begin.files_log.get()};
+  }
   if (begin.husk) descriptors.push_back(begin.husk.get());
   send_packet(socket, {{"begin", content}}, descriptors);
 }
@@ -167,6 +190,15 @@ KeeperBegin receive_begin(int socket) {
       throw Error(Errc::peer_lost, "husk exited before it told its keeper which VM to keep");
     return read_begin(packet.content.at("begin"), Taker(std::move(packet.descriptors)));
   });
+}
+
+std::optional<KeeperGreeting> receive_greeting(int socket) {
+  std::array<char, 1> byte{};
+  std::vector<UniqueFd> descriptors;
+  if (receive_with_descriptors(socket, byte, descriptors) == 0) return std::nullopt;
+  KeeperGreeting greeting;
+  if (!descriptors.empty()) greeting.files = std::move(descriptors.front());
+  return greeting;
 }
 
 KeeperOrder receive_order(int socket) {

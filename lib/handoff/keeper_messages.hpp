@@ -2,8 +2,8 @@
 // What husk and the keeper of a VM say to each other, over the SOCK_SEQPACKET socket that is the
 // keeper's standard input. Each message is one packet of JSON, with its descriptors in SCM_RIGHTS.
 //
-//   husk -> keeper   begin: which VM, and the vsock device that the keeper runs
-//   keeper -> husk   one byte: the keeper has started
+//   husk -> keeper   begin: which VM, and the vsock device and the file server that the keeper runs
+//   keeper -> husk   one byte: the keeper has started, with the pidfd of the file server
 //   husk -> keeper   keep: the VM's processes; or end: there will be no VM
 //
 // The socket closes after that. Without `keep` or `end`, husk was killed while the VM was being started.
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "lib/base/unique_fd.hpp"
+#include "lib/handoff/file_server.hpp"
 #include "lib/handoff/vhost_sockets.hpp"
 
 namespace husk::handoff {
@@ -31,6 +32,8 @@ struct KeeperBegin {
   /// without a container as long as both lead to the same namespace and the record lists containers. Empty: the VM
   /// ends after its last container.
   std::string pod_network = {}, own_pod_network = {};
+  std::optional<FileServerSetup> files = {};
+  UniqueFd files_socket = {}, files_log = {};  ///< FileServer's; there with `files`
   UniqueFd husk = {};  ///< husk's program, for what the keeper has done by it; may be empty
 };
 
@@ -45,7 +48,9 @@ struct NoVm {};         ///< husk has undone what it began
 struct AbandonedVm {};  ///< husk was killed
 using KeeperOrder = std::variant<KeptProcesses, NoVm, AbandonedVm>;
 
-/// Both throw system.
+/// Each throws system.
+/// files: a pidfd, or -1.
+void send_greeting(int socket, int files);
 void send_begin(int socket, const KeeperBegin& begin);
 void send_keep(int socket, const KeptProcesses& processes);
 void send_end(int socket) noexcept;
@@ -54,5 +59,11 @@ void send_end(int socket) noexcept;
 /// is gone.
 KeeperBegin receive_begin(int socket);
 KeeperOrder receive_order(int socket);
+
+struct KeeperGreeting {
+  UniqueFd files = {};  ///< the pidfd of the file server, if the keeper runs one
+};
+/// Empty where the keeper has ended. Throws system.
+std::optional<KeeperGreeting> receive_greeting(int socket);
 
 }  // namespace husk::handoff

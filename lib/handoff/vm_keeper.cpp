@@ -119,6 +119,11 @@ void VmKeeper::begin() {
                     .told_network = setup_.told_network.string(),
                     .pod_network = setup_.pod_network.string(),
                     .own_pod_network = setup_.own_pod_network.string()};
+  if (setup_.files) {
+    begin.files = setup_.files->setup;
+    begin.files_socket = duplicate(setup_.files->socket);
+    begin.files_log = duplicate(setup_.files->log);
+  }
   if (!setup_.husk.empty())
     begin.husk.reset(
         check_sys(::open(setup_.husk.c_str(), O_PATH | O_CLOEXEC), "open " + setup_.husk.string()));
@@ -133,7 +138,7 @@ void VmKeeper::begin() {
 /// seen from there. A greeting that was not read when the socket is closed would take what was sent
 /// over it from the keeper (unix(7): ECONNRESET).
 void VmKeeper::await_greeting() {
-  if (has_greeted_ || receive_greeting()) return;
+  if (greeting_ || receive_greeting()) return;
   if (is_launched_) {
     log(LogLevel::debug, "the VM's keeper is forked: the one that was launched does not answer");
     send_end(keeper_.get());  // should it come up yet
@@ -145,11 +150,13 @@ void VmKeeper::await_greeting() {
 
 bool VmKeeper::receive_greeting() {
   pollfd polled{keeper_.get(), POLLIN, 0};
-  char byte = 0;
-  const auto patience = static_cast<int>(setup_.patience.count());
-  has_greeted_ =
-      ::poll(&polled, 1, patience) > 0 && ::recv(keeper_.get(), &byte, 1, MSG_DONTWAIT) == 1;
-  return has_greeted_;
+  if (::poll(&polled, 1, static_cast<int>(setup_.patience.count())) <= 0) return false;
+  try {
+    greeting_ = handoff::receive_greeting(keeper_.get());
+  } catch (const Error& e) {
+    log(LogLevel::debug, std::string("the VM's keeper: ") + e.what());
+  }
+  return greeting_.has_value();
 }
 
 /// The keeper's end of the socket closes when it exits, and it exits only with the device gone.
@@ -189,6 +196,13 @@ std::filesystem::path VmKeeper::device_socket() const {
   return std::filesystem::path(device_.value().directory) / vhost_socket;
 }
 std::filesystem::path VmKeeper::host_socket() const { return own_folder() / vsock_socket; }
+
+ProcessIdentity VmKeeper::file_server() {
+  await_greeting();
+  const auto server = identify_pidfd(greeting_->files.get());
+  if (!server) throw Error(Errc::peer_lost, "virtiofsd was not started");
+  return *server;
+}
 
 void VmKeeper::hand_over(const KeptVm& kept) {
   KeptProcesses processes;

@@ -11,6 +11,8 @@
 
 #include "lib/base/process.hpp"
 #include "lib/base/unique_fd.hpp"
+#include "lib/handoff/file_server.hpp"
+#include "lib/handoff/keeper_messages.hpp"
 #include "lib/handoff/vhost_sockets.hpp"
 
 namespace husk::handoff {
@@ -41,6 +43,7 @@ struct KeeperSetup {
       {};  ///< the VM's, which lists the shims; empty: no shim joins later
   std::filesystem::path told_network = {};                       ///< see KeeperBegin
   std::filesystem::path pod_network = {}, own_pod_network = {};  ///< see KeeperBegin
+  std::optional<FileServer> files = {};                          ///< that the keeper is to run
   /// Empty, or one that fails: the keeper is forked. The nearest subreaper, which is conmon or
   /// containerd's shim, is its parent then.
   LaunchKeeper launch = {};
@@ -73,6 +76,10 @@ class VmKeeper {
   VmKeeper& operator=(const VmKeeper&) = delete;
   ~VmKeeper();
 
+  /// Waits for the keeper, and returns its file server, which waits for the hypervisor. Throws system where the keeper
+  /// did not start, peer_lost where the file server has ended.
+  ProcessIdentity file_server();
+
   bool has_device() const noexcept { return device_.has_value(); }
   std::filesystem::path device_socket() const;  ///< for QEMU's chardev
   std::filesystem::path host_socket() const;    ///< for HybridAddress
@@ -96,7 +103,8 @@ class VmKeeper {
   void await_sockets();
   std::optional<VhostDeviceSetup> device_;
   KeeperSetup setup_;
-  bool is_launched_ = false, has_greeted_ = false;
+  bool is_launched_ = false;
+  std::optional<KeeperGreeting> greeting_;
   UniqueFd keeper_;       ///< socket to the keeper; its closing without a hand-over ends it
   UniqueFd handed_over_;  ///< the same socket, of which the keeper holds its end for its whole life
 };

@@ -47,18 +47,13 @@ ProcessIdentity read_process(const json& j) {
 }
 
 json write(const StartedVm& vm) {
-  json helpers = json::array();
-  for (const ProcessIdentity& helper : vm.helpers) helpers.push_back(write(helper));
-  json j{{"name", vm.name}, {"process", write(vm.process)}, {"helpers", helpers}};
+  json j{{"name", vm.name}, {"process", write(vm.process)}};
   if (vm.cid) j["cid"] = *vm.cid;
   return j;
 }
 StartedVm read_vm(const json& j) {
-  StartedVm vm{.name = j.at("name").get<std::string>(),
-               .process = read_process(j.at("process")),
-               .helpers = {},
-               .cid = {}};
-  for (const json& helper : j.at("helpers")) vm.helpers.push_back(read_process(helper));
+  StartedVm vm{
+      .name = j.at("name").get<std::string>(), .process = read_process(j.at("process")), .cid = {}};
   if (j.contains("cid")) vm.cid = j["cid"].get<std::uint32_t>();
   return vm;
 }

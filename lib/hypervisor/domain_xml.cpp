@@ -32,12 +32,8 @@ std::string cpu_part(const VmConfig& c) {
 }
 
 std::string shared_directory_part(const SharedDirectory& directory, unsigned slot) {
-  // accessmode passthrough: owners and modes are the guest's; xattr: security.capability and the
-  // like.
-  return "<filesystem type='mount' accessmode='passthrough'><driver type='virtiofs' queue='1024'/>"
-         "<binary xattr='on'/>"
-         "<source dir='" +
-         xml_escape(directory.source.string()) + "'/><target dir='" + xml_escape(directory.tag) +
+  return "<filesystem type='mount'><driver type='virtiofs' queue='1024'/><source socket='" +
+         xml_escape(directory.socket.string()) + "'/><target dir='" + xml_escape(directory.tag) +
          "'/>" + pci_address(slot) + "</filesystem>";
 }
 

@@ -52,7 +52,6 @@ constexpr Driver drivers[] = {{.name = "qemu",
                                .kernel_arguments = qemu_kernel_arguments,
                                .find_user = [] { return find_qemu_user(); },
                                .process_mark = qemu_process_mark,
-                               .is_helper_pid_file = is_helper_pid_file,
                                .is_log_file = is_log_file}};
 
 }  // namespace

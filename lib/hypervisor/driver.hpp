@@ -29,8 +29,6 @@ struct Driver {
   VmUser (*find_user)();
   /// Part of the command line of the process of the VM `vm`, and of no other.
   std::string (*process_mark)(const std::string& vm);
-  /// Whether that file of run_directory() holds the pid of a helper of `vm`.
-  bool (*is_helper_pid_file)(const std::string& file, const std::string& vm);
   /// Whether that file of log_directory() is a log of `vm`.
   bool (*is_log_file)(const std::string& file, const std::string& vm);
 

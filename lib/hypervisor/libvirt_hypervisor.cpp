@@ -38,15 +38,6 @@ ProcessIdentity read_pid_file(const fs::path& path, const std::string& what) {
   return *process;
 }
 
-std::vector<ProcessIdentity> find_helpers(const Driver& driver, const std::string& name) {
-  std::vector<ProcessIdentity> helpers;
-  for (const fs::directory_entry& entry : fs::directory_iterator(driver.run_directory())) {
-    if (driver.is_helper_pid_file(entry.path().filename().string(), name))
-      helpers.push_back(read_pid_file(entry.path(), "virtiofsd"));
-  }
-  return helpers;
-}
-
 std::optional<std::uint32_t> read_cid(const std::string& xml) {
   const std::size_t cid = xml.find("<cid "), address = xml.find("address='", cid);
   if (cid == std::string::npos || address == std::string::npos) return std::nullopt;
@@ -87,7 +78,7 @@ class LibvirtHypervisor : public Hypervisor {
   }
 
   void destroy(const std::string& name) override {
-    // libvirt returns when QEMU and virtiofsd are gone; a domain it does not know has none left.
+    // libvirt returns when QEMU is gone; a domain it does not know has none left.
     const Domain domain = look_up(name);
     if (domain && libvirt().domain_destroy(domain.get()) != 0) {
       // The VM may have ended between the two calls; then nothing is left to do.
@@ -130,7 +121,6 @@ class LibvirtHypervisor : public Hypervisor {
   StartedVm describe(virDomainPtr domain, const VmConfig& config) const {
     StartedVm vm{.name = config.name,
                  .process = read_pid_file(driver_.pid_file(config.name), "the VM"),
-                 .helpers = find_helpers(driver_, config.name),
                  .cid = {}};
     if (!config.vsock.vhost_user_socket) {
       vm.cid = read_cid(describe_domain(domain));

@@ -23,8 +23,9 @@ struct VsockDevice {
   std::optional<std::filesystem::path> vhost_user_socket;  ///< empty: /dev/vhost-vsock
 };
 
+/// A directory of the host over virtio-fs, which a file server of the caller's serves.
 struct SharedDirectory {
-  std::filesystem::path source;
+  std::filesystem::path socket;  ///< on which the server listens; the hypervisor's user may connect
   std::string tag;
 };
 
@@ -76,9 +77,8 @@ struct VmUser {
 /// Finds a started VM again, without libvirt. Kept in vm.json.
 struct StartedVm {
   std::string name;
-  ProcessIdentity process;               ///< the hypervisor's
-  std::vector<ProcessIdentity> helpers;  ///< virtiofsd
-  std::optional<std::uint32_t> cid;      ///< AF_VSOCK CID, if the kernel's vsock is used
+  ProcessIdentity process;           ///< the hypervisor's
+  std::optional<std::uint32_t> cid;  ///< AF_VSOCK CID, if the kernel's vsock is used
 };
 
 class Hypervisor {
@@ -87,8 +87,7 @@ class Hypervisor {
   /// Starts it; returns once QEMU runs the guest (the guest is not up yet). Nothing is left on
   /// failure.
   virtual StartedVm start(const VmConfig& config) = 0;
-  /// Ends the VM and its helpers, and returns when they are gone; fine if there is none of that
-  /// name.
+  /// Ends the VM, and returns when it is gone; fine if there is none of that name.
   virtual void destroy(const std::string& name) = 0;
   /// Gives the running VM one more card, on a free one of its ports (VmConfig::network_ports),
   /// also while it boots; the guest has it at once. `place` is called when the tap is there, to

@@ -9,8 +9,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t short_name_length = 20;  ///< libvirt's VIR_DOMAIN_SHORT_NAME_MAX
-
 /// Takes a number off the front; false if there is none.
 bool take_number(std::string_view& text) {
   const std::size_t length = std::min(text.find_first_not_of("0123456789"), text.size());
@@ -25,12 +23,6 @@ bool take(std::string_view& text, std::string_view part) {
 }
 
 }  // namespace
-
-bool is_helper_pid_file(const std::string& file, const std::string& vm) {
-  std::string_view rest = file;
-  return take_number(rest) && take(rest, "-") && take(rest, vm.substr(0, short_name_length)) &&
-         take(rest, "-fs") && take_number(rest) && rest == "-fs.pid";
-}
 
 bool is_log_file(const std::string& file, const std::string& vm) {
   std::string_view rest = file;

@@ -7,13 +7,8 @@
 
 namespace husk::hypervisor {
 
-/// Whether /run/libvirt/qemu/`file` holds the pid of a virtiofsd of VM `vm`: libvirt calls them
-/// "<domain id>-<short name>-fs<n>-fs.pid", and the short name is the first 20 characters of the
-/// VM's, so those must tell it from all others.
-bool is_helper_pid_file(const std::string& file, const std::string& vm);
-
 /// Whether /var/log/libvirt/qemu/`file` is a log of VM `vm`: "NAME.log", rotated as "NAME.log.<n>",
-/// and "NAME-fs<n>-virtiofsd.log".
+/// and "NAME-fs<n>-virtiofsd.log" of a VM whose virtiofsd libvirt has started, as older versions of husk had done.
 bool is_log_file(const std::string& file, const std::string& vm);
 
 }  // namespace husk::hypervisor

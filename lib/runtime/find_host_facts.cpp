@@ -16,6 +16,7 @@
 #include "lib/runtime/host/host_cgroup.hpp"
 #include "lib/runtime/host/host_size.hpp"
 #include "lib/runtime/host/host_sysctls.hpp"
+#include "lib/runtime/host/open_files.hpp"
 #include "lib/runtime/plan/choose_vm.hpp"
 #include "lib/runtime/plan/shim_plan.hpp"
 #include "lib/runtime/vm/container_network.hpp"
@@ -67,7 +68,10 @@ void find_facts_of_new_vm(HostFacts& facts, const Config& config) {
   // Measuring takes 5 ms: done for a VM that needs the figure only.
   if (facts.accelerator == hypervisor::Accelerator::tcg)
     facts.tsc_khz = hypervisor::measure_tsc_khz();
-  if (!guestcomm::has_vhost_vsock()) facts.vm_user = hypervisor::driver_for(config.uri).find_user();
+  facts.vm_user = hypervisor::driver_for(config.uri).find_user();
+  facts.has_vhost_vsock = guestcomm::has_vhost_vsock();
+  facts.virtiofsd = find_virtiofsd(config.virtiofsd);
+  facts.max_open_files = open_files_limit();
   facts.sysctls = load_host_sysctls();
 }
 
@@ -78,7 +82,8 @@ HostFacts find_host_facts(const Config& config, const CreateRequest& request, co
   const std::optional<std::filesystem::path> network = plan_host_namespaces(spec).network;
   HostFacts facts{
       .accelerator = config.accelerator ? *config.accelerator : hypervisor::detect_accelerator(),
-      .vm_user = std::nullopt,
+      .vm_user = {},
+      .virtiofsd = {},
       .memory_mib = find_memory_mib(),
       .cpus = find_cpus(),
       .sysctls = {},

@@ -65,6 +65,9 @@ device_rules() {
     .linux.resources.devices += [{allow: true, type: "c", major: 1, minor: 11, access: "w"}]'
   expect_ok husk run --detach --bundle "$work/nodes" nodes
   expect_ok husk exec nodes sh -c 'cd /dev && mknod serial c 4 64 && mknod kernel-log c 1 11 && mknod nothing c 1 3 && mknod files c 10 229 && mknod tunnel c 10 200'
+  # In the root virtiofsd makes them, in the container's cgroup on the host.
+  expect_ok husk exec nodes sh -c 'mknod /nothing c 1 3 && echo x >/nothing && mknod /disk b 7 0'
+  [[ $(stat -c '%F %t:%T' "$work/nodes/rootfs/nothing" "$work/nodes/rootfs/disk" | xargs) == "character special file 1:3 block special file 7:0" ]] || fail "nodes on the host: $(ls -l "$work/nodes/rootfs")"
   expect_failure 1 "Operation not permitted" husk exec nodes sh -c 'echo x >/dev/serial'
   expect_failure 1 "Operation not permitted" husk exec nodes head -c 1 /dev/kernel-log
   expect_failure 1 "Operation not permitted" husk exec nodes sh -c 'exec 3<>/dev/files'

@@ -80,7 +80,7 @@ sized_vm() {
   has_memory_mib sized 800 1050 || fail "memory: $(guest_memory_mib sized) MiB"
   local at_start
   at_start=$(host_memory_mib sized)
-  [[ $at_start -gt 1050 && $at_start -lt 2600 ]] || fail "the host's limit of memory: $at_start MiB"
+  [[ $at_start -gt 1050 && $at_start -lt 3700 ]] || fail "the host's limit of memory: $at_start MiB"
   expect_equal 250000 "$(host_quota sized)" "the host's limit of CPU time"
   expect_ok husk update --memory 200m --memory-swap 200m --cpu-quota 50000 sized
   expect_equal 1 "$(cpus_of sized)" "CPUs after an update"

@@ -52,12 +52,12 @@ scope() {
   expect_contains qemu-system "$(systemctl status --no-pager $unit)" "systemctl status"
   # systemd takes away what it does not know when it looks again.
   expect_ok systemctl daemon-reload
-  # 512 MiB, a 64th, and 256 MiB for QEMU. 1.5 CPUs and one for the VM. 50 pids, four times, and 512.
-  local limits="$((776 << 20)) 250000 100000 712"
+  # 512 MiB, a 64th, 256 MiB for QEMU, and 2.5 times 512 MiB for the files that the guest knows. 1.5 CPUs and one for the VM. 50 pids, four times, and 512.
+  local limits="$((2056 << 20)) 250000 100000 712"
   expect_equal "$limits" "$(cat "/sys/fs/cgroup/system.slice/$unit"/{memory,cpu,pids}.max | xargs)" "limits on the host"
   expect_ok husk update --cpu-quota 50000 --pids-limit 20 $id
   expect_ok systemctl daemon-reload
-  expect_equal "$((776 << 20)) 150000 100000 592" "$(cat "/sys/fs/cgroup/system.slice/$unit"/{memory,cpu,pids}.max | xargs)" "limits on the host after update"
+  expect_equal "$((2056 << 20)) 150000 100000 592" "$(cat "/sys/fs/cgroup/system.slice/$unit"/{memory,cpu,pids}.max | xargs)" "limits on the host after update"
   # cgroup v2 leaves what QEMU had taken before it was moved here where it was; what its guest takes then counts.
   local counted
   counted=$(cat "/sys/fs/cgroup/system.slice/$unit/memory.current")

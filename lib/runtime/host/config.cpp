@@ -34,6 +34,7 @@ class Reader {
     sections_["hypervisor"] = {{"uri", text([this](std::string v) { config_.uri = std::move(v); })},
                                {"accelerator", accelerator()},
                                {"firmware", path(config_.firmware)}};
+    sections_["files"] = {{"virtiofsd", path(config_.virtiofsd)}};
     sections_["vm"] = {
         {"vcpus",
          number(1, 64, [this](std::int64_t v) { config_.vcpus = static_cast<unsigned>(v); })},

@@ -19,6 +19,8 @@ struct Config {
   std::string uri = hypervisor::HypervisorOptions{}.uri;
   std::optional<hypervisor::Accelerator> accelerator;  ///< empty ("auto"): what the host has
   std::optional<std::filesystem::path> firmware;
+  // [files]
+  std::optional<std::filesystem::path> virtiofsd;  ///< empty: find_virtiofsd()
   // [vm]
   unsigned vcpus = 1;                         ///< where no limit of a container says more
   std::uint64_t memory_mib = 512;             ///< where no limit of a container says otherwise

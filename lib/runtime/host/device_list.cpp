@@ -15,8 +15,7 @@ constexpr unsigned memory = 1, tty = 5, misc = 10,
                    pts = 136;  // Documentation/admin-guide/devices.txt
 
 std::vector<DeviceFilterRule> filter_rules(const std::vector<AllowedDevice>& allowed) {
-  std::vector<DeviceFilterRule> rules;
-  rules.reserve(allowed.size());
+  std::vector<DeviceFilterRule> rules{{.allow = true, .access = device_making}};
   for (const AllowedDevice& device : allowed)
     rules.push_back({.allow = true,
                      .type = BPF_DEVCG_DEV_CHAR,
@@ -45,8 +44,7 @@ std::vector<AllowedDevice> allowed_devices() {
 }
 
 std::vector<std::string> device_rules(const std::vector<AllowedDevice>& allowed) {
-  std::vector<std::string> rules;
-  rules.reserve(allowed.size());
+  std::vector<std::string> rules{"c *:* m", "b *:* m"};
   for (const AllowedDevice& device : allowed)
     rules.push_back("c " + std::to_string(device.major) + ":" +
                     (device.minor < 0 ? "*" : std::to_string(device.minor)) + " rw");

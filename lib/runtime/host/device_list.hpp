@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The devices of the host that the processes of a container's cgroup may open: those that libvirt
 // allows QEMU, and harmless ones such as null. libvirt's own list is that of the cgroup in which it starts
-// QEMU, and husk moves QEMU out of there.
+// QEMU, and husk moves QEMU out of there. Any device node may be made, as in a container of runc's: virtiofsd makes those
+// that the guest's kernel lets the container make, and opens none.
 #pragma once
 
 #include <filesystem>
@@ -10,7 +11,7 @@
 
 namespace husk::runtime {
 
-/// A character device, for reading and writing. Making device nodes and block devices are never allowed.
+/// A character device, for reading and writing. No block device may be opened.
 struct AllowedDevice {
   unsigned major = 0;
   int minor = -1;  ///< -1: all
@@ -18,7 +19,7 @@ struct AllowedDevice {
 
 std::vector<AllowedDevice> allowed_devices();
 
-/// cgroup v1: lines for devices.allow, after "a" was written to devices.deny.
+/// cgroup v1: lines for devices.allow, those for making any node among them, after "a" was written to devices.deny.
 std::vector<std::string> device_rules(const std::vector<AllowedDevice>& allowed);
 
 /// Restricts the processes of a cgroup that husk has made to allowed_devices(). Does nothing in a

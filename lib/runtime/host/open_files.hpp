@@ -3,8 +3,6 @@
 // up, so that a guest decides how much of the host's file table it takes.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 
 namespace husk::runtime {
@@ -14,9 +12,5 @@ std::uint64_t open_files_limit(std::uint64_t file_max);
 
 /// The same for this host. Throws system.
 std::uint64_t open_files_limit();
-
-/// Lowers RLIMIT_NOFILE of the process and of its children to `limit`; a lower one stays. Throws
-/// system.
-void limit_open_files(pid_t pid, std::uint64_t limit);
 
 }  // namespace husk::runtime

@@ -7,6 +7,7 @@
 #include "lib/hypervisor/driver.hpp"
 #include "lib/runtime/caller/terminal.hpp"
 #include "lib/runtime/host/hooks.hpp"
+#include "lib/runtime/plan/file_server_plan.hpp"
 #include "lib/runtime/plan/plan.hpp"
 #include "lib/runtime/plan/vm_shape.hpp"
 
@@ -57,6 +58,9 @@ std::optional<VmPlan> plan_new_vm(const std::string& id, const Config& config,
       .secret = facts.secret,
       .uri = config.uri,
       .user = facts.vm_user,
+      .runs_vsock_device = !facts.has_vhost_vsock,
+      .files =
+          plan_file_server(facts.virtiofsd, VmPaths(facts.vm_id).shared(), facts.max_open_files),
       .network_namespace =
           facts.network ? std::optional(facts.network->path.string()) : std::nullopt,
       .pod = std::move(pod),

@@ -13,6 +13,7 @@
 #include "lib/guestcomm/protocol/stdio.hpp"
 #include "lib/hypervisor/vm.hpp"
 #include "lib/runtime/caller/pid_file.hpp"
+#include "lib/runtime/host/virtiofsd.hpp"
 #include "lib/runtime/plan/namespace_facts.hpp"
 #include "lib/runtime/plan/network_facts.hpp"
 #include "lib/runtime/plan/pod.hpp"
@@ -22,9 +23,11 @@ namespace husk::runtime {
 struct HostFacts {
   hypervisor::Accelerator accelerator = hypervisor::Accelerator::tcg;  ///< that VMs shall have
   std::uint32_t tsc_khz = 0;  ///< of the host's CPUs, for a VM whose are emulated; else 0
-  /// The user as whom the hypervisor runs; empty where the host's kernel is the vsock device, and for
-  /// a container that joins a VM: neither needs it.
-  std::optional<hypervisor::VmUser> vm_user;
+  // Of a new VM; a container that joins one needs none of them.
+  hypervisor::VmUser vm_user;           ///< as whom the hypervisor runs
+  bool has_vhost_vsock = false;         ///< the host's kernel is the vsock device
+  Virtiofsd virtiofsd;                  ///< serves the share
+  std::uint64_t max_open_files = 0;     ///< of virtiofsd
   std::uint64_t memory_mib = 0;         ///< of the host, swap included
   unsigned cpus = 1;                    ///< of the host, those that are online
   guestcomm::KernelParameters sysctls;  ///< of load_host_sysctls(), for a new VM

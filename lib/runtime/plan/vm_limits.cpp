@@ -13,7 +13,10 @@ using List = std::optional<std::string>;
 constexpr std::uint64_t qemu_mib = 256;
 /// For the code that QEMU translates: its cache has 1 GiB at most.
 constexpr std::uint64_t translation_mib = 1024;
-/// A CPU for the guest's kernel, QEMU's own threads and vhost's. The host stops all of them together, agent included, where
+/// For each file that the guest knows virtiofsd keeps a descriptor, and with it the host's kernel an inode (two under
+/// overlayfs). The guest's own inode takes a KiB of the guest's memory.
+constexpr std::uint64_t open_file_bytes = 2560, known_files_of_a_mib = 1024;
+/// A CPU for the guest's kernel, QEMU's own threads, virtiofsd's and vhost's. The host stops all of them together, agent included, where
 /// the quota is used up: a VM must not come to that by work for its container.
 constexpr std::uint64_t overhead_milli = 1000;
 /// QEMU's threads. The shim of each process of `exec` has four itself.
@@ -23,9 +26,11 @@ constexpr std::uint64_t usual_shares = 1024;
 /// More processes than a kernel has pids; no sum of these overflows.
 constexpr std::uint64_t most_of_a_limit = 1ULL << 32U;
 
-std::uint64_t memory_bytes(const VmSize& size, hypervisor::Accelerator accelerator) {
+std::uint64_t memory_bytes(const VmSize& size, hypervisor::Accelerator accelerator,
+                           std::uint64_t max_open_files) {
   const std::uint64_t emulation = accelerator == hypervisor::Accelerator::tcg ? translation_mib : 0;
-  return (size.memory_mib + size.memory_mib / 64 + qemu_mib + emulation) << 20U;
+  return ((size.memory_mib + size.memory_mib / 64 + qemu_mib + emulation) << 20U) +
+         std::min(max_open_files, size.memory_mib * known_files_of_a_mib) * open_file_bytes;
 }
 
 /// The sum of what each has; empty where one has none.
@@ -74,8 +79,8 @@ List joined(const std::vector<Demand>& containers, List Demand::*list) {
 }  // namespace
 
 CgroupLimits plan_vm_limits(const VmDemands& demands, const VmSize& size,
-                            hypervisor::Accelerator accelerator) {
-  return {.memory_bytes = memory_bytes(size, accelerator),
+                            hypervisor::Accelerator accelerator, std::uint64_t max_open_files) {
+  return {.memory_bytes = memory_bytes(size, accelerator, max_open_files),
           .quota_us = quota_us(demands),
           .cpu_shares = cpu_shares(demands.containers),
           .cpus = joined(demands.containers, &Demand::cpus),

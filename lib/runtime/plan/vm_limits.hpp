@@ -9,9 +9,9 @@
 namespace husk::runtime {
 
 /// A guest keeps its containers to their limits; these keep a guest whose kernel was taken over, and QEMU. So they leave
-/// room for what the guest and QEMU need beside the containers: docs/architecture.md, "The size of a VM". A limit of CPU
+/// room for what the guest, QEMU and virtiofsd (which keeps `max_open_files` open at most) need beside the containers: docs/architecture.md, "The size of a VM". A limit of CPU
 /// time, of processes or to some CPUs applies where each container has one.
 CgroupLimits plan_vm_limits(const VmDemands& demands, const VmSize& size,
-                            hypervisor::Accelerator accelerator);
+                            hypervisor::Accelerator accelerator, std::uint64_t max_open_files);
 
 }  // namespace husk::runtime

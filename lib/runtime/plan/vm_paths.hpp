@@ -21,6 +21,7 @@ struct VmPaths {
   std::filesystem::path kernel() const { return directory / "vmlinuz"; }
   std::filesystem::path initrd() const { return directory / "initrd"; }
   std::filesystem::path firmware() const { return directory / "firmware"; }
+  std::filesystem::path share_socket() const { return directory / "share.sock"; }
   std::filesystem::path shared() const { return directory / "shared"; }
   std::filesystem::path vsock() const { return directory / "vsock"; }
   std::filesystem::path vsock_device() const { return vsock() / handoff::device_folder; }

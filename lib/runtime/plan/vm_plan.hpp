@@ -6,6 +6,7 @@
 #include <string>
 
 #include "lib/guestcomm/protocol/kernel_settings.hpp"
+#include "lib/handoff/file_server.hpp"
 #include "lib/hypervisor/vm.hpp"
 #include "lib/runtime/plan/pod.hpp"
 #include "lib/runtime/plan/vm_size.hpp"
@@ -26,10 +27,12 @@ struct Programs {
 
 /// The plan of a VM; nothing has been made yet.
 struct VmPlan {
-  std::string id;                          ///< random; names its directory
-  std::string secret;                      ///< 32 random hex digits, by which the guest knows husk
-  std::string uri;                         ///< libvirt's
-  std::optional<hypervisor::VmUser> user;  ///< see HostFacts::vm_user
+  std::string id;                  ///< random; names its directory
+  std::string secret;              ///< 32 random hex digits, by which the guest knows husk
+  std::string uri;                 ///< libvirt's
+  hypervisor::VmUser user;         ///< as whom the hypervisor runs
+  bool runs_vsock_device = false;  ///< the keeper does
+  handoff::FileServerSetup files;  ///< for the share
   std::optional<std::string> network_namespace;  ///< its path, if the caller made it
   std::optional<VmPod> pod = {};                 ///< that has the VM
   BootAssets assets;

@@ -45,7 +45,7 @@ void NewVm::start(const hypervisor::ConnectHypervisor& connect) {
   change_record([&](VmRecord& record) {
     record.name = vm_->get().name;
     record.process = vm_->get().process;
-    record.helpers = vm_->get().helpers;
+    record.helpers = vm_->helpers();
     record.address = vm_->address();
   });
 }

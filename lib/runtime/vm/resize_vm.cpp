@@ -9,6 +9,7 @@
 #include "lib/base/log.hpp"
 #include "lib/base/trace.hpp"
 #include "lib/guestcomm/protocol/vm_messages.hpp"
+#include "lib/runtime/host/open_files.hpp"
 #include "lib/runtime/plan/vm_limits.hpp"
 #include "lib/runtime/plan/vm_shape.hpp"
 #include "lib/runtime/vm/vm_handle.hpp"
@@ -103,7 +104,7 @@ void change_limits(VmRecord& vm, const CgroupLimits& wanted) {
 }
 
 CgroupLimits limits_at(const VmRecord& vm, const VmSize& size) {
-  return plan_vm_limits(demands_of(vm), size, vm.accelerator);
+  return plan_vm_limits(demands_of(vm), size, vm.accelerator, open_files_limit());
 }
 
 GuestSize tell_guest(const VmRecord& vm, const VmShape& shape, std::chrono::seconds patience) {

@@ -18,12 +18,12 @@
 #include "lib/hypervisor/vm_id.hpp"
 #include "lib/network/changes.hpp"
 #include "lib/network/loopback_listener.hpp"
-#include "lib/runtime/host/open_files.hpp"
 #include "lib/runtime/plan/plan.hpp"
 #include "lib/runtime/vm/container_network.hpp"
 #include "lib/runtime/vm/keeper_plan.hpp"
 #include "lib/runtime/vm/kill_socket.hpp"
 #include "lib/runtime/vm/other_mount_namespace.hpp"
+#include "lib/runtime/vm/share_socket.hpp"
 #include "lib/systemd/scope.hpp"
 
 namespace husk::runtime {
@@ -41,12 +41,13 @@ void show_to_systemd(const VmPaths& paths) {
 }
 
 /// Starts the keeper, with the vsock device where the host's kernel has none.
-handoff::VmKeeper make_keeper(const VmPlan& plan, const VmPaths& paths) {
+handoff::VmKeeper make_keeper(const VmPlan& plan, const VmPaths& paths, const ShareServer& share) {
   show_to_systemd(paths);
   handoff::KeeperSetup setup = plan_keeper(plan);
-  if (!plan.user) return handoff::VmKeeper(std::move(setup));
+  setup.files = {.setup = plan.files, .socket = share.socket.get(), .log = share.log.get()};
+  if (!plan.runs_vsock_device) return handoff::VmKeeper(std::move(setup));
   const handoff::VsockUsers users{.device = hypervisor::device_uid(plan.id),
-                                  .hypervisor = plan.user->uid};
+                                  .hypervisor = plan.user.uid};
   return {paths.vsock(), users, std::move(setup)};
 }
 
@@ -66,7 +67,7 @@ hypervisor::VmConfig whole_config(const VmPlan& plan, const VmPaths& paths,
   config.firmware = paths.firmware();
   config.console_log = paths.console_log();
   config.show_files = [paths](int ns) { show_vm_directory(paths, ns); };
-  config.shared_directories = {{paths.shared(), guestcomm::share_tag}};
+  config.shared_directories = {{paths.share_socket(), guestcomm::share_tag}};
   if (keeper.has_device()) config.vsock.vhost_user_socket = keeper.device_socket();
   // Where every user of the host can reach the guest, privileged ports are root's for sure. In front,
   // so that the administrator's arguments are the last.
@@ -119,29 +120,42 @@ std::string console_end(const fs::path& console_log) {
 
 BootingVm::BootingVm(const VmPlan& plan, const hypervisor::ConnectHypervisor& connect)
     : paths_(plan.id),
-      keeper_(make_keeper(plan, paths_)),
+      share_{listen_for_hypervisor(paths_.share_socket(), plan.user.uid), make_bounded_log()},
+      keeper_(make_keeper(plan, paths_, share_)),
       announcement_(listen(keeper_, plan.id)),
       hypervisor_(connect({.uri = plan.uri})) {
   const Span span("libvirt");
-  step("start the VM", [&] {
+  step("start the VM", [&] { start(plan); });
+}
+
+void BootingVm::start(const VmPlan& plan) {
+  const ProcessIdentity server = keeper_.file_server();
+  share_.socket.reset();  // the server's alone: the hypervisor sees when that ends
+  try {
     vm_.emplace(hypervisor::driver_for(plan.uri), *hypervisor_,
                 whole_config(plan, paths_, keeper_, *announcement_));
-  });
-  for (const ProcessIdentity& helper : get().helpers)
-    warn_on_failure([&] { limit_open_files(helper.pid, open_files_limit()); });
+  } catch (const Error& e) {
+    const std::string said = end_of_log(share_.log.get());
+    if (said.empty()) throw;
+    throw Error(e.code(), std::string(e.what()) + "; virtiofsd said: " + said);
+  }
+  // Its first process waits for the one that serves, in namespaces of its own.
+  helpers_ = {server};
+  const std::vector<ProcessIdentity> children = children_of(server);
+  helpers_.insert(helpers_.end(), children.begin(), children.end());
 }
 
 void BootingVm::adopt(const ProcessIdentity& shim, HostCgroup& cgroup,
                       const std::vector<hypervisor::NetworkCard>& cards) {
   const Span span("VM's cgroup, keeper and taps");
   cgroup.add(get().process.pid);
-  for (const ProcessIdentity& helper : get().helpers) cgroup.add(helper.pid);
+  for (const ProcessIdentity& helper : helpers_) cgroup.add(helper.pid);
   const auto ns = network_of(shim);
   const UniqueFd changes = network::watch_changes(ns);
   const UniqueFd kills = make_kill_socket(paths_);
   const network::LoopbackListener loopback = listen_if_possible(ns);
   keeper_.hand_over({.vm = get().process,
-                     .helpers = get().helpers,
+                     .helpers = helpers_,
                      .shims = {shim},
                      .changes = changes.get(),
                      .kills = kills.get(),

@@ -18,6 +18,11 @@
 
 namespace husk::runtime {
 
+/// What the server of a VM's share gets, until it has started.
+struct ShareServer {
+  UniqueFd socket, log;
+};
+
 /// A running VM with its keeper, whose guest boots. Both end on destruction unless kept.
 class BootingVm {
  public:
@@ -33,6 +38,8 @@ class BootingVm {
              const std::vector<hypervisor::NetworkCard>& cards);
 
   const hypervisor::StartedVm& get() const noexcept { return vm_->get(); }
+  /// The processes that serve the VM's share.
+  const std::vector<ProcessIdentity>& helpers() const noexcept { return helpers_; }
   guestcomm::GuestAddress address() const;
   /// Returns the protocol to speak with the guest's agent, when it listens. Throws "the guest did not come up: ...", with the end
   /// of the guest's console.
@@ -42,13 +49,16 @@ class BootingVm {
   void keep() noexcept { vm_->keep(); }
 
  private:
+  void start(const VmPlan& plan);
   bool is_keeper_gone() const;
 
   VmPaths paths_;
+  ShareServer share_;
   handoff::VmKeeper keeper_;
   std::unique_ptr<guestcomm::Announcement> announcement_;
   std::unique_ptr<hypervisor::Hypervisor> hypervisor_;
   std::optional<hypervisor::BootedVm> vm_;
+  std::vector<ProcessIdentity> helpers_;
 };
 
 }  // namespace husk::runtime

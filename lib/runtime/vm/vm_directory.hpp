@@ -17,6 +17,7 @@
 //     <container id>/mounts/<n>   a link to one of the volumes; these links count a volume's users
 //     @kept/mounts/<volume>   the same, until the VM ends
 //     @volumes/<device>-<inode>-<random>   a bind of a source, one for all who use the same (volumes.hpp)
+//   share.sock        virtiofsd's, for the hypervisor
 //   vsock/            of the user-space vsock device: vhost.sock, the hypervisor's user's
 //     device/         the device's other sockets; its user's alone, which no other VM's process has
 //   network/          the lock of who tells the guest its network

@@ -48,6 +48,12 @@ TEST_CASE("keeper messages: begin comes as it was sent", "[handoff]") {
                    .own_pod_network = "/run/husk-vm/00001234/netns"};
   if (GENERATE(true, false)) sent.device = {.directory = "/run/husk-vm/00001234/vsock", .uid = 77};
   if (GENERATE(true, false)) sent.husk = null_device();
+  const Pipe files = make_pipe();
+  if (GENERATE(true, false)) {
+    sent.files = {.program = "/v", .arguments = {"a b", ""}, .max_open_files = 1ULL << 40};
+    sent.files_socket.reset(::dup(files.read_end.get()));
+    sent.files_log.reset(::dup(files.write_end.get()));
+  }
   send_begin(ends.own.get(), sent);
   const KeeperBegin received = receive_begin(ends.other.get());
   CHECK(received.vm_id == sent.vm_id);
@@ -62,6 +68,25 @@ TEST_CASE("keeper messages: begin comes as it was sent", "[handoff]") {
     CHECK(received.device.value().uid == 77);
   }
   CHECK(static_cast<bool>(received.husk) == static_cast<bool>(sent.husk));
+  CHECK(received.files.has_value() == sent.files.has_value());
+  if (sent.files) {
+    CHECK(received.files.value().program == "/v");
+    CHECK(received.files.value().arguments == sent.files->arguments);
+    CHECK(received.files.value().max_open_files == 1ULL << 40);
+    CHECK(is_same(received.files_socket, files.read_end));
+    CHECK(is_same(received.files_log, files.write_end));
+  }
+}
+
+TEST_CASE("keeper messages: a greeting comes with the file server, if there is one", "[handoff]") {
+  SocketPair ends = make_socket_pair();
+  const Pipe pipe = make_pipe();
+  send_greeting(ends.own.get(), pipe.read_end.get());
+  send_greeting(ends.own.get(), -1);
+  ends.own.reset();
+  CHECK(is_same(receive_greeting(ends.other.get()).value().files, pipe.read_end));
+  CHECK_FALSE(receive_greeting(ends.other.get()).value().files);
+  CHECK_FALSE(receive_greeting(ends.other.get()).has_value());
 }
 
 TEST_CASE("keeper messages: keep brings each descriptor to its place", "[handoff]") {

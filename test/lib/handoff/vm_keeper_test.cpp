@@ -49,12 +49,13 @@ class LaunchedKeeper {
   /// From here on husk sees that the keeper has ended, but what husk said can be read.
   void end() const { ::shutdown(socket_.get(), SHUT_WR); }
   std::function<void()> make_sockets = [] {};
+  int files = -1;  ///< that the greeting brings
 
  private:
   void launch(int socket) {
     socket_.reset(::fcntl(socket, F_DUPFD_CLOEXEC, 3));
     make_sockets();
-    if (manner_ != Manner::is_silent) ::send(socket_.get(), "", 1, MSG_NOSIGNAL);
+    if (manner_ != Manner::is_silent) send_greeting(socket_.get(), files);
     if (manner_ == Manner::ends) end();
   }
   Manner manner_;
@@ -145,6 +146,30 @@ TEST_CASE("VM keeper: is told its VM before it is waited for", "[handoff]") {
   CHECK_FALSE(begin.leave_cgroups);  // systemd has made it
   CHECK_FALSE(begin.device);
   CHECK(static_cast<bool>(begin.husk) == has_husk);
+  launched.end();
+}
+
+TEST_CASE("VM keeper: the file server is the process that the keeper's greeting brings",
+          "[handoff]") {
+  LaunchedKeeper launched;
+  KeeperSetup setup = launched.setup();
+  const Pipe pipe = make_pipe();
+  setup.files = {
+      .setup = {.program = "/v"}, .socket = pipe.read_end.get(), .log = pipe.write_end.get()};
+  SECTION("of a running process") {
+    const UniqueFd parent = open_process(parent_process());
+    launched.files = parent.get();
+    VmKeeper keeper(setup);
+    CHECK(keeper.file_server() == parent_process());
+  }
+  SECTION("none") {
+    VmKeeper keeper(setup);
+    CHECK_THROWS_WITH(keeper.file_server(), "virtiofsd was not started");
+  }
+  const KeeperBegin begin = launched.begin();
+  CHECK(begin.files.value().program == "/v");
+  CHECK(is_one_file(begin.files_socket, pipe.read_end.get()));
+  CHECK(is_one_file(begin.files_log, pipe.write_end.get()));
   launched.end();
 }
 

@@ -34,8 +34,7 @@ class Sleeper final : public Hypervisor {
       ::pause();
       ::_exit(0);
     }
-    return {
-        .name = config.name, .process = identify_process(child).value(), .helpers = {}, .cid = {}};
+    return {.name = config.name, .process = identify_process(child).value(), .cid = {}};
   }
   void destroy(const std::string& name) override {
     destroyed += name + ";";

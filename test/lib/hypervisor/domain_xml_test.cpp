@@ -25,7 +25,7 @@ VmConfig example() {
   config.kernel_arguments = "console=ttyS0 quiet";
   config.firmware = "/usr/share/qemu/qboot.rom";
   config.console_log = "/run/husk-vm/1/console.log";
-  config.shared_directories = {{"/run/husk-vm/1/shared", "husk"}};
+  config.shared_directories = {{"/run/husk-vm/1/share.sock", "husk"}};
   return config;
 }
 
@@ -176,7 +176,7 @@ TEST_CASE("domain xml: control characters and broken utf-8 are refused", "[hyper
   config.description = bad;
   REQUIRE_THROWS_AS(qemu_domain_xml(config), Error);
   config = example();
-  config.shared_directories[0].source = "/" + bad;
+  config.shared_directories[0].socket = "/" + bad;
   REQUIRE_THROWS_AS(qemu_domain_xml(config), Error);
 }
 

@@ -152,25 +152,6 @@ TEST_CASE("vm id: is the number of its device's user, in a range that is nobody 
   CHECK_THROWS_WITH(device_uid("0000123"), ContainsSubstring("is not 8 hexadecimal digits"));
 }
 
-TEST_CASE("vm files: a VM's helpers are told from those of a VM with nearly the same name",
-          "[hypervisor]") {
-  // Container ids that differ in the end only, as "integration-test-1" and "-2" do.
-  const std::string vm = "husk-0a1b2c3d-integration-test-1";
-  CHECK(is_helper_pid_file("12-husk-0a1b2c3d-integr-fs0-fs.pid", vm));
-  CHECK(is_helper_pid_file("1-husk-0a1b2c3d-integr-fs12-fs.pid", vm));
-  for (const char* other :
-       {"12-husk-0a1b2c3e-integr-fs0-fs.pid", "husk-0a1b2c3d-integr-fs0-fs.pid",
-        "12-xhusk-0a1b2c3d-integr-fs0-fs.pid", "12-husk-0a1b2c3d-integr-fs-fs.pid",
-        "12-husk-0a1b2c3d-integr-fs0-fs.pid.new", "12-husk-0a1b2c3d-integrX-fs0-fs.pid",
-        "12-husk-0a1b2c3d-integr-swtpm.pid", "", "12-"}) {
-    CAPTURE(other);
-    CHECK_FALSE(is_helper_pid_file(other, vm));
-  }
-  // A name shorter than what libvirt cuts it to.
-  CHECK(is_helper_pid_file("3-husk-0a1b2c3d-a-fs0-fs.pid", "husk-0a1b2c3d-a"));
-  CHECK_FALSE(is_helper_pid_file("3-husk-0a1b2c3d-ab-fs0-fs.pid", "husk-0a1b2c3d-a"));
-}
-
 TEST_CASE("vm files: logs, rotated ones too, and nobody else's", "[hypervisor]") {
   const std::string vm = "husk-0a1b2c3d-a";
   for (const char* own : {"husk-0a1b2c3d-a.log", "husk-0a1b2c3d-a.log.0", "husk-0a1b2c3d-a.log.12",

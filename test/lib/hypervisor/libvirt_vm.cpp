@@ -45,7 +45,6 @@ LibvirtVm::LibvirtVm(const std::string& kernel_content)
   fs::permissions("/run/husk-vm", fs::perms(0711));
   fs::create_directory(directory_);
   fs::permissions(directory_, fs::perms(0711));
-  fs::create_directory(directory_ / "shared");
   fs::create_directory(directory_ / "vsock");
   fs::permissions(vsock_directory(), fs::perms(0711));
   fs::create_directory(device_directory());
@@ -65,7 +64,6 @@ LibvirtVm::LibvirtVm(const std::string& kernel_content)
   config_.kernel_arguments = "console=ttyS0";
   config_.firmware = qemu.firmware;
   config_.console_log = directory_ / "console.log";
-  config_.shared_directories = {{directory_ / "shared", "husk"}};
   config_.accelerator = Accelerator::tcg;
   if (!guestcomm::has_vhost_vsock())
     config_.vsock.vhost_user_socket = directory_ / "vsock" / "vhost.sock";

@@ -21,7 +21,7 @@ inline const hypervisor::Driver& qemu = hypervisor::driver_for("qemu:///system")
 inline constexpr unsigned device_user = 0x70000001;
 
 /// What the runtime prepares for a VM: a directory for QEMU and the vsock device, kernel and initrd read-only
-/// binds, a shared directory, a vsock device where the kernel has none.
+/// binds, a vsock device where the kernel has none.
 class LibvirtVm {
  public:
   explicit LibvirtVm(const std::string& kernel_content = {});

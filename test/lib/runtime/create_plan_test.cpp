@@ -25,6 +25,7 @@ struct Planning {
     bundle.spec.hostname = "box";
     facts.memory_mib = 4096;
     facts.vm_user = hypervisor::VmUser{.uid = 64055};
+    facts.virtiofsd = {.program = "/usr/libexec/virtiofsd", .is_rust = true};
     facts.owner = "somebody";
     facts.now = "2026-11-25T00:00:00.000000000Z";
     facts.vm_id = "deadbeef";
@@ -136,7 +137,10 @@ TEST_CASE("plan_create: the VM is what the configuration and the host say", "[ru
   CHECK(plan.id == "deadbeef");
   CHECK(plan.secret == p.facts.secret);
   CHECK(plan.uri == p.config.uri);
-  CHECK(plan.user.value().uid == 64055);
+  CHECK(plan.user.uid == 64055);
+  CHECK(plan.runs_vsock_device);
+  CHECK(plan.files.program == "/usr/libexec/virtiofsd");
+  CHECK(plan.files.arguments.at(0) == "--shared-dir=/run/husk-vm/deadbeef/shared");
   CHECK(plan.vm.name == "husk-deadbeef");
   CHECK(plan.vm.accelerator == hypervisor::Accelerator::kvm);
   CHECK(size_of(plan.vm.shape) == VmSize{.memory_mib = 777, .vcpus = 3});

@@ -45,8 +45,9 @@ hypervisor::StartedVm FakeHypervisor::start(const hypervisor::VmConfig& config) 
   if (machine_.fault == Fault::start_throws) throw Error(Errc::system, "no such machine type");
   const std::filesystem::path vsock = config.vsock.vhost_user_socket.value().parent_path();
   // As the guest learns it: from its share.
-  const std::string secret =
-      read_file(config.shared_directories.at(0).source / guestcomm::share_secret_file, 100);
+  const std::string secret = read_file(config.shared_directories.at(0).socket.parent_path() /
+                                           "shared" / guestcomm::share_secret_file,
+                                       100);
   std::vector<UniqueFd> taps;  // the child's
   for (const hypervisor::NetworkCard& card : config.network_cards)
     taps.push_back(make_tap(card.tap));
@@ -61,7 +62,7 @@ hypervisor::StartedVm FakeHypervisor::start(const hypervisor::VmConfig& config) 
   }
   machine_.vms.push_back(child);
   hypervisor::StartedVm vm{
-      .name = config.name, .process = identify_process(child).value(), .helpers = {}, .cid = {}};
+      .name = config.name, .process = identify_process(child).value(), .cid = {}};
   if (machine_.fault == Fault::ends_at_once) {
     ::kill(child, SIGKILL);
     while (is_alive(vm.process)) std::this_thread::sleep_for(1ms);

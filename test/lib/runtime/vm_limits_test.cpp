@@ -13,23 +13,28 @@ constexpr std::uint64_t bytes_of_a_mib = 1U << 20U;
 constexpr VmSize gib{.memory_mib = 1024, .vcpus = 2};
 
 CgroupLimits limits_of(const std::vector<Demand>& containers) {
-  return plan_vm_limits({.containers = containers}, gib, Accelerator::kvm);
+  return plan_vm_limits({.containers = containers}, gib, Accelerator::kvm, 0);
 }
 
 }  // namespace
 
 TEST_CASE("plan_vm_limits: memory is the VM's and the hypervisor's, with or without limits",
           "[runtime]") {
-  CHECK(plan_vm_limits({}, gib, Accelerator::kvm).memory_bytes ==
+  CHECK(plan_vm_limits({}, gib, Accelerator::kvm, 0).memory_bytes ==
         (1024 + 16 + 256) * bytes_of_a_mib);
-  CHECK(plan_vm_limits({}, gib, Accelerator::tcg).memory_bytes ==
+  CHECK(plan_vm_limits({}, gib, Accelerator::tcg, 0).memory_bytes ==
         (1024 + 16 + 256 + 1024) * bytes_of_a_mib);
+  // 2.5 KiB for each file, of which the guest knows no more than it has KiB.
+  CHECK(plan_vm_limits({}, gib, Accelerator::kvm, 1024).memory_bytes ==
+        (1024 + 16 + 256) * bytes_of_a_mib + 1024 * 2560);
+  CHECK(plan_vm_limits({}, gib, Accelerator::kvm, 1ULL << 40).memory_bytes ==
+        (1024 + 16 + 256 + 2560) * bytes_of_a_mib);
   CHECK(limits_of({{.memory_mib = 100}}).memory_bytes == (1024 + 16 + 256) * bytes_of_a_mib);
 }
 
 TEST_CASE("plan_vm_limits: nothing else is limited for containers without limits", "[runtime]") {
   for (const VmDemands& demands : {VmDemands{}, VmDemands{.containers = {Demand{}, Demand{}}}}) {
-    CgroupLimits limits = plan_vm_limits(demands, gib, Accelerator::kvm);
+    CgroupLimits limits = plan_vm_limits(demands, gib, Accelerator::kvm, 0);
     limits.memory_bytes.reset();
     CHECK(limits == CgroupLimits{});
   }
@@ -62,9 +67,9 @@ TEST_CASE("plan_vm_limits: a VM runs on the CPUs of all its containers", "[runti
 
 TEST_CASE("plan_vm_limits: a pod's own limit counts until its containers come", "[runtime]") {
   VmDemands demands{.pod = {.quota_us = 100000}};
-  CHECK(plan_vm_limits(demands, gib, Accelerator::kvm).quota_us == 200000U);
+  CHECK(plan_vm_limits(demands, gib, Accelerator::kvm, 0).quota_us == 200000U);
   demands.containers.push_back({.quota_us = 50000});
-  CHECK(plan_vm_limits(demands, gib, Accelerator::kvm).quota_us == 150000U);
+  CHECK(plan_vm_limits(demands, gib, Accelerator::kvm, 0).quota_us == 150000U);
 }
 
 TEST_CASE("plan_vm_limits: no sum overflows", "[runtime]") {

@@ -27,6 +27,8 @@ runtime::VmPlan make_plan(const HuskBench& bench) {
       .secret = std::string(32, '5'),
       .uri = "qemu:///system",
       .user = {},
+      .runs_vsock_device = true,
+      .files = {.program = "/bin/true"},
       .network_namespace = {},
       .assets = {bench.path("kernel"), bench.path("initrd"), bench.path("firmware")},
       .programs = {},
