@@ -57,7 +57,7 @@ take_command_line() {  # PID INITRD TAP
 # What answers QEMU's vhost-user devices. Started before any clock: the comparison is with the VM alone.
 start_devices() {  # N: for so many VMs (default 1), the last one's folder being $work/bare-N
   local virtiofsd i
-  for virtiofsd in /usr/libexec/virtiofsd /usr/lib/qemu/virtiofsd; do
+  for virtiofsd in /usr/libexec/virtiofsd /usr/local/libexec/husk-virtiofsd/virtiofsd /usr/lib/qemu/virtiofsd; do
     [[ ! -x $virtiofsd ]] || break
   done
   for ((i = 1; i <= ${1:-1}; i++)); do

@@ -11,6 +11,7 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/log.hpp"
 #include "lib/runtime/host/bind_source.hpp"
 #include "lib/runtime/host/mount_points.hpp"
 #include "lib/runtime/host/mount_tree.hpp"
@@ -89,6 +90,9 @@ std::vector<std::size_t> link_volumes(const VmPaths& paths, const std::string& i
     link_volume(share, id, number, shared);
     if (bind.is_kept) keep_volume(share, shared);
     if (table.has_mounts_below(shared)) with_mounts_below.push_back(number);
+    for (const std::string& vm : table.other_writers(shared))
+      log(LogLevel::warning, "mounts[" + std::to_string(number) + "].source: VM " + vm +
+                                 " can write there, too, and locks hold within one VM only");
   }
   return with_mounts_below;
 }

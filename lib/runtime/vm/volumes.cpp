@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <set>
 #include <tuple>
 
@@ -52,10 +53,26 @@ std::set<std::string> find_used_volumes(int share) {
   return used;
 }
 
-/// The volume that the mount is, or is mounted below of: its name, and what comes after.
-std::string path_in(const fs::path& volumes, const MountEntry& mount) {
-  const std::string prefix = volumes.string() + "/", point = mount.mount_point.string();
+/// The path of a mount in a folder; empty where the mount is elsewhere.
+std::string path_in(const fs::path& folder, const MountEntry& mount) {
+  const std::string prefix = folder.string() + "/", point = mount.mount_point.string();
   return point.starts_with(prefix) ? point.substr(prefix.size()) : std::string();
+}
+
+bool is_read_only(const MountEntry& mount) { return mount.options.starts_with("ro"); }
+
+/// The volume of a VM that the mount is.
+struct VolumeOfVm {
+  std::string vm, name;
+};
+/// Empty for another mount. path: below vm_directories.
+std::optional<VolumeOfVm> volume_of_vm(const std::string& path) {
+  const std::string middle = "/shared/" + folder_of_volumes + "/";
+  const std::size_t at = path.find(middle);
+  if (at == std::string::npos || path.find('/') != at) return std::nullopt;
+  VolumeOfVm volume{path.substr(0, at), path.substr(at + middle.size())};
+  if (volume.name.find('/') != std::string::npos) return std::nullopt;
+  return volume;
 }
 
 }  // namespace
@@ -114,22 +131,29 @@ void remove_unused_volumes(const VmPaths& paths, int writable_share) {
 
 VolumeTable::VolumeTable(const VmPaths& paths) {
   // The table's paths are those of the kernel, whichever links lead to the VM's directory.
-  const fs::path volumes = fs::canonical(paths.shared()) / folder_of_volumes;
+  const fs::path own = fs::canonical(paths.directory), vms = own.parent_path();
   for (const MountEntry& mount : load_mount_table("/proc/thread-self/mountinfo")) {
-    const std::string path = path_in(volumes, mount);
-    if (path.empty()) continue;
-    // The table lists a mount before those that are mounted on it.
-    const std::string name = path.substr(0, path.find('/'));
-    const auto known = std::ranges::find(volumes_, name, &Volume::name);
-    if (known == volumes_.end()) {
-      volumes_.push_back({.name = name,
-                          .read_only = mount.options.starts_with("ro"),
-                          .options = mount.options.substr(2),
-                          .master = mount.master});
-    } else {
-      known->has_mounts_below = true;
+    if (const std::string path = path_in(own / "shared" / folder_of_volumes, mount); !path.empty()) {
+      add(path, mount);
+    } else if (const auto volume = volume_of_vm(path_in(vms, mount)); volume && !is_read_only(mount)) {
+      others_.emplace(identity_of(volume->name), volume->vm);
     }
   }
+}
+
+/// path: of the mount, below the folder of volumes.
+void VolumeTable::add(const std::string& path, const MountEntry& mount) {
+  // The table lists a mount before those that are mounted on it.
+  const std::string name = path.substr(0, path.find('/'));
+  const auto known = std::ranges::find(volumes_, name, &Volume::name);
+  if (known != volumes_.end()) {
+    known->has_mounts_below = true;
+    return;
+  }
+  volumes_.push_back({.name = name,
+                      .read_only = is_read_only(mount),
+                      .options = mount.options.substr(2),
+                      .master = mount.master});
 }
 
 const VolumeTable::Volume& VolumeTable::at(const std::string& name) const {
@@ -165,6 +189,14 @@ std::string VolumeTable::find_shared(const std::string& name, bool asked_read_on
 
 bool VolumeTable::has_mounts_below(const std::string& name) const {
   return at(name).has_mounts_below;
+}
+
+std::set<std::string> VolumeTable::other_writers(const std::string& name) const {
+  std::set<std::string> vms;
+  if (at(name).read_only) return vms;
+  const auto [first, last] = others_.equal_range(identity_of(name));
+  for (auto other = first; other != last; ++other) vms.insert(other->second);
+  return vms;
 }
 
 }  // namespace husk::runtime

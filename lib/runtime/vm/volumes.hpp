@@ -7,9 +7,11 @@
 
 #include <cstddef>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "lib/base/mountinfo.hpp"
 #include "lib/base/unique_fd.hpp"
 #include "lib/runtime/host/bind_source.hpp"
 #include "lib/runtime/plan/vm_paths.hpp"
@@ -54,6 +56,8 @@ class VolumeTable {
   std::string find_shared(const std::string& name, bool asked_read_only,
                           const std::map<std::size_t, std::string>& added) const;
   bool has_mounts_below(const std::string& name) const;
+  /// The ids of the other VMs that can write to the same file; none where the volume is read-only.
+  std::set<std::string> other_writers(const std::string& name) const;
 
  private:
   struct Volume {
@@ -63,9 +67,11 @@ class VolumeTable {
     std::string master;   ///< MountEntry::master
     bool has_mounts_below = false;
   };
+  void add(const std::string& path, const MountEntry& mount);
   static bool is_alike(const Volume& one, const Volume& other);
   const Volume& at(const std::string& name) const;
   std::vector<Volume> volumes_;
+  std::multimap<std::string, std::string> others_;  ///< identities, of files that the VM of that id can write to
 };
 
 }  // namespace husk::runtime

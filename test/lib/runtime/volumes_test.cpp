@@ -28,7 +28,7 @@ namespace {
 
 struct VolumeBench {
   /// A container "c<n>" with these binds.
-  std::vector<std::size_t> add(const std::string& id, std::vector<PinnedMount> binds) {
+  std::vector<std::size_t> add(const std::string& id, std::vector<PinnedMount> binds) const {
     for (std::size_t n = 0; n < binds.size(); ++n) binds[n].number = n;
     return vm.add_container(id, assets.path() / "rootfs", {.spec = {}, .binds = std::move(binds)});
   }
@@ -107,6 +107,30 @@ TEST_CASE("volumes: a source is told by its inode, not by its path", "[runtime][
   fs::create_directory(folder.path() / "b");
   bench.add("c3", {bind_of(folder.path() / "b")});
   CHECK(bench.inode("c3") != bench.inode("c1"));
+}
+
+TEST_CASE("volumes: other VMs that can write to the same file are known", "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  const VolumeBench one, other, third;
+  const Scratch both, own;
+  const auto id = [](const VolumeBench& bench) { return bench.vm.paths().directory.filename().string(); };
+  const auto other_writers = [&](const VolumeBench& bench) {
+    std::set<std::string> vms;
+    const VolumeTable table(bench.vm.paths());
+    for (const auto& volume : fs::directory_iterator(bench.vm.paths().volumes()))
+      vms.merge(table.other_writers(volume.path().filename()));
+    return vms;
+  };
+  one.add("c1", {bind_of(both.path()), bind_of(own.path())});
+  CHECK(other_writers(one).empty());
+  third.add("c1", {read_only_bind_of(both.path())});
+  CHECK(other_writers(one).empty());
+  CHECK(other_writers(third).empty());  // does not write itself
+  other.add("c1", {bind_of(both.path())});
+  CHECK(other_writers(one) == std::set{id(other)});
+  CHECK(other_writers(other) == std::set{id(one)});
+  one.vm.remove_container("c1");
+  CHECK(other_writers(other).empty());
 }
 
 TEST_CASE("volumes: where all ask for read-only the host lets none write", "[runtime][root]") {
