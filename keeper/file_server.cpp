@@ -64,8 +64,11 @@ void take_descriptors(int socket, int log) {
   ::setsid();
   take_descriptors(socket, log);
   await_connection(socket_number);
+  // A keeper that husk has forked has those of husk's caller: the guest's files are no matter of a shell's ulimit.
+  for (const auto resource : {RLIMIT_FSIZE, RLIMIT_CPU, RLIMIT_AS}) lift_limit(resource);
   lower_limit(RLIMIT_CORE, 0);
   lower_limit(RLIMIT_NOFILE, setup.max_open_files);
+  drop_inheritable();
   keep_in_bounding_set(needed_capabilities);
   check_sys(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no-new-privileges");
   // From now on the hypervisor's connection says how long: a VM outlives its keeper.

@@ -34,3 +34,31 @@ configure() {
   fi
   (cd "$top" && cmake --preset "$1" "${options[@]}" "${@:2}")
 }
+
+# The machine's own Debian archive with other suites: from the deb822 or the one-line form. No host is
+# named here, and a mirror or a proxy that the machine uses is used for these as well.
+derive_sources() {  # CODENAME SUITES [NOT_FROM_FILE]
+  local file
+  for file in /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list.d/*.sources; do
+    [[ -f $file && $file != "${3:-}" ]] || continue
+    awk -v RS= -v codename="$1" -v suites="$2" '
+      !found && $0 ~ "(^|\n)Suites:[^\n]*[ \t]" codename "([ \t\n]|$)" {
+        sub(/(^|\n)Suites:[^\n]*/, "\nSuites: " suites)
+        sub(/(^|\n)Components:[^\n]*/, "\nComponents: main")
+        sub(/^\n/, ""); print; found = 1
+      }' "$file" | grep . && return 0
+  done
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+    [[ -f $file ]] || continue
+    awk -v codename="$1" -v suites="$2" '
+      !found && $1 == "deb" {
+        i = 2; options = ""
+        if ($2 ~ /^\[/) { do { options = options " " $i } while ($(i++) !~ /\]$/) }
+        if ($(i + 1) != codename) next
+        n = split(suites, suite, " ")
+        for (k = 1; k <= n; k++) print "deb" options " " $i " " suite[k] " main"
+        found = 1
+      }' "$file" | grep . && return 0
+  done
+  return 1
+}

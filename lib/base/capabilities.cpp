@@ -22,6 +22,16 @@ void keep_in_bounding_set(std::span<const int> kept) {
       check_sys(::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0), "drop a bounding capability");
 }
 
+void drop_inheritable() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
+  check_sys(::syscall(SYS_capget, &header, sets.data()), "read capabilities");
+  for (__user_cap_data_struct& set : sets) set.inheritable = 0;
+  check_sys(::syscall(SYS_capset, &header, sets.data()), "drop inheritable capabilities");
+  check_sys(::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0),
+            "drop ambient capabilities");
+}
+
 void drop_capabilities() {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   const std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> none{};

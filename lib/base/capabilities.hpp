@@ -13,6 +13,10 @@ void drop_bounding_set();
 /// The same with all but `kept`, numbers of CAP_.
 void keep_in_bounding_set(std::span<const int> kept);
 
+/// Empties the inheritable and the ambient set of the calling thread, which a program of root's gets beside the bounding set.
+/// Throws system.
+void drop_inheritable();
+
 /// Drops the permitted, effective and inheritable capabilities of the calling thread. Throws system.
 void drop_capabilities();
 

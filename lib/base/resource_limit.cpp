@@ -15,4 +15,9 @@ void lower_limit(__rlimit_resource resource, rlim_t most) {
   check_sys(::setrlimit(resource, &limits), "set a limit");
 }
 
+void lift_limit(__rlimit_resource resource) {
+  const rlimit none{RLIM_INFINITY, RLIM_INFINITY};
+  check_sys(::setrlimit(resource, &none), "lift a limit");
+}
+
 }  // namespace husk

@@ -38,6 +38,16 @@ std::string one_line(std::string text, char instead) {
   return text;
 }
 
+std::string one_plain_line(std::string_view lines) {
+  while (lines.ends_with('\n')) lines.remove_suffix(1);
+  std::string line;
+  for (const char c : lines) {
+    if (c == '\n') line += " | ";
+    if (c >= ' ' && c < '\x7f') line += c;
+  }
+  return line;
+}
+
 bool has_controls(std::string_view text) { return one_line(std::string(text)) != text; }
 
 }  // namespace husk

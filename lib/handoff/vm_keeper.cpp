@@ -200,7 +200,8 @@ std::filesystem::path VmKeeper::host_socket() const { return own_folder() / vsoc
 ProcessIdentity VmKeeper::file_server() {
   await_greeting();
   const auto server = identify_pidfd(greeting_->files.get());
-  if (!server) throw Error(Errc::peer_lost, "virtiofsd was not started");
+  if (!server)
+    throw Error(Errc::peer_lost, "virtiofsd was not started, or not where this process can see it");
   return *server;
 }
 

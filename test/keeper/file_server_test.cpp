@@ -12,12 +12,15 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <chrono>
 #include <csignal>
+#include <filesystem>
+#include <set>
 
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/process.hpp"
 #include "lib/base/unix_address.hpp"
+#include "test/keeper/kept_vm.hpp"
 #include "test/lib/base/scratch.hpp"
 
 using namespace husk;
@@ -67,6 +70,14 @@ bool ends_within(int pidfd, std::chrono::milliseconds patience) {
   return ::poll(&polled, 1, static_cast<int>(patience.count())) > 0;
 }
 
+std::set<std::string> descriptors_of(int pidfd) {
+  std::set<std::string> numbers;
+  const std::string pid = std::to_string(identify_pidfd(pidfd).value().pid);
+  for (const auto& one : std::filesystem::directory_iterator("/proc/" + pid + "/fd"))
+    numbers.insert(one.path().filename());
+  return numbers;
+}
+
 std::string mask(std::initializer_list<int> capabilities) {
   unsigned long long bits = 0;
   for (const int one : capabilities) bits |= 1ULL << static_cast<unsigned>(one);
@@ -81,19 +92,21 @@ std::string mask(std::initializer_list<int> capabilities) {
 TEST_CASE("file server: starts when somebody connects, with what it needs alone", "[keeper]") {
   if (::geteuid() != 0) SKIP("needs root");
   const Place place;
-  const Pipe other = make_pipe();
+  const UniqueFd other(::dup(STDERR_FILENO));  // not close-on-exec
   const FileServer server(script("echo argument $1; ulimit -n; ulimit -c; ls /proc/self/fd; "
-                                 "grep -E 'CapBnd|NoNewPrivs' /proc/self/status; env"),
+                                 "grep -E 'Cap|NoNewPrivs' /proc/self/status; env"),
                           place.socket(), place.log());
   CHECK_FALSE(ends_within(server.pidfd(), 200ms));
   CHECK(place.said().empty());
+  CHECK(descriptors_of(server.pidfd()) == std::set<std::string>{"0", "1", "2", "3"});
   const UniqueFd hypervisor = place.connect();
   REQUIRE(ends_within(server.pidfd(), 10s));
   const std::string said = place.said();
   // ls has opened the folder as 4.
-  CHECK_THAT(said, ContainsSubstring("argument --fd=3\n100\n0\n0\n1\n2\n3\n4\nCapBnd"));
   CHECK_THAT(said,
-             ContainsSubstring("CapBnd:\t" + mask({CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER,
+             ContainsSubstring("argument --fd=3\n100\n0\n0\n1\n2\n3\n4\nCapInh:\t" + mask({})));
+  for (const char* set : {"CapBnd:\t", "CapPrm:\t", "CapEff:\t"})
+    CHECK_THAT(said, ContainsSubstring(set + mask({CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER,
                                                    CAP_FSETID, CAP_SETGID, CAP_SETUID, CAP_SETPCAP,
                                                    CAP_SYS_ADMIN, CAP_MKNOD, CAP_SETFCAP})));
   CHECK_THAT(said, ContainsSubstring("NoNewPrivs:\t1"));
@@ -101,12 +114,13 @@ TEST_CASE("file server: starts when somebody connects, with what it needs alone"
 }
 
 TEST_CASE("file server: is gone with who waits for it, child included", "[keeper]") {
+  if (::geteuid() != 0) SKIP("needs root");
   const Place place;
   const UniqueFd hypervisor = place.connect();
   pid_t child = 0;
   {
     const FileServer server(script("sleep 1000 & echo $!; wait"), place.socket(), place.log());
-    while (place.said().empty()) ::usleep(1000);
+    REQUIRE(test::comes_true([&] { return !place.said().empty(); }));
     child = std::stoi(place.said());
   }
   const auto left = identify_process(child);
@@ -115,6 +129,7 @@ TEST_CASE("file server: is gone with who waits for it, child included", "[keeper
 
 TEST_CASE("file server: one that waits ends with its keeper, one that serves does not",
           "[keeper]") {
+  if (::geteuid() != 0) SKIP("needs root");
   const Place place;
   const Pipe told = make_pipe();
   const auto start = [&] {
@@ -134,7 +149,7 @@ TEST_CASE("file server: one that waits ends with its keeper, one that serves doe
   CHECK(wait_for_end(waiting, 5s));
   const UniqueFd hypervisor = place.connect();
   const auto [serving_keeper, serving] = start();
-  while (place.said().empty()) ::usleep(1000);
+  REQUIRE(test::comes_true([&] { return !place.said().empty(); }));
   ::kill(serving_keeper, SIGKILL);
   ::waitpid(serving_keeper, nullptr, 0);
   CHECK_FALSE(wait_for_end(serving, 200ms));

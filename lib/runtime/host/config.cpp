@@ -12,6 +12,7 @@
 #include "lib/base/files.hpp"
 #include "lib/base/text.hpp"
 #include "lib/oci/sysctl_name.hpp"
+#include "lib/runtime/host/own_annotations.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -34,7 +35,11 @@ class Reader {
     sections_["hypervisor"] = {{"uri", text([this](std::string v) { config_.uri = std::move(v); })},
                                {"accelerator", accelerator()},
                                {"firmware", path(config_.firmware)}};
-    sections_["files"] = {{"virtiofsd", path(config_.virtiofsd)}};
+    sections_["files"] = {{"virtiofsd", path(config_.virtiofsd)},
+                          {"cache", cache()},
+                          {"threads", number(0, max_file_threads, [this](std::int64_t v) {
+                             config_.files.threads = static_cast<unsigned>(v);
+                           })}};
     sections_["vm"] = {
         {"vcpus",
          number(1, 64, [this](std::int64_t v) { config_.vcpus = static_cast<unsigned>(v); })},
@@ -148,6 +153,16 @@ class Reader {
     });
   }
 
+  Setter cache() {
+    return text([this](const std::string& value) {
+      const auto parsed = parse_file_cache(value);
+      if (!parsed)
+        throw Error(Errc::invalid_argument,
+                    file_ + ": " + current_ + " must be auto, always, metadata or never");
+      config_.files.cache = *parsed;
+    });
+  }
+
   Setter number(std::int64_t least, std::int64_t most, std::function<void(std::int64_t)> set) {
     return [this, least, most, set = std::move(set)](const toml::node& node) {
       if (!node.is_integer()) refuse(file_, node.source(), current_ + " must be an integer");
@@ -178,7 +193,7 @@ void check_bounds(const std::string& file, const Config& config) {
   check_bound(file, "vcpus", config.vcpus, config.max_vcpus);
   check_bound(file, "memory_mib", config.memory_mib, config.max_memory_mib);
   for (const std::string& name : config.allowed_annotations)
-    if (name != "io.husk.memory_mib" && name != "io.husk.vcpus")
+    if (!is_own_annotation(name))
       throw Error(Errc::invalid_argument,
                   file + ": vm.allowed_annotations: husk knows no annotation " + quote(name));
 }

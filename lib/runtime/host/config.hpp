@@ -10,6 +10,7 @@
 #include <string>
 
 #include "lib/hypervisor/vm.hpp"
+#include "lib/runtime/host/file_options.hpp"
 #include "lib/runtime/host/host_sysctls.hpp"
 
 namespace husk::runtime {
@@ -21,12 +22,14 @@ struct Config {
   std::optional<std::filesystem::path> firmware;
   // [files]
   std::optional<std::filesystem::path> virtiofsd;  ///< empty: find_virtiofsd()
+  FileOptions files;
   // [vm]
-  unsigned vcpus = 1;                         ///< where no limit of a container says more
-  std::uint64_t memory_mib = 512;             ///< where no limit of a container says otherwise
-  unsigned max_vcpus = 0;                     ///< of each VM; 0: see plan_shape()
-  std::uint64_t max_memory_mib = 0;           ///< of each VM; 0: see plan_shape()
-  std::set<std::string> allowed_annotations;  ///< of a VM's first container: asked_size()
+  unsigned vcpus = 1;                ///< where no limit of a container says more
+  std::uint64_t memory_mib = 512;    ///< where no limit of a container says otherwise
+  unsigned max_vcpus = 0;            ///< of each VM; 0: see plan_shape()
+  std::uint64_t max_memory_mib = 0;  ///< of each VM; 0: see plan_shape()
+  std::set<std::string>
+      allowed_annotations;  ///< of a VM's first container: check_own_annotations()
   std::optional<std::filesystem::path> kernel, initrd, modules;
   std::string kernel_arguments;  ///< added to husk's own
   KernelParameters sysctl;       ///< of the whole guest, whatever the host has

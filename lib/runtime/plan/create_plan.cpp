@@ -7,6 +7,7 @@
 #include "lib/hypervisor/driver.hpp"
 #include "lib/runtime/caller/terminal.hpp"
 #include "lib/runtime/host/hooks.hpp"
+#include "lib/runtime/plan/annotations.hpp"
 #include "lib/runtime/plan/file_server_plan.hpp"
 #include "lib/runtime/plan/plan.hpp"
 #include "lib/runtime/plan/vm_shape.hpp"
@@ -43,9 +44,9 @@ CgroupPlan plan_possible_cgroup(const CreateRequest& request, const oci::Spec& s
   return plan;
 }
 
-std::optional<VmPlan> plan_new_vm(const std::string& id, const Config& config,
-                                  const InstallPaths& paths, const HostFacts& facts,
-                                  const Sizing& sizing) {
+std::optional<VmPlan> plan_new_vm(const std::string& id, const Annotations& annotations,
+                                  const Config& config, const InstallPaths& paths,
+                                  const HostFacts& facts, const Sizing& sizing) {
   std::optional<VmPod> pod = plan_pod(facts.pod, facts.place);
   if (is_joining(facts)) return std::nullopt;
   hypervisor::VmConfig vm =
@@ -59,8 +60,8 @@ std::optional<VmPlan> plan_new_vm(const std::string& id, const Config& config,
       .uri = config.uri,
       .user = facts.vm_user,
       .runs_vsock_device = !facts.has_vhost_vsock,
-      .files =
-          plan_file_server(facts.virtiofsd, VmPaths(facts.vm_id).shared(), facts.max_open_files),
+      .files = plan_file_server(facts.virtiofsd, VmPaths(facts.vm_id).shared(),
+                                asked_files(annotations, config.files), facts.max_open_files),
       .network_namespace =
           facts.network ? std::optional(facts.network->path.string()) : std::nullopt,
       .pod = std::move(pod),
@@ -121,7 +122,8 @@ CreatePlan plan_create(const CreateRequest& request, const oci::Bundle& given, c
   if (request.pid_file) check_pid_file(*request.pid_file, facts.pid_file_place);
   if (facts.network) check_network(*facts.network);
   Sizing sizing = plan_sizing(bundle.spec, config, facts);
-  std::optional<VmPlan> new_vm = plan_new_vm(request.id, config, paths, facts, sizing);
+  std::optional<VmPlan> new_vm =
+      plan_new_vm(request.id, bundle.spec.annotations, config, paths, facts, sizing);
   std::optional<CgroupPlan> vm_cgroup = plan_vm_cgroup(new_vm, cgroup);
   ContainerRecord record = plan_record(request.id, bundle, facts);
   const VmPaths vm(record.vm_id);

@@ -1,10 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/runtime/plan/file_server_plan.hpp"
 
+#include "lib/base/error.hpp"
+#include "lib/base/text.hpp"
+#include "lib/runtime/host/own_annotations.hpp"
+#include "lib/runtime/plan/annotations.hpp"
+
 namespace husk::runtime {
+namespace {
+
+std::string name_for_rust(FileCache cache) {
+  switch (cache) {
+    case FileCache::always:
+      return "always";
+    case FileCache::metadata:
+      return "metadata";
+    case FileCache::never:
+      return "never";
+    case FileCache::automatic:
+      break;
+  }
+  return "auto";
+}
+
+std::string name_for_c(FileCache cache, const Virtiofsd& virtiofsd) {
+  if (cache == FileCache::metadata)
+    throw Error(Errc::unsupported, "files.cache: " + virtiofsd.program.string() +
+                                       " has no \"metadata\": it is the older virtiofsd, in C");
+  return cache == FileCache::never ? "none" : name_for_rust(cache);
+}
+
+}  // namespace
+
+FileOptions asked_files(const std::map<std::string, std::string>& annotations,
+                        const FileOptions& usual) {
+  FileOptions options = usual;
+  if (const auto cache = annotations.find(cache_annotation); cache != annotations.end()) {
+    const auto parsed = parse_file_cache(cache->second);
+    if (!parsed)
+      refuse_annotation(cache_annotation,
+                        quote(cache->second) + " is none of auto, always, metadata and never");
+    options.cache = *parsed;
+  }
+  if (annotations.contains(threads_annotation))
+    options.threads = static_cast<unsigned>(
+        read_annotation(annotations, threads_annotation, 0, max_file_threads));
+  return options;
+}
 
 handoff::FileServerSetup plan_file_server(const Virtiofsd& virtiofsd,
                                           const std::filesystem::path& share,
+                                          const FileOptions& options,
                                           std::uint64_t max_open_files) {
   handoff::FileServerSetup setup{
       .program = virtiofsd.program.string(), .arguments = {}, .max_open_files = max_open_files};
@@ -12,9 +58,13 @@ handoff::FileServerSetup plan_file_server(const Virtiofsd& virtiofsd,
   // No killpriv-v2, by which an open that truncates took the set-user-ID bit away: a guest with kernel 6.1 then shows the
   // bit for a second after any write.
   if (virtiofsd.is_rust)
-    setup.arguments = {"--shared-dir=" + share.string(), "--xattr", "--rlimit-nofile=0"};
+    setup.arguments = {"--shared-dir=" + share.string(), "--xattr",
+                       "--cache=" + name_for_rust(options.cache), "--log-level=warn"};
   else
-    setup.arguments = {"-o", "source=" + share.string() + ",xattr", "--rlimit-nofile=0"};
+    setup.arguments = {"-o", "source=" + share.string() + ",xattr,log_level=warn,cache=" +
+                                 name_for_c(options.cache, virtiofsd)};
+  setup.arguments.push_back("--thread-pool-size=" + std::to_string(options.threads));
+  setup.arguments.emplace_back("--rlimit-nofile=0");
   return setup;
 }
 

@@ -13,7 +13,8 @@ VmSizeBounds size_bounds(const Config& config, std::uint64_t host_memory_mib, un
 }
 
 Sizing plan_sizing(const oci::Spec& spec, const Config& config, const HostFacts& facts) {
-  Sizing sizing{.fixed = asked_size(spec.annotations, config.allowed_annotations),
+  check_own_annotations(spec.annotations, config.allowed_annotations);
+  Sizing sizing{.fixed = asked_size(spec.annotations),
                 .bounds = size_bounds(config, facts.memory_mib, facts.cpus)};
   sizing.bounds.cgroup_memory_mib = facts.cgroup_memory_mib;
   const bool is_sandbox = facts.pod && facts.pod->is_sandbox;

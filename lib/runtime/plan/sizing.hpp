@@ -22,7 +22,7 @@ struct Sizing {
 /// cgroup_memory_mib is left empty.
 VmSizeBounds size_bounds(const Config& config, std::uint64_t host_memory_mib, unsigned host_cpus);
 
-/// Throws as pod_demand, asked_size, demand_of and check_demand.
+/// Throws as check_own_annotations, pod_demand, asked_size, demand_of and check_demand.
 Sizing plan_sizing(const oci::Spec& spec, const Config& config, const HostFacts& facts);
 
 /// The size of a VM that the container has to itself. Throws as plan_vm_size.

@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "lib/base/error.hpp"
+#include "lib/base/text.hpp"
 #include "lib/base/unix_address.hpp"
 
 namespace husk::runtime {
@@ -42,19 +43,12 @@ UniqueFd make_bounded_log() {
   });
 }
 
-std::string end_of_log(int log) {
-  std::string text(log_bytes, '\0');
+std::string beginning_of_log(int log) {
+  std::string text(shown_bytes, '\0');
   const ssize_t count = ::pread(log, text.data(), text.size(), 0);
   text.resize(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
   text.resize(std::min(text.size(), text.find('\0')));
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  if (text.size() > shown_bytes) text.erase(0, text.size() - shown_bytes);
-  std::string line;
-  for (const char c : text) {
-    if (c == '\n') line += " | ";
-    if (c >= ' ' && c < '\x7f') line += c;
-  }
-  return line;
+  return one_plain_line(text);
 }
 
 }  // namespace husk::runtime

@@ -13,10 +13,10 @@ namespace husk::runtime {
 /// root. Throws system.
 UniqueFd listen_for_hypervisor(const std::filesystem::path& path, unsigned uid);
 
-/// Makes a file in memory of a size that no process can raise: what a server prints cannot fill the host. Throws
-/// system.
+/// Makes a file in memory of a size that no process can raise: what a server prints cannot fill the host. What does not fit is
+/// lost. Throws system.
 UniqueFd make_bounded_log();
-/// The last lines in such a file as one, at most 500 bytes, with plain characters alone; empty: nothing was printed.
-std::string end_of_log(int log);
+/// The first lines in such a file as one, at most 500 bytes, with plain characters alone; empty: nothing was printed.
+std::string beginning_of_log(int log);
 
 }  // namespace husk::runtime

@@ -11,6 +11,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/mount_namespace.hpp"
+#include "lib/base/text.hpp"
 #include "lib/base/trace.hpp"
 #include "lib/guestcomm/link/listen.hpp"
 #include "lib/guestcomm/protocol/protocol_range.hpp"
@@ -107,11 +108,7 @@ std::string console_end(const fs::path& console_log) {
   std::string text(length, '\0');
   file.seekg(static_cast<std::streamoff>(size - length));
   file.read(text.data(), static_cast<std::streamsize>(length));
-  std::string line;
-  for (const char c : text) {
-    if (c == '\n') line += " | ";
-    if (c >= ' ' && c < '\x7f') line += c;
-  }
+  const std::string line = one_plain_line(text);
   if (line.empty()) return "the guest's console is empty";
   return "the guest's console ended with: " + line;
 }
@@ -135,9 +132,7 @@ void BootingVm::start(const VmPlan& plan) {
     vm_.emplace(hypervisor::driver_for(plan.uri), *hypervisor_,
                 whole_config(plan, paths_, keeper_, *announcement_));
   } catch (const Error& e) {
-    const std::string said = end_of_log(share_.log.get());
-    if (said.empty()) throw;
-    throw Error(e.code(), std::string(e.what()) + "; virtiofsd said: " + said);
+    throw with_log(e);
   }
   // Its first process waits for the one that serves, in namespaces of its own.
   helpers_ = {server};
@@ -149,7 +144,11 @@ void BootingVm::adopt(const ProcessIdentity& shim, HostCgroup& cgroup,
                       const std::vector<hypervisor::NetworkCard>& cards) {
   const Span span("VM's cgroup, keeper and taps");
   cgroup.add(get().process.pid);
-  for (const ProcessIdentity& helper : helpers_) cgroup.add(helper.pid);
+  try {
+    for (const ProcessIdentity& helper : helpers_) cgroup.add(helper.pid);
+  } catch (const Error& e) {
+    throw with_log(e);
+  }
   const auto ns = network_of(shim);
   const UniqueFd changes = network::watch_changes(ns);
   const UniqueFd kills = make_kill_socket(paths_);
@@ -189,7 +188,16 @@ bool BootingVm::is_keeper_gone() const {
 }
 
 Error BootingVm::explain(const Error& error) const {
-  return {error.code(), std::string(error.what()) + "; " + console_end(paths_.console_log())};
+  return with_log(
+      {error.code(), std::string(error.what()) + "; " + console_end(paths_.console_log())});
+}
+
+/// The same error with what virtiofsd has said, which warns and fails only.
+Error BootingVm::with_log(const Error& error) const {
+  const std::string said = beginning_of_log(share_.log.get());
+  return said.empty()
+             ? error
+             : Error(error.code(), std::string(error.what()) + "; virtiofsd said: " + said);
 }
 
 }  // namespace husk::runtime

@@ -51,6 +51,7 @@ class BootingVm {
  private:
   void start(const VmPlan& plan);
   bool is_keeper_gone() const;
+  Error with_log(const Error& error) const;
 
   VmPaths paths_;
   ShareServer share_;

@@ -133,9 +133,11 @@ VolumeTable::VolumeTable(const VmPaths& paths) {
   // The table's paths are those of the kernel, whichever links lead to the VM's directory.
   const fs::path own = fs::canonical(paths.directory), vms = own.parent_path();
   for (const MountEntry& mount : load_mount_table("/proc/thread-self/mountinfo")) {
-    if (const std::string path = path_in(own / "shared" / folder_of_volumes, mount); !path.empty()) {
+    if (const std::string path = path_in(own / "shared" / folder_of_volumes, mount);
+        !path.empty()) {
       add(path, mount);
-    } else if (const auto volume = volume_of_vm(path_in(vms, mount)); volume && !is_read_only(mount)) {
+    } else if (const auto volume = volume_of_vm(path_in(vms, mount));
+               volume && !is_read_only(mount)) {
       others_.emplace(identity_of(volume->name), volume->vm);
     }
   }

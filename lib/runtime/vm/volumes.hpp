@@ -71,7 +71,8 @@ class VolumeTable {
   static bool is_alike(const Volume& one, const Volume& other);
   const Volume& at(const std::string& name) const;
   std::vector<Volume> volumes_;
-  std::multimap<std::string, std::string> others_;  ///< identities, of files that the VM of that id can write to
+  std::multimap<std::string, std::string>
+      others_;  ///< identities, of files that the VM of that id can write to
 };
 
 }  // namespace husk::runtime

@@ -31,3 +31,8 @@ TEST_CASE("has_controls: those of ASCII and of UTF-8", "[base]") {
   CHECK(has_controls("a\xc2\x85"));
   CHECK_FALSE(has_controls("a b \xc2\xa0"));
 }
+
+TEST_CASE("one_plain_line: lines of a log as one, without what steers a terminal") {
+  CHECK(one_plain_line("one\n\x1b[1mtwo\xc3\xbc\r\n\n") == "one | [1mtwo");
+  CHECK(one_plain_line("\n\n").empty());
+}

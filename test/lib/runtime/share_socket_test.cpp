@@ -29,18 +29,16 @@ TEST_CASE("share socket: is the hypervisor's alone", "[runtime][root]") {
                     "socket " + path.string() + ": bind: address already in use");
 }
 
-TEST_CASE("log of virtiofsd: its end is one line, and it cannot grow", "[runtime]") {
+TEST_CASE("log of virtiofsd: its beginning is one line, and it cannot grow", "[runtime]") {
   const UniqueFd log = make_bounded_log();
-  CHECK(end_of_log(log.get()).empty());
+  CHECK(beginning_of_log(log.get()).empty());
   write_all(log.get(), "one\n\x1b[1mtwo\n\n");
-  CHECK(end_of_log(log.get()) == "one | [1mtwo");
-  write_all(log.get(), std::string(1000, 'x'));
-  CHECK(end_of_log(log.get()) == std::string(500, 'x'));
+  CHECK(beginning_of_log(log.get()) == "one | [1mtwo");
   const std::string much(64U << 10, 'y');
   ssize_t count = 0;
   while ((count = ::write(log.get(), much.data(), much.size())) > 0) {
   }
   CHECK(errno == EPERM);
   CHECK(::ftruncate(log.get(), 1 << 20) != 0);
-  CHECK(end_of_log(log.get()) == std::string(500, 'y'));
+  CHECK(beginning_of_log(log.get()) == "one | [1mtwo |  | " + std::string(500 - 13, 'y'));
 }

@@ -8,7 +8,6 @@
 
 using namespace husk;
 using namespace husk::runtime;
-using Annotations = std::map<std::string, std::string>;
 
 TEST_CASE("pod_demand: what kubelet says of a pod's limits", "[runtime]") {
   const Demand announced{.memory_mib = 384, .quota_us = 150000, .period_us = 100000};
@@ -41,17 +40,22 @@ TEST_CASE("pod_demand: a hint that is none is refused by name", "[runtime]") {
       "annotations[\"pod-linux-resources.crio.io\"]: cpu_quota is not a whole number");
 }
 
-TEST_CASE("asked_size: only what the administrator allows", "[runtime]") {
-  const Annotations both{{"io.husk.memory_mib", "2048"}, {"io.husk.vcpus", "3"}};
-  CHECK(asked_size({{"io.huskies", "x"}, {"other", "1"}}, {}) == VmSize{});
-  CHECK(asked_size(both, {"io.husk.memory_mib", "io.husk.vcpus"}) == VmSize{2048, 3});
-  CHECK_THROWS_WITH(asked_size(both, {"io.husk.memory_mib"}),
-                    "annotations[\"io.husk.vcpus\"]: is not allowed by vm.allowed_annotations in "
-                    "the configuration");
-  CHECK_THROWS_WITH(asked_size({{"io.husk.memory", "1"}}, {"io.husk.memory"}),
+TEST_CASE("check_own_annotations: only what the administrator allows", "[runtime]") {
+  const Annotations both{{"io.husk.memory_mib", "2048"}, {"io.husk.files.cache", "never"}};
+  CHECK_NOTHROW(check_own_annotations({{"io.huskies", "x"}, {"other", "1"}}, {}));
+  CHECK_NOTHROW(check_own_annotations(both, {"io.husk.memory_mib", "io.husk.files.cache"}));
+  CHECK_THROWS_WITH(check_own_annotations(both, {"io.husk.memory_mib"}),
+                    "annotations[\"io.husk.files.cache\"]: is not allowed by "
+                    "vm.allowed_annotations in the configuration");
+  CHECK_THROWS_WITH(check_own_annotations({{"io.husk.memory", "1"}}, {"io.husk.memory"}),
                     "annotations[\"io.husk.memory\"]: is unknown");
+}
+
+TEST_CASE("asked_size: numbers within bounds", "[runtime]") {
+  CHECK(asked_size({{"io.huskies", "x"}, {"other", "1"}}) == VmSize{});
+  CHECK(asked_size({{"io.husk.memory_mib", "2048"}, {"io.husk.vcpus", "3"}}) == VmSize{2048, 3});
   for (const char* number : {"", "x", "127", "-1", "99999999", "12.5", "0x800"})
-    CHECK_THROWS_AS(asked_size({{"io.husk.memory_mib", number}}, {"io.husk.memory_mib"}), Error);
+    CHECK_THROWS_AS(asked_size({{"io.husk.memory_mib", number}}), Error);
   for (const char* number : {"0", "65"})
-    CHECK_THROWS_AS(asked_size({{"io.husk.vcpus", number}}, {"io.husk.vcpus"}), Error);
+    CHECK_THROWS_AS(asked_size({{"io.husk.vcpus", number}}), Error);
 }

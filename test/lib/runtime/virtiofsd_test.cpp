@@ -55,14 +55,37 @@ TEST_CASE("virtiofsd: the one of this host is found", "[runtime]") {
   CHECK(fs::exists(find_virtiofsd({}).program));
 }
 
-TEST_CASE("file server: each virtiofsd gets its own options", "[runtime]") {
-  const auto plan = [](bool is_rust) {
-    return plan_file_server({.program = "/v", .is_rust = is_rust}, "/run/s", 77);
+TEST_CASE("plan_file_server: each virtiofsd gets its own options", "[runtime]") {
+  const auto plan = [](bool is_rust, const FileOptions& options = {}) {
+    return plan_file_server({.program = "/v", .is_rust = is_rust}, "/run/s", options, 77);
   };
   CHECK(plan(true).program == "/v");
   CHECK(plan(true).max_open_files == 77);
   CHECK(plan(true).arguments ==
-        std::vector<std::string>{"--shared-dir=/run/s", "--xattr", "--rlimit-nofile=0"});
+        std::vector<std::string>{"--shared-dir=/run/s", "--xattr", "--cache=auto",
+                                 "--log-level=warn", "--thread-pool-size=0", "--rlimit-nofile=0"});
   CHECK(plan(false).arguments ==
-        std::vector<std::string>{"-o", "source=/run/s,xattr", "--rlimit-nofile=0"});
+        std::vector<std::string>{"-o", "source=/run/s,xattr,log_level=warn,cache=auto",
+                                 "--thread-pool-size=0", "--rlimit-nofile=0"});
+  const FileOptions never{.cache = FileCache::never, .threads = 4};
+  CHECK(plan(true, never).arguments.at(2) == "--cache=never");
+  CHECK(plan(true, never).arguments.at(4) == "--thread-pool-size=4");
+  CHECK(plan(false, never).arguments.at(1) == "source=/run/s,xattr,log_level=warn,cache=none");
+  CHECK(plan(true, {.cache = FileCache::metadata}).arguments.at(2) == "--cache=metadata");
+  CHECK_THROWS_WITH(plan(false, {.cache = FileCache::metadata}),
+                    "files.cache: /v has no \"metadata\": it is the older virtiofsd, in C");
+}
+
+TEST_CASE("asked_files: annotations change what is usual", "[runtime]") {
+  const FileOptions usual{.cache = FileCache::never, .threads = 3};
+  CHECK(asked_files({{"other", "x"}}, usual) == usual);
+  CHECK(asked_files({{"io.husk.files.cache", "always"}}, usual) ==
+        FileOptions{.cache = FileCache::always, .threads = 3});
+  CHECK(asked_files({{"io.husk.files.threads", "0"}}, usual) ==
+        FileOptions{.cache = FileCache::never, .threads = 0});
+  CHECK_THROWS_WITH(asked_files({{"io.husk.files.cache", "none"}}, usual),
+                    "annotations[\"io.husk.files.cache\"]: \"none\" is none of auto, always, "
+                    "metadata and never");
+  CHECK_THROWS_WITH(asked_files({{"io.husk.files.threads", "65"}}, usual),
+                    "annotations[\"io.husk.files.threads\"]: must be between 0 and 64");
 }

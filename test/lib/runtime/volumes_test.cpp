@@ -113,7 +113,9 @@ TEST_CASE("volumes: other VMs that can write to the same file are known", "[runt
   if (::geteuid() != 0) SKIP("needs root");
   const VolumeBench one, other, third;
   const Scratch both, own;
-  const auto id = [](const VolumeBench& bench) { return bench.vm.paths().directory.filename().string(); };
+  const auto id = [](const VolumeBench& bench) {
+    return bench.vm.paths().directory.filename().string();
+  };
   const auto other_writers = [&](const VolumeBench& bench) {
     std::set<std::string> vms;
     const VolumeTable table(bench.vm.paths());
