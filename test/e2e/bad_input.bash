@@ -156,6 +156,18 @@ no_libvirt() {
   refused "libvirt is not installed" bad
 }
 
+# What it says has to come through the keeper, QEMU and libvirt.
+bad_virtiofsd() {
+  is_husk || skip "about the VM"
+  make_bundle "$work/served" true
+  printf '[files]\nvirtiofsd = "%s"\n' "$work/virtiofsd" >"$work/served.toml"
+  printf '#!/bin/sh\n[ "$1" = --version ] || echo "unknown option: $*" >&2\n[ "$1" = --version ] && echo virtiofsd 9.9\n' >"$work/virtiofsd"
+  expect_failure 1 "files.virtiofsd: $work/virtiofsd is not a program that can be executed" "$HUSK" --config "$work/served.toml" --root "$work/root" run --bundle "$work/served" served
+  chmod 0755 "$work/virtiofsd"
+  expect_failure 1 "virtiofsd said: unknown option: --shared-dir=/run/husk-vm/" "$HUSK" --config "$work/served.toml" --root "$work/root" run --bundle "$work/served" served
+  [[ $(wc -l <<<"$err") == 1 ]] || fail "more than one line: $err"
+}
+
 no_memory() {
   is_husk || skip "about the VM"
   [[ ! -e /etc/husk/config.toml ]] || skip "/etc/husk/config.toml is somebody's"
@@ -232,6 +244,7 @@ it "ids that are none" bad_ids
 it "a pid file that cannot be written" bad_pid_file
 it "missing and corrupt kernel, initrd and shim" broken_assets 600
 it "libvirt not installed" no_libvirt
+it "a virtiofsd that is none, or refuses its options" bad_virtiofsd
 it "no memory for the VM, and a wrong configuration file" no_memory
 it "namespaces that are none" bad_namespaces
 it "cgroup paths that cannot be" bad_cgroups
