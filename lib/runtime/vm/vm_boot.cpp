@@ -33,6 +33,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t shown_console_bytes = 1500;
+constexpr std::chrono::seconds helper_patience{5};  ///< for their end after SIGKILL
 
 /// Shows systemd the VM's directory, so that the keeper can be a service. Where that fails, husk forks the keeper.
 void show_to_systemd(const VmPaths& paths) {
@@ -138,6 +139,14 @@ void BootingVm::start(const VmPlan& plan) {
   helpers_ = {server};
   const std::vector<ProcessIdentity> children = children_of(server);
   helpers_.insert(helpers_.end(), children.begin(), children.end());
+}
+
+/// The helpers end with the VM, a moment later: the container's cgroup, which goes next, must be empty by then.
+BootingVm::~BootingVm() {
+  if (is_kept_) return;
+  vm_.reset();
+  for (const ProcessIdentity& helper : helpers_)
+    warn_on_failure([&] { kill_process(helper, helper_patience); });
 }
 
 void BootingVm::adopt(const ProcessIdentity& shim, HostCgroup& cgroup,

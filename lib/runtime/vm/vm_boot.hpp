@@ -28,6 +28,9 @@ class BootingVm {
  public:
   /// Starts the keeper with the vsock device, then the VM. Throws what the hypervisor throws.
   BootingVm(const VmPlan& plan, const hypervisor::ConnectHypervisor& connect);
+  BootingVm(const BootingVm&) = delete;
+  BootingVm& operator=(const BootingVm&) = delete;
+  ~BootingVm();
 
   /// Gives the VM to the container of `shim`, which must run: moves the VM's processes into `cgroup`, and
   /// the taps of its `cards` into the network namespace of `shim`. From then on the keeper ends the VM
@@ -46,7 +49,10 @@ class BootingVm {
   int await_agent(std::chrono::seconds patience) const;
   /// The same error with the end of the guest's console, for an error that the guest may have caused.
   Error explain(const Error& error) const;
-  void keep() noexcept { vm_->keep(); }
+  void keep() noexcept {
+    vm_->keep();
+    is_kept_ = true;
+  }
 
  private:
   void start(const VmPlan& plan);
@@ -60,6 +66,7 @@ class BootingVm {
   std::unique_ptr<hypervisor::Hypervisor> hypervisor_;
   std::optional<hypervisor::BootedVm> vm_;
   std::vector<ProcessIdentity> helpers_;
+  bool is_kept_ = false;
 };
 
 }  // namespace husk::runtime

@@ -5,6 +5,7 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/unique_fd.hpp"
+#include "lib/base/unix_address.hpp"
 #include "lib/guestcomm/protocol/share.hpp"
 
 namespace husk::test {
@@ -31,6 +33,14 @@ UniqueFd make_tap(const std::string& name) {
   request.ifr_flags = IFF_TAP | IFF_NO_PI;
   check_sys(::ioctl(tap.get(), TUNSETIFF, &request), "make a tap");
   return tap;
+}
+
+UniqueFd connect_to(const std::filesystem::path& path) {
+  UniqueFd socket{check_sys(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket")};
+  const sockaddr_un name = unix_address(path);
+  check_sys(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name),
+            "connect to " + path.string());
+  return socket;
 }
 
 std::vector<int> numbers_of(const std::vector<UniqueFd>& descriptors) {
@@ -56,9 +66,13 @@ hypervisor::StartedVm FakeHypervisor::start(const hypervisor::VmConfig& config) 
   machine_.was_locked_at_start = is_locked(directory);
   const pid_t child = check_sys(::fork(), "fork the fake VM");
   if (child == 0) {
+    // As QEMU: the server of the share starts with this connection, and ends with it.
+    const UniqueFd files = connect_to(config.shared_directories.at(0).socket);
+    std::vector<int> kept = numbers_of(taps);
+    kept.push_back(files.get());
     const bool stays = config.kernel_arguments.find("husk.stay") != std::string::npos;
     run_fake_vm(machine_.fault, stays, vsock / "device/vsock.sock", secret, machine_.journal,
-                config.console_log, numbers_of(taps));
+                config.console_log, kept);
   }
   machine_.vms.push_back(child);
   hypervisor::StartedVm vm{

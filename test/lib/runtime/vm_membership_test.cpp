@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/guestcomm/protocol/process_messages.hpp"
+#include "lib/runtime/plan/file_server_plan.hpp"
 #include "lib/runtime/vm/membership.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -28,7 +29,8 @@ runtime::VmPlan make_plan(const HuskBench& bench) {
       .uri = "qemu:///system",
       .user = {},
       .runs_vsock_device = true,
-      .files = {.program = "/bin/true"},
+      .files = runtime::plan_file_server(runtime::find_virtiofsd({}),
+                                         runtime::VmPaths("00001234").shared(), {}, 1000),
       .network_namespace = {},
       .assets = {bench.path("kernel"), bench.path("initrd"), bench.path("firmware")},
       .programs = {},
