@@ -149,15 +149,23 @@ BootingVm::~BootingVm() {
     warn_on_failure([&] { kill_process(helper, helper_patience); });
 }
 
+/// virtiofsd makes short-lived children when it starts.
+void BootingVm::move_helpers(HostCgroup& cgroup) {
+  for (const ProcessIdentity& helper : helpers_) {
+    try {
+      cgroup.add(helper.pid);
+    } catch (const Error& e) {
+      if (is_alive(helper) || helper == helpers_.front()) throw with_log(e);
+    }
+  }
+  std::erase_if(helpers_, [](const ProcessIdentity& helper) { return !is_alive(helper); });
+}
+
 void BootingVm::adopt(const ProcessIdentity& shim, HostCgroup& cgroup,
                       const std::vector<hypervisor::NetworkCard>& cards) {
   const Span span("VM's cgroup, keeper and taps");
   cgroup.add(get().process.pid);
-  try {
-    for (const ProcessIdentity& helper : helpers_) cgroup.add(helper.pid);
-  } catch (const Error& e) {
-    throw with_log(e);
-  }
+  move_helpers(cgroup);
   const auto ns = network_of(shim);
   const UniqueFd changes = network::watch_changes(ns);
   const UniqueFd kills = make_kill_socket(paths_);

@@ -56,6 +56,7 @@ class BootingVm {
 
  private:
   void start(const VmPlan& plan);
+  void move_helpers(HostCgroup& cgroup);
   bool is_keeper_gone() const;
   Error with_log(const Error& error) const;
 
