@@ -15,7 +15,7 @@ enum class FileCache {
   never  ///< everything is asked anew
 };
 
-/// Of "auto", "always", "metadata", "never"; empty for another text.
+/// Reads "auto", "always", "metadata" or "never". Empty: the text is another one.
 constexpr std::optional<FileCache> parse_file_cache(std::string_view text) {
   if (text == "auto") return FileCache::automatic;
   if (text == "always") return FileCache::always;

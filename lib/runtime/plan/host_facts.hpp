@@ -23,7 +23,7 @@ namespace husk::runtime {
 struct HostFacts {
   hypervisor::Accelerator accelerator = hypervisor::Accelerator::tcg;  ///< that VMs shall have
   std::uint32_t tsc_khz = 0;  ///< of the host's CPUs, for a VM whose are emulated; else 0
-  // Of a new VM; a container that joins one needs none of them.
+  // The facts down to max_open_files are found for a new VM alone: a container that joins a VM needs none.
   hypervisor::VmUser vm_user;           ///< as whom the hypervisor runs
   bool has_vhost_vsock = false;         ///< the host's kernel is the vsock device
   Virtiofsd virtiofsd;                  ///< serves the share
