@@ -35,6 +35,8 @@ struct Mount {  // config.md "Mounts"
 /// By its type or by its options: the host pins the sources of exactly those, and the guest takes
 /// exactly those from the share.
 bool is_bind(const Mount& mount);
+/// A bind or an overlay: the host makes the mount below the share, and the guest binds that.
+bool is_made_on_host(const Mount& mount);
 
 struct ConsoleSize {
   std::uint16_t height = 0, width = 0;

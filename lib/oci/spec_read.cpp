@@ -178,4 +178,6 @@ bool is_bind(const Mount& mount) {
          });
 }
 
+bool is_made_on_host(const Mount& mount) { return is_bind(mount) || mount.type == "overlay"; }
+
 }  // namespace husk::oci

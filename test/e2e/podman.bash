@@ -117,6 +117,24 @@ builds_an_image() {
   expect_ok engine rmi built
 }
 
+# Podman hands over mounts of type overlay, which the host has to make: the guest sees one directory.
+overlays() {
+  mkdir -p "$work/below"
+  echo below >"$work/below/file"
+  expect_ok engine run -d --name over --network none -v "$work/below:/over:O" husk-test sleep 1000
+  expect_ok engine exec over sh -c 'cat /over/file && echo above >/over/file && rm /over/file && echo new >/over/file'
+  expect_equal below "$out" "the file at first"
+  expect_equal new "$(engine exec over cat /over/file)" "the file as the container changed it"
+  expect_equal below "$(cat "$work/below/file")" "the host's file"
+  expect_ok engine restart --time 0 over  # which drops the changes (podman-run(1), "Overlay Volume Mounts")
+  expect_equal below "$(engine exec over cat /over/file)" "the file after a restart"
+  expect_ok engine rm --force --time 0 over
+  expect_equal "$(cat "$work/rootfs/etc/passwd")" \
+    "$(in_base --mount type=image,source=husk-test,destination=/image husk-test cat /image/etc/passwd)" "a file of an image"
+  run in_base --mount type=image,source=husk-test,destination=/image husk-test touch /image/file
+  expect_contains "Read-only file system" "$err" "what writing to the image says"
+}
+
 address_in() { engine inspect -f "{{(index .NetworkSettings.Networks \"$2\").IPAddress}}" "$1"; }  # NAME NETWORK
 reaches() {  # FROM ADDRESS
   expect_ok engine exec "$1" /net_tool get "$2" 7000 + udp "$2" 7000 1000
@@ -194,6 +212,7 @@ if command -v podman >/dev/null; then
   engine_exec_list --health-cmd 'ls /tmp/well || { echo not well; exit 1; }' --health-interval disable --health-retries 1
   it "--sdnotify=container: what the container says arrives, but for its pid" says_that_it_is_ready 120
   it "podman build: RUN in a VM" builds_an_image 120
+  it "overlays: a volume with option O, an image as a mount" overlays 120
   it "containers that share pid, ipc and network namespaces" shared_namespaces 120
   it "another's pid namespace without its network is refused" refused_without_the_network
   it "a pod with shared pid namespace: made, used, restarted, removed" pod_of_podman 180

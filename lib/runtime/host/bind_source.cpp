@@ -16,6 +16,7 @@ namespace husk::runtime {
 namespace {
 
 UniqueFd copy_source(const BindRequest& request) {
+  if (request.overlay) return make_overlay(*request.overlay);
   UniqueFd copy = copy_mount(request.path, request.recursive);
   // At once: as the peer of the host's mount, what is mounted or unmounted in the copy would reach the
   // host. A private copy shows nothing that the host mounts later, so that "ro" and "not recursive"

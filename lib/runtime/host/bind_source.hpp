@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The source of a bind, taken from the host.
+// The source of a bind, taken from the host, or an overlay, made on the host.
 #pragma once
 
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "lib/base/unique_fd.hpp"
+#include "lib/runtime/host/overlay_source.hpp"
 
 namespace husk::runtime {
 
@@ -23,6 +25,7 @@ struct BindRequest {
   /// What the host mounts and unmounts there later shows in the copy (mount_namespaces(7), "slave").
   /// Otherwise the copy stays as it is now.
   bool follow_host = false;
+  std::optional<OverlaySource> overlay{};  ///< what to make; path names the overlay in errors
 };
 
 /// Throws system if there is no such file, timed_out "<path>: the file system does not respond" if its file system

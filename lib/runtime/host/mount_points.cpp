@@ -66,7 +66,7 @@ void make_tmpfs_point(int root, const std::string& destination) {
 /// The agent makes no device where /dev is the host's (runc: needsSetupDev).
 bool has_bound_dev(const oci::Spec& spec) {
   return std::any_of(spec.mounts.begin(), spec.mounts.end(), [](const oci::Mount& mount) {
-    return normal(mount.destination) == "/dev" && is_bind(mount);
+    return normal(mount.destination) == "/dev" && is_made_on_host(mount);
   });
 }
 
@@ -119,7 +119,7 @@ void make_mount_points(int root, const oci::Spec& spec,
     const std::string& destination = mount.destination;
     if (is_inside_mount(spec, destination)) continue;
     step("mounts[" + std::to_string(n) + "].destination " + destination, [&] {
-      if (oci::is_bind(mount)) {
+      if (oci::is_made_on_host(mount)) {
         open_mount_point(root, destination, is_directory(n));
         return;
       }

@@ -3,6 +3,9 @@
 
 #include <fcntl.h>
 #include <sys/mount.h>
+#include <unistd.h>
+
+#include <array>
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
@@ -13,6 +16,17 @@ namespace {
 void apply(int mount, mount_attr attributes, bool recursive, const char* doing) {
   const unsigned flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0U);
   check_sys(::mount_setattr(mount, "", flags, &attributes, sizeof attributes), doing);
+}
+
+/// What the kernel says of the last error with a new file system (fsopen(2)); empty if nothing.
+std::string read_reason(int context) {
+  std::array<char, 512> line{};
+  std::string reason;
+  for (ssize_t size = 0; (size = ::read(context, line.data(), line.size())) > 0;)
+    reason.assign(line.data(), static_cast<std::size_t>(size));
+  if (reason.starts_with("e ")) reason.erase(0, 2);
+  while (reason.ends_with('\n')) reason.pop_back();
+  return reason;
 }
 
 }  // namespace
@@ -37,13 +51,23 @@ void mount_unbindable(const std::filesystem::path& directory) {
 UniqueFd make_filesystem(const std::string& type, const std::string& source,
                          const std::vector<std::pair<std::string, std::string>>& options) {
   const UniqueFd context{check_sys(::fsopen(type.c_str(), FSOPEN_CLOEXEC), type)};
+  const auto configure = [&](unsigned command, const char* key, const char* value,
+                             const std::string& doing) {
+    if (::fsconfig(context.get(), command, key, value, 0) == 0) return;
+    const int error = errno;
+    const std::string reason = read_reason(context.get());
+    throw_errno(doing + (reason.empty() ? "" : ": " + reason), error);
+  };
   const auto set = [&](const std::string& key, const std::string& value) {
-    check_sys(::fsconfig(context.get(), FSCONFIG_SET_STRING, key.c_str(), value.c_str(), 0),
-              type + " option " + key + "=" + value);
+    if (value.empty())
+      configure(FSCONFIG_SET_FLAG, key.c_str(), nullptr, type + " option " + key);
+    else
+      configure(FSCONFIG_SET_STRING, key.c_str(), value.c_str(),
+                type + " option " + key + "=" + value);
   };
   set("source", source);
   for (const auto& [key, value] : options) set(key, value);
-  check_sys(::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0), "make a " + type);
+  configure(FSCONFIG_CMD_CREATE, nullptr, nullptr, "make a " + type);
   return UniqueFd{check_sys(::fsmount(context.get(), FSMOUNT_CLOEXEC, 0), "fsmount " + type)};
 }
 

@@ -18,7 +18,7 @@ namespace husk::runtime {
 UniqueFd copy_mount(const std::filesystem::path& path, bool recursive);
 
 /// A new file system of that type with its options, attached nowhere; `source` is the name that the
-/// mount table shows. Throws system.
+/// mount table shows. An option with an empty value is a flag. Throws system, with the kernel's own words.
 UniqueFd make_filesystem(const std::string& type, const std::string& source,
                          const std::vector<std::pair<std::string, std::string>>& options);
 

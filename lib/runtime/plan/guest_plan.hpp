@@ -8,19 +8,21 @@
 
 #include "lib/guestcomm/protocol/shared_tmpfs.hpp"
 #include "lib/oci/spec.hpp"
+#include "lib/runtime/host/overlay_source.hpp"
 
 namespace husk::runtime {
 
-/// A bind source, and where in the container it goes.
+/// The source of a bind, or an overlay, and where in the container it goes.
 struct PinnedMount {
   std::size_t number = 0;                ///< index into the spec's mounts
-  std::filesystem::path source;          ///< absolute
+  std::filesystem::path source;          ///< absolute; an overlay's topmost lower directory
   bool recursive = false;                ///< rbind: with the mounts below the source
   bool read_only = false;                ///< ro: the mount itself, not those below it
   std::optional<bool> tree_read_only{};  ///< rro or rrw: with those below it
   bool follow_host = false;              ///< (r)slave, (r)shared: shows what the host mounts later
   /// Pinned until the VM ends: the guest has something in place of the source, for as long.
   bool is_kept = false;
+  std::optional<OverlaySource> overlay{};  ///< what to make in place of a copy of `source`
 };
 
 /// The spec as the guest shall apply it (protocol/create_messages.hpp), and the binds it

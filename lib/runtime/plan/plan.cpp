@@ -7,7 +7,9 @@
 #include "lib/guestcomm/protocol/share.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/runtime/host/hooks.hpp"
+#include "lib/runtime/plan/bind_options.hpp"
 #include "lib/runtime/plan/host_facts.hpp"
+#include "lib/runtime/plan/overlay_options.hpp"
 #include "lib/runtime/plan/vm_paths.hpp"
 
 namespace husk::runtime {
@@ -44,16 +46,6 @@ void strip_host_side(oci::Spec& spec) {
   }
   spec.linux_.mount_label.reset();
   spec.linux_.cgroups_path.clear();
-}
-
-/// Reads the propagation: in a VM "shared" has one direction, from the host to the guest. Empty: none is given.
-std::optional<bool> follows_host(const std::string& option) {
-  if (option == "slave" || option == "rslave" || option == "shared" || option == "rshared")
-    return true;
-  if (option == "private" || option == "rprivate" || option == "unbindable" ||
-      option == "runbindable")
-    return false;
-  return std::nullopt;
 }
 
 /// In a root that is read-only for the guest the host makes mount points and the nodes of linux.devices, but no
@@ -94,18 +86,6 @@ void make_cgroup_mount(oci::Mount& mount) {
 
 }  // namespace
 
-PinnedMount plan_bind(std::size_t number, const std::filesystem::path& source,
-                      const std::vector<std::string>& options) {
-  PinnedMount bind{.number = number, .source = source, .tree_read_only = {}};
-  for (const std::string& option : options) {
-    if (option == "rbind") bind.recursive = true;
-    if (option == "ro" || option == "rw") bind.read_only = option == "ro";
-    if (option == "rro" || option == "rrw") bind.tree_read_only = option == "rro";
-    bind.follow_host = follows_host(option).value_or(bind.follow_host);
-  }
-  return bind;
-}
-
 oci::Spec with_guest_cgroups(oci::Spec spec) {
   for (oci::Mount& mount : spec.mounts)
     if (is_host_cgroup_bind(mount) && is_on_cgroup_root(mount)) make_cgroup_mount(mount);
@@ -121,7 +101,12 @@ GuestPlan plan_guest(const std::string& id, const oci::Bundle& bundle) {
   plan.spec.root->path = guest_directory(id) + "/rootfs";
   for (std::size_t n = 0; n < plan.spec.mounts.size(); ++n) {
     oci::Mount& mount = plan.spec.mounts[n];
-    if (!is_bind(mount)) continue;
+    if (!is_made_on_host(mount)) continue;
+    if (!is_bind(mount)) {
+      plan.binds.push_back(plan_overlay(n, bundle.directory, mount));
+      mount.source = guest_directory(id) + "/mounts/" + std::to_string(n);
+      continue;
+    }
     if (!mount.source || mount.source->empty()) {
       throw Error(Errc::invalid_argument,
                   "mounts[" + std::to_string(n) + "].source: missing for a bind mount");

@@ -22,11 +22,6 @@ struct HostFacts;
 /// read-only root without a /dev. Throws invalid_argument for a bind without a source.
 GuestPlan plan_guest(const std::string& id, const oci::Bundle& bundle);
 
-/// Reads a bind's options as runc does: of ro and rw the last one counts, of bind and rbind always the latter. A bind is
-/// private unless the options ask for more.
-PinnedMount plan_bind(std::size_t number, const std::filesystem::path& source,
-                      const std::vector<std::string>& options);
-
 /// A bind of the host's cgroup file system on /sys/fs/cgroup becomes a mount of the guest's, with the
 /// same ro or rw; one on a directory below, as `podman --systemd=always` makes it for cgroup v1, goes.
 /// Programs in the guest, systemd above all, need the cgroups of the guest's kernel.

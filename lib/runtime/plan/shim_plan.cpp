@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "lib/runtime/plan/plan.hpp"
+#include "lib/runtime/plan/bind_options.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -21,7 +21,7 @@ bool is_inside_guest_mount(const oci::Spec& spec, const oci::Mount& mount) {
   const std::string path = std::filesystem::path(mount.destination).lexically_normal().string();
   return std::any_of(spec.mounts.begin(), spec.mounts.end(), [&](const oci::Mount& other) {
     const std::string parent = std::filesystem::path(other.destination).lexically_normal().string();
-    return !is_bind(other) && path.starts_with(parent + "/");
+    return !is_made_on_host(other) && path.starts_with(parent + "/");
   });
 }
 
@@ -30,7 +30,7 @@ HostRootPlan plan_host_root(const std::string& id, const oci::Spec& spec, const 
   for (std::size_t n = 0; n < spec.mounts.size(); ++n) {
     const oci::Mount& mount = spec.mounts[n];
     if (is_inside_guest_mount(spec, mount)) continue;
-    if (is_bind(mount)) {
+    if (is_made_on_host(mount)) {
       const PinnedMount bind = plan_bind(n, {}, mount.options);
       plan.mounts.push_back({HostRootPlan::Kind::bind, paths.mount(id, n), mount.destination,
                              bind.read_only, bind.tree_read_only.value_or(false)});

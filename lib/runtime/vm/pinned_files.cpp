@@ -34,7 +34,8 @@ Binds open_binds(const std::vector<PinnedMount>& mounts) {
   Binds binds;
   for (const PinnedMount& mount : mounts) {
     BindSource source = step("mount source", [&] {
-      return open_bind_source({mount.source, mount.recursive, mount.follow_host}, source_patience);
+      return open_bind_source({mount.source, mount.recursive, mount.follow_host, mount.overlay},
+                              source_patience);
     });
     const int tree = source.tree.get();
     if (mount.read_only) change_mount(tree, read_only, false);
