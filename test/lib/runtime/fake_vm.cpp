@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <thread>
 
@@ -43,6 +44,16 @@ UniqueFd connect_to(const std::filesystem::path& path) {
   return socket;
 }
 
+/// Asks the server of the share for its features (vhost-user, VHOST_USER_GET_FEATURES), as QEMU does before libvirt's start
+/// returns: an answer comes once the server has all its processes.
+void ask_for_features(int socket) {
+  constexpr std::array<std::uint32_t, 3> request{1, 1, 0};  // the request, version 1, no payload
+  std::array<char, sizeof request + sizeof(std::uint64_t)> reply{};
+  if (::send(socket, request.data(), sizeof request, MSG_NOSIGNAL) != sizeof request ||
+      ::recv(socket, reply.data(), reply.size(), MSG_WAITALL) != static_cast<ssize_t>(reply.size()))
+    throw Error(Errc::system, "the server of the share does not answer");
+}
+
 std::vector<int> numbers_of(const std::vector<UniqueFd>& descriptors) {
   std::vector<int> numbers;
   for (const UniqueFd& one : descriptors) numbers.push_back(one.get());
@@ -64,10 +75,11 @@ hypervisor::StartedVm FakeHypervisor::start(const hypervisor::VmConfig& config) 
   const std::filesystem::path directory = config.kernel.parent_path();
   machine_.record_at_start = read_file(directory / "vm.json", 10'000);
   machine_.was_locked_at_start = is_locked(directory);
+  // As QEMU: the server of the share starts with this connection, and ends with it.
+  const UniqueFd files = connect_to(config.shared_directories.at(0).socket);
+  ask_for_features(files.get());
   const pid_t child = check_sys(::fork(), "fork the fake VM");
   if (child == 0) {
-    // As QEMU: the server of the share starts with this connection, and ends with it.
-    const UniqueFd files = connect_to(config.shared_directories.at(0).socket);
     std::vector<int> kept = numbers_of(taps);
     kept.push_back(files.get());
     const bool stays = config.kernel_arguments.find("husk.stay") != std::string::npos;
