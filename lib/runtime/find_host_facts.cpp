@@ -13,9 +13,11 @@
 #include "lib/hypervisor/vm_id.hpp"
 #include "lib/runtime/caller/terminal.hpp"
 #include "lib/runtime/host/cgroup_limit.hpp"
+#include "lib/runtime/host/guest_kernel.hpp"
 #include "lib/runtime/host/host_cgroup.hpp"
 #include "lib/runtime/host/host_size.hpp"
 #include "lib/runtime/host/host_sysctls.hpp"
+#include "lib/runtime/host/install_paths.hpp"
 #include "lib/runtime/host/open_files.hpp"
 #include "lib/runtime/plan/choose_vm.hpp"
 #include "lib/runtime/plan/shim_plan.hpp"
@@ -71,6 +73,10 @@ void find_facts_of_new_vm(HostFacts& facts, const Config& config) {
   facts.vm_user = hypervisor::driver_for(config.uri).find_user();
   facts.has_vhost_vsock = guestcomm::has_vhost_vsock();
   facts.virtiofsd = find_virtiofsd(config.virtiofsd);
+  // A kernel of the administrator's may be any.
+  if (config.modules || !config.kernel)
+    facts.kernel_release =
+        find_kernel_release(config.modules.value_or(find_install_paths().modules));
   facts.max_open_files = open_files_limit();
   facts.sysctls = load_host_sysctls();
 }
@@ -84,6 +90,7 @@ HostFacts find_host_facts(const Config& config, const CreateRequest& request, co
       .accelerator = config.accelerator ? *config.accelerator : hypervisor::detect_accelerator(),
       .vm_user = {},
       .virtiofsd = {},
+      .kernel_release = {},
       .memory_mib = find_memory_mib(),
       .cpus = find_cpus(),
       .sysctls = {},

@@ -3,6 +3,7 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/text.hpp"
+#include "lib/runtime/host/guest_kernel.hpp"
 #include "lib/runtime/host/own_annotations.hpp"
 #include "lib/runtime/plan/annotations.hpp"
 
@@ -30,6 +31,22 @@ std::string name_for_c(FileCache cache, const Virtiofsd& virtiofsd) {
   return cache == FileCache::never ? "none" : name_for_rust(cache);
 }
 
+std::vector<std::string> arguments_for_rust(const ServedShare& share, const FileOptions& options) {
+  std::vector<std::string> arguments{"--shared-dir=" + share.directory.string(), "--xattr",
+                                     "--posix-acl", "--cache=" + name_for_rust(options.cache),
+                                     "--log-level=warn"};
+  // The server takes the set-user-ID bit and capabilities away from a file that is written, and the guest need not ask
+  // for these at each write. Kernel 6.1 goes on showing the bit for a second.
+  if (is_kernel_since(share.kernel_release, 6, 12)) arguments.emplace_back("--killpriv-v2");
+  return arguments;
+}
+
+std::vector<std::string> arguments_for_c(const ServedShare& share, const FileOptions& options,
+                                         const Virtiofsd& virtiofsd) {
+  return {"-o", "source=" + share.directory.string() +
+                    ",xattr,log_level=warn,cache=" + name_for_c(options.cache, virtiofsd)};
+}
+
 }  // namespace
 
 FileOptions asked_files(const std::map<std::string, std::string>& annotations,
@@ -48,21 +65,14 @@ FileOptions asked_files(const std::map<std::string, std::string>& annotations,
   return options;
 }
 
-handoff::FileServerSetup plan_file_server(const Virtiofsd& virtiofsd,
-                                          const std::filesystem::path& share,
-                                          const FileOptions& options,
-                                          std::uint64_t max_open_files) {
-  handoff::FileServerSetup setup{
-      .program = virtiofsd.program.string(), .arguments = {}, .max_open_files = max_open_files};
+handoff::FileServerSetup plan_file_server(const Virtiofsd& virtiofsd, const ServedShare& share,
+                                          const FileOptions& options) {
   // xattr: security.capability and the like. rlimit-nofile: the keeper has set the limit, which must not be raised.
-  // No killpriv-v2, by which an open that truncates took the set-user-ID bit away: a guest with kernel 6.1 then shows the
-  // bit for a second after any write.
-  if (virtiofsd.is_rust)
-    setup.arguments = {"--shared-dir=" + share.string(), "--xattr",
-                       "--cache=" + name_for_rust(options.cache), "--log-level=warn"};
-  else
-    setup.arguments = {"-o", "source=" + share.string() + ",xattr,log_level=warn,cache=" +
-                                 name_for_c(options.cache, virtiofsd)};
+  handoff::FileServerSetup setup{.program = virtiofsd.program.string(),
+                                 .arguments = virtiofsd.is_rust
+                                                  ? arguments_for_rust(share, options)
+                                                  : arguments_for_c(share, options, virtiofsd),
+                                 .max_open_files = share.max_open_files};
   setup.arguments.push_back("--thread-pool-size=" + std::to_string(options.threads));
   setup.arguments.emplace_back("--rlimit-nofile=0");
   return setup;

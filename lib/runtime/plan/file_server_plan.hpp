@@ -18,9 +18,15 @@ namespace husk::runtime {
 FileOptions asked_files(const std::map<std::string, std::string>& annotations,
                         const FileOptions& usual);
 
+/// What is served, and to whom.
+struct ServedShare {
+  std::filesystem::path directory;
+  std::string kernel_release;        ///< HostFacts::kernel_release
+  std::uint64_t max_open_files = 0;  ///< that the guest may have
+};
+
 /// Throws unsupported for what this virtiofsd cannot do.
-handoff::FileServerSetup plan_file_server(const Virtiofsd& virtiofsd,
-                                          const std::filesystem::path& share,
-                                          const FileOptions& options, std::uint64_t max_open_files);
+handoff::FileServerSetup plan_file_server(const Virtiofsd& virtiofsd, const ServedShare& share,
+                                          const FileOptions& options);
 
 }  // namespace husk::runtime

@@ -27,6 +27,7 @@ struct HostFacts {
   hypervisor::VmUser vm_user;           ///< as whom the hypervisor runs
   bool has_vhost_vsock = false;         ///< the host's kernel is the vsock device
   Virtiofsd virtiofsd;                  ///< serves the share
+  std::string kernel_release;           ///< of the guest; empty: not known
   std::uint64_t max_open_files = 0;     ///< of virtiofsd
   std::uint64_t memory_mib = 0;         ///< of the host, swap included
   unsigned cpus = 1;                    ///< of the host, those that are online

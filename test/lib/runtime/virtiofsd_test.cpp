@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "lib/base/error.hpp"
+#include "lib/runtime/host/guest_kernel.hpp"
 #include "lib/runtime/plan/file_server_plan.hpp"
 #include "test/lib/base/scratch.hpp"
 
@@ -56,22 +57,25 @@ TEST_CASE("virtiofsd: the one of this host is found", "[runtime]") {
 }
 
 TEST_CASE("plan_file_server: each virtiofsd gets its own options", "[runtime]") {
-  const auto plan = [](bool is_rust, const FileOptions& options = {}) {
-    return plan_file_server({.program = "/v", .is_rust = is_rust}, "/run/s", options, 77);
+  const auto plan = [](bool is_rust, const FileOptions& options = {},
+                       const std::string& kernel = "6.1.0-57-cloud-amd64") {
+    return plan_file_server({.program = "/v", .is_rust = is_rust}, {"/run/s", kernel, 77}, options);
   };
   CHECK(plan(true).program == "/v");
   CHECK(plan(true).max_open_files == 77);
   CHECK(plan(true).arguments ==
-        std::vector<std::string>{"--shared-dir=/run/s", "--xattr", "--cache=auto",
+        std::vector<std::string>{"--shared-dir=/run/s", "--xattr", "--posix-acl", "--cache=auto",
                                  "--log-level=warn", "--thread-pool-size=0", "--rlimit-nofile=0"});
   CHECK(plan(false).arguments ==
         std::vector<std::string>{"-o", "source=/run/s,xattr,log_level=warn,cache=auto",
                                  "--thread-pool-size=0", "--rlimit-nofile=0"});
   const FileOptions never{.cache = FileCache::never, .threads = 4};
-  CHECK(plan(true, never).arguments.at(2) == "--cache=never");
-  CHECK(plan(true, never).arguments.at(4) == "--thread-pool-size=4");
+  CHECK(plan(true, never).arguments.at(3) == "--cache=never");
+  CHECK(plan(true, never).arguments.at(5) == "--thread-pool-size=4");
   CHECK(plan(false, never).arguments.at(1) == "source=/run/s,xattr,log_level=warn,cache=none");
-  CHECK(plan(true, {.cache = FileCache::metadata}).arguments.at(2) == "--cache=metadata");
+  CHECK(plan(true, {.cache = FileCache::metadata}).arguments.at(3) == "--cache=metadata");
+  CHECK(plan(true, {}, "6.12.117-husk").arguments.at(5) == "--killpriv-v2");
+  CHECK(plan(false, {}, "6.12.117-husk").arguments == plan(false).arguments);
   CHECK_THROWS_WITH(plan(false, {.cache = FileCache::metadata}),
                     "files.cache: /v has no \"metadata\": it is the older virtiofsd, in C");
 }
@@ -88,4 +92,23 @@ TEST_CASE("asked_files: annotations change what is usual", "[runtime]") {
                     "metadata and never");
   CHECK_THROWS_WITH(asked_files({{"io.husk.files.threads", "65"}}, usual),
                     "annotations[\"io.husk.files.threads\"]: must be between 0 and 64");
+}
+
+TEST_CASE("find_kernel_release: the name of the directory of modules", "[runtime]") {
+  const test::Scratch scratch;
+  CHECK(find_kernel_release(scratch.path() / "none").empty());
+  std::ofstream(scratch.path() / "modprobe") << "x";
+  CHECK(find_kernel_release(scratch.path()).empty());
+  fs::create_directory(scratch.path() / "6.12.117-husk");
+  CHECK(find_kernel_release(scratch.path()) == "6.12.117-husk");
+}
+
+TEST_CASE("is_kernel_since: compares numbers, not text", "[runtime]") {
+  CHECK(is_kernel_since("6.12.117-husk", 6, 12));
+  CHECK(is_kernel_since("6.13", 6, 12));
+  CHECK(is_kernel_since("7.0.1", 6, 12));
+  CHECK_FALSE(is_kernel_since("6.1.0-57-cloud-amd64", 6, 12));
+  CHECK_FALSE(is_kernel_since("5.15.0", 6, 12));
+  CHECK_FALSE(is_kernel_since("", 6, 12));
+  CHECK_FALSE(is_kernel_since("husk", 6, 12));
 }

@@ -30,7 +30,7 @@ runtime::VmPlan make_plan(const HuskBench& bench) {
       .user = {},
       .runs_vsock_device = true,
       .files = runtime::plan_file_server(runtime::find_virtiofsd({}),
-                                         runtime::VmPaths("00001234").shared(), {}, 1000),
+                                         {runtime::VmPaths("00001234").shared(), "", 1000}, {}),
       .network_namespace = {},
       .assets = {bench.path("kernel"), bench.path("initrd"), bench.path("firmware")},
       .programs = {},
