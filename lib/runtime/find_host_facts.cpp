@@ -3,8 +3,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 
+#include "lib/base/mountinfo.hpp"
 #include "lib/base/random_id.hpp"
 #include "lib/base/time.hpp"
 #include "lib/guestcomm/link/guest_address.hpp"
@@ -19,7 +21,10 @@
 #include "lib/runtime/host/host_sysctls.hpp"
 #include "lib/runtime/host/install_paths.hpp"
 #include "lib/runtime/host/open_files.hpp"
+#include "lib/runtime/host/remote_files.hpp"
+#include "lib/runtime/plan/bind_options.hpp"
 #include "lib/runtime/plan/choose_vm.hpp"
+#include "lib/runtime/plan/overlay_options.hpp"
 #include "lib/runtime/plan/shim_plan.hpp"
 #include "lib/runtime/vm/container_network.hpp"
 #include "lib/runtime/vm/find_namespaces.hpp"
@@ -31,7 +36,7 @@ namespace husk::runtime {
 namespace {
 
 std::string find_owner() {
-  const std::string uid = std::to_string(::getuid());
+  std::string uid = std::to_string(::getuid());
   // getpwuid() loads the name services, which costs more than the whole command.
   std::ifstream passwd("/etc/passwd");
   for (std::string line; std::getline(passwd, line);) {
@@ -63,6 +68,24 @@ std::optional<std::uint64_t> find_cgroup_memory_mib(const CreateRequest& request
                   request.systemd_cgroup, spec.annotations);
   const auto bytes = memory_limit(std::filesystem::path(cgroup.path).parent_path());
   return bytes ? std::optional(*bytes >> 20U) : std::nullopt;
+}
+
+/// By the mount table, before anything of the container is opened.
+bool find_remote_files(const CreateRequest& request, const oci::Spec& spec) {
+  const std::vector<MountEntry> table = load_mount_table();
+  const auto is_remote = [&](const std::filesystem::path& path, bool recursive) {
+    return has_remote_files(table, (request.bundle / path).lexically_normal(), recursive);
+  };
+  if (spec.root && is_remote(spec.root->path, true)) return true;
+  return std::ranges::any_of(spec.mounts, [&](const oci::Mount& mount) {
+    if (!is_bind(mount)) {
+      const std::vector<std::filesystem::path> layers = overlay_directories(mount);
+      return std::ranges::any_of(layers, [&](const auto& one) { return is_remote(one, false); });
+    }
+    if (!mount.source) return false;
+    const PinnedMount bind = plan_bind(0, {}, mount.options);
+    return bind.follow_host || is_remote(*mount.source, bind.recursive);
+  });
 }
 
 /// What only a new VM needs.
@@ -115,6 +138,7 @@ HostFacts find_host_facts(const Config& config, const CreateRequest& request, co
   if (pod) facts.place = find_place(*pod, facts, store);
   if (is_joining(facts)) return facts;
   find_facts_of_new_vm(facts, config);
+  facts.has_remote_files = find_remote_files(request, spec);
   return facts;
 }
 

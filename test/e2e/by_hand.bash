@@ -14,6 +14,10 @@ begin() {  # ID COMMAND...
     fail "run --detach $id: $(cat "$work/$id.out")"
 }
 
+# The older virtiofsd. Debian 13 has the newer one, in Rust, in the same place.
+virtiofsd_in_c=/usr/lib/qemu/virtiofsd
+has_virtiofsd_in_c() { "$virtiofsd_in_c" --version 2>&1 | grep -q 'virtiofsd version'; }
+
 # What a failed test leaves must not disturb the leak check, which is about husk.
 delete_all() {
   local id

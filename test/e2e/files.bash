@@ -25,7 +25,7 @@ differences() {  # FILE FILE
 
 compare() {  # KIND PROGRAM
   local kind=$1 place kernel
-  [[ -x $2 ]] || { echo "no virtiofsd in $kind on this machine: $2"; return 0; }
+  [[ -x $2 ]] || skip "no virtiofsd in $kind on this machine: $2"
   printf '[files]\nvirtiofsd = "%s"\n' "$2" >"$work/$kind.toml"
   with_host_programs "$kind"
   expect_ok "$HUSK" --config "$work/$kind.toml" --root "$work/root" run --detach --bundle "$work/$kind" "$kind"
@@ -37,7 +37,10 @@ compare() {  # KIND PROGRAM
   kernel=$kind-debian
   ! husk exec "$kind" uname -r | grep -q -- '-husk$' || kernel=$kind
   awk -v kind="$kind" -v kernel="$kernel" '!/^#/ { for (n = 3; n <= NF; n++) if ($n == kind || $n == kernel) { print $1, $2; next } }' \
-    "$here/file_differences" | sort >"$work/known"
+    "$here/file_differences" >"$work/known"
+  # The guest does not know that the host opens no devices here, and opens its own.
+  ! findmnt -no OPTIONS -T "$work" | grep -qw nodev || echo special_files 2 >>"$work/known"
+  sort -o "$work/known" "$work/known"
   for place in /cases /volume/cases; do
     husk exec "$kind" /usr/bin/python3 /volume/file_cases "$place" >"$work/in-container" 2>&1 </dev/null
     differences "$work/on-host" "$work/in-container" | diff "$work/known" - >"$work/changed" ||
@@ -46,7 +49,10 @@ compare() {  # KIND PROGRAM
   expect_ok husk delete --force "$kind"
 }
 
-in_c() { compare c /usr/lib/qemu/virtiofsd; }
+in_c() {
+  has_virtiofsd_in_c || skip "no virtiofsd in C on this machine"
+  compare c "$virtiofsd_in_c"
+}
 in_rust() {
   local program
   for program in /usr/libexec/virtiofsd /usr/local/libexec/husk-virtiofsd/virtiofsd; do

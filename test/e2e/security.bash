@@ -9,7 +9,6 @@ source "$here/by_hand.bash"
 # With virtiofsd in C, wherever another one is there as well: where mounts in the share are announced, as the one in Rust
 # does, the guest's kernel takes a second mount of the share for one of these. What is tested is the host's side, which does not
 # depend on virtiofsd.
-virtiofsd_in_c=/usr/lib/qemu/virtiofsd
 husk() { "$HUSK" --config "$work/in-c.toml" --root "$work/root" "$@"; }
 
 # attack BUNDLE SCRIPT: runs SCRIPT in a container, with the whole share of its VM at /mnt.
@@ -107,7 +106,7 @@ if is_husk; then
   start_libvirt
   at_end delete_all
 fi
-if is_husk && [[ ! -x $virtiofsd_in_c ]]; then
+if is_husk && ! has_virtiofsd_in_c; then
   report skip "attacks through the share need $virtiofsd_in_c, which is not here" ""
 elif is_husk; then
   printf '[files]\nvirtiofsd = "%s"\n' "$virtiofsd_in_c" >"$work/in-c.toml"

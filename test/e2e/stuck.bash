@@ -40,6 +40,42 @@ stopped_virtiofsd() {
   expect_killed files
 }
 
+# A file system whose server answers nothing, as that of a dead NFS server.
+mount_dead_filesystem() {  # DIRECTORY
+  /usr/bin/python3 - "$1" <<'END' &
+import ctypes, os, sys, time
+server = os.open("/dev/fuse", os.O_RDWR)
+options = b"fd=%d,rootmode=40000,user_id=0,group_id=0" % server
+if ctypes.CDLL(None, use_errno=True).mount(b"dead", os.fsencode(sys.argv[1]), b"fuse", 0, options):
+    sys.exit(os.strerror(ctypes.get_errno()))
+time.sleep(1000)
+END
+  dead_server=$!
+  eventually 10 grep -qF " $1 " /proc/self/mountinfo
+}
+
+# The volume shows what the host mounts in it later.
+dead_volume() {
+  mkdir -p "$work/volume/"{there,alive}
+  mount --bind "$work/volume" "$work/volume"
+  mount --make-shared "$work/volume"
+  at_end "umount -l '$work/volume'"
+  make_bundle "$work/waiting" sh -c 'n=0; while sleep 0.1; do n=$((n + 1)); echo $n >/volume/alive/count; done'
+  edit_config "$work/waiting" '.mounts += [{destination: "/volume", source: $volume, type: "bind", options: ["rbind", "rslave"]}]' --arg volume "$work/volume"
+  expect_ok husk run --detach --bundle "$work/waiting" waiting
+  mount_dead_filesystem "$work/volume/there"
+  at_end "kill $dead_server"
+  husk exec waiting cat /volume/there/file >"$work/waits.out" 2>&1 </dev/null &
+  local reader=$! count
+  sleep 3
+  ! is_gone "$reader" || fail "the dead file system answers: $(cat "$work/waits.out")"
+  count=$(cat "$work/volume/alive/count")
+  # The file is empty for a moment each time.
+  eventually 10 eval 'now=$(cat "$work/volume/alive/count"); [[ -n $now && $now != "$count" ]]'
+  expect_killed waiting
+  wait "$reader" || true
+}
+
 stalled_reader() {
   mkfifo "$work/flood.fifo"
   sleep 1000 <>"$work/flood.fifo" &
@@ -139,6 +175,7 @@ if is_husk; then
   at_end delete_all
   it "kill -9 of a container whose QEMU stands still" stopped_qemu 120
   it "kill -9 of a container whose virtiofsd stands still" stopped_virtiofsd 120
+  it "a file system of a volume that does not answer: other files do, and kill -9 works" dead_volume 120
   it "kill -9 of a container whose output nobody reads" stalled_reader 120
   it "a VM that does not power off ends after its shim" guest_outlives_shim 120
   it "a prestart hook longer than a minute, start of a guest that stands still, delete and create with such a libvirtd" long_waits 300

@@ -28,8 +28,8 @@ inline constexpr unsigned max_file_threads = 64;
 
 struct FileOptions {
   FileCache cache = FileCache::automatic;
-  unsigned threads =
-      0;  ///< that serve at once, beside the one that takes requests; 0: that one serves
+  /// That serve at once, beside the one that takes requests; 0: that one serves. Empty: as the files need it.
+  std::optional<unsigned> threads{};
   bool operator==(const FileOptions&) const = default;
 };
 

@@ -20,12 +20,18 @@ unsigned take_number(std::string_view& text) {
 }  // namespace
 
 std::string find_kernel_release(const std::filesystem::path& modules) {
+  std::string release;
   std::error_code error;
   for (std::filesystem::directory_iterator entry(modules, error), end; !error && entry != end;
-       entry.increment(error))
-    if (entry->is_directory(error)) return entry->path().filename().string();
-  return {};
+       entry.increment(error)) {
+    if (!entry->is_directory(error)) continue;
+    if (!release.empty()) return {};  // of several kernels
+    release = entry->path().filename().string();
+  }
+  return release;
 }
+
+bool is_own_kernel(std::string_view release) { return release.ends_with("-husk"); }
 
 bool is_kernel_since(std::string_view release, unsigned major, unsigned minor) {
   const unsigned own_major = take_number(release);

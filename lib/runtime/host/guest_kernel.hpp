@@ -14,4 +14,7 @@ std::string find_kernel_release(const std::filesystem::path& modules);
 /// Whether the release, as "6.12.3-name", is of that version or a later one.
 bool is_kernel_since(std::string_view release, unsigned major, unsigned minor);
 
+/// Whether the release is that of husk's own kernel (rootfs-builder/kernel-config, CONFIG_LOCALVERSION).
+bool is_own_kernel(std::string_view release);
+
 }  // namespace husk::runtime

@@ -60,10 +60,10 @@ std::optional<VmPlan> plan_new_vm(const std::string& id, const Annotations& anno
       .uri = config.uri,
       .user = facts.vm_user,
       .runs_vsock_device = !facts.has_vhost_vsock,
-      .files = plan_file_server(
-          facts.virtiofsd,
-          {VmPaths(facts.vm_id).shared(), facts.kernel_release, facts.max_open_files},
-          asked_files(annotations, config.files)),
+      .files = plan_file_server(facts.virtiofsd,
+                                {VmPaths(facts.vm_id).shared(), facts.kernel_release,
+                                 facts.max_open_files, facts.has_remote_files || pod.has_value()},
+                                asked_files(annotations, config.files)),
       .network_namespace =
           facts.network ? std::optional(facts.network->path.string()) : std::nullopt,
       .pod = std::move(pod),

@@ -10,6 +10,9 @@
 namespace husk::runtime {
 namespace {
 
+/// So many processes of a VM may wait for dead servers before the others wait, too.
+constexpr unsigned threads_that_may_wait = 16;
+
 std::string name_for_rust(FileCache cache) {
   switch (cache) {
     case FileCache::always:
@@ -33,11 +36,12 @@ std::string name_for_c(FileCache cache, const Virtiofsd& virtiofsd) {
 
 std::vector<std::string> arguments_for_rust(const ServedShare& share, const FileOptions& options) {
   std::vector<std::string> arguments{"--shared-dir=" + share.directory.string(), "--xattr",
-                                     "--posix-acl", "--cache=" + name_for_rust(options.cache),
-                                     "--log-level=warn"};
-  // The server takes the set-user-ID bit and capabilities away from a file that is written, and the guest need not ask
-  // for these at each write. Kernel 6.1 goes on showing the bit for a second.
-  if (is_kernel_since(share.kernel_release, 6, 12)) arguments.emplace_back("--killpriv-v2");
+                                     "--cache=" + name_for_rust(options.cache), "--log-level=warn"};
+  // An older kernel has no share with this.
+  if (is_kernel_since(share.kernel_release, 5, 13)) arguments.emplace_back("--posix-acl");
+  // With it open(2) with O_TRUNC takes the set-user-ID bit away, and husk's own kernel does not ask for capabilities at each
+  // write. A kernel without rootfs-builder/kernel-patches goes on showing the bit for a second.
+  if (is_own_kernel(share.kernel_release)) arguments.emplace_back("--killpriv-v2");
   return arguments;
 }
 
@@ -73,7 +77,9 @@ handoff::FileServerSetup plan_file_server(const Virtiofsd& virtiofsd, const Serv
                                                   ? arguments_for_rust(share, options)
                                                   : arguments_for_c(share, options, virtiofsd),
                                  .max_open_files = share.max_open_files};
-  setup.arguments.push_back("--thread-pool-size=" + std::to_string(options.threads));
+  // A request for a local file takes less than a thread takes to wake up (docs/performance.md).
+  const unsigned threads = options.threads.value_or(share.may_wait ? threads_that_may_wait : 0);
+  setup.arguments.push_back("--thread-pool-size=" + std::to_string(threads));
   setup.arguments.emplace_back("--rlimit-nofile=0");
   return setup;
 }

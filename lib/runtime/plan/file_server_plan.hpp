@@ -23,6 +23,8 @@ struct ServedShare {
   std::filesystem::path directory;
   std::string kernel_release;        ///< HostFacts::kernel_release
   std::uint64_t max_open_files = 0;  ///< that the guest may have
+  /// One request may wait for a server that does not answer, and the others shall not.
+  bool may_wait = false;
 };
 
 /// Throws unsupported for what this virtiofsd cannot do.

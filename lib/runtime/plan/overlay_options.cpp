@@ -15,9 +15,9 @@ namespace fs = std::filesystem;
 /// Splits as overlayfs does: a character after a backslash separates nothing.
 std::vector<std::string> split(const std::string& text, char separator) {
   std::vector<std::string> parts(1);
-  bool is_quoted = false;  // as the value of context= is
+  bool is_quoted = false;  // as the value of context= is, from its first letter on
   for (std::size_t n = 0; n < text.size(); ++n) {
-    if (text[n] == '"') is_quoted = !is_quoted;
+    if (text[n] == '"') is_quoted = !is_quoted && parts.back().ends_with('=');
     if (text[n] == separator && !is_quoted) {
       parts.emplace_back();
       continue;
@@ -112,6 +112,20 @@ PinnedMount plan_overlay(std::size_t number, const fs::path& bundle, oci::Mount&
   plan.overlay = reader.result();
   plan.source = plan.overlay->lower.front();
   return plan;
+}
+
+std::vector<fs::path> overlay_directories(const oci::Mount& mount) {
+  if (!is_made_on_host(mount) || is_bind(mount)) return {};
+  try {
+    oci::Mount copy = mount;
+    const OverlaySource overlay = plan_overlay(0, {}, copy).overlay.value();
+    std::vector<fs::path> directories = overlay.lower;
+    if (!overlay.upper.empty())
+      directories.insert(directories.end(), {overlay.upper, overlay.work});
+    return directories;
+  } catch (const Error&) {
+    return {};
+  }
 }
 
 }  // namespace husk::runtime

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <vector>
 
 #include "lib/oci/spec.hpp"
 #include "lib/runtime/plan/guest_plan.hpp"
@@ -14,5 +15,9 @@ namespace husk::runtime {
 /// directories are the bundle's. Throws invalid_argument naming the field.
 PinnedMount plan_overlay(std::size_t number, const std::filesystem::path& bundle,
                          oci::Mount& mount);
+
+/// The directories that a mount of type overlay names, as its options name them; none for another mount, or one that
+/// plan_overlay() refuses.
+std::vector<std::filesystem::path> overlay_directories(const oci::Mount& mount);
 
 }  // namespace husk::runtime

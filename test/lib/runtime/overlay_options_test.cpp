@@ -50,6 +50,19 @@ TEST_CASE("plan_overlay: names with a colon, a comma or a backslash", "[runtime]
         std::vector<std::filesystem::path>{"/a:b", "/c,d", "/e\\f"});
 }
 
+TEST_CASE("plan_overlay: a quotation mark in a name is a letter", "[runtime]") {
+  const PinnedMount pinned = plan({"lowerdir=/12\" x", "upperdir=/u", "workdir=/w"});
+  CHECK(*pinned.overlay == OverlaySource{{"/12\" x"}, "/u", "/w"});
+}
+
+TEST_CASE("overlay_directories: all that an overlay names", "[runtime]") {
+  using Paths = std::vector<std::filesystem::path>;
+  CHECK(overlay_directories(make_mount({"lowerdir=/a:/b", "upperdir=/u", "workdir=/w"})) ==
+        Paths{"/a", "/b", "/u", "/w"});
+  CHECK(overlay_directories(make_mount({"lowerdir="})).empty());
+  CHECK(overlay_directories(make_mount({"lowerdir=/a", "bind"})).empty());
+}
+
 TEST_CASE("plan_overlay: relative directories are the bundle's", "[runtime]") {
   CHECK(plan({"lowerdir=sub/../l"}).overlay->lower.front() == "/bundle/l");
 }

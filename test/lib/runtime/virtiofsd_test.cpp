@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 #include <fstream>
@@ -59,21 +60,32 @@ TEST_CASE("virtiofsd: the one of this host is found", "[runtime]") {
 TEST_CASE("plan_file_server: each virtiofsd gets its own options", "[runtime]") {
   const auto plan = [](bool is_rust, const FileOptions& options = {},
                        const std::string& kernel = "6.1.0-57-cloud-amd64") {
-    return plan_file_server({.program = "/v", .is_rust = is_rust}, {"/run/s", kernel, 77}, options);
+    return plan_file_server({.program = "/v", .is_rust = is_rust}, {"/run/s", kernel, 77, false},
+                            options);
   };
   CHECK(plan(true).program == "/v");
   CHECK(plan(true).max_open_files == 77);
-  CHECK(plan(true).arguments ==
-        std::vector<std::string>{"--shared-dir=/run/s", "--xattr", "--posix-acl", "--cache=auto",
-                                 "--log-level=warn", "--thread-pool-size=0", "--rlimit-nofile=0"});
+  CHECK(plan(true).arguments == std::vector<std::string>{"--shared-dir=/run/s", "--xattr",
+                                                         "--cache=auto", "--log-level=warn",
+                                                         "--posix-acl", "--thread-pool-size=0",
+                                                         "--rlimit-nofile=0"});
   CHECK(plan(false).arguments ==
         std::vector<std::string>{"-o", "source=/run/s,xattr,log_level=warn,cache=auto",
                                  "--thread-pool-size=0", "--rlimit-nofile=0"});
   const FileOptions never{.cache = FileCache::never, .threads = 4};
-  CHECK(plan(true, never).arguments.at(3) == "--cache=never");
+  CHECK(plan(true, never).arguments.at(2) == "--cache=never");
   CHECK(plan(true, never).arguments.at(5) == "--thread-pool-size=4");
   CHECK(plan(false, never).arguments.at(1) == "source=/run/s,xattr,log_level=warn,cache=none");
-  CHECK(plan(true, {.cache = FileCache::metadata}).arguments.at(3) == "--cache=metadata");
+  CHECK(plan(true, {.cache = FileCache::metadata}).arguments.at(2) == "--cache=metadata");
+  const auto share = [](bool may_wait) { return ServedShare{"/run/s", "6.1.0", 77, may_wait}; };
+  const Virtiofsd rust{.program = "/v", .is_rust = true};
+  CHECK(plan_file_server(rust, share(true), {}).arguments.at(5) == "--thread-pool-size=16");
+  CHECK(plan_file_server(rust, share(false), {}).arguments.at(5) == "--thread-pool-size=0");
+  CHECK(plan_file_server(rust, share(true), {.threads = 0}).arguments.at(5) ==
+        "--thread-pool-size=0");
+  // A kernel that the administrator has named.
+  const auto unknown = plan(true, {}, "").arguments;
+  CHECK(std::ranges::find(unknown, "--posix-acl") == unknown.end());
   CHECK(plan(true, {}, "6.12.117-husk").arguments.at(5) == "--killpriv-v2");
   CHECK(plan(false, {}, "6.12.117-husk").arguments == plan(false).arguments);
   CHECK_THROWS_WITH(plan(false, {.cache = FileCache::metadata}),
@@ -101,6 +113,10 @@ TEST_CASE("find_kernel_release: the name of the directory of modules", "[runtime
   CHECK(find_kernel_release(scratch.path()).empty());
   fs::create_directory(scratch.path() / "6.12.117-husk");
   CHECK(find_kernel_release(scratch.path()) == "6.12.117-husk");
+  CHECK(is_own_kernel("6.12.117-husk"));
+  CHECK_FALSE(is_own_kernel("6.12.0-1-cloud-amd64"));
+  fs::create_directory(scratch.path() / "6.1.0-57-cloud-amd64");
+  CHECK(find_kernel_release(scratch.path()).empty());
 }
 
 TEST_CASE("is_kernel_since: compares numbers, not text", "[runtime]") {

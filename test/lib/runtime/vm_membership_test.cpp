@@ -29,8 +29,9 @@ runtime::VmPlan make_plan(const HuskBench& bench) {
       .uri = "qemu:///system",
       .user = {},
       .runs_vsock_device = true,
-      .files = runtime::plan_file_server(runtime::find_virtiofsd({}),
-                                         {runtime::VmPaths("00001234").shared(), "", 1000}, {}),
+      .files =
+          runtime::plan_file_server(runtime::find_virtiofsd({}),
+                                    {runtime::VmPaths("00001234").shared(), "", 1000, false}, {}),
       .network_namespace = {},
       .assets = {bench.path("kernel"), bench.path("initrd"), bench.path("firmware")},
       .programs = {},
