@@ -36,7 +36,7 @@ bool has_remote_files(const std::vector<MountEntry>& table, const fs::path& path
     if (recursive && mount.mount_point != path && is_below(mount.mount_point, path) &&
         is_remote(mount))
       return true;
-    // Of two mounts on one point the later one is seen.
+    // The later of two mounts on one point hides the other.
     if (is_below(path, mount.mount_point) &&
         (own == nullptr || is_below(mount.mount_point, own->mount_point)))
       own = &mount;

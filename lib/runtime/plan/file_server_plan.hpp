@@ -18,9 +18,9 @@ namespace husk::runtime {
 FileOptions asked_files(const std::map<std::string, std::string>& annotations,
                         const FileOptions& usual);
 
-/// What is served, and to whom.
+/// The share of a VM, and its guest as far as virtiofsd's options depend on the guest.
 struct ServedShare {
-  std::filesystem::path directory;
+  std::filesystem::path directory;   ///< VmPaths::shared()
   std::string kernel_release;        ///< HostFacts::kernel_release
   std::uint64_t max_open_files = 0;  ///< that the guest may have
   /// One request may wait for a server that does not answer, and the others shall not.
