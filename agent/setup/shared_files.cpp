@@ -19,15 +19,21 @@
 namespace husk::agent {
 namespace {
 
-std::vector<UniqueFd> find_shared_mounts(pid_t pid) {
+struct SharedMount {
+  UniqueFd fd;
+  bool is_root;
+};
+
+std::vector<SharedMount> find_shared_mounts(pid_t pid) {
   const std::string process = "/proc/" + std::to_string(pid);
   const UniqueFd root{
       check_sys(::open((process + "/root").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC), "open /")};
-  std::vector<UniqueFd> mounts;
+  std::vector<SharedMount> mounts;
   for (const MountEntry& entry : load_mount_table(process + "/mountinfo")) {
     if (entry.type != "virtiofs") continue;
     try {
-      mounts.push_back(open_in_root(root.get(), entry.mount_point, O_PATH));
+      mounts.push_back(
+          {open_in_root(root.get(), entry.mount_point, O_PATH), entry.mount_point == "/"});
     } catch (const Error&) {
       continue;  // hidden by another mount
     }
@@ -35,12 +41,15 @@ std::vector<UniqueFd> find_shared_mounts(pid_t pid) {
   return mounts;
 }
 
-/// A reconfiguration, of nothing, drops every name of the file system that is not in use, and no
-/// page of any file.
-void forget_names(int mount) noexcept {
+/// A reconfiguration, of nothing, drops every name of the file system that is not in use, and no page of any file.
+/// Of a root: its files keep their pages from one open(2) to the next while their ctime is the same. husk's own kernel
+/// knows the option (rootfs-builder/kernel-patches), other kernels refuse it.
+void forget_names(int mount, bool is_root = false) noexcept {
   const UniqueFd file_system{
       static_cast<int>(::syscall(SYS_fspick, mount, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC))};
   if (!file_system) return;
+  if (is_root)
+    ::syscall(SYS_fsconfig, file_system.get(), FSCONFIG_SET_FLAG, "keep_pages", nullptr, 0);
   ::syscall(SYS_fsconfig, file_system.get(), FSCONFIG_CMD_RECONFIGURE, nullptr, nullptr, 0);
 }
 
@@ -48,8 +57,8 @@ void forget_names(int mount) noexcept {
 
 void forget_shared_files(pid_t pid) noexcept {
   try {
-    for (const UniqueFd& mount : find_shared_mounts(pid)) {
-      forget_names(mount.get());
+    for (const auto& [mount, is_root] : find_shared_mounts(pid)) {
+      forget_names(mount.get(), is_root);
       // The mounted file or directory itself is always in use: it is asked for.
       struct statx status {};
       ::statx(mount.get(), "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &status);

@@ -61,30 +61,77 @@ in_rust() {
   compare rust "$program"
 }
 
-# The guest keeps what it has read of a file for the next open, and has to see that the host has changed the file: also
-# by another content of the same size and with the same mtime, and by changes that follow one another at once.
+# The guest keeps what it has read of a program, and of a file of the root, for the next open, and has to see that the host
+# has changed the file: also by another content of the same size and with the same mtime, and by changes that follow one
+# another at once.
 sees_what_the_host_changes() {
-  local n
-  make_bundle "$work/reader" sh -c 'while sleep 0.1; do read -r line </volume/file && echo "$line"; done >/volume/seen'
-  mkdir "$work/reader.volume"
+  local n file
+  make_bundle "$work/reader" sh -c 'while sleep 0.1; do for folder in /volume /of-root; do
+    read -r line <$folder/file && echo "$line" >>$folder/seen; done; done'
+  mkdir "$work/reader.volume" "$work/reader/rootfs/of-root"
   edit_config "$work/reader" '.mounts += [{destination: "/volume", source: $volume, type: "bind", options: ["rbind"]}]' --arg volume "$work/reader.volume"
-  echo 100 >"$work/reader.volume/file"
-  touch --date 2020-01-01 "$work/reader.volume/file"
+  local folders=("$work/reader.volume" "$work/reader/rootfs/of-root")
+  change() { for file in "${folders[@]/%//file}"; do echo "$1" >"$file" && { [[ -z ${2:-} ]] || touch --date "$2" "$file"; }; done; }
+  is_seen() { grep -q "$1" "${folders[0]}/seen" && grep -q "$1" "${folders[1]}/seen"; }
+  change 100 2020-01-01
   sleep 2  # Before that the guest does not rely on the file's ctime.
   expect_ok husk run --detach --bundle "$work/reader" reader
-  eventually 20 grep -q 100 "$work/reader.volume/seen"
-  echo 200 >"$work/reader.volume/file"
-  touch --date 2020-01-01 "$work/reader.volume/file"
-  eventually 3 grep -q 200 "$work/reader.volume/seen"
-  for n in {300..399}; do echo "$n" >"$work/reader.volume/file"; sleep 0.01; done
-  for n in {400..999}; do echo "$n" >"$work/reader.volume/file"; done
-  eventually 3 grep -q 999 "$work/reader.volume/seen"
-  [[ $(grep -c '3..' "$work/reader.volume/seen") -gt 1 ]] || fail "the container did not read meanwhile"
+  eventually 20 is_seen 100
+  sleep 1
+  change 200 2020-01-01
+  eventually 10 is_seen 200
+  # Until the container has read some of them: the machine may be slow.
+  for n in {1..3000}; do
+    change "$((300 + n % 100))"
+    sleep 0.01
+    ((n < 100)) || [[ $(grep -c '^3' "${folders[1]}/seen") -lt 3 ]] || break
+  done
+  for n in {400..999}; do change "$n"; done
+  eventually 10 is_seen 999
   expect_ok husk delete --force reader
+}
+
+# Who uses such files sees an error, the rest of the container goes on.
+fails_alone() {
+  local pid volume
+  make_bundle "$work/used" sleep 1000
+  for volume in full taken; do
+    mkdir "$work/used.$volume"
+    mount -t tmpfs -o size=1m,mode=0755 "$volume" "$work/used.$volume"
+    edit_config "$work/used" '.mounts += [{destination: $target, source: $volume, type: "bind", options: ["rbind"]}]' --arg target "/$volume" --arg volume "$work/used.$volume"
+  done
+  echo here >"$work/used.taken/file"
+  for n in {1..200}; do echo "$n" >"$work/used/rootfs/file-$n"; done
+  expect_ok husk run --detach --bundle "$work/used" used
+
+  expect_failure 1 "No space left on device" husk exec used dd if=/dev/zero of=/full/big bs=64k count=100
+  [[ $(stat -c %s "$work/used.full/big") -ge $((900 * 1024)) ]] || fail "the disk is not full"
+  expect_ok husk exec used sh -c 'rm /full/big && echo again >/full/file && cat /full/file'
+  expect_equal again "$out" "written after the disk had been full"
+
+  # As with runc the container keeps what is no longer mounted on the host.
+  umount --lazy "$work/used.taken"
+  expect_ok husk exec used cat /taken/file
+  expect_equal here "$out" "file of a source that was unmounted"
+
+  for pid in $(jq -r '.helpers[].pid' "/run/husk-vm/$(jq -r .vmId "$work/root/used/state.json")/vm.json"); do
+    prlimit --pid "$pid" --nofile=60:1000
+  done
+  run husk exec used sh -c "cat /file-*"
+  [[ $status != 0 ]] || fail "virtiofsd has enough descriptors"
+  expect_contains "Too many open files" "$err" "what cat says"
+  is_state used running || fail "the container ended for want of descriptors"
+  for pid in $(jq -r '.helpers[].pid' "/run/husk-vm/$(jq -r .vmId "$work/root/used/state.json")/vm.json"); do
+    prlimit --pid "$pid" --nofile=1000:1000
+  done
+  expect_ok husk exec used sh -c 'cat /file-* | tail -n 1'
+  expect_ok husk delete --force used
+  umount "$work/used.full"
 }
 
 start_libvirt
 at_end delete_all
 it "as on the host, but for what is known, with virtiofsd in C" in_c 300
 it "as on the host, but for what is known, with virtiofsd in Rust" in_rust 300
-it "a running process sees at its next open what the host has changed" sees_what_the_host_changes 60
+it "a running process sees at its next open what the host has changed" sees_what_the_host_changes 180
+it "a full disk, a source that is unmounted, and a virtiofsd out of descriptors are errors of who uses the files" fails_alone 120
