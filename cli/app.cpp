@@ -57,6 +57,9 @@ std::unique_ptr<CLI::App> make_app(GlobalOptions& options, int& status) {
   add_ps(*app, options);
   add_spec(*app);
   add_features(*app);
+  add_setup(*app);
+  add_env(*app, options);
+  add_check(*app, options, status);
   add_unsupported(*app);
   add_internal(*app);
   return app;

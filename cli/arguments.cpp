@@ -10,15 +10,19 @@ namespace fs = std::filesystem;
 
 constexpr const char* default_config = "/etc/husk/config.toml";
 
-runtime::Runtime make_runtime(const GlobalOptions& options) {
-  if (options.root.empty() || options.root.lexically_normal() == "/") {
-    throw Error(Errc::invalid_argument, "--root: must be a directory other than \"/\"");
-  }
+fs::path config_file(const GlobalOptions& options) {
   // The default one need not exist; one that somebody named must.
   if (options.config && !fs::exists(*options.config))
     throw Error(Errc::invalid_argument,
                 "--config: " + options.config->string() + " does not exist");
-  return {fs::absolute(options.root), runtime::load_config(options.config.value_or(default_config)),
+  return options.config.value_or(default_config);
+}
+
+runtime::Runtime make_runtime(const GlobalOptions& options) {
+  if (options.root.empty() || options.root.lexically_normal() == "/") {
+    throw Error(Errc::invalid_argument, "--root: must be a directory other than \"/\"");
+  }
+  return {fs::absolute(options.root), runtime::load_config(config_file(options)),
           runtime::find_install_paths()};
 }
 

@@ -26,6 +26,8 @@ struct GlobalOptions {
 
 /// What a command needs; made when the command runs, so that --version and spec touch nothing.
 runtime::Runtime make_runtime(const GlobalOptions& options);
+/// The configuration file that holds; it may be missing where nobody named one. Throws invalid_argument.
+std::filesystem::path config_file(const GlobalOptions& options);
 
 // Each adds its subcommand; `status` is what husk exits with when the command succeeded.
 void add_create(CLI::App& app, const GlobalOptions& options);
@@ -44,6 +46,9 @@ void add_run(CLI::App& app, const GlobalOptions& options, int& status);
 void add_exec(CLI::App& app, const GlobalOptions& options, int& status);
 void add_spec(CLI::App& app);
 void add_features(CLI::App& app);
+void add_setup(CLI::App& app);
+void add_env(CLI::App& app, const GlobalOptions& options);
+void add_check(CLI::App& app, const GlobalOptions& options, int& status);
 void add_unsupported(CLI::App& app);
 void add_internal(CLI::App& app);
 

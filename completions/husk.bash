@@ -12,9 +12,11 @@
 declare -gA _husk_takes=(
   [-]="-v --version --debug --systemd-cgroup --root=directory --config=file --log=file --log-format=text|json
     --rootless=any --criu=file command"
+  [check]="--json"
   [create]="-b=directory --bundle=directory --pid-file=file --console-socket=file --pidfd-socket=file
     --preserve-fds=any --no-pivot --no-new-keyring --trace=file any"
   [delete]="-f --force --trace=file id"
+  [env]=" "
   [exec]="-p=file --process=file --cwd=any -e=any --env=any -u=any --user=any -g=any --additional-gids=any -c=any
     --cap=any --no-new-privs -t --tty -d --detach --console-socket=file --pid-file=file --cgroup=any
     --pidfd-socket=file --preserve-fds=any --ignore-paused --process-label=any --apparmor=any id rest"
@@ -27,6 +29,7 @@ declare -gA _husk_takes=(
   [resume]="id"
   [run]="-b=directory --bundle=directory --pid-file=file --console-socket=file --pidfd-socket=file
     --preserve-fds=any --no-pivot --no-new-keyring -d --detach --keep --no-subreaper --trace=file any"
+  [setup]="--file=file --remove -y --yes docker"
   [spec]="-b=directory --bundle=directory --rootless"
   [start]="--trace=file id"
   [state]="id"

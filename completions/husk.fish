@@ -168,6 +168,16 @@ __husk_command events 'show resource usage and out-of-memory kills' id
 __husk_option events --interval any 'interval between statistics'
 __husk_option events --stats none 'print statistics once and exit'
 
+__husk_command check 'check whether this host can run containers in VMs'
+__husk_option check --json none 'print the findings as JSON'
+
+__husk_command setup 'make an engine know husk' docker
+__husk_option setup --file file 'file to change'
+__husk_option setup --remove none 'take husk out again'
+__husk_option setup '-y --yes' none 'do not ask'
+
+__husk_command env 'print the configuration that holds'
+
 __husk_command features 'print the OCI features of husk and its guest as JSON'
 
 __husk_command kill "send a signal to a container's init process" id signal

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <string>
 
+#include "lib/base/advice.hpp"
 #include "lib/base/cancellation.hpp"
 #include "lib/base/deadline.hpp"
 #include "lib/base/descriptors.hpp"
@@ -66,7 +67,8 @@ VmKeeper::VmKeeper(const std::filesystem::path& directory, const VsockUsers& use
       setup_(std::move(setup)) {
   if (::access(vhost_device_program, X_OK) != 0)
     throw Error(Errc::unsupported,
-                "vhost-device-vsock is not installed and this host has no /dev/vhost-vsock");
+                std::string("this host has neither /dev/vhost-vsock nor vhost-device-vsock; ") +
+                    advice::vsock);
   if (is_own_socket(device_socket()) || is_own_socket(host_socket()))
     throw Error(Errc::already_exists, directory.string() + ": already has a vsock device");
   or_end([&] {

@@ -65,7 +65,7 @@ class VmKeeper {
   /// Starts vhost-device-vsock as user and group `users.device`, with its socket `vsock.sock` (the
   /// host connects) in `directory`/device, which must exist and belong to that user. `vhost.sock`
   /// (the hypervisor connects) is moved into `directory`, which must be root's. Returns when both
-  /// sockets are there. Throws unsupported "vhost-device-vsock is not installed and ...", timed_out.
+  /// sockets are there. Throws unsupported "this host has neither /dev/vhost-vsock nor ...", timed_out.
   /// Both throw system where the keeper's program cannot be executed. Must be called while the process
   /// has one thread. The keeper holds none of the caller's descriptors and is not in the caller's
   /// cgroups.

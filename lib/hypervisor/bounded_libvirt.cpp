@@ -38,6 +38,7 @@ constexpr auto connect_patience = 60s;
 constexpr auto start_patience = 300s;
 constexpr auto destroy_patience = 10s;
 constexpr auto memory_patience = 20s;
+constexpr auto version_patience = 10s;
 constexpr auto network_patience = 20s;  ///< the guest has 8 s of it to give a card back
 constexpr std::size_t max_answer_bytes = 65536;
 
@@ -165,6 +166,10 @@ class BoundedLibvirt : public Hypervisor {
         return json();
       });
     });
+  }
+  std::string version() override {
+    return ask(version_patience, [](Hypervisor& libvirt) { return json(libvirt.version()); })
+        .get<std::string>();
   }
 
  private:

@@ -4,6 +4,7 @@
 #include <array>
 #include <string_view>
 
+#include "lib/base/advice.hpp"
 #include "lib/base/dynamic_library.hpp"
 #include "lib/base/text.hpp"
 
@@ -15,10 +16,11 @@ constexpr std::size_t max_error_bytes = 1000;
 LibvirtApi load_all() {
   const DynamicLibrary library(
       "libvirt.so.0",
-      "libvirt is not installed (libvirt.so.0 cannot be loaded); install libvirt-daemon-system");
+      std::string("libvirt is not installed (libvirt.so.0 cannot be loaded); ") + advice::libvirt);
   LibvirtApi api;
   library.load("virConnectOpen", api.connect_open);
   library.load("virConnectClose", api.connect_close);
+  library.load("virConnectGetLibVersion", api.connect_get_lib_version);
   library.load("virDomainCreateXML", api.domain_create_xml);
   library.load("virDomainLookupByName", api.domain_lookup_by_name);
   library.load("virDomainDestroy", api.domain_destroy);

@@ -16,6 +16,7 @@ namespace husk::hypervisor {
 struct LibvirtApi {
   decltype(&::virConnectOpen) connect_open = nullptr;
   decltype(&::virConnectClose) connect_close = nullptr;
+  decltype(&::virConnectGetLibVersion) connect_get_lib_version = nullptr;
   decltype(&::virDomainCreateXML) domain_create_xml = nullptr;
   decltype(&::virDomainLookupByName) domain_lookup_by_name = nullptr;
   decltype(&::virDomainDestroy) domain_destroy = nullptr;

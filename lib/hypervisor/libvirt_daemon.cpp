@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "lib/base/advice.hpp"
 #include "lib/base/deadline.hpp"
 #include "lib/base/detach.hpp"
 #include "lib/base/directory_lock.hpp"
@@ -93,8 +94,8 @@ bool wait_for(Condition&& condition) {
 }
 
 [[noreturn]] void throw_missing(const std::string& programs) {
-  throw Error(Errc::unsupported, "libvirt is not installed (" + programs +
-                                     " is missing); install libvirt-daemon-system");
+  throw Error(Errc::unsupported,
+              "libvirt is not installed (" + programs + " is missing); " + advice::libvirt);
 }
 
 bool is_program(const fs::path& path) { return ::access(path.c_str(), X_OK) == 0; }
@@ -130,8 +131,7 @@ void start_by_systemd(const std::string& daemon) {
                       .timeout = daemon_patience});
   if (result.status != 0) {
     throw Error(Errc::unsupported, "systemctl start virtlogd.socket " +
-                                       socket_units(daemon).back() +
-                                       " failed; is libvirt-daemon-system installed?");
+                                       socket_units(daemon).back() + " failed; " + advice::libvirt);
   }
 }
 

@@ -104,6 +104,14 @@ class LibvirtHypervisor : public Hypervisor {
       throw libvirt_error("libvirt");
   }
 
+  std::string version() override {
+    unsigned long number = 0;
+    if (libvirt().connect_get_lib_version(connection_.get(), &number) != 0)
+      throw libvirt_error("ask libvirt for its version");
+    return std::to_string(number / 1000000) + "." + std::to_string(number / 1000 % 1000) + "." +
+           std::to_string(number % 1000);
+  }
+
  private:
   /// Transient, and without autodestroy: the VM outlives this command. Null: see libvirt_error.
   Domain create(const VmConfig& config, CpuQuestions questions) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "lib/base/advice.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/parse_number.hpp"
 #include "lib/base/text.hpp"
@@ -79,8 +80,7 @@ VmUser find_qemu_user(const UserFiles& files) {
   for (const char* const name : {"libvirt-qemu", "qemu"})
     if (const auto id = look_up(files, name)) return {.uid = *id};
   throw Error(Errc::unsupported, "QEMU's user: neither libvirt-qemu nor qemu is in " +
-                                     describe(files.passwd) +
-                                     "; is libvirt-daemon-system installed?");
+                                     describe(files.passwd) + "; " + advice::libvirt);
 }
 
 }  // namespace husk::hypervisor

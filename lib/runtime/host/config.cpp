@@ -83,6 +83,7 @@ class Reader {
       const std::string full = name + "." + std::string(key.str());
       if (setter == keys.end()) refuse(file_, node.source(), "unknown key " + full);
       current_ = full;
+      config_.given.insert(full);
       setter->second(node);
     }
   }

@@ -34,6 +34,8 @@ struct Config {
   std::string kernel_arguments;  ///< added to husk's own
   KernelParameters sysctl;       ///< of the whole guest, whatever the host has
   std::chrono::seconds boot_timeout{120};
+
+  std::set<std::string> given{};  ///< the keys that the file has: "vm.vcpus"
 };
 
 /// Defaults where `path` does not exist. Throws invalid_argument with file and line for malformed

@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 
+#include "lib/base/advice.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/subprocess.hpp"
 #include "lib/base/text.hpp"
@@ -34,7 +35,8 @@ std::filesystem::path find_program(const std::optional<std::filesystem::path>& c
   std::string places;
   for (const char* const place : usual_places)
     places += std::string(places.empty() ? "" : ", ") + place;
-  throw Error(Errc::unsupported, "virtiofsd is not installed (" + places + ")");
+  throw Error(Errc::unsupported,
+              "virtiofsd is not installed (" + places + "); " + advice::virtiofsd);
 }
 
 }  // namespace

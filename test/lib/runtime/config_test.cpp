@@ -4,8 +4,10 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <fstream>
+#include <sstream>
 
 #include "lib/base/error.hpp"
+#include "lib/runtime/host/config_text.hpp"
 #include "test/lib/base/scratch.hpp"
 
 using namespace husk::runtime;
@@ -92,4 +94,55 @@ TEST_CASE("config: parameters of the guest's kernel, by either way to write thei
       "6291456\"\n");
   CHECK(config.sysctl == KernelParameters{{"vm/max_map_count", "262144"},
                                           {"net/ipv4/tcp_rmem", "4096 87380 6291456"}});
+}
+
+TEST_CASE("format_config: is a configuration with the same values", "[runtime]") {
+  const InstallPaths paths{.shim = "/s",
+                           .kernel = "/share/vmlinuz",
+                           .initrd = "/share/initrd",
+                           .modules = "/share/modules"};
+  const std::string text =
+      "[hypervisor]\naccelerator = \"kvm\"\n[files]\ncache = \"never\"\nthreads = 3\nvirtiofsd = "
+      "\"/v\"\n"
+      "[vm]\nvcpus = 3\nmax_vcpus = 6\nmax_memory_mib = 4000\nallowed_annotations = "
+      "[\"io.husk.vcpus\"]\n"
+      "kernel_arguments = 'a=\"b\"'\nsysctl = { \"vm.max_map_count\" = 262144 }\n";
+  const Config config = load(text);
+  const std::string formatted = format_config(config, paths);
+  const Config again = load(formatted);
+  CHECK(again.accelerator == hypervisor::Accelerator::kvm);
+  CHECK(again.files == config.files);
+  CHECK(again.virtiofsd == "/v");
+  CHECK(again.max_vcpus == 6);
+  CHECK(again.allowed_annotations == config.allowed_annotations);
+  CHECK(again.kernel_arguments == "a=\"b\"");
+  CHECK(again.sysctl == config.sysctl);
+  CHECK(again.kernel == "/share/vmlinuz");
+  CHECK_THAT(formatted, ContainsSubstring("vcpus = 3\n") &&
+                            ContainsSubstring("memory_mib = 512  # default\n"));
+}
+
+TEST_CASE("format_config: has the keys of husk.toml(5), and no other", "[runtime]") {
+  std::set<std::string> in_page;
+  std::ifstream page(HUSK_SOURCE_DIR "/man/husk.toml.5");
+  for (std::string line; std::getline(page, line);)
+    // .BR key " = ...", or .BR key " = ..., " key " = ...": the keys are outside of the quotation marks.
+    if (line.starts_with(".BR ") && line.find(" = ") != std::string::npos &&
+        !line.starts_with(".BR \"")) {
+      std::istringstream parts(line.substr(4));
+      bool is_quoted = false;
+      for (std::string part; std::getline(parts, part, '"'); is_quoted = !is_quoted) {
+        std::istringstream words(is_quoted ? "" : part);
+        for (std::string word; words >> word;) in_page.insert(word);
+      }
+    }
+  std::set<std::string> formatted;
+  std::istringstream lines(
+      format_config({}, {.shim = "/s", .kernel = "/k", .initrd = "/i", .modules = "/m"}));
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("# ")) line.erase(0, 2);
+    if (!line.starts_with("[")) formatted.insert(line.substr(0, line.find_first_of(" :")));
+  }
+  CHECK(formatted == in_page);
+  CHECK(formatted.size() > 15);
 }

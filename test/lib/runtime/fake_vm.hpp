@@ -72,6 +72,7 @@ class FakeHypervisor final : public hypervisor::Hypervisor {
     if (machine_.refuses_change) throw Error(Errc::system, "libvirt: the memory cannot be changed");
     machine_.memory = device;
   }
+  std::string version() override { return "9.0.0"; }
 
  private:
   FakeMachine& machine_;

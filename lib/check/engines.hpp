@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// The container engines of a host, and whether their configuration names husk.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace husk::check {
+
+struct Engine {
+  std::string name;  ///< "Docker"
+  /// Where husk is named, or else where a person would name it.
+  std::filesystem::path file;
+  bool knows_husk = false;
+  std::string error{};  ///< the file cannot be read or parsed: what and where
+};
+
+/// Finds the engines that are installed below `root` ("/"), and reads the files that they read: at most 1 MiB of each, and
+/// 100 files of a folder. An engine knows husk if a runtime's program is named husk.
+std::vector<Engine> find_engines(const std::filesystem::path& root);
+
+}  // namespace husk::check

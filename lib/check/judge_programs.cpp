@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/base/advice.hpp"
+#include "lib/check/judge.hpp"
+
+namespace husk::check {
+namespace {
+
+std::string with_version(const std::string& name, const Part& part) {
+  return part.version.empty() ? name : name + " " + part.version;
+}
+
+Finding judge_qemu(const Host& host) {
+  if (host.qemu.error.empty()) return {"qemu", Verdict::pass, with_version("QEMU", host.qemu)};
+  return {"qemu", Verdict::fail, host.qemu.error, advice::qemu};
+}
+
+Finding judge_libvirt(const Host& host) {
+  if (!host.libvirt.error.empty())
+    return {
+        "libvirt", Verdict::fail, host.libvirt.error,
+        std::string(advice::libvirt) +
+            "; where it is installed: systemctl unmask --now libvirtd.socket, or virtqemud.socket"};
+  if (!host.vm_user_error.empty())
+    return {"libvirt", Verdict::fail, host.vm_user_error, advice::libvirt};
+  return {"libvirt", Verdict::pass, with_version("libvirt", host.libvirt) + " answers"};
+}
+
+Finding judge_virtiofsd(const Host& host) {
+  if (!host.virtiofsd.error.empty())
+    return {"virtiofsd", Verdict::fail, host.virtiofsd.error, advice::virtiofsd};
+  if (!host.is_rust_virtiofsd)
+    return {"virtiofsd", Verdict::warn,
+            with_version("virtiofsd", host.virtiofsd) +
+                " is the older one, in C: two file systems of the host have one device number in a "
+                "container",
+            "install the newer one, in Rust, if a container has volumes on two file systems "
+            "(docs/files.md)"};
+  return {"virtiofsd", Verdict::pass, with_version("virtiofsd", host.virtiofsd)};
+}
+
+Finding judge_guest(const Host& host) {
+  for (const GuestFile& file : host.guest_files) {
+    if (!file.error.empty())
+      return {"guest", Verdict::fail, file.key + ": " + file.error, advice::guest_files};
+    if (!file.closed_directory.empty())
+      return {"guest", Verdict::fail,
+              file.key + ": QEMU's user may not search " + file.closed_directory.string() +
+                  ", which " + file.path.string() + " is in",
+              "chmod o+x " + file.closed_directory.string()};
+  }
+  return {"guest", Verdict::pass,
+          host.guest_kernel.empty() ? "the guest's files can be read"
+                                    : "the guest's kernel is " + host.guest_kernel};
+}
+
+}  // namespace
+
+std::vector<Finding> judge_programs(const Host& host) {
+  return {judge_qemu(host), judge_libvirt(host), judge_virtiofsd(host), judge_guest(host)};
+}
+
+}  // namespace husk::check

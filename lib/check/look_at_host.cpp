@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/check/look_at_host.hpp"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <sstream>
+
+#include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+#include "lib/base/subprocess.hpp"
+#include "lib/base/text.hpp"
+#include "lib/check/denials.hpp"
+#include "lib/guestcomm/link/guest_address.hpp"
+#include "lib/handoff/vhost_sockets.hpp"
+#include "lib/hypervisor/driver.hpp"
+#include "lib/runtime/host/cgroup_hierarchies.hpp"
+#include "lib/runtime/host/config.hpp"
+#include "lib/runtime/host/guest_kernel.hpp"
+#include "lib/runtime/host/install_paths.hpp"
+#include "lib/runtime/host/virtiofsd.hpp"
+
+namespace husk::check {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+/// What `look` throws as text; empty: nothing.
+template <typename Look>
+std::string error_of(Look&& look) {
+  try {
+    look();
+    return {};
+  } catch (const std::exception& error) {
+    return one_line(error.what());
+  }
+}
+
+Processor find_processor() {
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  for (std::string line; std::getline(cpuinfo, line);) {
+    if (!line.starts_with("flags")) continue;
+    std::istringstream words(line.substr(line.find(':') + 1));
+    const std::set<std::string> flags{std::istream_iterator<std::string>(words), {}};
+    return {.can_virtualize = flags.contains("vmx") || flags.contains("svm"),
+            .is_virtual = flags.contains("hypervisor")};
+  }
+  return {};
+}
+
+void look_at_kvm(Host& host) {
+  const UniqueFd kvm{::open("/dev/kvm", O_RDWR | O_CLOEXEC)};
+  host.kvm_error = kvm ? 0 : errno;
+  if (kvm && host.processor.can_virtualize) host.tiny_vm = run_tiny_vm(1s);
+}
+
+/// The first line of what the program prints, from its first digit: "7.2.22 (Debian 1:7.2+dfsg)".
+Part ask_version(const fs::path& program) {
+  Part part;
+  part.error = error_of([&] {
+    const SubprocessResult result = run_subprocess({.program = program.string(),
+                                                    .arguments = {"--version"},
+                                                    .argv0 = {},
+                                                    .environment = std::vector<std::string>{},
+                                                    .stdin_text = {},
+                                                    .timeout = 10s});
+    const std::string line = one_line(result.output.substr(0, result.output.find('\n')));
+    part.version =
+        line.substr(std::min(line.find_first_of("0123456789"), line.size())).substr(0, 80);
+  });
+  return part;
+}
+
+Part find_qemu() {
+  for (const char* const program : {"/usr/bin/qemu-system-x86_64", "/usr/libexec/qemu-kvm"})
+    if (::access(program, X_OK) == 0) return ask_version(program);
+  return {.version = {}, .error = "QEMU is not installed (/usr/bin/qemu-system-x86_64)"};
+}
+
+void look_at_libvirt(Host& host, const runtime::Config& config) {
+  host.libvirt.error = error_of(
+      [&] { host.libvirt.version = hypervisor::bounded_libvirt({.uri = config.uri})->version(); });
+}
+
+void look_at_virtiofsd(Host& host, const runtime::Config& config) {
+  host.virtiofsd.error = error_of([&] {
+    const runtime::Virtiofsd found = runtime::find_virtiofsd(config.virtiofsd);
+    host.is_rust_virtiofsd = found.is_rust;
+    host.virtiofsd = ask_version(found.program);
+  });
+}
+
+/// The first directory above the file that the user may not search. In a child, which becomes the user.
+fs::path find_closed_directory(const fs::path& file, unsigned uid) {
+  std::vector<fs::path> directories;
+  for (fs::path path = file.parent_path(); path.has_relative_path(); path = path.parent_path())
+    directories.push_back(path);
+  std::ranges::reverse(directories);
+  const pid_t child = check_sys(::fork(), "fork");
+  if (child == 0) {
+    if (::setgroups(0, nullptr) != 0 || ::setgid(65534) != 0 || ::setuid(uid) != 0) ::_exit(255);
+    for (std::size_t n = 0; n < directories.size() && n < 254; ++n)
+      if (::access(directories[n].c_str(), X_OK) != 0) ::_exit(static_cast<int>(n) + 1);
+    ::_exit(0);
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  const auto closed = static_cast<std::size_t>(WIFEXITED(status) ? WEXITSTATUS(status) : 0);
+  return closed == 0 || closed > directories.size() ? fs::path() : directories[closed - 1];
+}
+
+GuestFile look_at_guest_file(const std::string& key, const fs::path& path,
+                             const std::optional<unsigned>& uid) {
+  GuestFile file{.key = key, .path = path};
+  file.error = error_of([&] {
+    const UniqueFd opened{check_sys(::open(path.c_str(), O_RDONLY | O_CLOEXEC), path.string())};
+    if (::geteuid() == 0 && uid) file.closed_directory = find_closed_directory(path, *uid);
+  });
+  return file;
+}
+
+void look_at_guest(Host& host, const runtime::Config& config) {
+  const hypervisor::Driver& driver = hypervisor::driver_for(config.uri);
+  const runtime::InstallPaths paths = runtime::find_install_paths();
+  std::optional<unsigned> uid;
+  host.vm_user_error = error_of([&] { uid = driver.find_user().uid; });
+  host.guest_files = {look_at_guest_file("vm.kernel", config.kernel.value_or(paths.kernel), uid),
+                      look_at_guest_file("vm.initrd", config.initrd.value_or(paths.initrd), uid)};
+  const fs::path modules = config.modules.value_or(config.kernel ? "" : paths.modules);
+  if (!modules.empty()) {
+    host.guest_files.push_back(look_at_guest_file("vm.modules", modules, {}));
+    host.guest_kernel = runtime::find_kernel_release(modules);
+  }
+}
+
+/// A controller that is in neither version's table is not compiled in, or is switched off at boot.
+std::vector<std::string> find_missing_controllers() {
+  std::set<std::string> present;
+  std::ifstream unified("/sys/fs/cgroup/cgroup.controllers");
+  present.insert(std::istream_iterator<std::string>(unified), {});
+  std::ifstream table("/proc/cgroups");
+  for (std::string line; std::getline(table, line);) {
+    std::istringstream fields(line);
+    std::string name, hierarchy, number, enabled;
+    if (fields >> name >> hierarchy >> number >> enabled && enabled == "1" && hierarchy != "0")
+      present.insert(name);
+  }
+  std::vector<std::string> missing;
+  for (const char* const wanted : {"cpu", "memory", "pids"})
+    if (!present.contains(wanted)) missing.emplace_back(wanted);
+  return missing;
+}
+
+Cgroups look_at_cgroups() {
+  Cgroups cgroups;
+  (void)error_of([&] {
+    for (const runtime::Hierarchy& one : runtime::find_hierarchies())
+      (one.v2 ? cgroups.v2 : cgroups.v1) = true;
+  });
+  cgroups.missing = find_missing_controllers();
+  return cgroups;
+}
+
+std::uint64_t find_available_memory_mib() {
+  std::ifstream meminfo("/proc/meminfo");
+  std::uint64_t kib = 0;
+  for (std::string name, unit; meminfo >> name >> kib && std::getline(meminfo, unit);)
+    if (name == "MemAvailable:") return kib / 1024;
+  return 0;
+}
+
+std::vector<Place> look_at_places() {
+  std::vector<Place> places;
+  for (const char* const path : {"/run", "/var/log"}) {
+    struct statvfs status {};
+    if (::statvfs(path, &status) != 0) continue;
+    places.push_back({.path = path,
+                      .free_bytes = std::uint64_t{status.f_bavail} * status.f_frsize,
+                      .is_read_only = (status.f_flag & ST_RDONLY) != 0});
+  }
+  return places;
+}
+
+std::string find_container() {
+  for (const char* const mark : {"/run/.containerenv", "/.dockerenv", "/run/systemd/container"})
+    if (::access(mark, F_OK) == 0) return mark;
+  return {};
+}
+
+bool is_selinux_enforcing() {
+  std::ifstream enforce("/sys/fs/selinux/enforce");
+  int value = 0;
+  return enforce >> value && value == 1;
+}
+
+}  // namespace
+
+Host look_at_host(const fs::path& config_file) {
+  Host host;
+  host.program = fs::read_symlink("/proc/self/exe");
+  runtime::Config config;
+  host.config_error = error_of([&] { config = runtime::load_config(config_file); });
+  host.is_root = ::geteuid() == 0;
+  host.configured_accelerator = config.accelerator;
+  host.default_memory_mib = config.memory_mib;
+  host.processor = find_processor();
+  look_at_kvm(host);
+  host.has_vhost_vsock = guestcomm::has_vhost_vsock();
+  host.has_vhost_device = ::access(handoff::vhost_device_program, X_OK) == 0;
+  host.qemu = find_qemu();
+  look_at_libvirt(host, config);
+  look_at_virtiofsd(host, config);
+  look_at_guest(host, config);
+  host.cgroups = look_at_cgroups();
+  host.available_memory_mib = find_available_memory_mib();
+  host.places = look_at_places();
+  host.engines = find_engines("/");
+  host.container = find_container();
+  host.is_selinux_enforcing = is_selinux_enforcing();
+  host.denial = find_last_denial("/dev/kmsg", "/var/log/audit/audit.log");
+  return host;
+}
+
+}  // namespace husk::check

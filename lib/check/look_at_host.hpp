@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+
+#include "lib/check/host.hpp"
+
+namespace husk::check {
+
+/// Looks at everything that `husk check` judges. What is missing or broken is in the answer, not thrown. Starts libvirt's
+/// daemon if none listens, as a create does; starts no VM but run_tiny_vm()'s. Takes some 200 ms, and a minute where
+/// libvirt does not answer. Forks: call while the process has one thread.
+Host look_at_host(const std::filesystem::path& config);
+
+}  // namespace husk::check
