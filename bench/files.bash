@@ -4,18 +4,22 @@
 # as with another virtiofsd, or with one that a script gives other options. Sourced by scripts/bench.
 # shellcheck disable=SC2154  # work, rounds, top: of the parts before it
 
+# The root is an overlay of the host's, as an engine makes it of an image: so the programs are in the container's root.
 files_in() {  # NAME RUNTIME GLOBAL_OPTIONS...
-  local name=$1 runtime=$2 bundle=$work/files-$1 what took
+  local name=$1 runtime=$2 bundle=$work/files-$1 what took failed=''
   rm -rf "$bundle"
   # shellcheck disable=SC2016  # jq's
-  make_bundle "$bundle" "$runtime" '.root.readonly = false | .process.args = ["/usr/bin/python3", "/file_work", "/made"] | .mounts += (["usr", "lib", "lib64", "bin"] |
-    map({destination: ("/" + .), source: ("/" + .), type: "bind", options: ["rbind", "ro"]}))'
-  rm -rf "$bundle/rootfs/bin"
-  mkdir "$bundle/rootfs/"{usr,lib,lib64,bin,made}
+  make_bundle "$bundle" "$runtime" '.root.readonly = false | .process.args = ["/usr/bin/python3", "/file_work", "/made"]'
+  rm -rf "$bundle/rootfs"
+  mkdir "$bundle/"{rootfs,upper,work}
+  mount -t overlay -o "lowerdir=/,upperdir=$bundle/upper,workdir=$bundle/work" overlay "$bundle/rootfs"
   cp "$top/bench/file_work" "$bundle/rootfs/"
+  mkdir "$bundle/rootfs/made"
   "$top/bench/file_work" prepare "$bundle/rootfs/made"
-  "$runtime" "${@:3}" --root "$work/root-files" run --bundle "$bundle" "bench-files-$name" >"$work/files.out" 2>&1 </dev/null || die "$name: $(tail -n 3 "$work/files.out")"
+  "$runtime" "${@:3}" --root "$work/root-files" run --bundle "$bundle" "bench-files-$name" >"$work/files.out" 2>&1 </dev/null || failed=1
   "$runtime" "${@:3}" --root "$work/root-files" delete --force "bench-files-$name" 2>/dev/null || true
+  umount --lazy "$bundle/rootfs"
+  [[ -z $failed ]] || die "$name: $(tail -n 3 "$work/files.out")"
   while read -r what took; do echo "$took" >>"$work/files.$what.$name"; done <"$work/files.out"
   sed 's/ .*//' "$work/files.out" >"$work/files.cases"
   rm -rf "$bundle"
