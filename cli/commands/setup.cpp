@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <iostream>
+#include <sstream>
 
 #include "cli/options.hpp"
 #include "cli/report.hpp"
@@ -21,8 +24,33 @@ struct SetupFlags {
   bool remove = false, yes = false;
 };
 
-/// The name by which husk was installed, where it leads to this program: an update may change what is behind the name.
-fs::path own_path() { return fs::read_symlink("/proc/self/exe"); }
+/// The name by which husk was installed, as far as PATH has it: an update may change what a link leads to.
+fs::path own_path() {
+  const fs::path program = fs::read_symlink("/proc/self/exe");
+  const char* const variable = std::getenv("PATH");
+  std::istringstream directories(variable == nullptr ? "" : variable);
+  std::error_code failure;
+  for (std::string directory; std::getline(directories, directory, ':');) {
+    const fs::path candidate = fs::path(directory) / program.filename();
+    if (candidate.is_absolute() && fs::equivalent(candidate, program, failure) && !failure)
+      return candidate;
+  }
+  return program;
+}
+
+/// dockerd runs the program as root: nobody else may be able to change it.
+void check_is_roots(const fs::path& program) {
+  for (fs::path path = fs::canonical(program);; path = path.parent_path()) {
+    struct stat status {};
+    check_sys(::stat(path.c_str(), &status), path.string());
+    const bool is_shared = (status.st_mode & 022) != 0 && (status.st_mode & S_ISVTX) == 0;
+    if (status.st_uid != 0 || is_shared)
+      throw Error(Errc::unsupported,
+                  path.string() + ": can be changed by others than root, and dockerd would run " +
+                      program.string() + " as root; install husk first");
+    if (!path.has_relative_path()) return;
+  }
+}
 
 bool agrees() {
   if (::isatty(STDIN_FILENO) == 0)
@@ -36,8 +64,10 @@ bool agrees() {
 
 void set_up_docker(const SetupFlags& flags) {
   const std::string file = flags.file.string(), text = setup::read_or_empty(flags.file);
+  const fs::path program = own_path();
+  if (!flags.remove) check_is_roots(program);
   const auto changed = step(file, [&] {
-    return flags.remove ? setup::remove_runtime(text) : setup::add_runtime(text, own_path());
+    return flags.remove ? setup::remove_runtime(text) : setup::add_runtime(text, program);
   });
   if (!changed) {
     print(file + (flags.remove ? ": has no runtime husk. Nothing to do.\n"
@@ -46,12 +76,12 @@ void set_up_docker(const SetupFlags& flags) {
   }
   print(flags.remove ? "Takes the runtime husk out of " + file + ".\n"
                      : "Adds to " + file + ":\n  \"runtimes\": { \"husk\": { \"path\": \"" +
-                           own_path().string() + "\" } }\n");
+                           program.string() + "\" } }\n");
   if (!flags.yes && !agrees()) {
     print("Nothing was changed.\n");
     return;
   }
-  const fs::path copy = setup::change_file(flags.file, *changed);
+  const fs::path copy = setup::change_file(flags.file, text, *changed);
   if (!copy.empty()) print("The file as it was: " + copy.string() + "\n");
   print("Now: systemctl reload docker (containers go on), or send SIGHUP to dockerd.\n");
   if (!flags.remove) print("Then: docker run --rm --runtime husk IMAGE COMMAND\n");

@@ -10,7 +10,9 @@ inline constexpr const char* qemu = "install qemu-system-x86 (Debian) or qemu-kv
 inline constexpr const char* virtiofsd =
     "install virtiofsd (Debian 13, Fedora) or qemu-system-common (Debian 12)";
 inline constexpr const char* vsock =
-    "load the module of the host's kernel (modprobe vhost_vsock), or install vhost-device-vsock";
+    "load the module of the host's kernel (modprobe vhost_vsock); for a kernel without the module "
+    "install "
+    "vhost-device-vsock";
 inline constexpr const char* guest_files =
     "install husk-guest, or name the files in /etc/husk/config.toml ([vm] kernel, initrd, modules)";
 

@@ -47,8 +47,8 @@ bool is_denial(std::string_view line) {
   const bool is_apparmor = has(line, "apparmor=\"DENIED\"");
   const bool is_selinux = has(line, "avc:") && has(line, "denied");
   if (!is_apparmor && !is_selinux) return false;
-  return has(line, "libvirt") || has(line, "virtqemud") || has(line, "qemu") ||
-         has(line, "svirt_") || has(line, "virtiofsd") || has(line, "husk");
+  return has(line, "libvirt") || has(line, "virt-aa-helper") || has(line, "virtqemud") ||
+         has(line, "qemu") || has(line, "svirt_") || has(line, "virtiofsd") || has(line, "husk");
 }
 
 std::string find_last_denial(const std::filesystem::path& kernel_log,

@@ -54,7 +54,7 @@ std::vector<fs::path> existing(const fs::path& root, const std::vector<std::stri
     if (!fs::is_directory(path, unreadable)) continue;
     std::vector<fs::path> inside;
     for (const auto& entry : fs::directory_iterator(path, unreadable))
-      if (inside.size() < max_files &&
+      if (inside.size() < max_files && entry.is_regular_file(unreadable) &&
           (entry.path().extension() == ".conf" || entry.path().extension() == ".toml"))
         inside.push_back(entry.path());
     std::ranges::sort(inside);

@@ -9,7 +9,7 @@ namespace husk::check {
 enum class Verdict {
   pass,
   warn,  ///< containers run, but slower or with less than they could have
-  fail   ///< no container runs
+  fail   ///< containers do not run, or fail sooner or later
 };
 
 struct Finding {

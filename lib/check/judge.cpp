@@ -55,9 +55,9 @@ Finding judge_kvm(const Host& host) {
             "take the line out of config.toml if the host has KVM"};
   if (host.kvm_error != 0 || !host.processor.can_virtualize) return judge_kvm_device(host);
   if (host.tiny_vm && host.tiny_vm->result == TinyVm::Result::hangs)
-    return {"kvm", Verdict::fail,
-            "a VM of one instruction did not end within a second: KVM does not work here",
-            "set accelerator = \"tcg\" in /etc/husk/config.toml"};
+    return {"kvm", Verdict::fail, "a VM of one instruction did not end within ten seconds",
+            "call husk check again when the host is idle; if the VM still does not end, set "
+            "accelerator = \"tcg\" in /etc/husk/config.toml"};
   if (host.tiny_vm && host.tiny_vm->result == TinyVm::Result::failed)
     return {"kvm", Verdict::fail, "a VM of one instruction failed: " + host.tiny_vm->error,
             "set accelerator = \"tcg\" in /etc/husk/config.toml, or find out why KVM does not work "
@@ -87,7 +87,7 @@ Finding judge_cgroups(const Host& host) {
   return {"cgroups", Verdict::warn,
           "cgroups " + version + " without " + missing +
               ": the host does not hold a VM to its container's limits of them",
-          "start the kernel with cgroup_enable=" + cgroups.missing.front()};
+          "take cgroup_disable off the kernel's command line, or use a kernel that has " + missing};
 }
 
 Finding judge_memory(const Host& host) {
@@ -135,16 +135,17 @@ Finding judge_container(const Host& host) {
 
 std::string how_to_name_husk(const Engine& engine, const std::string& program) {
   const std::string file = engine.file.string();
-  if (engine.name == "Docker")
-    return "add \"runtimes\": {\"husk\": {\"path\": \"" + program + "\"}} to " + file +
-           ", then systemctl reload docker";
+  if (engine.name == "Docker") return "call husk setup docker, then systemctl reload docker";
   if (engine.name == "Podman")
     return "call podman --runtime " + program + ", or write [engine.runtimes] husk = [\"" +
            program + "\"] to " + file;
   if (engine.name == "CRI-O")
-    return "copy husk's packaging/crio/10-husk.conf to " + file + ", then systemctl restart crio";
-  return "add the tables of husk's packaging/containerd to " + file +
-         ", then systemctl restart containerd";
+    return "copy 10-husk.conf from /usr/share/doc/husk/examples/crio, or from packaging/crio of "
+           "the source, to " +
+           file + ", then systemctl restart crio";
+  return "add the tables from /usr/share/doc/husk/examples/containerd, or from "
+         "packaging/containerd of the source, to " +
+         file + ", then systemctl restart containerd";
 }
 
 Finding judge_engine(const Engine& engine, const std::filesystem::path& program) {
@@ -170,6 +171,8 @@ Verdict worst(const std::vector<Finding>& findings) {
 }
 
 std::vector<Finding> judge(const Host& host) {
+  // The rest is not known to other users.
+  if (!host.is_root) return {judge_root(host)};
   std::vector<Finding> findings{judge_root(host), judge_config(host), judge_kvm(host),
                                 judge_vsock(host)};
   const std::vector<Finding> programs = judge_programs(host);

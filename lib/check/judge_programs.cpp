@@ -16,10 +16,10 @@ Finding judge_qemu(const Host& host) {
 
 Finding judge_libvirt(const Host& host) {
   if (!host.libvirt.error.empty())
-    return {
-        "libvirt", Verdict::fail, host.libvirt.error,
-        std::string(advice::libvirt) +
-            "; where it is installed: systemctl unmask --now libvirtd.socket, or virtqemud.socket"};
+    return {"libvirt", Verdict::fail, host.libvirt.error,
+            std::string(advice::libvirt) +
+                "; where it is installed: systemctl unmask libvirtd.socket (or virtqemud.socket), "
+                "then systemctl start it"};
   if (!host.vm_user_error.empty())
     return {"libvirt", Verdict::fail, host.vm_user_error, advice::libvirt};
   return {"libvirt", Verdict::pass, with_version("libvirt", host.libvirt) + " answers"};

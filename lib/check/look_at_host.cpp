@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <pwd.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -60,7 +61,7 @@ Processor find_processor() {
 void look_at_kvm(Host& host) {
   const UniqueFd kvm{::open("/dev/kvm", O_RDWR | O_CLOEXEC)};
   host.kvm_error = kvm ? 0 : errno;
-  if (kvm && host.processor.can_virtualize) host.tiny_vm = run_tiny_vm(1s);
+  if (kvm && host.processor.can_virtualize) host.tiny_vm = run_tiny_vm(10s);
 }
 
 /// The first line of what the program prints, from its first digit: "7.2.22 (Debian 1:7.2+dfsg)".
@@ -74,6 +75,8 @@ Part ask_version(const fs::path& program) {
                                                     .stdin_text = {},
                                                     .timeout = 10s});
     const std::string line = one_line(result.output.substr(0, result.output.find('\n')));
+    if (result.status != 0)
+      throw Error(Errc::unsupported, program.string() + " does not run: " + line);
     part.version =
         line.substr(std::min(line.find_first_of("0123456789"), line.size())).substr(0, 80);
   });
@@ -99,15 +102,25 @@ void look_at_virtiofsd(Host& host, const runtime::Config& config) {
   });
 }
 
+/// Becomes QEMU's user, with the groups that the user table gives to the user.
+bool become(unsigned uid) {
+  const passwd* const user = ::getpwuid(uid);
+  if (user == nullptr)
+    return ::setgroups(0, nullptr) == 0 && ::setgid(65534) == 0 && ::setuid(uid) == 0;
+  return ::initgroups(user->pw_name, user->pw_gid) == 0 && ::setgid(user->pw_gid) == 0 &&
+         ::setuid(uid) == 0;
+}
+
 /// The first directory above the file that the user may not search. In a child, which becomes the user.
 fs::path find_closed_directory(const fs::path& file, unsigned uid) {
   std::vector<fs::path> directories;
-  for (fs::path path = file.parent_path(); path.has_relative_path(); path = path.parent_path())
+  for (fs::path path = fs::canonical(file).parent_path(); path.has_relative_path();
+       path = path.parent_path())
     directories.push_back(path);
   std::ranges::reverse(directories);
   const pid_t child = check_sys(::fork(), "fork");
   if (child == 0) {
-    if (::setgroups(0, nullptr) != 0 || ::setgid(65534) != 0 || ::setuid(uid) != 0) ::_exit(255);
+    if (!become(uid)) ::_exit(255);
     for (std::size_t n = 0; n < directories.size() && n < 254; ++n)
       if (::access(directories[n].c_str(), X_OK) != 0) ::_exit(static_cast<int>(n) + 1);
     ::_exit(0);
@@ -122,7 +135,8 @@ GuestFile look_at_guest_file(const std::string& key, const fs::path& path,
                              const std::optional<unsigned>& uid) {
   GuestFile file{.key = key, .path = path};
   file.error = error_of([&] {
-    const UniqueFd opened{check_sys(::open(path.c_str(), O_RDONLY | O_CLOEXEC), path.string())};
+    const UniqueFd opened{
+        check_sys(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC), path.string())};
     if (::geteuid() == 0 && uid) file.closed_directory = find_closed_directory(path, *uid);
   });
   return file;
@@ -133,8 +147,10 @@ void look_at_guest(Host& host, const runtime::Config& config) {
   const runtime::InstallPaths paths = runtime::find_install_paths();
   std::optional<unsigned> uid;
   host.vm_user_error = error_of([&] { uid = driver.find_user().uid; });
-  host.guest_files = {look_at_guest_file("vm.kernel", config.kernel.value_or(paths.kernel), uid),
-                      look_at_guest_file("vm.initrd", config.initrd.value_or(paths.initrd), uid)};
+  host.guest_files = {
+      look_at_guest_file("vm.kernel", config.kernel.value_or(paths.kernel), uid),
+      look_at_guest_file("vm.initrd", config.initrd.value_or(paths.initrd), uid),
+      look_at_guest_file("hypervisor.firmware", config.firmware.value_or(driver.firmware), uid)};
   const fs::path modules = config.modules.value_or(config.kernel ? "" : paths.modules);
   if (!modules.empty()) {
     host.guest_files.push_back(look_at_guest_file("vm.modules", modules, {}));
@@ -184,7 +200,7 @@ std::vector<Place> look_at_places() {
     struct statvfs status {};
     if (::statvfs(path, &status) != 0) continue;
     places.push_back({.path = path,
-                      .free_bytes = std::uint64_t{status.f_bavail} * status.f_frsize,
+                      .free_bytes = std::uint64_t{status.f_bfree} * status.f_frsize,
                       .is_read_only = (status.f_flag & ST_RDONLY) != 0});
   }
   return places;
@@ -223,7 +239,7 @@ Host look_at_host(const fs::path& config_file) {
   host.cgroups = look_at_cgroups();
   host.available_memory_mib = find_available_memory_mib();
   host.places = look_at_places();
-  host.engines = find_engines("/");
+  (void)error_of([&] { host.engines = find_engines("/"); });
   host.container = find_container();
   host.is_selinux_enforcing = is_selinux_enforcing();
   host.denial = find_last_denial("/dev/kmsg", "/var/log/audit/audit.log");

@@ -14,7 +14,9 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <thread>
 
+#include "lib/base/deadline.hpp"
 #include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/unique_fd.hpp"
@@ -89,12 +91,20 @@ TinyVm run_tiny_vm(std::chrono::milliseconds patience) {
   if (child == 0) report(pipe.write_end.get());
   pipe.write_end.reset();
   pollfd end{pipe.read_end.get(), POLLIN, 0};
-  const bool is_over = ::poll(&end, 1, static_cast<int>(patience.count())) > 0;
+  const Deadline deadline(patience);
+  int ready = 0;
+  do {
+    ready = ::poll(&end, 1, deadline.poll_timeout());
+  } while (ready < 0 && errno == EINTR);
+  const bool is_over = ready > 0;
   if (!is_over) ::kill(child, SIGKILL);
   std::array<char, 256> text{};
   const ssize_t size = is_over ? ::read(pipe.read_end.get(), text.data(), text.size()) : 0;
   int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  // A call of KVM may be one that no signal ends.
+  const Deadline end_of_child(patience);
+  while (::waitpid(child, &status, WNOHANG) == 0 && !end_of_child.passed())
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   if (!is_over) return {TinyVm::Result::hangs};
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
   return {TinyVm::Result::failed,

@@ -25,8 +25,10 @@ std::string qemu_kernel_arguments(Accelerator accelerator, const VmShape& shape,
   // kernel dies of a double fault when it returns. The kernel has other code for CPUs without the instruction; programs
   // still see that the CPU has it.
   if (accelerator == Accelerator::tcg) arguments += " clearcpuid=cx16";
-  // Measuring the APIC's timer against another takes 0.1 s. With one processor that other will do.
+  // Measuring the APIC's timer against another takes 0.1 s. With one processor that other will do, but an idle kernel goes
+  // on ticking where it may get more processors. husk's own kernel takes the frequency; others ignore the word.
   if (accelerator == Accelerator::tcg && shape.vcpus == 1) arguments += " nolapic_timer";
+  if (accelerator == Accelerator::tcg) arguments += " lapic_timer_khz=1000000";
   // On a busy host the guest's own measurement can be wrong by a factor of thirty, and all its clocks
   // with it: the timer that it measures with goes on while its CPU does not.
   if (accelerator == Accelerator::tcg && tsc_khz != 0)

@@ -5,8 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdio>
+
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/unique_fd.hpp"
 
 namespace husk::setup {
 namespace {
@@ -14,26 +17,65 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t max_bytes = 1U << 20U;
-constexpr mode_t usual_mode = 0644;
 constexpr int max_copies = 1000;
 
-fs::path write_copy(const fs::path& file, const std::string& text, const struct stat& status) {
-  for (int n = 1; n <= max_copies; ++n) {
-    const fs::path copy = file.string() + ".before-husk" + (n == 1 ? "" : "." + std::to_string(n));
-    try {
-      write_new_file(AT_FDCWD, copy.string(), text, status.st_mode & 07777);
-    } catch (const Error& error) {
-      if (error.sys_errno() == EEXIST) continue;
-      throw;
-    }
-    check_sys(::chown(copy.c_str(), status.st_uid, status.st_gid), "chown " + copy.string());
-    return copy;
+struct Owner {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  mode_t mode = 0644;
+};
+
+/// Makes the file `path`, which must not exist, and brings it to the disk. Leaves nothing behind on failure. False: there
+/// is such a file.
+bool write_whole(const fs::path& path, const std::string& text, const Owner& owner) {
+  const UniqueFd file{
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)};
+  if (!file && errno == EEXIST) return false;
+  check_sys(file.get(), "make " + path.string());
+  try {
+    write_all(file.get(), text);
+    check_sys(::fchown(file.get(), owner.uid, owner.gid), "chown " + path.string());
+    check_sys(::fchmod(file.get(), owner.mode), "chmod " + path.string());
+    check_sys(::fsync(file.get()), "fsync " + path.string());
+  } catch (...) {
+    ::unlink(path.c_str());
+    throw;
   }
-  throw Error(Errc::already_exists, file.string() + ".before-husk: there are too many copies");
+  return true;
 }
 
-/// A link is followed, so that it stays.
-fs::path find_target(const fs::path& file) { return fs::exists(file) ? fs::canonical(file) : file; }
+/// The first of PATH, PATH.2 and so on that is not there.
+fs::path write_first_free(const std::string& path, const std::string& text, const Owner& owner) {
+  for (int n = 1; n <= max_copies; ++n) {
+    fs::path one = n == 1 ? path : path + "." + std::to_string(n);
+    if (write_whole(one, text, owner)) return one;
+  }
+  throw Error(Errc::already_exists, path + ": there are too many copies");
+}
+
+/// A link is followed, so that it stays. Throws system for one that leads nowhere.
+fs::path find_target(const fs::path& file) {
+  std::error_code failure;
+  if (!fs::is_symlink(fs::symlink_status(file, failure))) return file;
+  const fs::path target = fs::canonical(file, failure);
+  if (failure) throw_errno(file.string() + ": the link leads nowhere", failure.value());
+  return target;
+}
+
+void make_parent(const fs::path& file) {
+  std::error_code failure;
+  fs::create_directories(file.parent_path(), failure);
+  if (failure) throw_errno("make directory " + file.parent_path().string(), failure.value());
+}
+
+/// Puts the text in the file's place at once. A reader sees the old or the new file.
+void replace(const fs::path& file, const std::string& text, const Owner& owner) {
+  const fs::path next = write_first_free(file.string() + ".husk-new", text, owner);
+  if (::rename(next.c_str(), file.c_str()) == 0) return;
+  const int error = errno;
+  ::unlink(next.c_str());
+  throw_errno("rename " + next.string(), error);
+}
 
 }  // namespace
 
@@ -44,22 +86,22 @@ std::string read_or_empty(const fs::path& file) try {
   throw;
 }
 
-fs::path change_file(const fs::path& file, const std::string& text) {
-  const fs::path target = find_target(file);
+fs::path change_file(const fs::path& file, const std::string& before, const std::string& text) {
+  const fs::path target = find_target(fs::absolute(file));
+  if (read_or_empty(target) != before)
+    throw Error(Errc::wrong_state, file.string() + ": was changed meanwhile; try again");
   struct stat status {};
   if (::stat(target.c_str(), &status) != 0) {
     if (errno != ENOENT) throw_errno(target.string());
-    std::error_code failure;
-    fs::create_directories(target.parent_path(), failure);
-    if (failure) throw_errno("make directory " + target.parent_path().string(), failure.value());
-    write_file_atomic(target, text, usual_mode);
+    make_parent(target);
+    replace(target, text, {});
     return {};
   }
-  const fs::path copy = write_copy(target, read_file(target, max_bytes), status);
+  const Owner owner{.uid = status.st_uid, .gid = status.st_gid, .mode = status.st_mode & 07777};
+  const fs::path copy = write_first_free(target.string() + ".before-husk", before, owner);
   try {
-    write_file_atomic(target, text, status.st_mode & 07777);
-    check_sys(::chown(target.c_str(), status.st_uid, status.st_gid), "chown " + target.string());
-  } catch (const Error&) {
+    replace(target, text, owner);
+  } catch (...) {
     ::unlink(copy.c_str());
     throw;
   }

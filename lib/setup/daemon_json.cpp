@@ -2,6 +2,8 @@
 #include "lib/setup/daemon_json.hpp"
 
 #include <nlohmann/json.hpp>
+#include <set>
+#include <vector>
 
 #include "lib/base/error.hpp"
 #include "lib/base/text.hpp"
@@ -13,11 +15,31 @@ using nlohmann::ordered_json;
 
 constexpr const char* runtime_name = "husk";
 
+/// nlohmann's parser takes the last of two equal keys in silence, and makes integers that are too large floating.
+ordered_json parse_whole(const std::string& text) {
+  std::vector<std::set<std::string>> keys;
+  const auto check = [&keys](int /*depth*/, ordered_json::parse_event_t event,
+                             ordered_json& value) {
+    if (event == ordered_json::parse_event_t::object_start) keys.emplace_back();
+    if (event == ordered_json::parse_event_t::object_end) keys.pop_back();
+    if (event == ordered_json::parse_event_t::key &&
+        !keys.back().insert(value.get<std::string>()).second)
+      throw Error(Errc::invalid_argument,
+                  "the key " + quote(value.get<std::string>()) + " is there twice");
+    if (event == ordered_json::parse_event_t::value && value.is_number_float())
+      throw Error(
+          Errc::invalid_argument,
+          "the number " + value.dump() + " may not come out as it was: add the runtime by hand");
+    return true;
+  };
+  return ordered_json::parse(text, check);
+}
+
 ordered_json parse(const std::string& text) {
   if (text.find_first_not_of(" \t\r\n") == std::string::npos) return ordered_json::object();
   ordered_json daemon;
   try {
-    daemon = ordered_json::parse(text);
+    daemon = parse_whole(text);
   } catch (const ordered_json::exception& error) {
     throw Error(Errc::invalid_argument, one_line(error.what()));
   }

@@ -8,9 +8,10 @@
 
 namespace husk::setup {
 
-/// Adds the runtime "husk" with that program, and changes nothing else: the order of the keys and the indentation stay.
-/// Empty: the text has the runtime already. `text` may be empty, as for a file that is not there. Throws invalid_argument
-/// for a text that is no JSON object, or that has a runtime "husk" with another program.
+/// Adds the runtime "husk" with that program. All other keys and values stay, in their order, formatted anew with the
+/// text's own indentation. Empty: the text has the runtime already. `text` may be empty, as for a file that is not there.
+/// Throws invalid_argument for a text that is no JSON object or has a key twice or a number that is no integer, and where
+/// there is a runtime "husk" with another program.
 std::optional<std::string> add_runtime(const std::string& text,
                                        const std::filesystem::path& program);
 

@@ -84,18 +84,23 @@ checks_the_host() {
 }
 
 sets_docker_up() {
-  local file=$work/docker/daemon.json
+  local file=$work/docker/daemon.json HUSK=$work/own/husk
   is_husk || skip "about husk"
+  # Root's alone, whoever has the build directory.
+  install -D -m 0755 "$build/bin/husk" "$HUSK"
   expect_failure 1 "there is no terminal to ask on" "$HUSK" setup docker --file "$file"
   [[ ! -e $file ]] || fail "the file was written without being asked"
   expect_ok "$HUSK" setup docker --file "$file" --yes
-  expect_equal "$(realpath "$HUSK")" "$(jq -r .runtimes.husk.path "$file")" "the runtime's path"
+  expect_equal "$HUSK" "$(jq -r .runtimes.husk.path "$file")" "the runtime's path"
   expect_ok "$HUSK" setup docker --file "$file" --yes
   expect_contains "Nothing to do" "$out" "the second time"
   # Docker 23 and later can check the file.
   ! { dockerd --help 2>/dev/null | grep -q -- --validate; } || expect_ok dockerd --validate --config-file "$file"
   expect_ok "$HUSK" setup docker --file "$file" --yes --remove
   expect_equal "{}" "$(cat "$file")" "the file after --remove"
+  chmod 0777 "$work/own"
+  expect_failure 1 "$work/own: can be changed by others than root" "$HUSK" setup docker --file "$file" --yes
+  chmod 0755 "$work/own"
   echo '{ "runtimes": ' >"$file"
   expect_failure 1 "$file: " "$HUSK" setup docker --file "$file" --yes
   expect_equal '{ "runtimes": ' "$(cat "$file")" "a file that is no JSON"

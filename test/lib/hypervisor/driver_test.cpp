@@ -69,9 +69,9 @@ TEST_CASE("driver: what is left out where the CPU is emulated stays elsewhere", 
   const std::string kvm = qemu.kernel_arguments(Accelerator::kvm, {}, 0);
   CHECK(qemu.kernel_arguments(Accelerator::kvm, two, 2100000) == kvm);
   CHECK(qemu.kernel_arguments(Accelerator::tcg, {}, 0) ==
-        kvm + " mitigations=off clearcpuid=cx16 nolapic_timer");
+        kvm + " mitigations=off clearcpuid=cx16 nolapic_timer lapic_timer_khz=1000000");
   CHECK(qemu.kernel_arguments(Accelerator::tcg, two, 2100000) ==
-        kvm + " mitigations=off clearcpuid=cx16 tsc_early_khz=2100000");
+        kvm + " mitigations=off clearcpuid=cx16 lapic_timer_khz=1000000 tsc_early_khz=2100000");
   CHECK(qemu.kernel_arguments(Accelerator::kvm, {.memory_device = MemoryDevice{}}, 0) ==
         kvm +
             " memhp_default_state=online memory_hotplug.online_policy=auto-movable"

@@ -41,6 +41,13 @@ TEST_CASE("setup: what was added is taken out again, and nothing else") {
   CHECK(remove_runtime("") == std::nullopt);
 }
 
+TEST_CASE("setup: large integers, and equal keys of two objects, stay") {
+  const std::string text =
+      "{\n  \"a\": {\n    \"x\": 18446744073709551615\n  },\n  \"b\": {\n    \"x\": "
+      "-9223372036854775808\n  }\n}\n";
+  CHECK(remove_runtime(add_runtime(text, "/h").value()) == text);
+}
+
 TEST_CASE("setup: a file that has husk stays as it is") {
   const std::string text = add_runtime("", "/usr/bin/husk").value();
   CHECK(add_runtime(text, "/usr/bin/husk") == std::nullopt);
@@ -54,7 +61,9 @@ TEST_CASE("setup: a file that has husk stays as it is") {
 
 TEST_CASE("setup: a file that is none of Docker's is refused") {
   for (const char* const text :
-       {"{", "[]", "5", "null", "{\"runtimes\": []}", "{\"runtimes\": null}", "{} {}"}) {
+       {"{", "[]", "5", "null", "{\"runtimes\": []}", "{\"runtimes\": null}", "{} {}",
+        "{\"runtimes\": {}, \"runtimes\": {}}", "{\"a\": 1e400}", "{\"a\": 1.5}",
+        "{\"a\": 99999999999999999999999}"}) {
     INFO(text);
     CHECK_THROWS_AS(add_runtime(text, "/h"), husk::Error);
     CHECK_THROWS_AS(remove_runtime(text), husk::Error);
