@@ -120,7 +120,8 @@ begin_watcher() {
 # the container's shims.
 left_of_execs() {
   husk exec watcher sh -c 'cat /proc/1/comm
-    cat /proc/[0-9]*/stat | awk "\$4 != 2" | wc -l  # kernel threads, children of 2, come and go
+    set -- /proc/[0-9]*/stat  # before the line below has processes of its own
+    cat "$@" | awk "\$4 != 2" | wc -l  # kernel threads, children of 2, come and go
     ls /proc/1/fd | wc -l
     find /sys/fs/cgroup | wc -l' 2>"$work/watcher.err"
   husk ps --format json watcher
