@@ -179,7 +179,9 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   pods.reset();
   if (plan.new_vm && plan.vm_cgroup)
     add_settings(plan.guest.spec, find_settings(bundle.spec, plan.new_vm->pod.value()));
-  leave_writable_below(plan.guest, membership.pin_files(record.rootfs, plan.guest));
+  const PinnedBinds pinned = membership.pin_files(record.rootfs, plan.guest);
+  leave_writable_below(plan.guest, pinned.with_mounts_below);
+  carry_restrictions(plan.guest, pinned.options);
   laps.end("files for the VM");
 
   // Before libvirt is asked: a namespace or root that cannot be had costs no VM; systemd makes a

@@ -23,7 +23,19 @@ installed() {
   "$HUSK" --root "$work/root" run --detach --bundle "$work/bundle" --pid-file "$work/pid" installed >/dev/null 2>"$work/err" </dev/null ||
     fail "run --detach: $(cat "$work/err")"
   expect_equal "$work/prefix/libexec/husk/husk-shim" "$(readlink "/proc/$(cat "$work/pid")/exe")" "the shim's program"
-  expect_ok "$HUSK" --root "$work/root" delete --force installed
+  # As an upgrade does: each file is replaced, and the modules are other files.
+  for file in "$work/prefix/bin/husk" "$work/prefix/libexec/husk/"* "$work/prefix/share/husk/"{vmlinuz,initrd}; do
+    cp "$file" "$file.new" && mv "$file.new" "$file"
+  done
+  cp -r "$work/prefix/share/husk/modules" "$work/prefix/share/husk/modules.new"
+  rm -r "$work/prefix/share/husk/modules" && mv "$work/prefix/share/husk/modules.new" "$work/prefix/share/husk/modules"
+  expect_ok "$HUSK" --root "$work/root" exec installed echo goes on
+  expect_equal "goes on" "$out" "exec after an upgrade"
+  expect_ok "$HUSK" --root "$work/root" kill installed KILL
+  eventually 20 eval '[[ $("$HUSK" --root "$work/root" state installed | jq -r .status) == stopped ]]'
+  expect_ok "$HUSK" --root "$work/root" delete installed
+  expect_ok "$HUSK" --root "$work/root" run --bundle "$work/bundle" --detach upgraded
+  expect_ok "$HUSK" --root "$work/root" delete --force upgraded
 }
 
 # An unknown key is not an error for containerd: what it understood is in its dump.

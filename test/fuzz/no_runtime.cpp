@@ -3,8 +3,13 @@
 // there is nothing here that could make or change anything.
 #include <cstdlib>
 
+#include "lib/check/judge.hpp"
+#include "lib/check/look_at_host.hpp"
+#include "lib/runtime/host/config_text.hpp"
 #include "lib/runtime/keeper_commands.hpp"
 #include "lib/runtime/runtime.hpp"
+#include "lib/setup/changed_file.hpp"
+#include "lib/setup/daemon_json.hpp"
 
 namespace husk::runtime {
 
@@ -28,6 +33,7 @@ int Runtime::run(const CreateRequest&, bool) { std::abort(); }
 
 Config load_config(const std::filesystem::path&) { std::abort(); }
 InstallPaths find_install_paths() { std::abort(); }
+std::string format_config(const Config&, const InstallPaths&) { std::abort(); }
 std::optional<KeeperCommand> find_keeper_command(std::string_view) { std::abort(); }
 void run_keeper_command(KeeperCommand, const KeeperWork&, const hypervisor::ConnectHypervisor&) {
   std::abort();
@@ -38,3 +44,21 @@ void run_keeper_command(KeeperCommand, const KeeperWork&, const hypervisor::Conn
 namespace husk::hypervisor {
 std::unique_ptr<Hypervisor> bounded_libvirt(const HypervisorOptions&) { std::abort(); }
 }  // namespace husk::hypervisor
+
+namespace husk::check {
+Host look_at_host(const std::filesystem::path&) { std::abort(); }
+std::vector<Finding> judge(const Host&) { std::abort(); }
+Verdict worst(const std::vector<Finding>&) { std::abort(); }
+}  // namespace husk::check
+
+namespace husk::setup {
+std::string read_or_empty(const std::filesystem::path&) { std::abort(); }
+std::filesystem::path change_file(const std::filesystem::path&, const std::string&,
+                                  const std::string&) {
+  std::abort();
+}
+std::optional<std::string> add_runtime(const std::string&, const std::filesystem::path&) {
+  std::abort();
+}
+std::optional<std::string> remove_runtime(const std::string&) { std::abort(); }
+}  // namespace husk::setup

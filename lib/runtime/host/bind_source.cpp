@@ -3,6 +3,7 @@
 
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <future>
 #include <sstream>
@@ -27,6 +28,17 @@ UniqueFd copy_source(const BindRequest& request) {
   return without_cgroup_mounts(std::move(copy));
 }
 
+/// Empty where the file system does not say.
+std::vector<std::string> restrictions_of(int tree) {
+  struct statvfs status {};
+  if (::fstatvfs(tree, &status) != 0) return {};
+  std::vector<std::string> options;
+  for (const auto& [flag, option] :
+       {std::pair{ST_NOSUID, "nosuid"}, {ST_NODEV, "nodev"}, {ST_NOEXEC, "noexec"}})
+    if ((status.f_flag & static_cast<unsigned long>(flag)) != 0) options.emplace_back(option);
+  return options;
+}
+
 BindSource open_now(const BindRequest& request) {
   BindSource source{.tree = copy_source(request), .directory = false};
   struct stat status {};
@@ -35,6 +47,7 @@ BindSource open_now(const BindRequest& request) {
   std::ostringstream identity;
   identity << std::hex << status.st_dev << '-' << status.st_ino;
   source.identity = identity.str();
+  source.options = restrictions_of(source.tree.get());
   return source;
 }
 

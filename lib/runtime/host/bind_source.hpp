@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lib/base/unique_fd.hpp"
 #include "lib/runtime/host/overlay_source.hpp"
@@ -17,6 +18,8 @@ struct BindSource {
   bool directory = false;
   std::string
       identity{};  ///< "device-inode" of the file: [0-9a-f-]. No other file has it while this is open.
+  std::vector<std::string>
+      options{};  ///< of nosuid, nodev and noexec those of the mount that it is on
 };
 
 struct BindRequest {

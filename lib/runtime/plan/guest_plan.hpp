@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "lib/guestcomm/protocol/shared_tmpfs.hpp"
@@ -32,6 +34,13 @@ struct GuestPlan {
   std::vector<PinnedMount> binds;
   std::vector<guestcomm::SharedTmpfs>
       shared_tmpfs{};  ///< which the guest has in place of binds; these are pinned all the same
+};
+
+/// What is known of the binds once they are pinned, by their numbers.
+struct PinnedBinds {
+  std::vector<std::size_t> with_mounts_below{};
+  /// Of nosuid, nodev and noexec those of the mount on the host that the source is on.
+  std::map<std::size_t, std::vector<std::string>> options{};
 };
 
 }  // namespace husk::runtime

@@ -136,6 +136,19 @@ void leave_writable_below(GuestPlan& plan, const std::vector<std::size_t>& with_
   }
 }
 
+void carry_restrictions(GuestPlan& plan,
+                        const std::map<std::size_t, std::vector<std::string>>& options) {
+  for (const auto& [number, restrictions] : options) {
+    std::vector<std::string>& of_bind = plan.spec.mounts.at(number).options;
+    for (const std::string& restriction : restrictions) {
+      const std::string opposite = restriction.substr(2);  // "no"
+      if (std::ranges::find(of_bind, restriction) == of_bind.end() &&
+          std::ranges::find(of_bind, opposite) == of_bind.end())
+        of_bind.push_back(restriction);
+    }
+  }
+}
+
 std::vector<hypervisor::NetworkCard> vm_cards(const std::string& vm_id, unsigned count) {
   std::vector<hypervisor::NetworkCard> cards;
   for (unsigned n = 0; n < count; ++n) cards.push_back(hypervisor::network_card(vm_id, n));

@@ -36,6 +36,11 @@ void use_shared_tmpfs(GuestPlan& plan, const std::vector<guestcomm::SharedTmpfs>
 /// mount is not made read-only, and the host alone keeps the top so. A tmpfs of the guest's stays read-only.
 void leave_writable_below(GuestPlan& plan, const std::vector<std::size_t>& with_mounts_below);
 
+/// Gives each bind the restrictions of the mount that its source is on, as the kernel does where a mount is bound. An
+/// option of the bind that asks for the opposite (suid, dev, exec) holds.
+void carry_restrictions(GuestPlan& plan,
+                        const std::map<std::size_t, std::vector<std::string>>& options);
+
 /// The first `count` cards of the VM of that id.
 std::vector<hypervisor::NetworkCard> vm_cards(const std::string& vm_id, unsigned count);
 

@@ -84,17 +84,15 @@ void Membership::note_cgroups(const std::vector<std::filesystem::path>& made) {
   });
 }
 
-std::vector<std::size_t> Membership::pin_files(const std::filesystem::path& rootfs,
-                                               const GuestPlan& plan) {
-  auto with_mounts_below = add_files(rootfs, plan);
+PinnedBinds Membership::pin_files(const std::filesystem::path& rootfs, const GuestPlan& plan) {
+  PinnedBinds pinned = add_files(rootfs, plan);
   // Not before: a tmpfs that is not pinned may go, and another one may get its name.
   if (std::ranges::any_of(plan.shared_tmpfs, &guestcomm::SharedTmpfs::is_kept))
     change_record([&](VmRecord& record) { note_tmpfs(record, plan); });
-  return with_mounts_below;
+  return pinned;
 }
 
-std::vector<std::size_t> Membership::add_files(const std::filesystem::path& rootfs,
-                                               const GuestPlan& plan) {
+PinnedBinds Membership::add_files(const std::filesystem::path& rootfs, const GuestPlan& plan) {
   if (new_vm_) return new_vm_->directory().add_container(container_, rootfs, plan);
   const OpenFiles files = open_files(rootfs, plan);  // without the lock, for which others wait
   const std::optional<DirectoryLock> lock = lock_vm(vm_id_);

@@ -41,7 +41,7 @@ class Membership {
   void note_cgroups(const std::vector<std::filesystem::path>& made);
   /// Pins the container's files for the VM: VmDirectory::add_container. Records the tmpfs mounts that the guest has
   /// until the VM ends, which are pinned as long.
-  std::vector<std::size_t> pin_files(const std::filesystem::path& rootfs, const GuestPlan& plan);
+  PinnedBinds pin_files(const std::filesystem::path& rootfs, const GuestPlan& plan);
   /// Records the container's shim, and has the VM started for it, if it is new: its processes go into
   /// `cgroup`. Throws as NewVm::start and NewVm::adopt; not_found for a VM that has ended meanwhile.
   void enter(const ProcessIdentity& shim, HostCgroup& cgroup);
@@ -59,7 +59,7 @@ class Membership {
   void keep() noexcept;
 
  private:
-  std::vector<std::size_t> add_files(const std::filesystem::path& rootfs, const GuestPlan& plan);
+  PinnedBinds add_files(const std::filesystem::path& rootfs, const GuestPlan& plan);
   void change_record(const std::function<void(VmRecord&)>& change);
 
   std::string vm_id_, container_;

@@ -79,23 +79,23 @@ void remove_folders(int share, const std::string& id) {
   remove_from_share(share, id);
 }
 
-/// The numbers of the binds whose volumes have mounts below them.
-std::vector<std::size_t> link_volumes(const VmPaths& paths, const std::string& id, int share,
-                                      const Binds& binds) {
+PinnedBinds link_volumes(const VmPaths& paths, const std::string& id, int share,
+                         const Binds& binds) {
   std::map<std::size_t, std::string> added;
   for (const auto& [number, bind] : binds) added[number] = add_volume(paths, share, bind.file);
   const VolumeTable table(paths);
-  std::vector<std::size_t> with_mounts_below;
+  PinnedBinds pinned;
   for (const auto& [number, bind] : binds) {
     const std::string shared = table.find_shared(added.at(number), bind.asked_read_only, added);
     link_volume(share, id, number, shared);
     if (bind.is_kept) keep_volume(share, shared);
-    if (table.has_mounts_below(shared)) with_mounts_below.push_back(number);
+    if (table.has_mounts_below(shared)) pinned.with_mounts_below.push_back(number);
+    if (!bind.file.options.empty()) pinned.options[number] = bind.file.options;
     for (const std::string& vm : table.other_writers(shared))
       log(LogLevel::warning, "mounts[" + std::to_string(number) + "].source: VM " + vm +
                                  " can write there, too, and locks hold within one VM only");
   }
-  return with_mounts_below;
+  return pinned;
 }
 
 }  // namespace
@@ -106,14 +106,13 @@ OpenFiles open_files(const fs::path& rootfs, const GuestPlan& plan) {
   return files;
 }
 
-std::vector<std::size_t> pin_files(const VmPaths& paths, const std::string& id,
-                                   const OpenFiles& files) {
+PinnedBinds pin_files(const VmPaths& paths, const std::string& id, const OpenFiles& files) {
   const UniqueFd share = writable_share(paths);
   make_folders(share.get(), id);
   attach_mount(files.rootfs.get(), paths.rootfs(id));
-  const auto with_mounts_below = link_volumes(paths, id, share.get(), files.binds);
+  const PinnedBinds pinned = link_volumes(paths, id, share.get(), files.binds);
   remove_unused_volumes(paths, share.get());
-  return with_mounts_below;
+  return pinned;
 }
 
 void unpin_files(const VmPaths& paths, const std::string& id) {

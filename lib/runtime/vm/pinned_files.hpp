@@ -29,10 +29,9 @@ OpenFiles open_files(const std::filesystem::path& rootfs, const GuestPlan& plan)
 
 /// Mounts the rootfs below shared/<id>, and each bind source as a volume (volumes.hpp). A mount that is to be
 /// read-only is so before virtiofsd sees the mount, whatever the guest does, unless a container of the VM has the same
-/// source writable. Returns the numbers of the binds that have mounts below them. What a failure leaves is for
+/// source writable. Returns what is known of the binds then. What a failure leaves is for
 /// unpin_files. Throws system.
-std::vector<std::size_t> pin_files(const VmPaths& paths, const std::string& id,
-                                   const OpenFiles& files);
+PinnedBinds pin_files(const VmPaths& paths, const std::string& id, const OpenFiles& files);
 
 /// Detaches the rootfs, removes shared/<id>, and detaches the volumes that no container uses; fine if there is nothing.
 /// Throws system.

@@ -168,13 +168,12 @@ void VmDirectory::bind_modules(const fs::path& source) {
   });
 }
 
-std::vector<std::size_t> VmDirectory::add_container(const std::string& id,
-                                                    const OpenFiles& files) const {
+PinnedBinds VmDirectory::add_container(const std::string& id, const OpenFiles& files) const {
   return pin_files(paths_, id, files);
 }
 
-std::vector<std::size_t> VmDirectory::add_container(const std::string& id, const fs::path& rootfs,
-                                                    const GuestPlan& plan) const {
+PinnedBinds VmDirectory::add_container(const std::string& id, const fs::path& rootfs,
+                                       const GuestPlan& plan) const {
   return add_container(id, open_files(rootfs, plan));
 }
 

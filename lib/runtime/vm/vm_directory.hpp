@@ -55,10 +55,10 @@ class VmDirectory {
 
   const VmPaths& paths() const noexcept { return paths_; }
   /// pinned_files.hpp: pin_files. For who has the VM's lock.
-  std::vector<std::size_t> add_container(const std::string& id, const OpenFiles& files) const;
+  PinnedBinds add_container(const std::string& id, const OpenFiles& files) const;
   /// The same with files that are still to be opened, for which the lock is held as well.
-  std::vector<std::size_t> add_container(const std::string& id, const std::filesystem::path& rootfs,
-                                         const GuestPlan& plan) const;
+  PinnedBinds add_container(const std::string& id, const std::filesystem::path& rootfs,
+                            const GuestPlan& plan) const;
   /// Takes that back, of a container that has ended (unpin_files). For who has the VM's lock.
   void remove_container(const std::string& id) const;
   /// Keeps the network namespace of a pod, which `path` leads to, until the directory's end. Throws

@@ -60,3 +60,24 @@ TEST_CASE("open_bind_source: a file system that does not answer is an error in t
                     source.string() + ": the file system does not respond");
   CHECK(std::chrono::steady_clock::now() - begin < 5s);
 }
+
+TEST_CASE("open_bind_source: knows what the source's mount restricts", "[runtime][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  using namespace std::chrono_literals;
+  const Scratch scratch;
+  const fs::path plain = scratch.path() / "plain", restricted = scratch.path() / "restricted";
+  for (const fs::path& place : {plain, restricted}) fs::create_directory(place);
+  REQUIRE(::mount("plain", plain.c_str(), "tmpfs", 0, nullptr) == 0);
+  REQUIRE(::mount("restricted", restricted.c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                  nullptr) == 0);
+  fs::create_directory(restricted / "below");
+  fs::create_directory_symlink(restricted / "below", plain / "link");
+  const auto options_of = [](const fs::path& path) {
+    return open_bind_source({.path = path}, 10s).options;
+  };
+  const std::vector<std::string> all{"nosuid", "nodev", "noexec"};
+  CHECK(options_of(plain).empty());
+  CHECK(options_of(restricted / "below") == all);
+  CHECK(options_of(plain / "link") == all);
+  for (const fs::path& place : {plain, restricted}) ::umount2(place.c_str(), MNT_DETACH);
+}

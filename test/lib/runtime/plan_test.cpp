@@ -142,6 +142,24 @@ TEST_CASE("leave_writable_below: ro is the bind's own mount alone, rro is for al
   CHECK(options_left({"rbind", "ro"}, {last}, {{.mount = last}}) == Options{"rbind", "ro"});
 }
 
+TEST_CASE("carry_restrictions: as the host's mount has them, unless the bind asks for the opposite",
+          "[runtime]") {
+  oci::Bundle bundle = make_bundle();
+  const std::size_t last = bundle.spec.mounts.size() - 1;
+  const auto options_with = [&](const std::vector<std::string>& options,
+                                const std::vector<std::string>& restrictions) {
+    bundle.spec.mounts.back().options = options;
+    GuestPlan plan = plan_guest("c1", bundle);
+    carry_restrictions(plan, {{last, restrictions}});
+    return plan.spec.mounts.back().options;
+  };
+  CHECK(options_with({"rbind"}, {}) == Options{"rbind"});
+  CHECK(options_with({"rbind"}, {"nosuid", "nodev", "noexec"}) ==
+        Options{"rbind", "nosuid", "nodev", "noexec"});
+  CHECK(options_with({"rbind", "exec", "nodev"}, {"nosuid", "nodev", "noexec"}) ==
+        Options{"rbind", "exec", "nodev", "nosuid"});
+}
+
 TEST_CASE("plan_guest: what cannot be is refused by name", "[runtime]") {
   oci::Bundle bundle = make_bundle();
   SECTION("the host's network") {

@@ -195,8 +195,8 @@ TEST_CASE("VmDirectory: binds are read-only and recursive as asked, on the host"
                                      bind(1, true, true, {}),
                                      bind(2, true, false, true),
                                      bind(3, true, false, {}),
-                                     {.number = 4, .source = assets.path(), .recursive = true}})) ==
-        std::vector<std::size_t>{1, 2, 3});  // those with mounts below
+                                     {.number = 4, .source = assets.path(), .recursive = true}}))
+            .with_mounts_below == std::vector<std::size_t>{1, 2, 3});  // those with mounts below
   const auto at = [&](std::size_t n) { return vm.paths().mount("c1", n); };
   CHECK(write_error(at(0)) == 0);
   CHECK_FALSE(fs::exists(at(0) / "below/file"));  // not recursive

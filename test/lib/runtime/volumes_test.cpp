@@ -30,7 +30,8 @@ struct VolumeBench {
   /// A container "c<n>" with these binds.
   std::vector<std::size_t> add(const std::string& id, std::vector<PinnedMount> binds) const {
     for (std::size_t n = 0; n < binds.size(); ++n) binds[n].number = n;
-    return vm.add_container(id, assets.path() / "rootfs", {.spec = {}, .binds = std::move(binds)});
+    return vm.add_container(id, assets.path() / "rootfs", {.spec = {}, .binds = std::move(binds)})
+        .with_mounts_below;
   }
   /// What virtiofsd tells inodes apart by.
   std::string inode(const std::string& id, std::size_t number = 0) const {
