@@ -42,7 +42,7 @@ std::vector<SharedMount> find_shared_mounts(pid_t pid) {
 }
 
 /// A reconfiguration, of nothing, drops every name of the file system that is not in use, and no page of any file.
-/// Of a root: its files keep their pages from one open(2) to the next while their ctime is the same. husk's own kernel
+/// With is_root the files keep their pages from one open(2) to the next while their ctime is the same. husk's own kernel
 /// knows the option (rootfs-builder/kernel-patches), other kernels refuse it.
 void forget_names(int mount, bool is_root = false) noexcept {
   const UniqueFd file_system{

@@ -36,10 +36,10 @@ struct GuestPlan {
       shared_tmpfs{};  ///< which the guest has in place of binds; these are pinned all the same
 };
 
-/// What is known of the binds once they are pinned, by their numbers.
+/// The facts about binds that pinning finds; numbers are indices into the spec's mounts.
 struct PinnedBinds {
   std::vector<std::size_t> with_mounts_below{};
-  /// Of nosuid, nodev and noexec those of the mount on the host that the source is on.
+  /// The restrictions (nosuid, nodev, noexec) of the mount on the host that the source is on.
   std::map<std::size_t, std::vector<std::string>> options{};
 };
 
