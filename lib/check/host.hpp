@@ -21,16 +21,19 @@ struct Processor {
 
 /// A program or a library of others.
 struct Part {
-  std::string version{};  ///< as it names itself; empty: it did not say
-  std::string error{};    ///< why it cannot be used; empty: it can
+  std::string version{};       ///< as it names itself; empty: it did not say
+  std::string error{};         ///< why it cannot be used; empty: it can
+  bool is_unanswered = false;  ///< the file system did not answer in time
 };
 
 struct GuestFile {
   std::string key;  ///< of config.toml: "vm.kernel"
   std::filesystem::path path;
-  std::string error{};  ///< why root cannot read it; empty: root can
+  std::string error{};         ///< why root cannot read it; empty: root can
+  bool is_unanswered = false;  ///< the file system did not answer in time
   /// The directory on the way that QEMU's user may not search; empty: there is none.
   std::filesystem::path closed_directory{};
+  std::string release{};  ///< of a directory of modules: the kernel's; empty: not known
 };
 
 struct Place {

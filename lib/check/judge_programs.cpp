@@ -5,6 +5,10 @@
 namespace husk::check {
 namespace {
 
+constexpr const char* dead_filesystem =
+    "start the server of the file system (NFS, FUSE), mount the file system anew, or name another "
+    "path in /etc/husk/config.toml";
+
 std::string with_version(const std::string& name, const Part& part) {
   return part.version.empty() ? name : name + " " + part.version;
 }
@@ -27,7 +31,8 @@ Finding judge_libvirt(const Host& host) {
 
 Finding judge_virtiofsd(const Host& host) {
   if (!host.virtiofsd.error.empty())
-    return {"virtiofsd", Verdict::fail, host.virtiofsd.error, advice::virtiofsd};
+    return {"virtiofsd", Verdict::fail, host.virtiofsd.error,
+            host.virtiofsd.is_unanswered ? dead_filesystem : advice::virtiofsd};
   if (!host.is_rust_virtiofsd)
     return {"virtiofsd", Verdict::warn,
             with_version("virtiofsd", host.virtiofsd) +
@@ -41,7 +46,8 @@ Finding judge_virtiofsd(const Host& host) {
 Finding judge_guest(const Host& host) {
   for (const GuestFile& file : host.guest_files) {
     if (!file.error.empty())
-      return {"guest", Verdict::fail, file.key + ": " + file.error, advice::guest_files};
+      return {"guest", Verdict::fail, file.key + ": " + file.error,
+              file.is_unanswered ? dead_filesystem : advice::guest_files};
     if (!file.closed_directory.empty())
       return {"guest", Verdict::fail,
               file.key + ": QEMU's user may not search " + file.closed_directory.string() +

@@ -2,10 +2,7 @@
 #include "lib/check/look_at_host.hpp"
 
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,17 +14,15 @@
 
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
-#include "lib/base/subprocess.hpp"
-#include "lib/base/text.hpp"
 #include "lib/check/denials.hpp"
+#include "lib/check/error_of.hpp"
+#include "lib/check/look_at_files.hpp"
 #include "lib/guestcomm/link/guest_address.hpp"
 #include "lib/handoff/vhost_sockets.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/runtime/host/cgroup_hierarchies.hpp"
 #include "lib/runtime/host/config.hpp"
-#include "lib/runtime/host/guest_kernel.hpp"
 #include "lib/runtime/host/install_paths.hpp"
-#include "lib/runtime/host/virtiofsd.hpp"
 
 namespace husk::check {
 namespace {
@@ -35,16 +30,9 @@ namespace {
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
-/// What `look` throws as text; empty: nothing.
-template <typename Look>
-std::string error_of(Look&& look) {
-  try {
-    look();
-    return {};
-  } catch (const std::exception& error) {
-    return one_line(error.what());
-  }
-}
+constexpr auto file_patience = 5s;
+/// More than the 20 s that find_virtiofsd() and ask_version() have for the program.
+constexpr auto virtiofsd_patience = 25s;
 
 Processor find_processor() {
   std::ifstream cpuinfo("/proc/cpuinfo");
@@ -64,25 +52,6 @@ void look_at_kvm(Host& host) {
   if (kvm && host.processor.can_virtualize) host.tiny_vm = run_tiny_vm(10s);
 }
 
-/// The first line of what the program prints, from its first digit: "7.2.22 (Debian 1:7.2+dfsg)".
-Part ask_version(const fs::path& program) {
-  Part part;
-  part.error = error_of([&] {
-    const SubprocessResult result = run_subprocess({.program = program.string(),
-                                                    .arguments = {"--version"},
-                                                    .argv0 = {},
-                                                    .environment = std::vector<std::string>{},
-                                                    .stdin_text = {},
-                                                    .timeout = 10s});
-    const std::string line = one_line(result.output.substr(0, result.output.find('\n')));
-    if (result.status != 0)
-      throw Error(Errc::unsupported, program.string() + " does not run: " + line);
-    part.version =
-        line.substr(std::min(line.find_first_of("0123456789"), line.size())).substr(0, 80);
-  });
-  return part;
-}
-
 Part find_qemu() {
   for (const char* const program : {"/usr/bin/qemu-system-x86_64", "/usr/libexec/qemu-kvm"})
     if (::access(program, X_OK) == 0) return ask_version(program);
@@ -94,67 +63,25 @@ void look_at_libvirt(Host& host, const runtime::Config& config) {
       [&] { host.libvirt.version = hypervisor::bounded_libvirt({.uri = config.uri})->version(); });
 }
 
-void look_at_virtiofsd(Host& host, const runtime::Config& config) {
-  host.virtiofsd.error = error_of([&] {
-    const runtime::Virtiofsd found = runtime::find_virtiofsd(config.virtiofsd);
-    host.is_rust_virtiofsd = found.is_rust;
-    host.virtiofsd = ask_version(found.program);
-  });
-}
-
-/// Becomes QEMU's user, with the groups that the user table gives to the user.
-bool become(unsigned uid) {
-  const passwd* const user = ::getpwuid(uid);
-  if (user == nullptr)
-    return ::setgroups(0, nullptr) == 0 && ::setgid(65534) == 0 && ::setuid(uid) == 0;
-  return ::initgroups(user->pw_name, user->pw_gid) == 0 && ::setgid(user->pw_gid) == 0 &&
-         ::setuid(uid) == 0;
-}
-
-/// The first directory above the file that the user may not search. In a child, which becomes the user.
-fs::path find_closed_directory(const fs::path& file, unsigned uid) {
-  std::vector<fs::path> directories;
-  for (fs::path path = fs::canonical(file).parent_path(); path.has_relative_path();
-       path = path.parent_path())
-    directories.push_back(path);
-  std::ranges::reverse(directories);
-  const pid_t child = check_sys(::fork(), "fork");
-  if (child == 0) {
-    if (!become(uid)) ::_exit(255);
-    for (std::size_t n = 0; n < directories.size() && n < 254; ++n)
-      if (::access(directories[n].c_str(), X_OK) != 0) ::_exit(static_cast<int>(n) + 1);
-    ::_exit(0);
-  }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-  const auto closed = static_cast<std::size_t>(WIFEXITED(status) ? WEXITSTATUS(status) : 0);
-  return closed == 0 || closed > directories.size() ? fs::path() : directories[closed - 1];
-}
-
-GuestFile look_at_guest_file(const std::string& key, const fs::path& path,
-                             const std::optional<unsigned>& uid) {
-  GuestFile file{.key = key, .path = path};
-  file.error = error_of([&] {
-    const UniqueFd opened{
-        check_sys(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC), path.string())};
-    if (::geteuid() == 0 && uid) file.closed_directory = find_closed_directory(path, *uid);
-  });
-  return file;
-}
-
+/// Stops at the first file on a file system that does not answer: the others are likely to be there too.
 void look_at_guest(Host& host, const runtime::Config& config) {
   const hypervisor::Driver& driver = hypervisor::driver_for(config.uri);
   const runtime::InstallPaths paths = runtime::find_install_paths();
   std::optional<unsigned> uid;
   host.vm_user_error = error_of([&] { uid = driver.find_user().uid; });
-  host.guest_files = {
-      look_at_guest_file("vm.kernel", config.kernel.value_or(paths.kernel), uid),
-      look_at_guest_file("vm.initrd", config.initrd.value_or(paths.initrd), uid),
-      look_at_guest_file("hypervisor.firmware", config.firmware.value_or(driver.firmware), uid)};
   const fs::path modules = config.modules.value_or(config.kernel ? "" : paths.modules);
-  if (!modules.empty()) {
-    host.guest_files.push_back(look_at_guest_file("vm.modules", modules, {}));
-    host.guest_kernel = runtime::find_kernel_release(modules);
+  const std::initializer_list<std::pair<const char*, fs::path>> files{
+      {"vm.kernel", config.kernel.value_or(paths.kernel)},
+      {"vm.initrd", config.initrd.value_or(paths.initrd)},
+      {"hypervisor.firmware", config.firmware.value_or(driver.firmware)},
+      {"vm.modules", modules}};
+  for (const auto& [key, path] : files) {
+    if (path.empty()) continue;
+    const bool is_modules = std::string_view(key) == "vm.modules";  // husk alone reads them
+    const std::optional<unsigned> reader = is_modules ? std::nullopt : uid;
+    host.guest_files.push_back(look_at_guest_file(key, path, reader, file_patience));
+    if (host.guest_files.back().is_unanswered) return;
+    if (is_modules) host.guest_kernel = host.guest_files.back().release;
   }
 }
 
@@ -234,7 +161,9 @@ Host look_at_host(const fs::path& config_file) {
   host.has_vhost_device = ::access(handoff::vhost_device_program, X_OK) == 0;
   host.qemu = find_qemu();
   look_at_libvirt(host, config);
-  look_at_virtiofsd(host, config);
+  const VirtiofsdLook virtiofsd = look_at_virtiofsd(config.virtiofsd, virtiofsd_patience);
+  host.virtiofsd = virtiofsd.part;
+  host.is_rust_virtiofsd = virtiofsd.is_rust;
   look_at_guest(host, config);
   host.cgroups = look_at_cgroups();
   host.available_memory_mib = find_available_memory_mib();

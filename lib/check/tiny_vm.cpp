@@ -3,23 +3,16 @@
 
 #include <fcntl.h>
 #include <linux/kvm.h>
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <array>
-#include <cerrno>
-#include <csignal>
 #include <cstring>
-#include <thread>
+#include <optional>
 
-#include "lib/base/deadline.hpp"
-#include "lib/base/descriptors.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/unique_fd.hpp"
+#include "lib/check/ask_child.hpp"
+#include "lib/check/error_of.hpp"
 
 namespace husk::check {
 namespace {
@@ -71,44 +64,17 @@ void run_instruction() {
     throw Error(Errc::unsupported, "KVM_RUN: exit reason " + std::to_string(run->exit_reason));
 }
 
-[[noreturn]] void report(int pipe) noexcept {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  try {
-    run_instruction();
-  } catch (const std::exception& error) {
-    const std::string_view what(error.what());
-    if (::write(pipe, what.data(), what.size()) < 0) ::_exit(2);
-    ::_exit(1);
-  }
-  ::_exit(0);
-}
-
 }  // namespace
 
 TinyVm run_tiny_vm(std::chrono::milliseconds patience) {
-  Pipe pipe = make_pipe();
-  const pid_t child = check_sys(::fork(), "fork");
-  if (child == 0) report(pipe.write_end.get());
-  pipe.write_end.reset();
-  pollfd end{pipe.read_end.get(), POLLIN, 0};
-  const Deadline deadline(patience);
-  int ready = 0;
-  do {
-    ready = ::poll(&end, 1, deadline.poll_timeout());
-  } while (ready < 0 && errno == EINTR);
-  const bool is_over = ready > 0;
-  if (!is_over) ::kill(child, SIGKILL);
-  std::array<char, 256> text{};
-  const ssize_t size = is_over ? ::read(pipe.read_end.get(), text.data(), text.size()) : 0;
-  int status = 0;
   // A call of KVM may be one that no signal ends.
-  const Deadline end_of_child(patience);
-  while (::waitpid(child, &status, WNOHANG) == 0 && !end_of_child.passed())
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  if (!is_over) return {TinyVm::Result::hangs};
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-  return {TinyVm::Result::failed,
-          size > 0 ? std::string(text.data(), static_cast<std::size_t>(size)) : "no answer"};
+  std::optional<std::string> error;
+  const std::string failure =
+      error_of([&] { error = ask_child([] { return error_of(run_instruction); }, patience); });
+  if (!failure.empty()) return {TinyVm::Result::failed, failure};
+  if (!error) return {TinyVm::Result::hangs};
+  if (error->empty()) return {};
+  return {TinyVm::Result::failed, *error};
 }
 
 }  // namespace husk::check

@@ -13,7 +13,7 @@ struct TinyVm {
   std::string error{};  ///< of `failed`: the call and the kernel's reason
 };
 
-/// Runs "hlt" in a VM, in a child that is killed after `patience`. Throws system where no child can be made.
+/// Runs "hlt" in a VM, in a child that is killed after `patience`. Where no child can be made, that is the error of `failed`.
 TinyVm run_tiny_vm(std::chrono::milliseconds patience);
 
 }  // namespace husk::check

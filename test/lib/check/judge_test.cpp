@@ -117,6 +117,20 @@ const std::vector<Case> cases{
      [](Host& h) { h.guest_files[0].error = "/usr/share/husk/vmlinuz: no such file or directory"; },
      "guest", Verdict::fail, "vm.kernel: /usr/share/husk/vmlinuz: no such file",
      advice::guest_files},
+    {"a kernel of the guest whose file system does not answer",
+     [](Host& h) {
+       h.guest_files[0].error = "/nfs/vmlinuz: the file system does not answer within 5 s";
+       h.guest_files[0].is_unanswered = true;
+     },
+     "guest", Verdict::fail, "vm.kernel: /nfs/vmlinuz: the file system does not answer",
+     "mount the file system anew"},
+    {"a virtiofsd whose file system does not answer",
+     [](Host& h) {
+       h.virtiofsd.error = "files.virtiofsd: /nfs/v: the file system does not answer within 25 s";
+       h.virtiofsd.is_unanswered = true;
+     },
+     "virtiofsd", Verdict::fail, "/nfs/v: the file system does not answer",
+     "mount the file system anew"},
     {"a closed directory", [](Host& h) { h.guest_files[0].closed_directory = "/usr/share/husk"; },
      "guest", Verdict::fail, "may not search /usr/share/husk", "chmod o+x /usr/share/husk"},
     {"no cgroups", [](Host& h) { h.cgroups.v2 = false; }, "cgroups", Verdict::fail,
