@@ -14,10 +14,13 @@ struct Engine {
   std::filesystem::path file;
   bool knows_husk = false;
   std::string error{};  ///< the file cannot be read or parsed: what and where
+  /// Of a runtime in `file` whose program is named husk and cannot be executed: the program and the reason. Empty: none.
+  std::string program_error{};
 };
 
 /// Finds the engines that are installed below `root` ("/"), and reads the files that they read: at most 1 MiB of each, and
-/// 100 files of a folder. An engine knows husk if a runtime's program is named husk.
+/// 100 files of a folder. An engine knows husk if a runtime's program is named husk. Looks at these programs for 5 s at
+/// most each. Forks: call while the process has one thread.
 std::vector<Engine> find_engines(const std::filesystem::path& root);
 
 }  // namespace husk::check

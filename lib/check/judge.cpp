@@ -148,6 +148,14 @@ std::string how_to_name_husk(const Engine& engine, const std::string& program) {
          file + ", then systemctl restart containerd";
 }
 
+std::string how_to_name_another(const Engine& engine, const std::string& program) {
+  const std::string advice =
+      "write " + program + " in place of that path to " + engine.file.string();
+  if (engine.name == "Docker") return advice + ", then systemctl reload docker";
+  if (engine.name == "Podman") return advice;
+  return advice + ", then systemctl restart " + (engine.name == "CRI-O" ? "crio" : "containerd");
+}
+
 Finding judge_engine(const Engine& engine, const std::filesystem::path& program) {
   std::string name = engine.name;
   std::ranges::transform(name, name.begin(), [](char c) {
@@ -156,6 +164,11 @@ Finding judge_engine(const Engine& engine, const std::filesystem::path& program)
   if (!engine.error.empty())
     return {name, Verdict::warn, engine.error,
             engine.name + " does not start with such a file: mend it"};
+  if (!engine.program_error.empty())
+    return {name, Verdict::warn,
+            engine.name + " cannot start the husk that " + engine.file.string() +
+                " names: " + engine.program_error,
+            how_to_name_another(engine, program.string())};
   if (engine.knows_husk)
     return {name, Verdict::pass, engine.name + " knows husk: " + engine.file.string()};
   return {name, Verdict::warn, engine.name + " does not know husk",

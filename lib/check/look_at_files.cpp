@@ -15,6 +15,7 @@
 #include "lib/base/subprocess.hpp"
 #include "lib/check/ask_child.hpp"
 #include "lib/check/error_of.hpp"
+#include "lib/check/program_error.hpp"
 #include "lib/runtime/host/guest_kernel.hpp"
 #include "lib/runtime/host/virtiofsd.hpp"
 
@@ -28,11 +29,6 @@ using nlohmann::json;
 /// JSON, since a child's answer is one text; the paths of Linux may be no UTF-8.
 std::string as_text(const json& answer) {
   return answer.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-std::string does_not_answer(const std::string& path, std::chrono::milliseconds patience) {
-  return path + ": the file system does not answer within " +
-         std::to_string(std::chrono::ceil<std::chrono::seconds>(patience).count()) + " s";
 }
 
 /// Becomes QEMU's user, with the groups that the user table gives to the user.
@@ -99,14 +95,6 @@ Part ask_version(const fs::path& program) {
         line.substr(std::min(line.find_first_of("0123456789"), line.size())).substr(0, 80);
   });
   return part;
-}
-
-std::string find_program_error(const fs::path& program, std::chrono::milliseconds patience) {
-  const auto look = [&] {
-    const int error = ::access(program.c_str(), X_OK) == 0 ? 0 : errno;
-    return error == 0 ? std::string() : program.string() + ": " + errno_text(error);
-  };
-  return one_line(ask_child(look, patience).value_or(does_not_answer(program.string(), patience)));
 }
 
 GuestFile look_at_guest_file(const std::string& key, const fs::path& path,

@@ -13,12 +13,8 @@ namespace husk::check {
 /// at most where the file system answers.
 Part ask_version(const std::filesystem::path& program);
 
-/// What execute and access need of a program; empty: it can be executed. Takes no longer than `patience`.
-std::string find_program_error(const std::filesystem::path& program,
-                               std::chrono::milliseconds patience);
-
 /// Opens the file, and looks at the directories above as the user `uid`, where one is given. Takes no longer than
-/// `patience`.
+/// `patience`. Forks, as look_at_virtiofsd() does: call while the process has one thread.
 GuestFile look_at_guest_file(const std::string& key, const std::filesystem::path& path,
                              const std::optional<unsigned>& uid,
                              std::chrono::milliseconds patience);

@@ -13,7 +13,8 @@ struct TinyVm {
   std::string error{};  ///< of `failed`: the call and the kernel's reason
 };
 
-/// Runs "hlt" in a VM, in a child that is killed after `patience`. Where no child can be made, that is the error of `failed`.
+/// Runs "hlt" in a VM, in a child that is killed after `patience`. Where no child can be made, the
+/// result is `failed`.
 TinyVm run_tiny_vm(std::chrono::milliseconds patience);
 
 }  // namespace husk::check

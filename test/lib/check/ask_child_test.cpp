@@ -35,9 +35,8 @@ TEST_CASE("check: a child that does not answer is killed in time") {
 }
 
 TEST_CASE("check: a child that ends without an answer is an error") {
-  CHECK_THROWS_WITH(
-      ask_child([]() -> std::string { throw Error(Errc::internal, "unheard"); }, 10s),
-      ContainsSubstring("ended without an answer"));
+  CHECK_THROWS_WITH(ask_child([]() -> std::string { throw Error(Errc::internal, "unheard"); }, 10s),
+                    ContainsSubstring("ended without an answer"));
   CHECK_THROWS_WITH(ask_child([]() -> std::string { ::_exit(3); }, 10s),
                     ContainsSubstring("ended without an answer"));
   CHECK_THROWS_WITH(ask_child([] { return std::string(100000, 'x'); }, 10s),

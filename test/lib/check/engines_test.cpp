@@ -97,3 +97,43 @@ TEST_CASE("check: Podman, CRI-O and containerd know husk by a path in one of the
   }
   CHECK(engines[0].file == root / "etc/containers/containers.conf.d/50-husk.conf");
 }
+
+TEST_CASE("check: a husk that a file names and that is not there is an error of the engine") {
+  const Root root;
+  root.write("usr/bin/dockerd");
+  root.write("etc/docker/daemon.json", R"({"runtimes": {"vm": {"path": "/opt/husk"}}})");
+  CHECK(root.only().knows_husk);
+  CHECK(root.only().program_error == (root / "opt/husk").string() + ": no such file or directory");
+  root.write("opt/husk");
+  CHECK_THAT(root.only().program_error, ContainsSubstring("permission denied"));
+  fs::permissions(root / "opt/husk", fs::perms(0755));
+  CHECK(root.only().program_error.empty());
+  // One of two runtimes.
+  root.write("etc/docker/daemon.json",
+             R"({"runtimes": {"a": {"path": "/none/husk"}, "vm": {"path": "/opt/husk"}}})");
+  CHECK_THAT(root.only().program_error, ContainsSubstring("/none/husk: "));
+  // Docker looks for this one in its PATH.
+  root.write("etc/docker/daemon.json", R"({"runtimes": {"vm": {"path": "husk"}}})");
+  CHECK(root.only().program_error.empty());
+}
+
+TEST_CASE("check: Podman takes the first program of a runtime that is there, and the last file") {
+  const Root root;
+  root.write("usr/bin/podman");
+  root.write("usr/bin/husk");
+  fs::permissions(root / "usr/bin/husk", fs::perms(0755));
+  const fs::path first = "etc/containers/containers.conf.d/10-husk.conf",
+                 second = "etc/containers/containers.conf.d/20-husk.conf";
+  root.write(first, "[engine.runtimes]\nhusk = [\"/opt/husk\", \"/usr/bin/husk\"]\n");
+  CHECK(root.only().program_error.empty());
+  root.write(first, "[engine.runtimes]\nhusk = [\"/opt/husk\", \"/srv/husk\"]\n");
+  CHECK_THAT(root.only().program_error, ContainsSubstring("/srv/husk: no such file"));
+  CHECK(root.only().file == root / first);
+  root.write(second, "[engine.runtimes]\nhusk = [\"/usr/bin/husk\"]\n");
+  CHECK(root.only().program_error.empty());
+  CHECK(root.only().file == root / second);
+  // Another runtime does not replace the first one.
+  root.write(second, "[engine.runtimes]\nvm = [\"/usr/bin/husk\"]\n");
+  CHECK_THAT(root.only().program_error, ContainsSubstring("/srv/husk: no such file"));
+  CHECK(root.only().file == root / first);
+}

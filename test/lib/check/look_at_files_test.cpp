@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "lib/base/unique_fd.hpp"
+#include "lib/check/program_error.hpp"
 #include "test/lib/base/scratch.hpp"
 
 using namespace husk;
@@ -91,7 +92,8 @@ TEST_CASE("check: the directory that QEMU's user may not search is named", "[roo
 TEST_CASE("check: a program's version and a virtiofsd come from the program") {
   const Scratch scratch;
   const fs::path path = scratch.path() / "virtiofsd";
-  CHECK_THAT(look_at_virtiofsd(path, 20s).part.error, ContainsSubstring("is not a program that can be executed"));
+  CHECK_THAT(look_at_virtiofsd(path, 20s).part.error,
+             ContainsSubstring("is not a program that can be executed"));
   CHECK(find_program_error(path, 10s) == path.string() + ": no such file or directory");
   std::ofstream(path) << "#!/bin/sh\necho virtiofsd 1.13.2\n";
   fs::permissions(path, fs::perms(0755));
