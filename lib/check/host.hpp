@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/check/denials.hpp"
 #include "lib/check/engines.hpp"
 #include "lib/check/tiny_vm.hpp"
 #include "lib/hypervisor/vm.hpp"
@@ -69,7 +70,7 @@ struct Host {
   std::string
       container{};  ///< how it was seen that husk is in a container: a file; empty: husk is not
   bool is_selinux_enforcing = false;
-  std::string denial{};  ///< the last line of the kernel's log about a refusal to QEMU or libvirt
+  std::optional<Denial> denial{};  ///< what was refused to QEMU or libvirt in the last hour
 };
 
 }  // namespace husk::check

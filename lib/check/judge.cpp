@@ -115,15 +115,21 @@ Finding judge_places(const Host& host) {
   return {"disk", Verdict::pass, "/run and /var/log have room"};
 }
 
+std::string how_long_ago(std::chrono::minutes age) {
+  return age.count() == 0 ? "less than a minute ago" : std::to_string(age.count()) + " min ago";
+}
+
 Finding judge_security(const Host& host) {
-  if (!host.denial.empty())
+  if (host.denial)
     return {"security", Verdict::warn,
-            "the kernel refused something to QEMU or libvirt: " + host.denial,
-            "allow it in the profile that the line names, if the line is as new as the failure"};
+            "the kernel refused something to QEMU or libvirt " + how_long_ago(host.denial->age) +
+                ": " + host.denial->line,
+            "allow it in the profile that the line names, if a container failed at that time"};
   if (host.is_selinux_enforcing)
     return {"security", Verdict::warn, "SELinux is enforcing, with which husk has not been tested",
             "look for refusals with ausearch -m avc if a container does not start"};
-  return {"security", Verdict::pass, "no refusal of AppArmor or SELinux in the kernel's log"};
+  return {"security", Verdict::pass,
+          "neither AppArmor nor SELinux refused anything to QEMU or libvirt in the last hour"};
 }
 
 Finding judge_container(const Host& host) {

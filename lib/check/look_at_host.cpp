@@ -171,7 +171,7 @@ Host look_at_host(const fs::path& config_file) {
   (void)error_of([&] { host.engines = find_engines("/"); });
   host.container = find_container();
   host.is_selinux_enforcing = is_selinux_enforcing();
-  host.denial = find_last_denial("/dev/kmsg", "/var/log/audit/audit.log");
+  host.denial = find_recent_denial("/dev/kmsg", "/var/log/audit/audit.log", find_now());
   return host;
 }
 

@@ -145,8 +145,16 @@ const std::vector<Case> cases{
      "/run has 1 MiB left", "remove"},
     {"a read-only /run", [](Host& h) { h.places[0].is_read_only = true; }, "disk", Verdict::fail,
      "/run is mounted read-only", "read-write"},
-    {"a refusal", [](Host& h) { h.denial = "apparmor=\"DENIED\" profile=\"libvirt-1\""; },
-     "security", Verdict::warn, "apparmor=\"DENIED\"", "profile"},
+    {"a refusal",
+     [](Host& h) {
+       h.denial = Denial{"apparmor=\"DENIED\" profile=\"libvirt-1\"", std::chrono::minutes(12)};
+     },
+     "security", Verdict::warn, "QEMU or libvirt 12 min ago: apparmor=\"DENIED\"", "profile"},
+    {"a refusal of now",
+     [](Host& h) {
+       h.denial = Denial{"apparmor=\"DENIED\"", std::chrono::minutes(0)};
+     },
+     "security", Verdict::warn, "less than a minute ago: apparmor", "profile"},
     {"SELinux", [](Host& h) { h.is_selinux_enforcing = true; }, "security", Verdict::warn,
      "SELinux", "ausearch"},
     {"in a container", [](Host& h) { h.container = "/.dockerenv"; }, "container", Verdict::warn,
