@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/agent.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -11,12 +12,14 @@
 #include "agent/dispatch.hpp"
 #include "agent/request/control_server.hpp"
 #include "agent/stream/vsock.hpp"
+#include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/trace.hpp"
 #include "lib/guestcomm/protocol/connections.hpp"
 #include "lib/guestcomm/protocol/dns.hpp"
 #include "lib/guestcomm/protocol/process_messages.hpp"
 #include "lib/guestcomm/protocol/statistics.hpp"
+#include "lib/guestcomm/protocol/vm_messages.hpp"
 
 namespace husk::agent {
 namespace {
@@ -25,6 +28,13 @@ namespace {
 /// ends the VM itself, so that this is for one that was killed.
 constexpr std::chrono::hours first_host_patience{24};
 constexpr std::chrono::seconds announce_patience{5};
+
+/// The kernel mixes what is written there into its random numbers (random(4)).
+void add_entropy(const std::string& entropy) {
+  const UniqueFd random(
+      check_sys(::open("/dev/urandom", O_WRONLY | O_CLOEXEC), "open /dev/urandom"));
+  write_all(random.get(), entropy);
+}
 
 /// All signals are blocked: none may end PID 1, and SIGCHLD is read like any other input. Children
 /// undo it.
@@ -43,6 +53,8 @@ class Agent {
   Agent(const BootOptions& options, const Secret& secret)
       : signals_(block_signals()),
         stays_(options.stay),
+        is_spare_(options.spare),
+        claim_([this](const guestcomm::ClaimVm& claim) { claim_vm(claim); }),
         refusal_(options.refusal),
         containers_(loop_, cgroup_parent,
                     {[this](ConnectionId connection, const guestcomm::ProcessExited& exited) {
@@ -66,8 +78,8 @@ class Agent {
                  {[this](ConnectionId connection, const guestcomm::Request& request,
                          const Reply& reply) {
                     if (request.is<guestcomm::StartProcess>()) clock_.note_use();
-                    dispatch({containers_, streams_, network_, ports_, size_, refusal_}, connection,
-                             request, reply);
+                    dispatch({containers_, streams_, network_, ports_, size_, claim_, refusal_},
+                             connection, request, reply);
                   },
                   [this](ConnectionId connection) { handle_closed(connection); },
                   [this](std::int64_t time_us) { clock_.hear(time_us); }}),
@@ -83,7 +95,8 @@ class Agent {
                           }}) {
     signal_watch_ =
         loop_.watch(signals_.get(), EPOLLIN, [this](std::uint32_t) { handle_child_signal(); });
-    loop_.after(first_host_patience, [this] { finished_ |= !control_.was_greeted(); });
+    loop_.after(first_host_patience,
+                [this] { finished_ |= !is_spare_ && !control_.was_greeted(); });
   }
 
   /// The host need not wait for them.
@@ -108,14 +121,25 @@ class Agent {
     containers_.reap();
   }
 
+  void claim_vm(const guestcomm::ClaimVm& claim) {
+    if (!is_spare_) throw Error(Errc::wrong_state, "this VM is not a spare one");
+    const Secret secret(claim.secret);
+    control_.change_secret(secret);
+    streams_.change_secret(secret);
+    add_entropy(claim.entropy);
+    is_spare_ = false;
+  }
+
   void handle_closed(ConnectionId connection) {
     containers_.connection_closed(connection);
-    finished_ |= !stays_ && control_.greeted_connections() == 0;
+    finished_ |= !stays_ && !is_spare_ && control_.greeted_connections() == 0;
   }
 
   EventLoop loop_;
   UniqueFd signals_;
-  bool stays_;                          ///< BootOptions::stay
+  bool stays_;     ///< BootOptions::stay
+  bool is_spare_;  ///< BootOptions::spare, until the VM is claimed
+  std::function<void(const guestcomm::ClaimVm&)> claim_;
   std::optional<std::string> refusal_;  ///< BootOptions::refusal
   EventLoop::Watch signal_watch_;
   bool finished_ = false;

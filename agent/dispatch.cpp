@@ -167,6 +167,7 @@ const Handlers handlers = {
     on<guestcomm::ConnectPort>(connect_port),
     on<guestcomm::ResizeGuest>(
         [](auto& call) { call.size.resize(call.request.wanted, call.reply); }),
+    on_at_once<guestcomm::ClaimVm>([](auto& call) { call.claim(call.request); }),
     on<guestcomm::TakeTrace>(give_trace),
     on<guestcomm::ReadClock>([](auto&) { return guestcomm::GuestClock{wall_clock_us()}; }),
     on<guestcomm::CorrectClock>(correct),

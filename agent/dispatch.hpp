@@ -2,12 +2,15 @@
 // From a request of the host (lib/guestcomm/protocol) to what it does here.
 #pragma once
 
+#include <functional>
+
 #include "agent/container/container_table.hpp"
 #include "agent/container/guest_resizer.hpp"
 #include "agent/network/configurator.hpp"
 #include "agent/stream/pending_streams.hpp"
 #include "agent/stream/port_connector.hpp"
 #include "lib/guestcomm/protocol/rpc.hpp"
+#include "lib/guestcomm/protocol/vm_messages.hpp"
 
 namespace husk::agent {
 
@@ -18,6 +21,7 @@ struct Services {
   NetworkConfigurator& network;
   PortConnector& ports;
   GuestResizer& size;
+  const std::function<void(const guestcomm::ClaimVm&)>& claim;
   const std::optional<std::string>& refusal;  ///< BootOptions::refusal
 };
 

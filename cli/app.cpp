@@ -61,7 +61,8 @@ std::unique_ptr<CLI::App> make_app(GlobalOptions& options, int& status) {
   add_env(*app, options);
   add_check(*app, options, status);
   add_unsupported(*app);
-  add_internal(*app);
+  add_pool(*app, options);
+  add_internal(*app, options);
   return app;
 }
 

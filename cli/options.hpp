@@ -50,7 +50,8 @@ void add_setup(CLI::App& app);
 void add_env(CLI::App& app, const GlobalOptions& options);
 void add_check(CLI::App& app, const GlobalOptions& options, int& status);
 void add_unsupported(CLI::App& app);
-void add_internal(CLI::App& app);
+void add_internal(CLI::App& app, const GlobalOptions& options);
+void add_pool(CLI::App& app, const GlobalOptions& options);
 
 /// For commands whose options end with the container's id: words is what follows the options that
 /// are known. Throws invalid_argument for an option that is none, or no id.

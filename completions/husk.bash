@@ -25,6 +25,7 @@ declare -gA _husk_takes=(
   [kill]="-a --all id signal"
   [list]="-f=table|json --format=table|json -q --quiet"
   [pause]="id"
+  [pool]="--json --no-wait fill|drain|status"
   [ps]="-f=table|json --format=table|json id rest"
   [resume]="id"
   [run]="-b=directory --bundle=directory --pid-file=file --console-socket=file --pidfd-socket=file

@@ -176,6 +176,10 @@ __husk_option setup --file file 'file to change'
 __husk_option setup --remove none 'take husk out again'
 __husk_option setup '-y --yes' none 'do not ask'
 
+__husk_command pool 'manage the VMs that have booted before a container needs them' any
+__husk_option pool --json none 'print the status as JSON'
+__husk_option pool --no-wait none 'return at once where another command fills the pool'
+
 __husk_command env 'print the configuration that holds'
 
 __husk_command features 'print the OCI features of husk and its guest as JSON'

@@ -28,6 +28,9 @@ using OnKill = std::function<void(const std::string& container)>;
 /// status than 0: is done again sooner.
 using OnClock = std::function<void()>;
 
+/// Has the pool filled again, out of which a container has taken the VM: once, in a child of the keeper.
+using OnClaimed = std::function<void()>;
+
 /// Returns the shims of the containers that joined later. Called in the keeper itself when every known
 /// shim has exited. An exception means none.
 using FindShims = std::function<std::vector<ProcessIdentity>()>;
@@ -53,6 +56,7 @@ struct Duties {
   OnConnection on_connection = {};
   OnKill on_kill = {};
   OnClock on_clock = {};
+  OnClaimed on_claimed = {};
   FindShims find_shims = {};
   IsPodThere is_pod_there = {};  ///< empty: the VM ends after its last shim
   EndAbandoned end_abandoned = {};

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <csignal>
 #include <thread>
+#include <vector>
 
 #include "keeper/vm_members.hpp"
 #include "lib/base/deadline.hpp"
@@ -31,10 +32,12 @@ constexpr auto network_lock_patience = 120s;  ///< as lib/runtime/vm/vm_handle.c
 /// Never returns: this process becomes husk.
 [[noreturn]] void execute_husk(const handoff::KeeperBegin& begin, const char* command,
                                const char* container = nullptr) {
+  std::vector<const char*> argv{"husk"};
+  if (!begin.config.empty()) argv.insert(argv.end(), {"--config", begin.config.c_str()});
+  argv.insert(argv.end(), {"internal", command, begin.vm_id.c_str()});
   // Nothing after "--" is an option.
-  const std::array<const char*, 7> argv{
-      "husk",    "internal", command, begin.vm_id.c_str(), container != nullptr ? "--" : nullptr,
-      container, nullptr};
+  if (container != nullptr) argv.insert(argv.end(), {"--", container});
+  argv.push_back(nullptr);
   const std::array<const char*, 2> environment{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", nullptr};
   ::syscall(SYS_execveat, begin.husk.get(), "", argv.data(), environment.data(), AT_EMPTY_PATH);
   ::_exit(127);
@@ -123,6 +126,7 @@ Duties call_husk(const handoff::KeeperBegin& begin) {
     execute_husk(begin, "count-oom-kill", container.c_str());
   };
   duties.on_clock = [&begin] { execute_husk(begin, "correct-clock"); };
+  duties.on_claimed = [&begin] { execute_husk(begin, "refill-pool"); };
   duties.end_abandoned = [&begin] { end_abandoned(begin); };
   return duties;
 }

@@ -25,6 +25,7 @@
 #include "keeper/file_server.hpp"
 #include "keeper/kill_counter.hpp"
 #include "keeper/vhost_device.hpp"
+#include "keeper/worker.hpp"
 #include "lib/base/detach.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
@@ -90,7 +91,8 @@ bool find_later_shims(handoff::KeptProcesses& kept, const FindShims& find) {
 /// The keeper's work for a VM that runs.
 class Watch {
  public:
-  Watch(handoff::KeptProcesses& kept, const Duties& duties)
+  /// is_claimed: the VM comes from the pool.
+  Watch(handoff::KeptProcesses& kept, const Duties& duties, bool is_claimed)
       : kept_(kept),
         duties_(duties),
         is_for_shims_(!kept.shims.empty()),
@@ -100,7 +102,9 @@ class Watch {
         server_(std::move(kept.listener), [this](UniqueFd connection) {
           kept_.held.reset();  // the keeper's to hold, not its child's
           duties_.on_connection(std::move(connection));
-        }) {}
+        }) {
+    if (is_claimed && duties.on_claimed) refill_.begin(duties.on_claimed);
+  }
 
   /// Returns when the VM is gone, or has to be ended.
   void run() {
@@ -142,11 +146,13 @@ class Watch {
       kills_.add_to(watched);
       clock_.add_to(watched);
       server_.add_to(watched);
+      refill_.add_to(watched);
       await_any(watched, patience());
       follower_.handle();
       kills_.handle();
       clock_.handle();
       server_.handle();
+      refill_.finish();
       std::erase_if(kept_.shims, [](const UniqueFd& shim) { return has_ended(shim.get()); });
     }
   }
@@ -158,7 +164,36 @@ class Watch {
   KillCounter kills_;
   ClockFollower clock_;
   ConnectionServer server_;
+  Worker refill_;
 };
+
+/// The time of a VM in the pool, until somebody connects and gives the VM to a container: the container's shim, and all that
+/// the keeper watches for it. Empty: the VM has to be ended. The claimer's socket lasts as long as `connection`.
+std::optional<handoff::KeptProcesses> await_claim(handoff::KeptProcesses& spare,
+                                                  UniqueFd& connection) {
+  std::vector<int> ends{spare.vm.get()};
+  for (const UniqueFd& helper : spare.helpers) ends.push_back(helper.get());
+  const auto comes = [&](int awaited) {
+    std::vector<int> watched = ends;
+    watched.push_back(awaited);
+    await_any(watched, for_ever);
+    return !await_any(ends, 0ms);
+  };
+  if (!comes(spare.claims.get())) return std::nullopt;
+  connection.reset(::accept4(spare.claims.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  spare.claims.reset();
+  if (!connection) return std::nullopt;
+  try {
+    handoff::send_greeting(connection.get(), -1);
+    if (!comes(connection.get())) return std::nullopt;
+    handoff::KeeperOrder order = handoff::receive_order(connection.get());
+    if (auto* const claimed = std::get_if<handoff::KeptProcesses>(&order))
+      return std::move(*claimed);
+  } catch (const Error&) {
+    // Not what husk says: as if the claimer had been killed.
+  }
+  return std::nullopt;
+}
 
 /// Waits for the order, or for the end of a device that husk waits for.
 handoff::KeeperOrder await_order(const UniqueFd& socket, const VhostDevice* device) {
@@ -192,7 +227,11 @@ void keep(UniqueFd socket, const std::optional<handoff::VhostDeviceSetup>& setup
   auto* const kept = std::get_if<handoff::KeptProcesses>(&order);
   if (kept == nullptr) return;
   socket.reset();
-  Watch(*kept, duties).run();
+  UniqueFd claimer;
+  const bool is_spare = static_cast<bool>(kept->claims);
+  auto claimed = is_spare ? await_claim(*kept, claimer) : std::nullopt;
+  if (claimed) *kept = std::move(*claimed);
+  if (!is_spare || claimed) Watch(*kept, duties, is_spare).run();
   end_after(kept->vm.get(), 0ms);
   for (const UniqueFd& helper : kept->helpers) end_after(helper.get(), duties.patience.helper);
 }

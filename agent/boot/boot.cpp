@@ -148,6 +148,7 @@ BootOptions parse_command_line(const std::string& command_line) {
     constexpr std::string_view announce = "husk.announce=";
     if (word == "husk.debug") options.debug = true;
     if (word == "husk.stay") options.stay = true;
+    if (word == "husk.spare") options.spare = true;
     if (word == "husk.privileged_ports") options.privileged_ports = true;
     if (!word.starts_with(announce)) continue;
     const auto port = parse_number<std::uint32_t>(std::string_view(word).substr(announce.size()));

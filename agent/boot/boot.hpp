@@ -14,6 +14,7 @@ struct BootOptions {
   std::optional<std::uint32_t> announce_port;  ///< husk.announce=PORT
   bool debug = false;                          ///< husk.debug
   bool stay = false;                           ///< husk.stay: goes on without connections
+  bool spare = false;                          ///< husk.spare: the same, until ClaimVm
   bool privileged_ports = false;               ///< husk.privileged_ports: see vsock.hpp
   // Not of the command line.
   std::optional<std::string> refusal = {};  ///< why no container can be created here

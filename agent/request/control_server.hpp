@@ -55,6 +55,9 @@ class ControlServer {
     send(connection, guestcomm::encode(guestcomm::make_notification(message)));
   }
 
+  /// For connections that are still to say it.
+  void change_secret(const Secret& secret) { secret_ = secret; }
+
   /// The protocol of a connection that said hello; 0: there is none.
   int protocol_of(ConnectionId connection) const;
   bool was_greeted() const noexcept { return was_greeted_; }  ///< by any connection, ever

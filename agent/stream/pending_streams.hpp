@@ -33,6 +33,9 @@ class PendingStreams {
   /// in use, or when there are too many. One of anybody's closes the oldest without a header, if there are too many.
   void adopt(UniqueFd connection, Caller caller);
 
+  /// For connections that are still to say it.
+  void change_secret(const Secret& secret) { secret_ = secret; }
+
   bool contains(const std::string& token) const { return find(token) != connections_.end(); }
   /// Gives the connection away. Throws not_found.
   UniqueFd claim(const std::string& token);

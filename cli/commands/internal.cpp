@@ -9,7 +9,7 @@
 
 namespace husk::cli {
 
-void add_internal(CLI::App& app) {
+void add_internal(CLI::App& app, const GlobalOptions& options) {
   struct Words {
     std::string name;
     runtime::KeeperWork work;
@@ -20,7 +20,8 @@ void add_internal(CLI::App& app) {
   command->add_option("command", words->name)->required();
   command->add_option("vm-id", words->work.vm_id)->required();
   command->add_option("container-id", words->work.container);
-  command->callback([words] {
+  command->callback([words, &options] {
+    words->work.config_file = options.config.value_or("");
     const auto found = runtime::find_keeper_command(words->name);
     if (!found)
       throw Error(Errc::invalid_argument, "internal: unknown command \"" + words->name + "\"");

@@ -13,6 +13,7 @@ struct FileServerSetup {
   std::vector<std::string> arguments =
       {};  ///< but for the one that names its socket, which the keeper adds
   std::uint64_t max_open_files = 0;  ///< RLIMIT_NOFILE
+  bool operator==(const FileServerSetup&) const = default;
 };
 
 /// The descriptors are the caller's, who keeps them open until the keeper has greeted.

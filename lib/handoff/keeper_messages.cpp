@@ -100,6 +100,7 @@ KeeperBegin read_begin(const json& begin, Taker descriptors) {
                    .files = read_files(begin),
                    .files_socket = descriptors.take_if(begin.contains("files")),
                    .files_log = descriptors.take_if(begin.contains("files")),
+                   .config = begin.value("config", ""),
                    .husk = descriptors.take_if(begin.at("husk").get<bool>())};
   if (begin.contains("device")) {
     const json& device = begin["device"];
@@ -119,6 +120,7 @@ KeptProcesses read_keep(const json& keep, Taker descriptors) {
   processes.kills = descriptors.take_if(keep.at("kills").get<bool>());
   processes.listener = descriptors.take_if(keep.at("listener").get<bool>());
   processes.held = descriptors.take_if(keep.at("held").get<bool>());
+  processes.claims = descriptors.take_if(keep.at("claims").get<bool>());
   descriptors.check_end();
   return processes;
 }
@@ -146,6 +148,7 @@ void send_begin(int socket, const KeeperBegin& begin) {
                {"toldNetwork", begin.told_network},
                {"podNetwork", begin.pod_network},
                {"ownPodNetwork", begin.own_pod_network},
+               {"config", begin.config},
                {"husk", static_cast<bool>(begin.husk)}};
   if (begin.device)
     content["device"] = {{"directory", begin.device->directory}, {"uid", begin.device->uid}};
@@ -164,8 +167,8 @@ void send_keep(int socket, const KeptProcesses& processes) {
   std::vector<int> all{processes.vm.get()};
   for (const UniqueFd& helper : processes.helpers) all.push_back(helper.get());
   for (const UniqueFd& shim : processes.shims) all.push_back(shim.get());
-  for (const UniqueFd* given :
-       {&processes.changes, &processes.kills, &processes.listener, &processes.held})
+  for (const UniqueFd* given : {&processes.changes, &processes.kills, &processes.listener,
+                                &processes.held, &processes.claims})
     if (*given) all.push_back(given->get());
   send_packet(socket,
               {{"keep",
@@ -174,7 +177,8 @@ void send_keep(int socket, const KeptProcesses& processes) {
                  {"changes", static_cast<bool>(processes.changes)},
                  {"kills", static_cast<bool>(processes.kills)},
                  {"listener", static_cast<bool>(processes.listener)},
-                 {"held", static_cast<bool>(processes.held)}}}},
+                 {"held", static_cast<bool>(processes.held)},
+                 {"claims", static_cast<bool>(processes.claims)}}}},
               all);
 }
 

@@ -6,6 +6,9 @@
 //   keeper -> husk   one byte: the keeper has started, with the pidfd of the file server
 //   husk -> keeper   keep: the VM's processes; or end: there will be no VM
 //
+// A VM of the pool is kept with a socket on which its keeper listens. Who connects there has the greeting (without a
+// descriptor), and says once more `keep`, with all that the container's VM needs; or `end`.
+//
 // The socket closes after that. Without `keep` or `end`, husk was killed while the VM was being started.
 #pragma once
 
@@ -34,6 +37,8 @@ struct KeeperBegin {
   std::string pod_network = {}, own_pod_network = {};
   std::optional<FileServerSetup> files = {};
   UniqueFd files_socket = {}, files_log = {};  ///< FileServer's; there with `files`
+  std::string config =
+      {};              ///< the path of the configuration for that program; empty: the usual one
   UniqueFd husk = {};  ///< husk's program, for what the keeper has done by it; may be empty
 };
 
@@ -41,7 +46,7 @@ struct KeeperBegin {
 struct KeptProcesses {
   UniqueFd vm;
   std::vector<UniqueFd> helpers = {}, shims = {};
-  UniqueFd changes = {}, kills = {}, listener = {}, held = {};
+  UniqueFd changes = {}, kills = {}, listener = {}, held = {}, claims = {};
 };
 
 struct NoVm {};         ///< husk has undone what it began

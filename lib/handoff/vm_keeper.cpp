@@ -19,6 +19,7 @@
 #include "lib/base/detach.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/unix_address.hpp"
 #include "lib/handoff/keeper_messages.hpp"
 
 namespace husk::handoff {
@@ -55,6 +56,10 @@ UniqueFd duplicate(int fd) {
   ::_exit(127);
 }
 
+UniqueFd claim_socket() {
+  return UniqueFd(check_sys(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), "socket"));
+}
+
 }  // namespace
 
 VmKeeper::VmKeeper(KeeperSetup setup) : setup_(std::move(setup)) {
@@ -77,6 +82,29 @@ VmKeeper::VmKeeper(const std::filesystem::path& directory, const VsockUsers& use
     await_sockets();
     give_vhost_socket(directory.string(), users.hypervisor);
   });
+}
+
+VmKeeper VmKeeper::of_spare(const std::filesystem::path& socket,
+                            std::chrono::milliseconds patience) {
+  VmKeeper keeper;
+  keeper.setup_.patience = patience;
+  keeper.keeper_ = claim_socket();
+  const sockaddr_un name = unix_address(socket);
+  check_sys(::connect(keeper.keeper_.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name),
+            "connect to " + socket.string());
+  if (!keeper.receive_greeting())
+    throw Error(Errc::timed_out, "the keeper of the spare VM does not answer");
+  return keeper;
+}
+
+UniqueFd listen_for_claim(const std::filesystem::path& path) {
+  UniqueFd socket = claim_socket();
+  check_sys(::fchmod(socket.get(), 0600), "chmod a socket");  // the file's mode, once it is bound
+  const sockaddr_un name = unix_address(path);
+  check_sys(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name),
+            "bind " + path.string());
+  check_sys(::listen(socket.get(), 1), "listen");
+  return socket;
 }
 
 /// A keeper that is not told takes the VM for one whose husk was killed.
@@ -120,7 +148,8 @@ void VmKeeper::begin() {
                     .record = setup_.record.string(),
                     .told_network = setup_.told_network.string(),
                     .pod_network = setup_.pod_network.string(),
-                    .own_pod_network = setup_.own_pod_network.string()};
+                    .own_pod_network = setup_.own_pod_network.string(),
+                    .config = setup_.config.string()};
   if (setup_.files) {
     begin.files = setup_.files->setup;
     begin.files_socket = duplicate(setup_.files->socket);
@@ -218,6 +247,7 @@ void VmKeeper::hand_over(const KeptVm& kept) {
   processes.kills = duplicate(kept.kills);
   processes.listener = duplicate(kept.listener);
   processes.held = duplicate(kept.held);
+  processes.claims = duplicate(kept.claims);
   await_greeting();
   send_keep(keeper_.get(), processes);
   handed_over_ = std::move(keeper_);

@@ -28,6 +28,9 @@ struct KeptVm {
   int kills = -1;     ///< a datagram socket, non-blocking, on which shims tell of kills; -1: none
   int listener = -1;  ///< a listening socket, non-blocking, whose connections to serve; -1: none
   int held = -1;      ///< to be kept open until the VM is gone; -1: nothing
+  /// A listening socket (listen_for_claim) of a VM of the pool: who connects gives the VM to a container
+  /// (VmKeeper::of_spare). -1: the VM is a container's.
+  int claims = -1;
 };
 
 /// Has another process start the keeper, which then descends neither from the caller nor from the
@@ -42,6 +45,7 @@ struct KeeperSetup {
   std::filesystem::path record =
       {};  ///< the VM's, which lists the shims; empty: no shim joins later
   std::filesystem::path told_network = {};                       ///< see KeeperBegin
+  std::filesystem::path config = {};                             ///< see KeeperBegin
   std::filesystem::path pod_network = {}, own_pod_network = {};  ///< see KeeperBegin
   std::optional<FileServer> files = {};                          ///< that the keeper is to run
   /// Empty, or one that fails: the keeper is forked. The nearest subreaper, which is conmon or
@@ -70,6 +74,9 @@ class VmKeeper {
   /// has one thread. The keeper holds none of the caller's descriptors and is not in the caller's
   /// cgroups.
   VmKeeper(const std::filesystem::path& directory, const VsockUsers& users, KeeperSetup setup);
+  /// The keeper of a VM of the pool, which listens at `socket`: hand_over() gives the VM to a container. Where that does
+  /// not happen, the keeper ends the VM. Throws system where nobody listens, timed_out.
+  static VmKeeper of_spare(const std::filesystem::path& socket, std::chrono::milliseconds patience);
   VmKeeper(VmKeeper&&) noexcept = default;
   VmKeeper& operator=(VmKeeper&&) = delete;
   VmKeeper(const VmKeeper&) = delete;
@@ -92,6 +99,7 @@ class VmKeeper {
   int end() const noexcept { return handed_over_.get(); }
 
  private:
+  VmKeeper() = default;
   void or_end(const std::function<void()>& work);
   void start();
   void fork_keeper();
@@ -108,5 +116,8 @@ class VmKeeper {
   UniqueFd keeper_;       ///< socket to the keeper; its closing without a hand-over ends it
   UniqueFd handed_over_;  ///< the same socket, of which the keeper holds its end for its whole life
 };
+
+/// Makes the socket on which the keeper of a VM of the pool listens. Root alone may connect. Throws system.
+UniqueFd listen_for_claim(const std::filesystem::path& path);
 
 }  // namespace husk::handoff

@@ -38,6 +38,12 @@ NetworkNamespace NetworkNamespace::of_process(const ProcessIdentity& process) {
 
 NetworkNamespace NetworkNamespace::current() { return of_path("/proc/thread-self/ns/net"); }
 
+NetworkNamespace NetworkNamespace::make() {
+  const InNetworkNamespace back(current());  // comes back in the end
+  check_sys(::unshare(CLONE_NEWNET), "make a network namespace");
+  return current();
+}
+
 NetworkNamespace NetworkNamespace::duplicate() const {
   return {UniqueFd{check_sys(::fcntl(fd(), F_DUPFD_CLOEXEC, 0), name_)}, name_};
 }

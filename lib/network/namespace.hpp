@@ -21,6 +21,8 @@ class NetworkNamespace {
   /// may have its pid by now; system.
   static NetworkNamespace of_process(const ProcessIdentity& process);
   static NetworkNamespace current();
+  /// A new one, with nothing in it but its loopback. Throws system.
+  static NetworkNamespace make();
 
   NetworkNamespace duplicate() const;  ///< throws system
 

@@ -17,6 +17,7 @@
 #include "lib/runtime/host/mount_tree.hpp"
 #include "lib/runtime/plan/create_plan.hpp"
 #include "lib/runtime/plan/plan.hpp"
+#include "lib/runtime/pool.hpp"
 #include "lib/runtime/runtime.hpp"
 #include "lib/runtime/shim/shim_process.hpp"
 #include "lib/runtime/vm/find_namespaces.hpp"
@@ -25,7 +26,6 @@
 #include "lib/runtime/vm/membership.hpp"
 #include "lib/runtime/vm/pinned_settings.hpp"
 #include "lib/runtime/vm/process_streams.hpp"
-#include "lib/runtime/vm/resize_vm.hpp"
 #include "lib/runtime/vm/vm_handle.hpp"
 
 namespace husk::runtime {
@@ -70,8 +70,9 @@ void check_sharing(const std::vector<guestcomm::NamespaceUse>& uses, int protoco
 
 /// Creates the container in the guest, and hands its first process over to the shim. `agent` keeps the
 /// process alive until then.
-void create_in_guest(const VmHandle& vm, const CreatePlan& plan,
+void create_in_guest(Membership& membership, const CreatePlan& plan,
                      std::vector<guestcomm::NamespaceUse> namespaces, const ShimProcess& shim) {
+  const VmHandle vm = membership.vm();
   const std::string& id = plan.record.id;
   Laps laps;
   guestcomm::AgentClient agent = vm.connect(VmHandle::connect_patience);
@@ -90,7 +91,7 @@ void create_in_guest(const VmHandle& vm, const CreatePlan& plan,
                                         .shared_tmpfs = plan.guest.shared_tmpfs},
              create_patience);
   laps.end("agent: create_container");
-  if (plan.new_vm) await_plugged(agent, plan.new_vm->vm.shape);
+  membership.complete_size(agent);
   laps.end("agent: plugged memory");
   const UniqueFd control = vm.connect(VmHandle::connect_patience).release();
   const UniqueFd bundle = plan.oom_directory ? copy_mount(*plan.oom_directory, false) : UniqueFd();
@@ -101,11 +102,11 @@ void create_in_guest(const VmHandle& vm, const CreatePlan& plan,
   trace_guest(agent);
 }
 
-void create_in_guest(const Membership& membership, const CreatePlan& plan,
+void create_in_guest(Membership& membership, const CreatePlan& plan,
                      const ProcessIdentity& identity, const ShimProcess& shim) {
   auto namespaces = step("the shim", [&] { return with_names(plan.namespaces, identity); });
   try {
-    create_in_guest(membership.vm(), plan, std::move(namespaces), shim);
+    create_in_guest(membership, plan, std::move(namespaces), shim);
   } catch (const Error& e) {
     throw membership.explain(e);
   }
@@ -151,7 +152,7 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
   bundle.spec = with_guest_cgroups(std::move(bundle.spec));
   const std::optional<PodFacts> pod = find_pod(request.id, bundle.spec.annotations);
   std::optional<DirectoryLock> pods = lock_pods_of(pod, store_);
-  const HostFacts facts = find_host_facts(config_, request, bundle.spec, pod, store_);
+  HostFacts facts = find_host_facts(config_, request, bundle.spec, pod, store_);
   CreatePlan plan = plan_create(request, bundle, config_, paths_, facts);
   laps.end("read and plan");
 
@@ -164,6 +165,16 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
     return PoststopOnFailure(record.hooks.poststop, record.to_state(ContainerState::stopped));
   });
   StateDir& state = undo.own([&] { return store_.reserve(record.id); });
+  PoolClaim& claim = undo.own([&] {
+    return PoolClaim(take_from_pool({config_, paths_, connect_}, plan.new_vm, facts), connect_);
+  });
+  if (const VmRecord* const vm = claim.vm()) {
+    facts.vm_id = vm->id;
+    facts.secret = vm->secret;
+    plan = plan_create(request, bundle, config_, paths_, facts);
+    record = plan.record;
+    laps.end("VM of the pool");
+  }
   state.save(record);
   HostCgroup& cgroup = undo.own([&] { return HostCgroup(plan.cgroup); });
   record.cgroups = cgroup.made();
@@ -173,8 +184,9 @@ CreatedContainer Runtime::create(const CreateRequest& request) {
       plan.vm_cgroup ? undo.own([&] { return HostCgroup(*plan.vm_cgroup); }) : cgroup;
   laps.end("record and cgroup");
   if (!plan.new_vm) pods.reset();
-  Membership& membership = undo.own(
-      [&] { return Membership(record, plan.new_vm, plan.sizing.demand, connect_, state); });
+  Membership& membership = undo.own([&] {
+    return Membership(record, plan.new_vm, plan.sizing.demand, connect_, state, claim.release());
+  });
   if (plan.vm_cgroup) membership.note_cgroups(vm_cgroup.made());
   pods.reset();
   if (plan.new_vm && plan.vm_cgroup)

@@ -88,10 +88,14 @@ bool find_remote_files(const CreateRequest& request, const oci::Spec& spec) {
   });
 }
 
+hypervisor::Accelerator accelerator_of(const Config& config) {
+  return config.accelerator ? *config.accelerator : hypervisor::detect_accelerator();
+}
+
 /// What only a new VM needs.
-void find_facts_of_new_vm(HostFacts& facts, const Config& config) {
+void find_facts_of_new_vm(HostFacts& facts, const Config& config, bool with_clock_rate) {
   // Measuring takes 5 ms: done for a VM that needs the figure only.
-  if (facts.accelerator == hypervisor::Accelerator::tcg)
+  if (with_clock_rate && facts.accelerator == hypervisor::Accelerator::tcg)
     facts.tsc_khz = hypervisor::measure_tsc_khz();
   facts.vm_user = hypervisor::driver_for(config.uri).find_user();
   facts.has_vhost_vsock = guestcomm::has_vhost_vsock();
@@ -106,38 +110,49 @@ void find_facts_of_new_vm(HostFacts& facts, const Config& config) {
 
 }  // namespace
 
+HostFacts find_spare_facts(const Config& config, bool with_clock_rate) {
+  HostFacts facts;
+  facts.accelerator = accelerator_of(config);
+  facts.memory_mib = find_memory_mib();
+  facts.cpus = find_cpus();
+  facts.has_systemd = systemd::is_running();
+  facts.vm_id = hypervisor::new_vm_id();
+  facts.secret = random_hex(16);
+  find_facts_of_new_vm(facts, config, with_clock_rate);
+  return facts;
+}
+
 HostFacts find_host_facts(const Config& config, const CreateRequest& request, const oci::Spec& spec,
                           const std::optional<PodFacts>& pod, const StateStore& store) {
   const std::optional<std::filesystem::path> network = plan_host_namespaces(spec).network;
-  HostFacts facts{
-      .accelerator = config.accelerator ? *config.accelerator : hypervisor::detect_accelerator(),
-      .vm_user = {},
-      .virtiofsd = {},
-      .kernel_release = {},
-      .memory_mib = find_memory_mib(),
-      .cpus = find_cpus(),
-      .sysctls = {},
-      .has_systemd = systemd::is_running(),
-      .pid_file_place =
-          request.pid_file ? find_pid_file_place(*request.pid_file) : PidFilePlace::good,
-      .network = network ? std::optional(find_network_facts(*network)) : std::nullopt,
-      .namespaces = find_namespaces(spec),
-      .shared_tmpfs = {},
-      .joined_vm = {},
-      .pod = pod,
-      .place = {},
-      .cgroup_memory_mib = find_cgroup_memory_mib(request, spec),
-      .window = find_caller_window(),
-      .owner = find_owner(),
-      .now = rfc3339_now(),
-      .vm_id = hypervisor::new_vm_id(),
-      .secret = random_hex(16)};
+  HostFacts facts{.accelerator = accelerator_of(config),
+                  .vm_user = {},
+                  .virtiofsd = {},
+                  .kernel_release = {},
+                  .memory_mib = find_memory_mib(),
+                  .cpus = find_cpus(),
+                  .sysctls = {},
+                  .has_systemd = systemd::is_running(),
+                  .pid_file_place = request.pid_file ? find_pid_file_place(*request.pid_file)
+                                                     : PidFilePlace::good,
+                  .network = network ? std::optional(find_network_facts(*network)) : std::nullopt,
+                  .namespaces = find_namespaces(spec),
+                  .shared_tmpfs = {},
+                  .joined_vm = {},
+                  .pod = pod,
+                  .place = {},
+                  .cgroup_memory_mib = find_cgroup_memory_mib(request, spec),
+                  .window = find_caller_window(),
+                  .owner = find_owner(),
+                  .now = rfc3339_now(),
+                  .vm_id = hypervisor::new_vm_id(),
+                  .secret = random_hex(16)};
   facts.joined_vm = choose_vm(facts.network, facts.namespaces);
   facts.shared_tmpfs = find_shared_tmpfs(
       spec, is_joining(facts) ? load_vm(facts.joined_vm).guest_tmpfs : std::vector<std::string>());
   if (pod) facts.place = find_place(*pod, facts, store);
   if (is_joining(facts)) return facts;
-  find_facts_of_new_vm(facts, config);
+  find_facts_of_new_vm(facts, config, true);
   facts.has_remote_files = find_remote_files(request, spec);
   return facts;
 }

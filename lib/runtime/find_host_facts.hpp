@@ -17,4 +17,7 @@ namespace husk::runtime {
 HostFacts find_host_facts(const Config& config, const CreateRequest& request, const oci::Spec& spec,
                           const std::optional<PodFacts>& pod, const StateStore& store);
 
+/// The facts for a VM that no container has asked for. with_clock_rate: also HostFacts::tsc_khz, which takes 5 ms.
+HostFacts find_spare_facts(const Config& config, bool with_clock_rate);
+
 }  // namespace husk::runtime

@@ -17,6 +17,7 @@
 #include "lib/hypervisor/vm_process.hpp"
 #include "lib/runtime/host/count_oom_kill.hpp"
 #include "lib/runtime/plan/vm_paths.hpp"
+#include "lib/runtime/pool.hpp"
 #include "lib/runtime/vm/container_network.hpp"
 #include "lib/runtime/vm/forwarded_connection.hpp"
 #include "lib/runtime/vm/vm_handle.hpp"
@@ -89,6 +90,7 @@ std::optional<KeeperCommand> find_keeper_command(std::string_view name) {
   if (name == "forward-connection") return KeeperCommand::forward_connection;
   if (name == "count-oom-kill") return KeeperCommand::count_oom_kill;
   if (name == "correct-clock") return KeeperCommand::correct_clock;
+  if (name == "refill-pool") return KeeperCommand::refill_pool;
   if (name == "end-abandoned") return KeeperCommand::end_abandoned;
   return std::nullopt;
 }
@@ -105,6 +107,8 @@ void run_keeper_command(KeeperCommand command, const KeeperWork& work,
       return count_kill_of(vm_id, work.container);
     case KeeperCommand::correct_clock:
       return correct_clock(vm_id);
+    case KeeperCommand::refill_pool:
+      return refill_pool(work.config_file);
     case KeeperCommand::end_abandoned:
       return end_abandoned(vm_id);
   }

@@ -2,6 +2,7 @@
 // The commands that the keeper of a VM (keeper/) runs: `husk internal COMMAND VM_ID [CONTAINER_ID]`.
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@ enum class KeeperCommand {
   forward_connection,  ///< "forward-connection": carries the connection that is standard input
   count_oom_kill,  ///< "count-oom-kill": the guest's kernel has killed a process of the container
   correct_clock,   ///< "correct-clock": has the guest's clock follow the host's
+  refill_pool,     ///< "refill-pool": a container has got the VM, which was one of the pool
   end_abandoned  ///< "end-abandoned": ends a VM whose create was killed; waits for libvirt, 60 s at most
 };
 
@@ -23,7 +25,8 @@ std::optional<KeeperCommand> find_keeper_command(std::string_view name);
 
 /// What a command works on.
 struct KeeperWork {
-  std::string vm_id, container;  ///< ids; the second for count_oom_kill
+  std::string vm_id, container;            ///< ids; the second for count_oom_kill
+  std::filesystem::path config_file = {};  ///< for refill_pool; empty: the usual one
 };
 
 /// Throws what the command's work throws, and not_found when the VM is gone.

@@ -51,11 +51,16 @@ struct DispatchBench {
                               std::make_unique<NoCards>()};
   PortConnector ports{loop};
   GuestResizer size{loop, "/no/such/cgroup", {}};
+  std::string claimed = {};  ///< the secret
+  std::function<void(const ClaimVm&)> claim = [this](const ClaimVm& said) {
+    claimed = said.secret;
+  };
   std::optional<std::string> refusal = {};
   std::vector<Outcome> outcomes;
 
   void ask(const std::string& method, const json& params) {
-    dispatch({containers, streams, network, ports, size, refusal}, 1, Request{1, method, params},
+    dispatch({containers, streams, network, ports, size, claim, refusal}, 1,
+             Request{1, method, params},
              [this](const Outcome& outcome) { outcomes.push_back(outcome); });
   }
   /// The text of what is thrown; empty if nothing is.
@@ -199,4 +204,12 @@ TEST_CASE("dispatch: the trace is told once, by the names of the methods that we
     return told;
   });
   CHECK(names == ";trace;trace;");  // its own span ends with the answer
+}
+
+TEST_CASE("dispatch: a claim of a spare VM brings its secret", "[agent]") {
+  DispatchBench bench;
+  CHECK(bench.failure("claim_vm", {{"secret", "s"}}).find("entropy") != std::string::npos);
+  CHECK(bench.claimed.empty());
+  CHECK(bench.failure("claim_vm", {{"secret", "s"}, {"entropy", "e"}}).empty());
+  CHECK(bench.claimed == "s");
 }

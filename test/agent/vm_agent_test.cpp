@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "lib/base/error.hpp"
+#include "lib/guestcomm/protocol/clock.hpp"
 #include "lib/guestcomm/protocol/frame.hpp"
 #include "test/agent/vm_container.hpp"
 
@@ -396,4 +397,10 @@ TEST_CASE("agent: the guest powers off when the last connection closes", "[vm]")
     CHECK_FALSE(own_guest.powers_off_within(500ms));
   }
   CHECK(own_guest.powers_off_within(10s));
+}
+
+TEST_CASE("agent: a VM that is no spare one cannot be claimed", "[vm]") {
+  CHECK_THROWS_WITH(client().call(ClaimVm{std::string(32, '0'), "entropy"}, 20s),
+                    ContainsSubstring("is not a spare one"));
+  client().call(ReadClock{}, 20s);  // with the old secret
 }

@@ -7,6 +7,7 @@
 #include "lib/check/look_at_host.hpp"
 #include "lib/runtime/host/config_text.hpp"
 #include "lib/runtime/keeper_commands.hpp"
+#include "lib/runtime/pool.hpp"
 #include "lib/runtime/runtime.hpp"
 #include "lib/setup/changed_file.hpp"
 #include "lib/setup/daemon_json.hpp"
@@ -38,6 +39,10 @@ std::optional<KeeperCommand> find_keeper_command(std::string_view) { std::abort(
 void run_keeper_command(KeeperCommand, const KeeperWork&, const hypervisor::ConnectHypervisor&) {
   std::abort();
 }
+
+void fill_pool(const Pool&, PoolPatience, const PoolReport&) { std::abort(); }
+void drain_pool(const hypervisor::ConnectHypervisor&, const PoolReport&) { std::abort(); }
+std::vector<PoolVm> list_pool(const Pool&) { std::abort(); }
 
 }  // namespace husk::runtime
 

@@ -14,7 +14,7 @@ struct ProtocolRange {
 
 /// This build's. The newest goes up with each change that the other side must know of. The oldest stays until
 /// no VM can run that was started by a release that speaks it, or what it needs is given up.
-inline constexpr ProtocolRange own_protocols{3, 7};
+inline constexpr ProtocolRange own_protocols{3, 8};
 
 /// From this one on an agent whose vsock device is the host's kernel serves root from any source port.
 inline constexpr int any_port_protocol = 6;
@@ -24,6 +24,9 @@ inline constexpr int kill_protocol = 6;
 
 /// From this one on the host can correct the guest's clock (clock.hpp).
 inline constexpr int clock_protocol = 7;
+
+/// From this one on a VM that has booted for nobody can be given to a container (ClaimVm).
+inline constexpr int claim_protocol = 8;
 
 /// "3", or "3 to 5".
 std::string describe(const ProtocolRange& protocols);

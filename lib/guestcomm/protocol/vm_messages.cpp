@@ -46,6 +46,13 @@ void from_json(const json& j, ConnectPort& v) {
   v.from_container = get_string(j, "from_container");
 }
 
+void to_json(json& j, const ClaimVm& v) { j = json{{"secret", v.secret}, {"entropy", v.entropy}}; }
+void from_json(const json& j, ClaimVm& v) {
+  v.secret = get_string(j, "secret");
+  v.entropy = get_string(j, "entropy");
+  if (v.entropy.size() > ClaimVm::max_entropy_bytes) refuse("entropy is too long");
+}
+
 void to_json(json& j, const GuestSize& v) {
   j = json{{"plugged_mib", v.plugged_mib}, {"vcpus", v.vcpus}};
 }

@@ -36,6 +36,17 @@ struct ConnectPort {
   std::string to_container, from_container;  ///< tokens
 };
 
+/// Gives a VM of the pool, which has booted with husk.spare and has run nothing yet, to a container. The guest knows the
+/// host by another secret from then on, and powers off after its last connection. Refused (wrong_state) the second
+/// time, and by a guest that has not booted for the pool.
+struct ClaimVm {
+  static constexpr std::string_view method = "claim_vm";
+  using Result = Done;
+  static constexpr std::size_t max_entropy_bytes = 256;
+  std::string secret;   ///< 32 lower-case hex digits
+  std::string entropy;  ///< text that nobody can guess, for the guest's random numbers
+};
+
 /// Where the guest's time went, most recently; by its own clock, microseconds since its kernel began.
 struct GuestSpan {
   std::string name;  ///< without control characters once it is received
@@ -75,6 +86,8 @@ void to_json(nlohmann::json& json, const Hello& v);
 void from_json(const nlohmann::json& json, Hello& v);
 void to_json(nlohmann::json& json, const ConnectPort& v);
 void from_json(const nlohmann::json& json, ConnectPort& v);
+void to_json(nlohmann::json& json, const ClaimVm& v);
+void from_json(const nlohmann::json& json, ClaimVm& v);
 void to_json(nlohmann::json& json, const GuestTrace& v);
 void from_json(const nlohmann::json& json, GuestTrace& v);
 void to_json(nlohmann::json& json, const GuestSize& v);

@@ -62,6 +62,15 @@ class Reader {
         {"boot_timeout_seconds", number(5, 3600, [this](std::int64_t v) {
            config_.boot_timeout = std::chrono::seconds(v);
          })}};
+    sections_["pool"] = {
+        {"size",
+         number(0, 64, [this](std::int64_t v) { config_.pool.size = static_cast<unsigned>(v); })},
+        {"max_age",
+         number(60, 31'536'000,
+                [this](std::int64_t v) { config_.pool.max_age = std::chrono::seconds(v); })},
+        {"memory_pressure", number(1, 100, [this](std::int64_t v) {
+           config_.pool.memory_pressure = static_cast<unsigned>(v);
+         })}};
   }
 
   void read(const toml::table& root) {
@@ -204,6 +213,7 @@ void check_bounds(const std::string& file, const Config& config) {
 Config load_config(const std::filesystem::path& path) {
   Config config;
   if (!std::filesystem::exists(path)) return config;
+  config.file = path;
   const std::string text = read_file(path, max_config_bytes);
   try {
     Reader(path.string(), config).read(toml::parse(text, path.string()));

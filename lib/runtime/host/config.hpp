@@ -15,6 +15,15 @@
 
 namespace husk::runtime {
 
+/// VMs that have booted before a container needs them.
+struct PoolOptions {
+  unsigned size = 0;                    ///< how many are ready at a time
+  std::chrono::seconds max_age{86400};  ///< of one that is given to a container
+  /// Percent of the time in which processes of the host may wait for memory while one is made, and of the host's memory
+  /// that has to be left.
+  unsigned memory_pressure = 10;
+};
+
 struct Config {
   // [hypervisor]
   std::string uri = hypervisor::HypervisorOptions{}.uri;
@@ -34,8 +43,11 @@ struct Config {
   std::string kernel_arguments;  ///< added to husk's own
   KernelParameters sysctl;       ///< of the whole guest, whatever the host has
   std::chrono::seconds boot_timeout{120};
+  // [pool]
+  PoolOptions pool = {};
 
-  std::set<std::string> given{};  ///< the keys that the file has: "vm.vcpus"
+  std::filesystem::path file = {};  ///< empty: there was none
+  std::set<std::string> given{};    ///< the keys that the file has: "vm.vcpus"
 };
 
 /// Defaults where `path` does not exist. Throws invalid_argument with file and line for malformed

@@ -105,6 +105,10 @@ std::string format_config(const Config& config, const InstallPaths& paths) {
        {"kernel_arguments", as_toml(config.kernel_arguments)},
        {"sysctl", table(config.sysctl)},
        {"boot_timeout_seconds", number(static_cast<std::uint64_t>(config.boot_timeout.count()))}});
+  add(text, config, "pool",
+      {{"size", number(config.pool.size)},
+       {"max_age", number(static_cast<std::uint64_t>(config.pool.max_age.count()))},
+       {"memory_pressure", number(config.pool.memory_pressure)}});
   return text;
 }
 

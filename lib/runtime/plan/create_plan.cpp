@@ -4,20 +4,15 @@
 #include <algorithm>
 
 #include "lib/base/error.hpp"
-#include "lib/hypervisor/driver.hpp"
 #include "lib/runtime/caller/terminal.hpp"
 #include "lib/runtime/host/hooks.hpp"
 #include "lib/runtime/plan/annotations.hpp"
 #include "lib/runtime/plan/file_server_plan.hpp"
+#include "lib/runtime/plan/new_vm_plan.hpp"
 #include "lib/runtime/plan/plan.hpp"
-#include "lib/runtime/plan/vm_shape.hpp"
 
 namespace husk::runtime {
 namespace {
-
-/// For networks that are connected later, and those beyond the first of a new namespace. Each is one
-/// more bridge for the guest to scan (docs/architecture.md).
-constexpr unsigned spare_ports = 2;
 
 /// The cgroup that CRI-O makes for the VM of a pod without a sandbox container, and removes with the pod.
 std::optional<CgroupPlan> plan_vm_cgroup(const std::optional<VmPlan>& vm,
@@ -49,34 +44,11 @@ std::optional<VmPlan> plan_new_vm(const std::string& id, const Annotations& anno
                                   const HostFacts& facts, const Sizing& sizing) {
   std::optional<VmPod> pod = plan_pod(facts.pod, facts.place);
   if (is_joining(facts)) return std::nullopt;
-  hypervisor::VmConfig vm =
-      plan_vm(id, config, facts, plan_shape(plan_vm_size(sizing), sizing.bounds));
-  vm.network_cards = vm_cards(facts.vm_id, plan_cards(facts.network));
-  vm.network_ports = spare_ports;
-  if (pod && pod->network) vm.kernel_arguments = stay_argument + (" " + vm.kernel_arguments);
-  return VmPlan{
-      .id = facts.vm_id,
-      .secret = facts.secret,
-      .uri = config.uri,
-      .user = facts.vm_user,
-      .runs_vsock_device = !facts.has_vhost_vsock,
-      .files = plan_file_server(facts.virtiofsd,
-                                {VmPaths(facts.vm_id).shared(), facts.kernel_release,
-                                 facts.max_open_files, facts.has_remote_files || pod.has_value()},
-                                asked_files(annotations, config.files)),
-      .network_namespace =
-          facts.network ? std::optional(facts.network->path.string()) : std::nullopt,
-      .pod = std::move(pod),
-      .assets = {.kernel = config.kernel.value_or(paths.kernel),
-                 .initrd = config.initrd.value_or(paths.initrd),
-                 .firmware = config.firmware.value_or(hypervisor::driver_for(config.uri).firmware),
-                 // The installed modules are those of the installed kernel.
-                 .modules = config.modules.value_or(config.kernel ? "" : paths.modules)},
-      .kernel_settings = {.at_least = facts.sysctls, .exact = config.sysctl},
-      .programs = {.keeper = paths.keeper, .husk = paths.program},
-      .vm = std::move(vm),
-      .pod_demand = sizing.pod,
-      .fixed_size = sizing.fixed};
+  const NewVmWish wish{.title = "container " + id,
+                       .pod = std::move(pod),
+                       .files = asked_files(annotations, config.files),
+                       .sizing = sizing};
+  return plan_vm(wish, config, paths, facts);
 }
 
 ContainerRecord plan_record(const std::string& id, const oci::Bundle& bundle,

@@ -155,12 +155,12 @@ std::vector<hypervisor::NetworkCard> vm_cards(const std::string& vm_id, unsigned
   return cards;
 }
 
-hypervisor::VmConfig plan_vm(const std::string& id, const Config& config, const HostFacts& facts,
-                             const hypervisor::VmShape& shape) {
+hypervisor::VmConfig plan_vm_config(const std::string& title, const Config& config,
+                                    const HostFacts& facts, const hypervisor::VmShape& shape) {
   hypervisor::VmConfig vm;
   vm.name = vm_name(facts.vm_id);
-  vm.title = "container " + id;
-  vm.description = "husk container " + id;
+  vm.title = title;
+  vm.description = "husk " + title;
   vm.accelerator = facts.accelerator;
   vm.shape = shape;
   vm.kernel_arguments = plan_kernel_arguments(

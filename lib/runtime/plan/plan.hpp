@@ -45,8 +45,8 @@ void carry_restrictions(GuestPlan& plan,
 std::vector<hypervisor::NetworkCard> vm_cards(const std::string& vm_id, unsigned count);
 
 /// Fills what does not depend on the VM's directory: no paths, no vsock device.
-hypervisor::VmConfig plan_vm(const std::string& id, const Config& config, const HostFacts& facts,
-                             const hypervisor::VmShape& shape);
+hypervisor::VmConfig plan_vm_config(const std::string& title, const Config& config,
+                                    const HostFacts& facts, const hypervisor::VmShape& shape);
 
 /// The arguments that tell the guest's kernel of the machine (the hypervisor's driver says it), for a quick
 /// start, and by the administrator, in this order.
@@ -54,6 +54,9 @@ std::string plan_kernel_arguments(const Config& config, const std::string& machi
 
 /// Has the guest go on while no husk and no shim is connected: the VM of a pod without a sandbox container.
 inline constexpr const char* stay_argument = "husk.stay";
+
+/// The same until the VM, one of the pool, is claimed (guestcomm::ClaimVm).
+inline constexpr const char* spare_argument = "husk.spare";
 
 /// The kernel arguments for the agent. privileged_ports: the agent keeps room for peers with these ports; an agent before
 /// guestcomm::any_port_protocol refuses peers with others.

@@ -35,6 +35,14 @@ struct VmPaths {
   std::filesystem::path pod_network() const { return directory / "netns"; }
   /// The keeper's socket: who stands for a container says here that a process of it was killed for want of memory.
   std::filesystem::path kills() const { return directory / "kills"; }
+  /// Of a VM of the pool (vm/spare.hpp). One of them is there: it boots; it is ready; it is a container's.
+  std::filesystem::path spare_boots() const { return directory / "spare.boots"; }
+  std::filesystem::path spare_is_ready() const { return directory / "spare"; }
+  std::filesystem::path spare_is_taken() const { return directory / "spare.taken"; }
+  /// The socket on which the keeper of such a VM listens.
+  std::filesystem::path claims() const { return directory / "claims"; }
+  /// The network namespace in which such a VM's taps wait, bound.
+  std::filesystem::path parked_network() const { return directory / "parked"; }
   std::filesystem::path record() const { return directory / "vm.json"; }
   std::filesystem::path rootfs(const std::string& id) const { return shared() / id / "rootfs"; }
   std::filesystem::path volumes() const { return shared() / guestcomm::share_volumes; }

@@ -41,8 +41,9 @@ struct VmPlan {
   /// The domain, but for the paths in the VM's directory, the vsock device, and what the kernel is told
   /// of that.
   hypervisor::VmConfig vm;
-  Demand pod_demand = {};  ///< Sizing::pod
-  VmSize fixed_size = {};  ///< Sizing::fixed
+  Demand pod_demand = {};                  ///< Sizing::pod
+  VmSize fixed_size = {};                  ///< Sizing::fixed
+  std::filesystem::path config_file = {};  ///< of a VM of the pool: Config::file
 };
 
 }  // namespace husk::runtime

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/runtime/vm/container_network.hpp"
 
+#include <fcntl.h>
+#include <sys/mount.h>
+
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
@@ -13,6 +16,7 @@
 #include "lib/network/carried.hpp"
 #include "lib/network/read.hpp"
 #include "lib/network/reserved_ports.hpp"
+#include "lib/runtime/host/mount_tree.hpp"
 #include "lib/runtime/vm/find_namespaces.hpp"
 
 namespace husk::runtime {
@@ -102,6 +106,26 @@ void place_taps(const std::vector<hypervisor::NetworkCard>& cards, const Process
   if (cards.empty()) return;
   const auto ns = network_of(shim);
   for (const hypervisor::NetworkCard& card : cards) move_to(card, ns);
+}
+
+void park_taps(const std::vector<hypervisor::NetworkCard>& cards,
+               const std::filesystem::path& parking) {
+  const NetworkNamespace ns = NetworkNamespace::make();
+  write_new_file(AT_FDCWD, parking, "", 0400);
+  const UniqueFd bound = copy_mount(fd_path(ns.fd()), false);
+  set_propagation(bound.get(), MS_PRIVATE, false);
+  attach_mount(bound.get(), parking);
+  for (const hypervisor::NetworkCard& card : cards) move_to(card, ns);
+}
+
+void place_parked_taps(const std::vector<hypervisor::NetworkCard>& cards,
+                       const std::filesystem::path& parking, const ProcessIdentity& shim) {
+  const NetworkNamespace to = network_of(shim);
+  {
+    const network::InNetworkNamespace there(NetworkNamespace::of_path(parking));
+    for (const hypervisor::NetworkCard& card : cards) move_to(card, to);
+  }
+  check_sys(::umount2(parking.c_str(), MNT_DETACH), "unmount " + parking.string());
 }
 
 ContainerNetwork::ContainerNetwork(DirectoryLock lock, const ProcessIdentity& shim, VmHandle& vm,

@@ -26,6 +26,14 @@ network::NetworkNamespace network_of(const ProcessIdentity& shim);
 /// into the namespace of its shim. Throws system, peer_lost, unsupported for the host's own namespace.
 void place_taps(const std::vector<hypervisor::NetworkCard>& cards, const ProcessIdentity& shim);
 
+/// Moves them into a new network namespace, which is bound on the file `parking`, until a container gets the VM.
+/// Throws system.
+void park_taps(const std::vector<hypervisor::NetworkCard>& cards,
+               const std::filesystem::path& parking);
+/// Moves them from there into the namespace of `shim`, and takes the one of `parking` away. Throws as place_taps.
+void place_parked_taps(const std::vector<hypervisor::NetworkCard>& cards,
+                       const std::filesystem::path& parking, const ProcessIdentity& shim);
+
 /// The network that the caller has wired by now, carried into the guest. Undone on destruction unless kept, as far
 /// as it was not there before.
 class ContainerNetwork {

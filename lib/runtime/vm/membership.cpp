@@ -42,12 +42,14 @@ void note_tmpfs(VmRecord& record, const GuestPlan& plan) {
 
 Membership::Membership(const ContainerRecord& container, const std::optional<VmPlan>& new_vm,
                        const std::optional<Demand>& demand, hypervisor::ConnectHypervisor connect,
-                       StateDir& state)
+                       StateDir& state, std::optional<TakenSpare> spare)
     : vm_id_(container.vm_id),
       container_(container.id),
       connect_(std::move(connect)),
       state_(state) {
-  if (new_vm) {
+  if (spare) {
+    new_vm_.emplace(new_vm.value(), std::move(*spare), connect_);
+  } else if (new_vm) {
     new_vm_.emplace(*new_vm);
   } else {
     load_vm(vm_id_);  // throws "is gone", which the next check could not tell
@@ -115,6 +117,10 @@ void Membership::grow_vm(const VmSizeBounds& bounds) {
   if (new_vm_) return;
   grown_ = bounds;
   fit_vm(vm_id_, bounds, Fit::grow, connect_);
+}
+
+void Membership::complete_size(guestcomm::AgentClient& agent) {
+  if (new_vm_) new_vm_->complete_size(agent);
 }
 
 void Membership::limit_new_vm() {

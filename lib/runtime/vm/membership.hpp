@@ -29,9 +29,10 @@ class Membership {
   /// Throws already_exists, not_found "VM 1234: is gone" for one whose process has ended, unsupported
   /// where files that are pinned in this mount namespace do not reach the VM, what NewVm and lock_vm
   /// throw.
+  /// spare: a VM of the pool that becomes the new one.
   Membership(const ContainerRecord& container, const std::optional<VmPlan>& new_vm,
              const std::optional<Demand>& demand, hypervisor::ConnectHypervisor connect,
-             StateDir& state);
+             StateDir& state, std::optional<TakenSpare> spare = std::nullopt);
   Membership(const Membership&) = delete;
   Membership& operator=(const Membership&) = delete;
   ~Membership();
@@ -52,6 +53,8 @@ class Membership {
   void limit_new_vm();
   /// Has a VM that others use grow for the container, after enter(). Throws as fit_vm.
   void grow_vm(const VmSizeBounds& bounds);
+  /// Has the guest of a new VM use all of its memory: NewVm::complete_size.
+  void complete_size(guestcomm::AgentClient& agent);
   /// The VM, after enter().
   VmHandle vm() const;
   /// The same error; where a new VM's guest was lost, with the end of its console.

@@ -9,6 +9,8 @@
 #include "lib/base/error.hpp"
 #include "lib/runtime/host/host_cgroup.hpp"
 #include "lib/runtime/plan/vm_plan.hpp"
+#include "lib/runtime/vm/claimed_vm.hpp"
+#include "lib/runtime/vm/spare.hpp"
 #include "lib/runtime/vm/vm_boot.hpp"
 #include "lib/runtime/vm/vm_directory.hpp"
 #include "lib/runtime/vm/vm_handle.hpp"
@@ -22,6 +24,8 @@ class NewVm {
  public:
   /// Makes the VM's directory and record. Throws what VmDirectory and lock_vm throw.
   explicit NewVm(const VmPlan& plan);
+  /// A VM of the pool, which has booted: becomes the one that is planned, which must have its id and secret.
+  NewVm(const VmPlan& plan, TakenSpare spare, const hypervisor::ConnectHypervisor& connect);
   NewVm(const NewVm&) = delete;
   NewVm& operator=(const NewVm&) = delete;
   ~NewVm() = default;
@@ -30,14 +34,21 @@ class NewVm {
   void change_record(const std::function<void(VmRecord&)>& change);
   VmDirectory& directory() noexcept { return directory_; }
   VmHandle handle() const { return VmHandle(record_); }
+  /// The hypervisor, after start().
+  const ProcessIdentity& process() const { return record_.process.value(); }
   /// Boots: starts the keeper, then the VM, and records the processes. The guest boots meanwhile. The
-  /// keeper ends the VM with this process until adopt(). Throws what the hypervisor throws.
+  /// keeper ends the VM with this process until adopt(). Throws what the hypervisor throws. Nothing is left to do for a VM
+  /// of the pool.
   void start(const hypervisor::ConnectHypervisor& connect);
-  /// Gives the started VM to a container: BootingVm::adopt.
+  /// Gives the started VM to the pool: BootingVm::park.
+  void park(HostCgroup& cgroup);
+  /// Gives the started VM to a container: BootingVm::adopt, ClaimedVm::adopt.
   void adopt(const ProcessIdentity& shim, HostCgroup& cgroup);
   /// Returns when the guest's agent listens, and records from which ports the agent can be reached. Throws as
   /// BootingVm::await_agent.
   void await_agent(std::chrono::seconds patience);
+  /// Has the guest use all that the VM was planned with: await_plugged(), ClaimedVm::resize.
+  void complete_size(guestcomm::AgentClient& agent);
   Error explain(const Error& error) const { return vm_ ? vm_->explain(error) : error; }
   void keep() noexcept;
 
@@ -46,7 +57,9 @@ class NewVm {
   std::optional<DirectoryLock> lock_;  // released after the directory is removed
   VmDirectory directory_;
   VmRecord record_;
+  // One of them.
   std::optional<BootingVm> vm_;
+  std::optional<ClaimedVm> claimed_;
 };
 
 }  // namespace husk::runtime

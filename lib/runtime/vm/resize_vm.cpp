@@ -207,6 +207,14 @@ void fit_vm(const std::string& vm_id, const VmSizeBounds& bounds, Fit fit,
   fit == Fit::grow ? limit_and_grow(vm, wanted, connect) : shrink_and_limit(vm, wanted, connect);
 }
 
+void give_shape(VmRecord& vm, const VmShape& wanted, hypervisor::Hypervisor& libvirt,
+                guestcomm::AgentClient& agent) {
+  change_memory(libvirt, vm.name, vm.shape.value(), wanted);
+  check_taken(guest_size(wanted),
+              agent.call(guestcomm::ResizeGuest{guest_size(wanted)}, resize_patience));
+  vm.shape = wanted;
+}
+
 void limit_vm(VmRecord& vm) {
   const CgroupLimits limits = limits_at(vm, size_of(vm.shape.value()));
   limit_cgroups_of(vm.process.value(), limits, {});

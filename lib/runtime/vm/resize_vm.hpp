@@ -26,6 +26,10 @@ void limit_vm(VmRecord& vm);
 void fit_vm(const std::string& vm_id, const VmSizeBounds& bounds, Fit fit,
             const hypervisor::ConnectHypervisor& connect);
 
+/// Gives a VM that nobody uses yet another shape, and notes it in `vm`. Throws as fit_vm; the VM is good for nothing then.
+void give_shape(VmRecord& vm, const hypervisor::VmShape& wanted, hypervisor::Hypervisor& libvirt,
+                guestcomm::AgentClient& agent);
+
 /// Changes what the container asks for, on record alone; false: the record knows nothing of sizes, or of the container's.
 bool note_demand(const std::string& vm_id, const std::string& container, const Demand& demand);
 

@@ -17,12 +17,10 @@
 #include "lib/guestcomm/protocol/protocol_range.hpp"
 #include "lib/guestcomm/protocol/share.hpp"
 #include "lib/hypervisor/vm_id.hpp"
-#include "lib/network/changes.hpp"
-#include "lib/network/loopback_listener.hpp"
 #include "lib/runtime/plan/plan.hpp"
+#include "lib/runtime/vm/adoption.hpp"
 #include "lib/runtime/vm/container_network.hpp"
 #include "lib/runtime/vm/keeper_plan.hpp"
-#include "lib/runtime/vm/kill_socket.hpp"
 #include "lib/runtime/vm/other_mount_namespace.hpp"
 #include "lib/runtime/vm/share_socket.hpp"
 #include "lib/systemd/scope.hpp"
@@ -77,16 +75,6 @@ hypervisor::VmConfig whole_config(const VmPlan& plan, const VmPaths& paths,
       plan_vsock_arguments(announcement.port(), /*privileged_ports=*/!keeper.has_device()) + " " +
       config.kernel_arguments;
   return config;
-}
-
-/// Few need it: a host whose kernel cannot do it has all the rest.
-network::LoopbackListener listen_if_possible(const network::NetworkNamespace& ns) {
-  try {
-    return network::listen_on_loopback(ns);
-  } catch (const Error& e) {
-    log(LogLevel::warning, std::string("port forwarding is not available: ") + e.what());
-    return {};
-  }
 }
 
 /// A descriptor that is readable while one of them is.
@@ -166,18 +154,16 @@ void BootingVm::adopt(const ProcessIdentity& shim, HostCgroup& cgroup,
   const Span span("VM's cgroup, keeper and taps");
   cgroup.add(get().process.pid);
   move_helpers(cgroup);
-  const auto ns = network_of(shim);
-  const UniqueFd changes = network::watch_changes(ns);
-  const UniqueFd kills = make_kill_socket(paths_);
-  const network::LoopbackListener loopback = listen_if_possible(ns);
-  keeper_.hand_over({.vm = get().process,
-                     .helpers = helpers_,
-                     .shims = {shim},
-                     .changes = changes.get(),
-                     .kills = kills.get(),
-                     .listener = loopback.socket.get(),
-                     .held = loopback.steering.get()});
+  hand_over(keeper_, paths_, {get().process, helpers_}, shim);
   place_taps(cards, shim);
+}
+
+void BootingVm::park(HostCgroup& cgroup, const std::vector<hypervisor::NetworkCard>& cards) {
+  const Span span("VM's cgroup, keeper and taps");
+  cgroup.add(get().process.pid);
+  const UniqueFd claims = handoff::listen_for_claim(paths_.claims());
+  keeper_.hand_over({.vm = get().process, .helpers = helpers_, .claims = claims.get()});
+  park_taps(cards, paths_.parked_network());
 }
 
 guestcomm::GuestAddress BootingVm::address() const {

@@ -33,12 +33,14 @@ class BootingVm {
   ~BootingVm();
 
   /// Gives the VM to the container of `shim`, which must run: moves the VM's processes into `cgroup`, and
-  /// the taps of its `cards` into the network namespace of `shim`. From then on the keeper ends the VM
-  /// once `shim` and every later shim have exited, has the guest follow changes in that namespace, and
-  /// serves connections that are made to "localhost" in it. Throws peer_lost when the VM or the shim has
-  /// ended, system.
+  /// the taps of its `cards` into the network namespace of `shim`. Then as hand_over() (adoption.hpp). Throws
+  /// peer_lost when the VM or the shim has ended, system.
   void adopt(const ProcessIdentity& shim, HostCgroup& cgroup,
              const std::vector<hypervisor::NetworkCard>& cards);
+
+  /// Gives the VM to the pool: its process goes into `cgroup`, and the taps of its `cards` into a network namespace of
+  /// their own. From then on the keeper waits for who claims the VM. Throws as adopt().
+  void park(HostCgroup& cgroup, const std::vector<hypervisor::NetworkCard>& cards);
 
   const hypervisor::StartedVm& get() const noexcept { return vm_->get(); }
   /// The processes that serve the VM's share.

@@ -65,6 +65,7 @@ class VmDirectory {
   /// invalid_argument where `path` does not lead to `id` any more.
   void pin_network(const std::filesystem::path& path, const NamespaceId& id);
   void keep() noexcept { keep_ = true; }
+  void own() noexcept { keep_ = false; }  ///< takes keep() back
 
  private:
   void bind_asset(const std::filesystem::path& source, const std::filesystem::path& target,

@@ -158,6 +158,11 @@ class Guest {
           request.params.get<guestcomm::Hello>().secret != secret_)
         throw Error(Errc::invalid_argument, "the secret is wrong");
       result = guestcomm::Hello{.version = "fake", .secret = ""};
+    } else if (request.is<guestcomm::ClaimVm>()) {
+      note("claim");
+      if (fault_ == Fault::refuses_claim) throw Error(Errc::wrong_state, "not a spare one");
+      secret_ = request.params.get<guestcomm::ClaimVm>().secret;
+      stays_ = false;
     } else if (request.is<guestcomm::CreateContainer>()) {
       create(request.params.get<guestcomm::CreateContainer>());
     } else if (request.is<guestcomm::CreateProcess>()) {

@@ -82,7 +82,8 @@ hypervisor::StartedVm FakeHypervisor::start(const hypervisor::VmConfig& config) 
   if (child == 0) {
     std::vector<int> kept = numbers_of(taps);
     kept.push_back(files.get());
-    const bool stays = config.kernel_arguments.find("husk.stay") != std::string::npos;
+    const bool stays = config.kernel_arguments.find("husk.stay") != std::string::npos ||
+                       config.kernel_arguments.find("husk.spare") != std::string::npos;
     run_fake_vm(machine_.fault, stays, vsock / "device/vsock.sock", secret, machine_.journal,
                 config.console_log, kept);
   }

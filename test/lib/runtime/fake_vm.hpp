@@ -35,6 +35,7 @@ enum class Fault {
   ends_meanwhile,  ///< a started container, which is asked for anything but signals: "no such process"
                    ///< first, and its end then
   closes_streams,     ///< all of a started container's, as a daemon does
+  refuses_claim,      ///< "not a spare one"
   refuses_signals,    ///< "signal refused"
   refuses_update,     ///< "limit refused"
   takes_no_memory,    ///< that is plugged

@@ -184,7 +184,7 @@ TEST_CASE("plan_guest: what cannot be is refused by name", "[runtime]") {
 TEST_CASE("plan_vm: the domain's name tells the container and is unique", "[runtime]") {
   HostFacts facts;
   facts.vm_id = "deadbeef";
-  const auto vm = plan_vm("0123456789abcdef", Config{}, facts, {});
+  const auto vm = plan_vm_config("container 0123456789abcdef", Config{}, facts, {});
   CHECK(vm.name == "husk-deadbeef");
   CHECK(vm.name == vm_name("deadbeef"));  // by which delete finds it again
 }
@@ -193,7 +193,7 @@ TEST_CASE("plan_vm: the VM has the shape that was planned", "[runtime]") {
   const hypervisor::VmShape shape{.vcpus = 3, .memory_mib = 777, .memory_device = {}};
   HostFacts facts;
   facts.accelerator = hypervisor::Accelerator::kvm;
-  const auto vm = plan_vm("c1", Config{}, facts, shape);
+  const auto vm = plan_vm_config("container c1", Config{}, facts, shape);
   CHECK(vm.shape == shape);
   CHECK(vm.accelerator == hypervisor::Accelerator::kvm);
 }
@@ -202,7 +202,7 @@ TEST_CASE("plan_vm: an emulated CPU's guest is told how fast its time stamps cou
   HostFacts facts;
   facts.accelerator = hypervisor::Accelerator::tcg;
   facts.tsc_khz = 2100000;
-  const auto vm = plan_vm("c1", Config{}, facts, {});
+  const auto vm = plan_vm_config("container c1", Config{}, facts, {});
   CHECK(vm.kernel_arguments.find(" tsc_early_khz=2100000 ") != std::string::npos);
 }
 

@@ -107,6 +107,7 @@ std::vector<MessageType> messages_of_containers() {
 
 std::vector<MessageType> messages_of_vms() {
   return {message_type("resize_guest", ResizeGuest{{.plugged_mib = 512, .vcpus = 2}}),
+          message_type("claim_vm", ClaimVm{"secret", "entropy"}),
           message_type("hello", Hello{{2, 4}, "1.0", "secret", max_wall_clock_us},
                        {"oldest_protocol", "secret", "host_time_us"}),
           message_type("a clock", GuestClock{max_wall_clock_us}),
