@@ -128,6 +128,7 @@ class Agent {
     streams_.change_secret(secret);
     add_entropy(claim.entropy);
     is_spare_ = false;
+    clock_ = {};  // set by the next hello, as if no container had used the clock
   }
 
   void handle_closed(ConnectionId connection) {

@@ -24,6 +24,7 @@
 #include "lib/runtime/vm/host_cost.hpp"
 #include "lib/runtime/vm/new_vm.hpp"
 #include "lib/runtime/vm/spare_key.hpp"
+#include "lib/runtime/vm/warm_up.hpp"
 #include "lib/systemd/scope.hpp"
 #include "lib/systemd/service.hpp"
 
@@ -83,6 +84,9 @@ void make_spare(const Pool& pool, const VmPlan& plan, const std::string& key, bo
   vm.park(cgroup);
   warn_on_failure([&] { limit_cgroups_of(vm.process(), {.cpu_shares = least_shares}, {}); });
   vm.await_agent(pool.config.boot_timeout);
+  // Beside the guest's modules.
+  if (const fs::path busybox = plan.assets.modules / "modprobe"; fs::exists(busybox))
+    step("warm up VM " + plan.id, [&] { warm_up(vm, busybox); });
   mark_ready(plan.id, key);
   vm.keep();
   cgroup.keep();
