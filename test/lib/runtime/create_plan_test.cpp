@@ -8,7 +8,9 @@
 #include "lib/base/error.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/oci/example.hpp"
+#include "lib/runtime/plan/new_vm_plan.hpp"
 #include "lib/runtime/plan/vm_shape.hpp"
+#include "lib/runtime/vm/spare_key.hpp"
 
 using namespace husk;
 using namespace husk::runtime;
@@ -404,4 +406,59 @@ TEST_CASE("plan_create: a pid file that cannot be written is refused", "[runtime
   p.refuses(Errc::invalid_argument, "pid file /none/pid: is occupied by a directory");
   p.facts.pid_file_place = PidFilePlace::good;
   CHECK_NOTHROW(p.plan());
+}
+
+TEST_CASE("plan_spare: becomes the VM of a container that fits by resizing", "[runtime]") {
+  Planning p;
+  const auto fits = [&] {
+    return can_become(plan_spare(p.config, p.paths, p.facts), p.plan().new_vm.value());
+  };
+  const VmPlan spare = plan_spare(p.config, p.paths, p.facts);
+  CHECK(spare.vm.kernel_arguments.starts_with("husk.spare "));
+  CHECK(spare.vm.title.find("c1") == std::string::npos);
+  CHECK(spare.vm.network_cards.size() == 1);
+  CHECK_FALSE(spare.network_namespace);
+  CHECK(fits());
+
+  oci::Resources& resources = p.bundle.spec.linux_.resources.emplace();
+  resources.memory.emplace().limit = std::int64_t{2} << 30;
+  CHECK(fits());
+  resources.memory->limit = std::int64_t{64} << 20;  // less than what has booted
+  CHECK_FALSE(fits());
+  resources.memory.reset();
+
+  p.facts.has_remote_files = true;  // served in another way
+  CHECK_FALSE(fits());
+  p.facts.has_remote_files = false;
+
+  p.set_namespace("network", "/run/netns/p");
+  p.facts.network = NetworkFacts{.path = "/run/netns/p", .id = {4, 17}, .vm = {}, .tap = {}};
+  CHECK(fits());
+  p.facts.pod = PodFacts{.caller = PodFacts::Caller::crio, .sandbox = "S", .is_sandbox = false};
+  p.facts.place = {.root = "/r", .network = NamespaceId{4, 17}};
+  CHECK_FALSE(fits());
+}
+
+TEST_CASE("spare_key: tells what a VM is made of, and not which VM", "[runtime]") {
+  Planning p;
+  const auto key = [&] { return spare_key(plan_spare(p.config, p.paths, p.facts)); };
+  const std::string first = key();
+  p.facts.vm_id = "0badcafe";
+  p.facts.secret = std::string(32, '7');
+  p.facts.tsc_khz = 2'000'001;
+  CHECK(key() == first);
+  p.facts.tsc_khz = 0;
+  SECTION("memory") { p.config.memory_mib = 640; }
+  SECTION("kernel") { p.paths.kernel = "/y/vmlinuz"; }
+  SECTION("virtiofsd") { p.facts.virtiofsd.program = "/usr/lib/virtiofsd"; }
+  SECTION("arguments") { p.config.kernel_arguments = "quiet"; }
+  SECTION("sysctls of the host") { p.facts.sysctls["vm/max_map_count"] = "1"; }
+  SECTION("KVM") { p.facts.accelerator = hypervisor::Accelerator::kvm; }
+  SECTION("file that was replaced") {
+    p.paths.kernel = "/proc/self/exe";
+    const std::string before = key();
+    p.paths.kernel = "/bin/sh";
+    CHECK(key() != before);
+  }
+  CHECK(key() != first);
 }
