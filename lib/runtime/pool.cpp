@@ -2,12 +2,11 @@
 #include "lib/runtime/pool.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <fstream>
-#include <sstream>
+#include <cerrno>
 
 #include "lib/base/cancellation.hpp"
 #include "lib/base/detach.hpp"
@@ -15,6 +14,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/ownership.hpp"
 #include "lib/runtime/find_host_facts.hpp"
 #include "lib/runtime/host/host_cgroup.hpp"
 #include "lib/runtime/host/host_size.hpp"
@@ -114,13 +114,22 @@ VmPlan new_plan(const Pool& pool, bool with_clock_rate) {
   return plan_spare(pool.config, pool.paths, find_spare_facts(pool.config, with_clock_rate));
 }
 
+/// Who could lock it could keep the pool empty.
+void check_filler_directory() {
+  const UniqueFd directory(::open(filler_directory, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (directory) {
+    check_own_file(directory.get(), filler_directory);
+  } else if (errno != ENOENT) {
+    throw_errno(std::string("open ") + filler_directory);
+  }
+}
+
 /// Held by the one command that makes or ends VMs of the pool. Empty: another command has the lock.
 std::optional<DirectoryLock> lock_pool(PoolPatience patience) {
   for (;;) {
-    std::error_code error;
-    fs::create_directory(filler_directory, error);
-    if (error)
-      throw Error(Errc::system, std::string("make ") + filler_directory + ": " + error.message());
+    if (::mkdir(filler_directory, 0700) != 0 && errno != EEXIST)
+      throw_errno(std::string("make directory ") + filler_directory);
+    check_filler_directory();
     if (patience == PoolPatience::leave)
       return DirectoryLock::try_lock(filler_directory, std::chrono::milliseconds{0});
     // The one before takes the directory away.

@@ -130,6 +130,9 @@ bad_input() {
   expect_failure 1 "pool.size must be between 0 and 64" "$HUSK" --config "$work/negative.toml" pool fill
   printf '[pool]\nsize = 1\n[vm]\nmemory_mib = 1000000\n' >"$work/huge.toml"
   expect_failure 1 "memory" "$HUSK" --config "$work/huge.toml" pool fill
+  mkdir /run/husk-pool && chmod 0777 /run/husk-pool
+  expect_failure 1 "/run/husk-pool" pooled pool fill
+  rmdir /run/husk-pool
   printf '[vm]\nvcpus = 1\n' >"$work/none.toml"
   expect_failure 1 "pool.size is 0" "$HUSK" --config "$work/none.toml" pool fill
 }
