@@ -14,6 +14,7 @@ vm_of() { jq -r '.vmId // .vm_id' "$work/root/$1/state.json"; }
 has_spare() { [[ -n $(spares ready) ]]; }
 fill() { expect_ok pooled pool fill; }
 at_end "pooled pool drain"
+at_end delete_all
 
 claimed() {
   local spare

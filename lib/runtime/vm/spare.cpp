@@ -27,8 +27,12 @@ using nlohmann::json;
 namespace fs = std::filesystem;
 
 constexpr std::size_t max_mark_bytes = 64U << 10;
-/// A spare that does not answer at once is slower than a VM that boots might be.
-constexpr std::chrono::milliseconds answer_patience = 100ms;
+
+/// A spare that does not answer at once may never do. An emulated guest on a busy host takes its time, and a boot there takes
+/// longer still.
+std::chrono::milliseconds answer_patience(const VmRecord& vm) {
+  return vm.accelerator == hypervisor::Accelerator::kvm ? 100ms : 2s;
+}
 
 using Clock = std::chrono::steady_clock;
 
@@ -64,11 +68,11 @@ std::optional<DirectoryLock> lock_at_once(const VmPaths& paths) {
 
 /// Throws what a keeper or a guest that does not answer comes to.
 TakenSpare take(const VmPaths& paths, DirectoryLock lock, VmRecord record) {
-  handoff::VmKeeper keeper = handoff::VmKeeper::of_spare(paths.claims(), answer_patience);
-  guestcomm::AgentClient agent = VmHandle(record).connect(answer_patience);
+  const std::chrono::milliseconds patience = answer_patience(record);
+  handoff::VmKeeper keeper = handoff::VmKeeper::of_spare(paths.claims(), patience);
+  guestcomm::AgentClient agent = VmHandle(record).connect(patience);
   record.secret = random_hex(16);
-  agent.call(guestcomm::ClaimVm{.secret = record.secret, .entropy = random_hex(64)},
-             answer_patience);
+  agent.call(guestcomm::ClaimVm{.secret = record.secret, .entropy = random_hex(64)}, patience);
   return {std::move(lock), std::move(record), std::move(keeper), std::move(agent)};
 }
 
