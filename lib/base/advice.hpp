@@ -6,6 +6,8 @@ namespace husk::advice {
 
 inline constexpr const char* libvirt =
     "install libvirt-daemon-system (Debian) or libvirt-daemon-driver-qemu (Fedora)";
+inline constexpr const char* libvirt_unit =
+    "systemctl unmask libvirtd.socket (or virtqemud.socket), then systemctl start it";
 inline constexpr const char* qemu = "install qemu-system-x86 (Debian) or qemu-kvm (Fedora)";
 inline constexpr const char* virtiofsd =
     "install virtiofsd (Debian 13, Fedora) or qemu-system-common (Debian 12)";

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <utility>
+
 #include "lib/base/advice.hpp"
 #include "lib/check/judge.hpp"
 
@@ -18,21 +20,28 @@ Finding judge_qemu(const Host& host) {
   return {"qemu", Verdict::fail, host.qemu.error, advice::qemu};
 }
 
+/// The error of a create ends with its advice, which has a place of its own here.
+Finding failure(const std::string& check, std::string text, const std::string& advice) {
+  const std::string end = "; " + advice;
+  if (text.ends_with(end)) text.resize(text.size() - end.size());
+  return {check, Verdict::fail, std::move(text), advice};
+}
+
 Finding judge_libvirt(const Host& host) {
-  if (!host.libvirt.error.empty())
-    return {"libvirt", Verdict::fail, host.libvirt.error,
-            std::string(advice::libvirt) +
-                "; where it is installed: systemctl unmask libvirtd.socket (or virtqemud.socket), "
-                "then systemctl start it"};
-  if (!host.vm_user_error.empty())
-    return {"libvirt", Verdict::fail, host.vm_user_error, advice::libvirt};
+  const std::string& error = host.libvirt.error;
+  if (error.ends_with(advice::libvirt)) return failure("libvirt", error, advice::libvirt);
+  if (error.ends_with(advice::libvirt_unit)) return failure("libvirt", error, advice::libvirt_unit);
+  if (!error.empty())
+    return {"libvirt", Verdict::fail, error,
+            std::string(advice::libvirt) + "; where it is installed: " + advice::libvirt_unit};
+  if (!host.vm_user_error.empty()) return failure("libvirt", host.vm_user_error, advice::libvirt);
   return {"libvirt", Verdict::pass, with_version("libvirt", host.libvirt) + " answers"};
 }
 
 Finding judge_virtiofsd(const Host& host) {
   if (!host.virtiofsd.error.empty())
-    return {"virtiofsd", Verdict::fail, host.virtiofsd.error,
-            host.virtiofsd.is_unanswered ? dead_filesystem : advice::virtiofsd};
+    return failure("virtiofsd", host.virtiofsd.error,
+                   host.virtiofsd.is_unanswered ? dead_filesystem : advice::virtiofsd);
   if (!host.is_rust_virtiofsd)
     return {"virtiofsd", Verdict::warn,
             with_version("virtiofsd", host.virtiofsd) +

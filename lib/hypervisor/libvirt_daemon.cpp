@@ -20,6 +20,7 @@
 #include "lib/base/error.hpp"
 #include "lib/base/mount_namespace.hpp"
 #include "lib/base/subprocess.hpp"
+#include "lib/base/text.hpp"
 #include "lib/base/unique_fd.hpp"
 #include "lib/base/unix_address.hpp"
 #include "lib/hypervisor/daemon_cgroup.hpp"
@@ -121,6 +122,13 @@ std::vector<std::string> socket_units(const std::string& daemon) {
   return {"start", "virtlogd.socket", monolithic ? "libvirtd.socket" : daemon + ".socket"};
 }
 
+/// What systemctl said, in the middle of a sentence.
+std::string in_brackets(std::string output) {
+  const std::size_t end = output.find_last_not_of(" .\n");
+  if (end == std::string::npos) return {};
+  return " (" + one_plain_line(output.substr(0, end + 1)) + ")";
+}
+
 void start_by_systemd(const std::string& daemon) {
   const SubprocessResult result =
       run_subprocess({.program = "/usr/bin/systemctl",
@@ -129,10 +137,11 @@ void start_by_systemd(const std::string& daemon) {
                       .environment = std::vector<std::string>{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
                       .stdin_text = {},
                       .timeout = daemon_patience});
-  if (result.status != 0) {
-    throw Error(Errc::unsupported, "systemctl start virtlogd.socket " +
-                                       socket_units(daemon).back() + " failed; " + advice::libvirt);
-  }
+  if (result.status == 0) return;
+  (void)find_daemon_program("/usr/sbin", daemon);  // not installed: says so
+  throw Error(Errc::unsupported, "systemctl start virtlogd.socket " + socket_units(daemon).back() +
+                                     " failed" + in_brackets(result.output) + "; " +
+                                     advice::libvirt_unit);
 }
 
 void start_alone(const std::string& daemon, std::chrono::seconds idle_timeout) {

@@ -17,7 +17,7 @@ finding() {  # CHECK
 # For the log of the run, whether the test passes or not.
 note() { echo "       $*" >>"$work/notes"; }
 
-install_packages() { apt-get -q -o APT::Sandbox::User=root install -y --allow-downgrades --reinstall "$packages"/*.deb; }
+install_packages() { apt-get -q -o APT::Sandbox::User=root install -y --allow-downgrades --reinstall "$packages"/husk_*.deb "$packages"/husk-guest_*.deb; }
 
 first_containers() {
   local start=$SECONDS
@@ -63,7 +63,7 @@ broken_hosts() {
   broken vsock fail "modprobe vhost_vsock" \
     "eventually 20 modprobe -r vhost_vsock; echo 'install vhost_vsock /bin/false' >/run/modprobe.d/broken.conf" \
     "rm /run/modprobe.d/broken.conf && modprobe vhost_vsock"
-  broken libvirt fail "systemctl unmask libvirtd.socket" \
+  broken libvirt fail "Unit libvirtd.socket is masked) -> systemctl unmask libvirtd.socket" \
     "systemctl stop libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket libvirtd && systemctl mask --runtime libvirtd.socket" \
     "systemctl unmask --runtime libvirtd.socket && systemctl start libvirtd.socket"
   broken guest fail "chmod o+x /usr/share/husk" "chmod 0700 /usr/share/husk" "chmod o+x /usr/share/husk"
@@ -73,6 +73,10 @@ broken_hosts() {
     "cp $work/good.toml /etc/husk/config.toml"
   broken docker warn "daemon.json: " "cp /etc/docker/daemon.json $work/; echo { >/etc/docker/daemon.json" "cp $work/daemon.json /etc/docker/daemon.json"
   broken docker warn "husk setup docker" "/usr/bin/husk setup docker --remove --yes" "/usr/bin/husk setup docker --yes"
+  local file=/etc/containers/containers.conf.d/husk.conf
+  broken podman warn "write [engine.runtimes] husk = [\"/usr/bin/husk\"] to $file" "mv $file $work/husk.conf" \
+    "printf '[engine.runtimes]\nhusk = [\"/usr/bin/husk\"]\n' >$file"
+  mv "$work/husk.conf" "$file"
   # The error of a create has the same words.
   chmod -x /usr/libexec/virtiofsd
   run podman --runtime husk run --rm --network none first uname -r
@@ -92,10 +96,15 @@ upgrade() {
   expect_ok docker rm goes-on
 }
 
+# With a VM of the pool, which only husk can end.
 purge() {
+  expect_ok sed -i 's/^#size = 0/size = 1/' /etc/husk/config.toml
+  expect_ok systemctl start husk-pool
+  expect_equal 1 "$(/usr/bin/husk pool status --json | jq length)" "VMs of the pool"
   expect_ok /usr/bin/husk setup docker --remove --yes
   systemctl stop docker.socket docker
   expect_ok apt-get -q purge -y husk husk-guest
+  expect_equal 0 "$(running_vms)" "VMs after the purge"
   expect_equal "" "$(dpkg -l 'husk*' 2>/dev/null | grep -E '^(ii|rc)')" "packages"
   expect_equal "" "$(find /etc /usr /var/lib /run -xdev \( -name 'husk*' -o -path '*/husk/*' \) -not -path '/var/lib/containers/*' -not -path '/var/lib/docker/*' 2>/dev/null)" "files"
 }

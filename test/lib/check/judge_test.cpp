@@ -189,6 +189,19 @@ TEST_CASE("check: a user who is not root is told that alone") {
   CHECK(judge(host).size() == 1);
 }
 
+TEST_CASE("check: the advice in a create's error is said once") {
+  Host host = good_host();
+  host.libvirt.error = "libvirt is not installed; " + std::string(advice::libvirt);
+  host.virtiofsd.error = "virtiofsd is not installed; " + std::string(advice::virtiofsd);
+  CHECK(find(judge(host), "libvirt").text == "libvirt is not installed");
+  CHECK(find(judge(host), "libvirt").advice == advice::libvirt);
+  CHECK(find(judge(host), "virtiofsd").text == "virtiofsd is not installed");
+  CHECK(find(judge(host), "virtiofsd").advice == advice::virtiofsd);
+  host.libvirt.error = "systemctl start failed; " + std::string(advice::libvirt_unit);
+  CHECK(find(judge(host), "libvirt").text == "systemctl start failed");
+  CHECK(find(judge(host), "libvirt").advice == advice::libvirt_unit);
+}
+
 TEST_CASE("check: each fault is one finding with what to do, and no other one changes") {
   for (const Case& one : cases) {
     INFO(one.what);
