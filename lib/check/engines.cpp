@@ -30,7 +30,7 @@ bool is_husk(std::string_view program) { return fs::path(program).filename() == 
 /// A later file replaces the key of an earlier one.
 using Programs = std::map<std::string, std::vector<std::string>>;
 
-/// Those of one key are kept only if husk is among them.
+/// The paths of one key are kept only if husk is among them.
 void add_programs(Programs& found, const std::string& key, std::vector<std::string> programs) {
   if (std::ranges::any_of(programs, is_husk)) found[key] = std::move(programs);
 }
@@ -74,7 +74,7 @@ Programs find_programs(const std::string& text) {
   return found;
 }
 
-/// Of the last one; empty where one of them can be executed. A name without a folder is looked up in the engine's PATH,
+/// The reason why the last path cannot be executed; empty where one of them can be executed. A name without a folder is looked up in the engine's PATH,
 /// which is not known.
 std::string find_error_of_all(const fs::path& root, const std::vector<std::string>& programs) {
   std::string error;

@@ -14,7 +14,7 @@ struct Engine {
   std::filesystem::path file;
   bool knows_husk = false;
   std::string error{};  ///< the file cannot be read or parsed: what and where
-  /// Of a runtime in `file` whose program is named husk and cannot be executed: the program and the reason. Empty: none.
+  /// The program, and why it fails, of a runtime in `file` that is named husk and cannot be executed. Empty: none.
   std::string program_error{};
 };
 

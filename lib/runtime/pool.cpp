@@ -114,7 +114,7 @@ VmPlan new_plan(const Pool& pool, bool with_clock_rate) {
   return plan_spare(pool.config, pool.paths, find_spare_facts(pool.config, with_clock_rate));
 }
 
-/// Who could lock it could keep the pool empty.
+/// A user who could lock the directory could keep the pool empty.
 void check_filler_directory() {
   const UniqueFd directory(::open(filler_directory, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (directory) {

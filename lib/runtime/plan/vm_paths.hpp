@@ -35,7 +35,7 @@ struct VmPaths {
   std::filesystem::path pod_network() const { return directory / "netns"; }
   /// The keeper's socket: who stands for a container says here that a process of it was killed for want of memory.
   std::filesystem::path kills() const { return directory / "kills"; }
-  /// Of a VM of the pool (vm/spare.hpp). One of them is there: it boots; it is ready; it is a container's.
+  /// A VM of the pool has one of these three files, whose name says the VM's state (vm/spare.hpp).
   std::filesystem::path spare_boots() const { return directory / "spare.boots"; }
   std::filesystem::path spare_is_ready() const { return directory / "spare"; }
   std::filesystem::path spare_is_taken() const { return directory / "spare.taken"; }

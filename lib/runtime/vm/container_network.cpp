@@ -125,7 +125,8 @@ void place_parked_taps(const std::vector<hypervisor::NetworkCard>& cards,
     const network::InNetworkNamespace there(NetworkNamespace::of_path(parking));
     for (const hypervisor::NetworkCard& card : cards) move_to(card, to);
   }
-  check_sys(::umount2(parking.c_str(), MNT_DETACH), "unmount " + parking.string());
+  check_sys(::umount2(parking.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW),
+            "unmount " + parking.string());
 }
 
 ContainerNetwork::ContainerNetwork(DirectoryLock lock, const ProcessIdentity& shim, VmHandle& vm,
