@@ -68,11 +68,9 @@ json look_at_file(const fs::path& path, const std::optional<unsigned>& uid) {
 json look_at_program(const std::optional<fs::path>& configured) {
   json found{{"version", ""}, {"rust", false}};
   found["error"] = error_of([&] {
-    const runtime::Virtiofsd virtiofsd = runtime::find_virtiofsd(configured);
+    const auto virtiofsd = runtime::identify_virtiofsd(runtime::find_virtiofsd(configured));
     found["rust"] = virtiofsd.is_rust;
-    const Part part = ask_version(virtiofsd.program);
-    found["version"] = part.version;
-    if (!part.error.empty()) throw Error(Errc::unsupported, part.error);
+    found["version"] = virtiofsd.version;
   });
   return found;
 }

@@ -39,6 +39,7 @@ constexpr auto start_patience = 300s;
 constexpr auto destroy_patience = 10s;
 constexpr auto memory_patience = 20s;
 constexpr auto version_patience = 10s;
+constexpr auto rename_patience = 10s;
 constexpr auto network_patience = 20s;  ///< the guest has 8 s of it to give a card back
 constexpr std::size_t max_answer_bytes = 65536;
 
@@ -163,6 +164,15 @@ class BoundedLibvirt : public Hypervisor {
     step("change the memory of VM " + name, [&] {
       ask(memory_patience, [&](Hypervisor& libvirt) {
         libvirt.change(name, device);
+        return json();
+      });
+    });
+  }
+  void rename(const std::string& name, const std::string& title,
+              const std::string& description) override {
+    step("rename VM " + name, [&] {
+      ask(rename_patience, [&](Hypervisor& libvirt) {
+        libvirt.rename(name, title, description);
         return json();
       });
     });

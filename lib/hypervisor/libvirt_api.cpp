@@ -30,6 +30,7 @@ LibvirtApi load_all() {
   library.load("virDomainAttachDeviceFlags", api.domain_attach_device_flags);
   library.load("virDomainUpdateDeviceFlags", api.domain_update_device_flags);
   library.load("virDomainDetachDeviceFlags", api.domain_detach_device_flags);
+  library.load("virDomainSetMetadata", api.domain_set_metadata);
   library.load("virGetLastError", api.get_last_error);
   library.load("virSetErrorFunc", api.set_error_func);
   // libvirt prints to stderr by default, which is the container's or the caller's.

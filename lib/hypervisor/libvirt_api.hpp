@@ -26,6 +26,7 @@ struct LibvirtApi {
   decltype(&::virDomainAttachDeviceFlags) domain_attach_device_flags = nullptr;
   decltype(&::virDomainUpdateDeviceFlags) domain_update_device_flags = nullptr;
   decltype(&::virDomainDetachDeviceFlags) domain_detach_device_flags = nullptr;
+  decltype(&::virDomainSetMetadata) domain_set_metadata = nullptr;
   decltype(&::virGetLastError) get_last_error = nullptr;
   decltype(&::virSetErrorFunc) set_error_func = nullptr;
 };

@@ -104,6 +104,19 @@ class LibvirtHypervisor : public Hypervisor {
       throw libvirt_error("libvirt");
   }
 
+  void rename(const std::string& name, const std::string& title,
+              const std::string& description) override {
+    const Domain domain = look_up(name);
+    if (!domain) throw Error(Errc::not_found, "libvirt does not know VM " + name);
+    const auto set = [&](int what, const std::string& text) {
+      if (libvirt().domain_set_metadata(domain.get(), what, text.c_str(), nullptr, nullptr,
+                                        VIR_DOMAIN_AFFECT_LIVE) != 0)
+        throw libvirt_error("libvirt");
+    };
+    set(VIR_DOMAIN_METADATA_TITLE, title);
+    set(VIR_DOMAIN_METADATA_DESCRIPTION, description);
+  }
+
   std::string version() override {
     unsigned long number = 0;
     if (libvirt().connect_get_lib_version(connection_.get(), &number) != 0)

@@ -101,6 +101,9 @@ class Hypervisor {
   /// guest has taken the memory, or given back what can be given back. Throws not_found where there is no such VM,
   /// system.
   virtual void change(const std::string& name, const MemoryDevice& device) = 0;
+  /// Changes VmConfig::title and VmConfig::description of a running VM. Throws not_found where there is no such VM, system.
+  virtual void rename(const std::string& name, const std::string& title,
+                      const std::string& description) = 0;
   /// The version of the daemon that answers: "9.0.0".
   virtual std::string version() = 0;
 };

@@ -75,7 +75,7 @@ void create_in_guest(Membership& membership, const CreatePlan& plan,
   const VmHandle vm = membership.vm();
   const std::string& id = plan.record.id;
   Laps laps;
-  guestcomm::AgentClient agent = vm.connect(VmHandle::connect_patience);
+  guestcomm::AgentClient agent = membership.connect();
   laps.end("connect to the agent");
   check_sharing(namespaces, agent.protocol());
   ProcessStreams streams = open_streams(vm.guest(), plan.window);
@@ -93,13 +93,14 @@ void create_in_guest(Membership& membership, const CreatePlan& plan,
   laps.end("agent: create_container");
   membership.complete_size(agent);
   laps.end("agent: plugged memory");
-  const UniqueFd control = vm.connect(VmHandle::connect_patience).release();
+  trace_guest(agent);
+  // The container's process is this connection's until the shim says that it is the shim's.
+  const UniqueFd control = agent.release();
   const UniqueFd bundle = plan.oom_directory ? copy_mount(*plan.oom_directory, false) : UniqueFd();
   const UniqueFd kills = connect_kill_socket(vm.paths());
   shim.hand_over({id, {}}, control.get(), streams.descriptors(), notify.get(), bundle.get(),
                  kills.get());
   laps.end("hand over to the shim");
-  trace_guest(agent);
 }
 
 void create_in_guest(Membership& membership, const CreatePlan& plan,

@@ -22,6 +22,7 @@
 #include "lib/runtime/host/install_paths.hpp"
 #include "lib/runtime/host/open_files.hpp"
 #include "lib/runtime/host/remote_files.hpp"
+#include "lib/runtime/host/virtiofsd.hpp"
 #include "lib/runtime/plan/bind_options.hpp"
 #include "lib/runtime/plan/choose_vm.hpp"
 #include "lib/runtime/plan/overlay_options.hpp"

@@ -16,6 +16,7 @@
 #include "lib/hypervisor/driver.hpp"
 #include "lib/hypervisor/vm_process.hpp"
 #include "lib/runtime/host/count_oom_kill.hpp"
+#include "lib/runtime/plan/plan.hpp"
 #include "lib/runtime/plan/vm_paths.hpp"
 #include "lib/runtime/pool.hpp"
 #include "lib/runtime/vm/container_network.hpp"
@@ -74,6 +75,14 @@ void correct_clock(const std::string& vm_id) {
   guestcomm::correct_guest_clock(agent, clock_patience);
 }
 
+/// What libvirt shows of a VM that was one of the pool.
+void name_after_container(const std::string& vm_id, const hypervisor::ConnectHypervisor& connect) {
+  const VmRecord vm = load_vm(vm_id);
+  if (vm.members.empty()) return;
+  const std::string title = vm_title(vm.members.front().id);
+  connect({.uri = vm.uri})->rename(vm.name, title, vm_description(title));
+}
+
 /// Moves the connection away from standard input: closing it must reset it.
 UniqueFd take_connection() {
   UniqueFd connection(check_sys(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1),
@@ -108,7 +117,8 @@ void run_keeper_command(KeeperCommand command, const KeeperWork& work,
     case KeeperCommand::correct_clock:
       return correct_clock(vm_id);
     case KeeperCommand::refill_pool:
-      return refill_pool(work.config_file);
+      refill_pool(work.config_file);
+      return name_after_container(vm_id, connect);
     case KeeperCommand::end_abandoned:
       return end_abandoned(vm_id);
   }

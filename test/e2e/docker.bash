@@ -80,6 +80,7 @@ if begin_docker; then
   engine_exec_list --health-cmd 'ls /tmp/well || { echo not well; exit 1; }' --health-interval 1s --health-retries 2
   it "containers that share pid, ipc and network namespaces" shared_namespaces 120
   it "another's pid namespace without its network is refused" refused_without_the_network
+  ! has_pool || it "its containers get VMs of the pool" container_of_pool 120
   it "live-restore: kill -9 of dockerd, and its return" live_restore 120
   it "one after the other leaves nothing" no_zombie_shims 120
   it "three at once keep their output and status" many_at_once 180

@@ -7,6 +7,8 @@ docker=/usr/bin/docker
 RUNTIME=under-test
 # shellcheck source=test/e2e/engine_list.bash
 source "$here/engine_list.bash"
+# shellcheck source=test/e2e/engine_pool.bash
+source "$here/engine_pool.bash"
 engine_command() { command=("$docker" --host "unix://$work/docker.sock" "$@"); }
 
 make_bridge() {
@@ -20,7 +22,7 @@ start_dockerd() {
   # Reaped for, since its containerd goes with it: the next dockerd takes a dead one for alive.
   (reaping /usr/sbin/dockerd --host "unix://$work/docker.sock" --data-root "$work/data" --exec-root "$work/exec" \
     --pidfile "$work/docker.pid" --bridge "$bridge" --iptables=false --ip6tables=false --ip-masq=false \
-    --live-restore --add-runtime "$RUNTIME=$HUSK") >>"$work/dockerd.log" 2>&1 </dev/null &
+    --live-restore --add-runtime "$RUNTIME=$runtime_program") >>"$work/dockerd.log" 2>&1 </dev/null &
   local dockerd=$! i
   disown
   for ((i = 0; i < 300; i++)); do
@@ -44,6 +46,7 @@ stop_dockerd() {
 begin_docker() {
   [[ -x $docker && -x /usr/sbin/dockerd ]] || return 1
   ! is_husk || start_libvirt
+  begin_pool
   make_bridge
   at_end stop_dockerd
   start_dockerd

@@ -16,6 +16,8 @@ fill() { expect_ok pooled pool fill; }
 at_end "pooled pool drain"
 at_end delete_all
 
+shows_title() { [[ $(virsh -c qemu:///system list --title) == *"husk-$1 "*"$2"* ]]; }  # VM TITLE
+
 claimed() {
   local spare
   fill
@@ -28,6 +30,7 @@ claimed() {
   expect_ok pooled run --detach --bundle "$work/first" first
   expect_equal "$spare" "$(vm_of first)" "the container's VM"
   expect_equal "" "$(find /sys/fs/cgroup -name "*spare-$spare*")" "the pool's cgroup of the claimed VM"
+  eventually 60 shows_title "$spare" "container first"
   eventually 60 has_spare  # the keeper of the claimed VM sees to that
   [[ $(spares ready) != "$spare" ]] || fail "the container's VM is in the pool"
   expect_ok pooled exec first true

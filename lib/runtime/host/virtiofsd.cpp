@@ -22,9 +22,19 @@ constexpr std::array usual_places{"/usr/libexec/virtiofsd", "/usr/lib/virtiofsd"
                                   "/usr/local/libexec/husk-virtiofsd/virtiofsd",
                                   "/usr/lib/qemu/virtiofsd"};
 
+constexpr std::size_t max_line = 80;  ///< of what a program says of itself
+
 bool is_program(const std::filesystem::path& path) { return ::access(path.c_str(), X_OK) == 0; }
 
-std::filesystem::path find_program(const std::optional<std::filesystem::path>& configured) {
+/// The rest of the line after the name, from its first digit.
+std::string version_in(const std::string& printed) {
+  const std::string line = one_plain_line(printed.substr(0, std::min(printed.find('\n'), max_line)));
+  return line.substr(std::min(line.find_first_of("0123456789"), line.size()));
+}
+
+}  // namespace
+
+std::filesystem::path find_virtiofsd(const std::optional<std::filesystem::path>& configured) {
   if (configured) {
     if (is_program(*configured)) return *configured;
     throw Error(Errc::unsupported, "files.virtiofsd: " + configured->string() +
@@ -39,16 +49,13 @@ std::filesystem::path find_program(const std::optional<std::filesystem::path>& c
               "virtiofsd is not installed (" + places + "); " + advice::virtiofsd);
 }
 
-}  // namespace
-
 std::optional<bool> is_rust_version(const std::string& printed) {
   constexpr std::string_view name = "virtiofsd ", word = "version ";
   if (!printed.starts_with(name) || printed.size() == name.size()) return std::nullopt;
   return printed.compare(name.size(), word.size(), word) != 0;
 }
 
-Virtiofsd find_virtiofsd(const std::optional<std::filesystem::path>& configured) {
-  const std::filesystem::path program = find_program(configured);
+Virtiofsd identify_virtiofsd(const std::filesystem::path& program) {
   const SubprocessResult result = run_subprocess({.program = program.string(),
                                                   .arguments = {"--version"},
                                                   .argv0 = {},
@@ -60,9 +67,9 @@ Virtiofsd find_virtiofsd(const std::optional<std::filesystem::path>& configured)
     throw Error(
         Errc::unsupported,
         program.string() + " is no virtiofsd: --version printed " +
-            quote(result.output.substr(0, std::min<std::size_t>(result.output.find('\n'), 80))) +
+            quote(result.output.substr(0, std::min(result.output.find('\n'), max_line))) +
             " and ended with status " + std::to_string(result.status));
-  return {.program = program, .is_rust = *is_rust};
+  return {.program = program, .is_rust = *is_rust, .version = version_in(result.output)};
 }
 
 }  // namespace husk::runtime

@@ -44,7 +44,7 @@ std::optional<VmPlan> plan_new_vm(const std::string& id, const Annotations& anno
                                   const HostFacts& facts, const Sizing& sizing) {
   std::optional<VmPod> pod = plan_pod(facts.pod, facts.place);
   if (is_joining(facts)) return std::nullopt;
-  const NewVmWish wish{.title = "container " + id,
+  const NewVmWish wish{.title = vm_title(id),
                        .pod = std::move(pod),
                        .files = asked_files(annotations, config.files),
                        .sizing = sizing};

@@ -34,21 +34,20 @@ std::string name_for_c(FileCache cache, const Virtiofsd& virtiofsd) {
   return cache == FileCache::never ? "none" : name_for_rust(cache);
 }
 
-std::vector<std::string> arguments_for_rust(const ServedShare& share, const FileOptions& options) {
-  std::vector<std::string> arguments{"--shared-dir=" + share.directory.string(), "--xattr",
-                                     "--cache=" + name_for_rust(options.cache), "--log-level=warn"};
+std::vector<std::string> arguments_for_rust(const FileServerPlan& plan) {
+  std::vector<std::string> arguments{"--shared-dir=" + plan.directory.string(), "--xattr",
+                                     "--cache=" + name_for_rust(plan.cache), "--log-level=warn"};
   // An older kernel has no share with this.
-  if (is_kernel_since(share.kernel_release, 5, 13)) arguments.emplace_back("--posix-acl");
+  if (is_kernel_since(plan.kernel_release, 5, 13)) arguments.emplace_back("--posix-acl");
   // With it open(2) with O_TRUNC takes the set-user-ID bit away, and husk's own kernel does not ask for capabilities at each
   // write. A kernel without rootfs-builder/kernel-patches goes on showing the bit for a second.
-  if (is_own_kernel(share.kernel_release)) arguments.emplace_back("--killpriv-v2");
+  if (is_own_kernel(plan.kernel_release)) arguments.emplace_back("--killpriv-v2");
   return arguments;
 }
 
-std::vector<std::string> arguments_for_c(const ServedShare& share, const FileOptions& options,
-                                         const Virtiofsd& virtiofsd) {
-  return {"-o", "source=" + share.directory.string() +
-                    ",xattr,log_level=warn,cache=" + name_for_c(options.cache, virtiofsd)};
+std::vector<std::string> arguments_for_c(const FileServerPlan& plan, const Virtiofsd& virtiofsd) {
+  return {"-o", "source=" + plan.directory.string() +
+                    ",xattr,log_level=warn,cache=" + name_for_c(plan.cache, virtiofsd)};
 }
 
 }  // namespace
@@ -69,17 +68,24 @@ FileOptions asked_files(const std::map<std::string, std::string>& annotations,
   return options;
 }
 
-handoff::FileServerSetup plan_file_server(const Virtiofsd& virtiofsd, const ServedShare& share,
-                                          const FileOptions& options) {
+FileServerPlan plan_file_server(const std::filesystem::path& program, const ServedShare& share,
+                                const FileOptions& options) {
+  return {.program = program,
+          .directory = share.directory,
+          .kernel_release = share.kernel_release,
+          .max_open_files = share.max_open_files,
+          .cache = options.cache,
+          // A request for a local file takes less than a thread takes to wake up (docs/performance.md).
+          .threads = options.threads.value_or(share.may_wait ? threads_that_may_wait : 0)};
+}
+
+handoff::FileServerSetup file_server_setup(const FileServerPlan& plan, const Virtiofsd& virtiofsd) {
   // xattr: security.capability and the like. rlimit-nofile: the keeper has set the limit, which must not be raised.
   handoff::FileServerSetup setup{.program = virtiofsd.program.string(),
-                                 .arguments = virtiofsd.is_rust
-                                                  ? arguments_for_rust(share, options)
-                                                  : arguments_for_c(share, options, virtiofsd),
-                                 .max_open_files = share.max_open_files};
-  // A request for a local file takes less than a thread takes to wake up (docs/performance.md).
-  const unsigned threads = options.threads.value_or(share.may_wait ? threads_that_may_wait : 0);
-  setup.arguments.push_back("--thread-pool-size=" + std::to_string(threads));
+                                 .arguments = virtiofsd.is_rust ? arguments_for_rust(plan)
+                                                                : arguments_for_c(plan, virtiofsd),
+                                 .max_open_files = plan.max_open_files};
+  setup.arguments.push_back("--thread-pool-size=" + std::to_string(plan.threads));
   setup.arguments.emplace_back("--rlimit-nofile=0");
   return setup;
 }

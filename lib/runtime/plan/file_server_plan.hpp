@@ -27,8 +27,21 @@ struct ServedShare {
   bool may_wait = false;
 };
 
-/// Throws unsupported for what this virtiofsd cannot do.
-handoff::FileServerSetup plan_file_server(const Virtiofsd& virtiofsd, const ServedShare& share,
-                                          const FileOptions& options);
+struct FileServerPlan {
+  std::filesystem::path program;
+  std::filesystem::path directory;
+  std::string kernel_release;
+  std::uint64_t max_open_files = 0;
+  FileCache cache = FileCache::automatic;
+  unsigned threads = 0;  ///< FileOptions::threads, chosen
+  bool operator==(const FileServerPlan&) const = default;
+};
+
+FileServerPlan plan_file_server(const std::filesystem::path& program, const ServedShare& share,
+                                const FileOptions& options);
+
+/// How the keeper starts the program, which identify_virtiofsd() knows. Throws unsupported for what this virtiofsd cannot
+/// do.
+handoff::FileServerSetup file_server_setup(const FileServerPlan& plan, const Virtiofsd& virtiofsd);
 
 }  // namespace husk::runtime

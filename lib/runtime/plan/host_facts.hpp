@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,7 +14,6 @@
 #include "lib/guestcomm/protocol/stdio.hpp"
 #include "lib/hypervisor/vm.hpp"
 #include "lib/runtime/caller/pid_file.hpp"
-#include "lib/runtime/host/virtiofsd.hpp"
 #include "lib/runtime/plan/namespace_facts.hpp"
 #include "lib/runtime/plan/network_facts.hpp"
 #include "lib/runtime/plan/pod.hpp"
@@ -26,7 +26,7 @@ struct HostFacts {
   // The facts down to max_open_files are found for a new VM alone: a container that joins a VM needs none.
   hypervisor::VmUser vm_user;        ///< as whom the hypervisor runs
   bool has_vhost_vsock = false;      ///< the host's kernel is the vsock device
-  Virtiofsd virtiofsd;               ///< serves the share
+  std::filesystem::path virtiofsd;   ///< the program that serves the share
   std::string kernel_release;        ///< of the guest; empty: not known
   std::uint64_t max_open_files = 0;  ///< of virtiofsd
   /// The container has files that a server may stop to serve, now or by what the host mounts later.

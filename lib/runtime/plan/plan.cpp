@@ -155,12 +155,15 @@ std::vector<hypervisor::NetworkCard> vm_cards(const std::string& vm_id, unsigned
   return cards;
 }
 
+std::string vm_title(const std::string& container_id) { return "container " + container_id; }
+std::string vm_description(const std::string& title) { return "husk " + title; }
+
 hypervisor::VmConfig plan_vm_config(const std::string& title, const Config& config,
                                     const HostFacts& facts, const hypervisor::VmShape& shape) {
   hypervisor::VmConfig vm;
   vm.name = vm_name(facts.vm_id);
   vm.title = title;
-  vm.description = "husk " + title;
+  vm.description = vm_description(title);
   vm.accelerator = facts.accelerator;
   vm.shape = shape;
   vm.kernel_arguments = plan_kernel_arguments(

@@ -44,6 +44,10 @@ void carry_restrictions(GuestPlan& plan,
 /// The first `count` cards of the VM of that id.
 std::vector<hypervisor::NetworkCard> vm_cards(const std::string& vm_id, unsigned count);
 
+/// For VmConfig::title and VmConfig::description, which say whose VM that is.
+std::string vm_title(const std::string& container_id);
+std::string vm_description(const std::string& title);
+
 /// Fills what does not depend on the VM's directory: no paths, no vsock device.
 hypervisor::VmConfig plan_vm_config(const std::string& title, const Config& config,
                                     const HostFacts& facts, const hypervisor::VmShape& shape);

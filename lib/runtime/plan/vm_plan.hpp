@@ -6,8 +6,8 @@
 #include <string>
 
 #include "lib/guestcomm/protocol/kernel_settings.hpp"
-#include "lib/handoff/file_server.hpp"
 #include "lib/hypervisor/vm.hpp"
+#include "lib/runtime/plan/file_server_plan.hpp"
 #include "lib/runtime/plan/pod.hpp"
 #include "lib/runtime/plan/vm_size.hpp"
 
@@ -32,7 +32,7 @@ struct VmPlan {
   std::string uri;                 ///< libvirt's
   hypervisor::VmUser user;         ///< as whom the hypervisor runs
   bool runs_vsock_device = false;  ///< the keeper does
-  handoff::FileServerSetup files;  ///< for the share
+  FileServerPlan files;            ///< for the share
   std::optional<std::string> network_namespace;  ///< its path, if the caller made it
   std::optional<VmPod> pod = {};                 ///< that has the VM
   BootAssets assets;

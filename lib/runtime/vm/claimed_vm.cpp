@@ -55,10 +55,10 @@ void ClaimedVm::adopt(const ProcessIdentity& shim, HostCgroup& cgroup,
   place_parked_taps(cards, paths.parked_network(), shim);
 }
 
-void ClaimedVm::resize(VmRecord& vm, const VmSize& wanted) {
+void ClaimedVm::resize(VmRecord& vm, const VmSize& wanted, guestcomm::AgentClient& agent) {
   const hypervisor::VmShape shape = resized(vm.shape.value(), wanted);
   if (shape == vm.shape) return;
-  give_shape(vm, shape, *connect_({.uri = vm.uri}), agent_);
+  give_shape(vm, shape, *connect_({.uri = vm.uri}), agent);
 }
 
 }  // namespace husk::runtime

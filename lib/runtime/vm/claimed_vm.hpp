@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "lib/guestcomm/link/agent_client.hpp"
@@ -23,9 +24,11 @@ class ClaimedVm {
   /// As BootingVm::adopt.
   void adopt(const ProcessIdentity& shim, HostCgroup& cgroup,
              const std::vector<hypervisor::NetworkCard>& cards);
+  /// The connection by which the VM was claimed, once. The guest powers off after its last connection.
+  std::optional<guestcomm::AgentClient> take_agent() { return std::exchange(agent_, std::nullopt); }
   /// Gives the VM the size `wanted`, also in its guest, and notes its shape in `vm`. Throws as Hypervisor::change, and
   /// system where the guest does not take what it is given.
-  void resize(VmRecord& vm, const VmSize& wanted);
+  void resize(VmRecord& vm, const VmSize& wanted, guestcomm::AgentClient& agent);
   void keep() noexcept { is_kept_ = true; }
 
  private:
@@ -33,7 +36,7 @@ class ClaimedVm {
   std::vector<std::filesystem::path> cgroups_;  ///< of the pool
   hypervisor::ConnectHypervisor connect_;
   handoff::VmKeeper keeper_;
-  guestcomm::AgentClient agent_;  ///< keeps the guest up until the shim has a connection of its own
+  std::optional<guestcomm::AgentClient> agent_;
   bool is_kept_ = false;
 };
 

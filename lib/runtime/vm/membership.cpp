@@ -129,6 +129,12 @@ void Membership::limit_new_vm() {
 
 VmHandle Membership::vm() const { return new_vm_ ? new_vm_->handle() : VmHandle::open(vm_id_); }
 
+guestcomm::AgentClient Membership::connect() {
+  if (new_vm_)
+    if (auto agent = new_vm_->take_agent()) return std::move(*agent);
+  return vm().connect(VmHandle::connect_patience);
+}
+
 Error Membership::explain(const Error& error) const {
   const bool is_lost = error.code() == Errc::peer_lost || error.code() == Errc::timed_out;
   return new_vm_ && is_lost ? new_vm_->explain(error) : error;

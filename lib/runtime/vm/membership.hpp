@@ -57,6 +57,8 @@ class Membership {
   void complete_size(guestcomm::AgentClient& agent);
   /// The VM, after enter().
   VmHandle vm() const;
+  /// A connection to the VM's agent: of a VM of the pool the one by which the VM was claimed, once.
+  guestcomm::AgentClient connect();
   /// The same error; where a new VM's guest was lost, with the end of its console.
   Error explain(const Error& error) const;
   void keep() noexcept;

@@ -91,9 +91,13 @@ void NewVm::await_agent(std::chrono::seconds patience) {
     change_record([&](VmRecord& record) { record.address = address; });
 }
 
+std::optional<guestcomm::AgentClient> NewVm::take_agent() {
+  return claimed_ ? claimed_->take_agent() : std::nullopt;
+}
+
 void NewVm::complete_size(guestcomm::AgentClient& agent) {
   if (!claimed_) return await_plugged(agent, plan_.vm.shape);
-  claimed_->resize(record_, size_of(plan_.vm.shape));
+  claimed_->resize(record_, size_of(plan_.vm.shape), agent);
   save_vm(record_);
 }
 

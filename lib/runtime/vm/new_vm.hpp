@@ -47,6 +47,8 @@ class NewVm {
   /// Returns when the guest's agent listens, and records from which ports the agent can be reached. Throws as
   /// BootingVm::await_agent.
   void await_agent(std::chrono::seconds patience);
+  /// The connection by which a VM of the pool was claimed. Empty: there is none, or no longer.
+  std::optional<guestcomm::AgentClient> take_agent();
   /// Has the guest use all that the VM was planned with: await_plugged(), ClaimedVm::resize.
   void complete_size(guestcomm::AgentClient& agent);
   Error explain(const Error& error) const { return vm_ ? vm_->explain(error) : error; }

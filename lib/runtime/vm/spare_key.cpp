@@ -5,8 +5,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "lib/base/text.hpp"
-#include "lib/runtime/plan/vm_paths.hpp"
 
 namespace husk::runtime {
 namespace {
@@ -31,13 +29,6 @@ std::string without_clock_rate(std::string arguments) {
   return arguments;
 }
 
-std::vector<std::string> without_id(std::vector<std::string> words, const std::string& directory) {
-  for (std::string& word : words)
-    if (const std::size_t at = word.find(directory); at != std::string::npos)
-      word.replace(at, directory.size(), "VM");
-  return words;
-}
-
 }  // namespace
 
 std::string spare_key(const VmPlan& plan) {
@@ -48,8 +39,8 @@ std::string spare_key(const VmPlan& plan) {
       {"user", plan.user.uid},
       {"vsock_device", plan.runs_vsock_device},
       {"files",
-       {identity_of(plan.files.program), plan.files.max_open_files,
-        without_id(plan.files.arguments, VmPaths(plan.id).directory)}},
+       {identity_of(plan.files.program), plan.files.max_open_files, plan.files.kernel_release,
+        static_cast<int>(plan.files.cache), plan.files.threads}},
       {"guest",
        {identity_of(plan.assets.kernel), identity_of(plan.assets.initrd),
         identity_of(plan.assets.firmware), identity_of(plan.assets.modules)}},

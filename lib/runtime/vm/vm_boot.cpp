@@ -17,6 +17,7 @@
 #include "lib/guestcomm/protocol/protocol_range.hpp"
 #include "lib/guestcomm/protocol/share.hpp"
 #include "lib/hypervisor/vm_id.hpp"
+#include "lib/runtime/host/virtiofsd.hpp"
 #include "lib/runtime/plan/plan.hpp"
 #include "lib/runtime/vm/adoption.hpp"
 #include "lib/runtime/vm/container_network.hpp"
@@ -44,7 +45,7 @@ void show_to_systemd(const VmPaths& paths) {
 handoff::VmKeeper make_keeper(const VmPlan& plan, const VmPaths& paths, const ShareServer& share) {
   show_to_systemd(paths);
   handoff::KeeperSetup setup = plan_keeper(plan);
-  setup.files = {.setup = plan.files, .socket = share.socket.get(), .log = share.log.get()};
+  setup.files = {.setup = file_server_setup(plan.files, identify_virtiofsd(plan.files.program)), .socket = share.socket.get(), .log = share.log.get()};
   if (!plan.runs_vsock_device) return handoff::VmKeeper(std::move(setup));
   const handoff::VsockUsers users{.device = hypervisor::device_uid(plan.id),
                                   .hypervisor = plan.user.uid};

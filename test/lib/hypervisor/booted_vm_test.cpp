@@ -42,6 +42,7 @@ class Sleeper final : public Hypervisor {
   }
   void attach(const std::string&, const NetworkCard&, const std::function<void()>&) override {}
   void change(const std::string&, const MemoryDevice&) override {}
+  void rename(const std::string&, const std::string&, const std::string&) override {}
   std::string version() override { return {}; }
   std::optional<Errc> failure;
   bool destroy_fails = false;

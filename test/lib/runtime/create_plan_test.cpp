@@ -27,7 +27,7 @@ struct Planning {
     bundle.spec.hostname = "box";
     facts.memory_mib = 4096;
     facts.vm_user = hypervisor::VmUser{.uid = 64055};
-    facts.virtiofsd = {.program = "/usr/libexec/virtiofsd", .is_rust = true};
+    facts.virtiofsd = "/usr/libexec/virtiofsd";
     facts.owner = "somebody";
     facts.now = "2026-11-25T00:00:00.000000000Z";
     facts.vm_id = "deadbeef";
@@ -142,7 +142,7 @@ TEST_CASE("plan_create: the VM is what the configuration and the host say", "[ru
   CHECK(plan.user.uid == 64055);
   CHECK(plan.runs_vsock_device);
   CHECK(plan.files.program == "/usr/libexec/virtiofsd");
-  CHECK(plan.files.arguments.at(0) == "--shared-dir=/run/husk-vm/deadbeef/shared");
+  CHECK(plan.files.directory == "/run/husk-vm/deadbeef/shared");
   CHECK(plan.vm.name == "husk-deadbeef");
   CHECK(plan.vm.accelerator == hypervisor::Accelerator::kvm);
   CHECK(size_of(plan.vm.shape) == VmSize{.memory_mib = 777, .vcpus = 3});
@@ -450,7 +450,7 @@ TEST_CASE("spare_key: tells what a VM is made of, and not which VM", "[runtime]"
   p.facts.tsc_khz = 0;
   SECTION("memory") { p.config.memory_mib = 640; }
   SECTION("kernel") { p.paths.kernel = "/y/vmlinuz"; }
-  SECTION("virtiofsd") { p.facts.virtiofsd.program = "/usr/lib/virtiofsd"; }
+  SECTION("virtiofsd") { p.facts.virtiofsd = "/usr/lib/virtiofsd"; }
   SECTION("arguments") { p.config.kernel_arguments = "quiet"; }
   SECTION("sysctls of the host") { p.facts.sysctls["vm/max_map_count"] = "1"; }
   SECTION("KVM") { p.facts.accelerator = hypervisor::Accelerator::kvm; }

@@ -73,6 +73,8 @@ class FakeHypervisor final : public hypervisor::Hypervisor {
     if (machine_.refuses_change) throw Error(Errc::system, "libvirt: the memory cannot be changed");
     machine_.memory = device;
   }
+  void rename(const std::string& /*name*/, const std::string& /*title*/,
+              const std::string& /*description*/) override {}
   std::string version() override { return "9.0.0"; }
 
  private:

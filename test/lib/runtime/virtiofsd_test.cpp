@@ -42,10 +42,12 @@ TEST_CASE("virtiofsd: the configured program is asked, and named when it is none
   const test::Scratch scratch;
   const fs::path program =
       write_program(scratch, "echo virtiofsd $(test $1 = --version && echo 1.2.3)");
-  CHECK(find_virtiofsd(program).is_rust);
-  CHECK(find_virtiofsd(program).program == program);
+  CHECK(find_virtiofsd(program) == program);
+  CHECK(identify_virtiofsd(program).is_rust);
+  CHECK(identify_virtiofsd(program).program == program);
+  CHECK(identify_virtiofsd(program).version == "1.2.3");
   write_program(scratch, "echo something else; echo more; exit 3");
-  CHECK_THROWS_WITH(find_virtiofsd(program),
+  CHECK_THROWS_WITH(identify_virtiofsd(program),
                     program.string() +
                         " is no virtiofsd: --version printed \"something else\" and "
                         "ended with status 3");
@@ -54,14 +56,16 @@ TEST_CASE("virtiofsd: the configured program is asked, and named when it is none
 }
 
 TEST_CASE("virtiofsd: the one of this host is found", "[runtime]") {
-  CHECK(fs::exists(find_virtiofsd({}).program));
+  const Virtiofsd virtiofsd = identify_virtiofsd(find_virtiofsd({}));
+  CHECK(fs::exists(virtiofsd.program));
+  CHECK_FALSE(virtiofsd.version.empty());
 }
 
-TEST_CASE("plan_file_server: each virtiofsd gets its own options", "[runtime]") {
+TEST_CASE("file_server_setup: each virtiofsd gets its own options", "[runtime]") {
   const auto plan = [](bool is_rust, const FileOptions& options = {},
                        const std::string& kernel = "6.1.0-57-cloud-amd64") {
-    return plan_file_server({.program = "/v", .is_rust = is_rust}, {"/run/s", kernel, 77, false},
-                            options);
+    return file_server_setup(plan_file_server("/v", {"/run/s", kernel, 77, false}, options),
+                             {.program = "/v", .is_rust = is_rust});
   };
   CHECK(plan(true).program == "/v");
   CHECK(plan(true).max_open_files == 77);
@@ -78,11 +82,9 @@ TEST_CASE("plan_file_server: each virtiofsd gets its own options", "[runtime]") 
   CHECK(plan(false, never).arguments.at(1) == "source=/run/s,xattr,log_level=warn,cache=none");
   CHECK(plan(true, {.cache = FileCache::metadata}).arguments.at(2) == "--cache=metadata");
   const auto share = [](bool may_wait) { return ServedShare{"/run/s", "6.1.0", 77, may_wait}; };
-  const Virtiofsd rust{.program = "/v", .is_rust = true};
-  CHECK(plan_file_server(rust, share(true), {}).arguments.at(5) == "--thread-pool-size=16");
-  CHECK(plan_file_server(rust, share(false), {}).arguments.at(5) == "--thread-pool-size=0");
-  CHECK(plan_file_server(rust, share(true), {.threads = 0}).arguments.at(5) ==
-        "--thread-pool-size=0");
+  CHECK(plan_file_server("/v", share(true), {}).threads == 16);
+  CHECK(plan_file_server("/v", share(false), {}).threads == 0);
+  CHECK(plan_file_server("/v", share(true), {.threads = 0}).threads == 0);
   // A kernel that the administrator has named.
   const auto unknown = plan(true, {}, "").arguments;
   CHECK(std::ranges::find(unknown, "--posix-acl") == unknown.end());
