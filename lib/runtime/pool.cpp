@@ -21,6 +21,7 @@
 #include "lib/runtime/host/limit_cgroup.hpp"
 #include "lib/runtime/plan/new_vm_plan.hpp"
 #include "lib/runtime/plan/vm_shape.hpp"
+#include "lib/runtime/spare_in_making.hpp"
 #include "lib/runtime/vm/host_cost.hpp"
 #include "lib/runtime/vm/new_vm.hpp"
 #include "lib/runtime/vm/spare_key.hpp"
@@ -36,8 +37,6 @@ namespace fs = std::filesystem;
 /// While a spare boots it gives way to everybody else: the least weight there is.
 constexpr std::uint64_t least_shares = 2;
 constexpr std::size_t max_proc_bytes = 64U << 10;
-/// One `husk pool fill` at a time.
-constexpr const char* filler_directory = "/run/husk-pool";
 constexpr std::chrono::minutes filler_patience{10};
 constexpr const char* refill_unit = "husk-pool-refill.service";
 
@@ -69,13 +68,8 @@ void check_memory(unsigned percent, const VmPlan& spare, std::uint64_t host_mib)
                     " are needed (pool.memory_pressure)");
 }
 
-CgroupPlan plan_spare_cgroup(const std::string& vm_id, bool has_systemd) {
-  const std::string name = "spare-" + vm_id;
-  if (!has_systemd) return {.path = "/husk/" + name, .scope = std::nullopt};
-  return plan_cgroup("system.slice:husk:" + name, {.container = name, .vm = vm_id}, true, {});
-}
-
 void make_spare(const Pool& pool, const VmPlan& plan, const std::string& key, bool has_systemd) {
+  const SpareInMaking note(plan.id);
   NewVm vm(plan);
   mark_booting(plan.id);
   vm.start(pool.connect);
@@ -115,25 +109,25 @@ VmPlan new_plan(const Pool& pool, bool with_clock_rate) {
 }
 
 /// A user who could lock the directory could keep the pool empty.
-void check_filler_directory() {
-  const UniqueFd directory(::open(filler_directory, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+void check_pool_directory() {
+  const UniqueFd directory(::open(pool_directory, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (directory) {
-    check_own_file(directory.get(), filler_directory);
+    check_own_file(directory.get(), pool_directory);
   } else if (errno != ENOENT) {
-    throw_errno(std::string("open ") + filler_directory);
+    throw_errno(std::string("open ") + pool_directory);
   }
 }
 
 /// Held by the one command that makes or ends VMs of the pool. Empty: another command has the lock.
 std::optional<DirectoryLock> lock_pool(PoolPatience patience) {
   for (;;) {
-    if (::mkdir(filler_directory, 0700) != 0 && errno != EEXIST)
-      throw_errno(std::string("make directory ") + filler_directory);
-    check_filler_directory();
+    if (::mkdir(pool_directory, 0700) != 0 && errno != EEXIST)
+      throw_errno(std::string("make directory ") + pool_directory);
+    check_pool_directory();
     if (patience == PoolPatience::leave)
-      return DirectoryLock::try_lock(filler_directory, std::chrono::milliseconds{0});
+      return DirectoryLock::try_lock(pool_directory, std::chrono::milliseconds{0});
     // The one before takes the directory away.
-    if (auto lock = DirectoryLock::lock(filler_directory, filler_patience, "the pool")) return lock;
+    if (auto lock = DirectoryLock::lock(pool_directory, filler_patience, "the pool")) return lock;
   }
 }
 
@@ -142,7 +136,7 @@ struct LockDirectory {
   LockDirectory() = default;
   LockDirectory(const LockDirectory&) = delete;
   LockDirectory& operator=(const LockDirectory&) = delete;
-  ~LockDirectory() { ::rmdir(filler_directory); }
+  ~LockDirectory() { ::rmdir(pool_directory); }
 };
 
 /// Makes VMs until the pool is full.
@@ -189,6 +183,7 @@ void fill_pool(const Pool& pool, PoolPatience patience, const PoolReport& report
     const std::optional<DirectoryLock> lock = lock_pool(patience);
     if (!lock) return report("another command fills the pool");
     const LockDirectory directory;
+    end_spares_in_making(pool.connect);
     fill(pool, report);
   } while (!is_full(pool));
 }
@@ -196,6 +191,7 @@ void fill_pool(const Pool& pool, PoolPatience patience, const PoolReport& report
 void drain_pool(const hypervisor::ConnectHypervisor& connect, const PoolReport& report) {
   const std::optional<DirectoryLock> lock = lock_pool(PoolPatience::wait);
   const LockDirectory directory;
+  end_spares_in_making(connect);
   for (const SpareFacts& spare : find_spares()) {
     if (drop_spare(spare.vm_id, connect)) report("ended " + spare.vm_id);
   }

@@ -13,6 +13,15 @@ running() {  # PATTERN
   done
 }
 
+# Pids of a part of that VM alone: others run on the machine.
+part_of_vm() {  # VICTIM VM
+  case $1 in
+    qemu) pgrep -f "^[^ ]*qemu-system-.*husk-$2" ;;
+    virtiofsd) pgrep -f "virtiofsd .*$2" ;;
+    keeper) pgrep -f "^husk-keeper $2" ;;
+  esac
+}
+
 # One of the machine's without the husks that reap for libvirt's daemons, started on demand: they end later.
 snapshot() {
   local pid
@@ -47,6 +56,16 @@ start_libvirt_again() {  # ID
   libvirt_listens && return
   "$HUSK" --root "$work/root" run --bundle "$work/short" "$1" >"$work/again.out" 2>&1 </dev/null ||
     fail "husk does not start libvirt again: $(cat "$work/again.out")"
+}
+
+expect_nothing_left() {  # SNAPSHOT
+  local left i
+  for ((i = 0; i < 50 * time_factor; i++)); do
+    left=$(comm -13 <(echo "$1" | LC_ALL=C sort) <(snapshot | LC_ALL=C sort))
+    [[ -n $left ]] || return 0
+    sleep 0.2
+  done
+  fail "left: $left"
 }
 
 print_table() {  # [PREFIX_OF_STAGE]

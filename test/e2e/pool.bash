@@ -5,14 +5,11 @@
 
 # shellcheck source=test/e2e/by_hand.bash
 source "$here/by_hand.bash"
+# shellcheck source=test/e2e/pooled.bash
+source "$here/pooled.bash"
 
 ! is_husk || start_libvirt
 printf '[pool]\nsize = 1\n' >"$work/config.toml"
-pooled() { "$HUSK" --config "$work/config.toml" --root "$work/root" "$@"; }
-spares() { pooled pool status --json | jq -r --arg state "$1" '.[] | select(.state == $state).id'; }  # STATE
-vm_of() { jq -r '.vmId // .vm_id' "$work/root/$1/state.json"; }
-has_spare() { [[ -n $(spares ready) ]]; }
-fill() { expect_ok pooled pool fill; }
 at_end "pooled pool drain"
 at_end delete_all
 

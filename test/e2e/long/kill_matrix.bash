@@ -74,7 +74,7 @@ check_container() {  # STAGE VICTIM ID STATUS
 bounded_state() { timeout "$patience" "$HUSK" --root "$work/root" state "$1" | jq -r .status; }
 
 cell() {  # STAGE VICTIM
-  local stage=$1 victim=$2 id=$1-$2 command moment job status begin killed left before others i known
+  local stage=$1 victim=$2 id=$1-$2 command moment job status begin killed before others known
   echo failed >"$work/cell.$id"
   before=$(snapshot)
   others=""
@@ -98,12 +98,7 @@ cell() {  # STAGE VICTIM
   start_libvirt_again "again-$id"
   timeout "$patience" "$HUSK" --root "$work/root" delete --force "$id" >"$work/delete.out" 2>&1 </dev/null ||
     fail "delete --force: status $?: $(cat "$work/delete.out")"
-  for ((i = 0; i < 50 * time_factor; i++)); do
-    left=$(comm -13 <(echo "$before" | LC_ALL=C sort) <(snapshot | LC_ALL=C sort))
-    [[ -n $left ]] || break
-    sleep 0.2
-  done
-  [[ -z $left ]] || fail "left: $left"
+  expect_nothing_left "$before"
   if [[ -n $killed ]]; then echo "$status, $took s$([[ $killed == killed ]] || echo ", late")" >"$work/cell.$id"; else echo "–" >"$work/cell.$id"; fi
 }
 

@@ -48,11 +48,7 @@ pids_of() {  # VICTIM
     *)
       vm=$(vm_of "$(first)")
       [[ -n $vm ]] || return 0
-      case $1 in
-        qemu) pgrep -f "^[^ ]*qemu-system-.*husk-$vm" ;;
-        virtiofsd) pgrep -f "virtiofsd .*$vm" ;;
-        keeper) pgrep -f "^husk-keeper $vm" ;;
-      esac ;;
+      part_of_vm "$1" "$vm" ;;
   esac
 }
 
@@ -161,16 +157,6 @@ end_members() {  # STAGE: the infra container is the last, as CRI-O has it
     fail "the pod's cgroup is busy: $(programs_in "$(infra_cgroup "$pod")")"
   unpin_namespaces "$pod" || fail "unmount"
   end_pod "$pod"
-}
-
-expect_nothing_left() {  # SNAPSHOT
-  local left i
-  for ((i = 0; i < 50 * time_factor; i++)); do
-    left=$(comm -13 <(echo "$1" | LC_ALL=C sort) <(snapshot | LC_ALL=C sort))
-    [[ -n $left ]] || return 0
-    sleep 0.2
-  done
-  fail "left: $left"
 }
 
 # Sets status and killed.

@@ -2,6 +2,8 @@
 // Containers that get a VM of the pool, with the real keeper and fake VMs.
 #include "lib/runtime/pool.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
@@ -9,8 +11,12 @@
 #include <csignal>
 
 #include "lib/base/directory_lock.hpp"
+#include "lib/base/files.hpp"
 #include "lib/runtime/plan/vm_paths.hpp"
+#include "lib/runtime/spare_in_making.hpp"
+#include "lib/runtime/vm/vm_directory.hpp"
 #include "lib/runtime/vm/vm_record.hpp"
+#include "lib/systemd/scope.hpp"
 #include "test/lib/runtime/husk_bench.hpp"
 
 using namespace husk;
@@ -41,6 +47,13 @@ struct PoolBench : HuskBench {
   std::string only_spare() { return runtime::list_pool(pool()).at(0).id; }
   bool was_claimed() const { return std::ranges::count(journal(), "claim") == 1; }
 };
+
+/// As a husk leaves it that is killed while it makes that VM.
+void leave_note(const std::string& vm_id) {
+  fs::create_directory(runtime::pool_directory);
+  fs::permissions(runtime::pool_directory, fs::perms::owner_all);
+  write_new_file(AT_FDCWD, fs::path(runtime::pool_directory) / vm_id, "", 0600);
+}
 
 using States = std::vector<std::string>;
 
@@ -147,4 +160,46 @@ TEST_CASE("pool: draining leaves nothing", "[commands]") {
   bench.drain();
   CHECK(bench.states().empty());
   CHECK(runtime::vm_ids().empty());
+}
+
+TEST_CASE("pool: what a fill left that was killed before its VM had a mark", "[commands]") {
+  PoolBench bench;
+  const std::string killed = "0a1b2c3d";
+  leave_note(killed);
+  runtime::VmDirectory directory(
+      killed, {.kernel = bench.paths.kernel, .initrd = bench.paths.initrd, .firmware = {}}, "", "");
+  directory.keep();
+  runtime::HostCgroup cgroup(runtime::plan_spare_cgroup(killed, systemd::is_running()));
+  cgroup.keep();
+  SECTION("fill") {
+    bench.fill();
+    CHECK(bench.states() == States{"ready"});
+  }
+  SECTION("drain") {}
+  bench.drain();
+  CHECK_FALSE(fs::exists(runtime::VmPaths(killed).directory));
+  CHECK(std::ranges::none_of(cgroup.made(), [&](const fs::path& made) {
+    return made.string().find(killed) != std::string::npos && fs::exists(made);
+  }));
+  CHECK(bench.left().empty());
+}
+
+TEST_CASE("pool: a VM stays whose fill was killed when the VM was ready", "[commands]") {
+  PoolBench bench;
+  bench.fill();
+  const std::string spare = bench.only_spare();
+  leave_note(spare);
+  SECTION("in the pool") {
+    bench.fill();
+    CHECK(bench.only_spare() == spare);
+  }
+  SECTION("a container's") {
+    bench.create_and_start();
+    bench.fill();
+    CHECK(bench.runtime().state(bench.id).status == "running");
+    CHECK(bench.vm_id() == spare);
+  }
+  bench.runtime().remove(bench.id, true);
+  bench.drain();
+  CHECK(bench.left().empty());
 }
