@@ -472,6 +472,37 @@ clock() {
   expect_ok husk delete --force clock
 }
 
+# Proves for five VMs that the guest's clock and the host's differ by 10 ms at most. The container's process tells its time
+# when it is asked, and the host's is read before and after. That bounds the difference; of many answers the soonest
+# bounds it best. The time is the shell's own variable, since an emulated guest takes 10 ms and more to start `date`.
+clocks_at_start() {
+  local number answers before told after ahead_least ahead_most end guest pid input
+  make_bundle "$work/told" sh -c 'while read -r asked; do echo "$EPOCHREALTIME"; done'
+  for number in 1 2 3 4 5; do
+    coproc guest { exec "$HUSK" --root "$work/root" run --bundle "$work/told" "told-$number" 2>"$work/told.err"; }
+    pid=$guest_PID
+    exec {input}>&"${guest[1]}"
+    exec {guest[1]}>&-
+    ahead_least=-1000000000000 ahead_most=1000000000000 end=
+    for ((answers = 1; ; answers++)); do
+      before=${EPOCHREALTIME/[^0-9]/}
+      echo >&"$input"
+      read -r -t 60 -u "${guest[0]}" told || fail "container $number says nothing: $(cat "$work/told.err")"
+      after=${EPOCHREALTIME/[^0-9]/}
+      told=${told/./}
+      ((told - after < ahead_least)) || ahead_least=$((told - after))
+      ((told - before > ahead_most)) || ahead_most=$((told - before))
+      ((ahead_least <= 10000 && ahead_most >= -10000)) || fail "the clock of container $number is ahead by $ahead_least to $ahead_most us"
+      ((ahead_least < -10000 || ahead_most > 10000)) || break
+      : "${end:=$((after + 5000000 * time_factor))}"
+      ((after < end)) || fail "the clock of container $number is ahead by $ahead_least to $ahead_most us, as far as $answers answers tell"
+    done
+    echo "container $number: ahead by $ahead_least to $ahead_most us ($answers answers)"
+    exec {input}>&-
+    wait "$pid" || fail "container $number: status $?, $(cat "$work/told.err")"
+  done
+}
+
 at_end delete_all
 if is_husk; then
   it "starts libvirt on demand where none listens, two at once too" demand 300
@@ -497,6 +528,7 @@ it "a signal sent to the pid reaches the container" forwarded_by_shim
 it "a narrow seccomp profile, as root and not, with and without new privileges" narrow_seccomp 180
 it "closed standard streams" closed_streams
 is_husk && it "--trace tells where the time goes, in the guest too" traces 120
+it "at the start the clock is within 10 ms of the host's" clocks_at_start 120
 is_husk && it "the guest's clock is the host's, and a wrong one is corrected" clock 180
 it "spec, --version and features" spec_and_version
 it "short commands do not load libvirt" no_libvirt_in_short_commands
