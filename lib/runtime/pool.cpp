@@ -81,6 +81,8 @@ void make_spare(const Pool& pool, const VmPlan& plan, const std::string& key, bo
   // Beside the guest's modules.
   if (const fs::path busybox = plan.assets.modules / "modprobe"; fs::exists(busybox))
     step("warm up VM " + plan.id, [&] { warm_up(vm, busybox); });
+  // From now on it runs nothing, and a busy host must not keep it from answering the one who claims it.
+  warn_on_failure([&] { limit_cgroups_of(vm.process(), {}, {.cpu_shares = least_shares}); });
   mark_ready(plan.id, key);
   vm.keep();
   cgroup.keep();

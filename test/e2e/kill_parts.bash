@@ -5,12 +5,11 @@
 
 # Pids of a program, whatever name it gave itself.
 running() {  # PATTERN
-  local exe program
-  for exe in /proc/[0-9]*/exe; do
-    program=$(readlink "$exe" 2>/dev/null) || continue
+  local process program
+  while read -r process program; do
     # shellcheck disable=SC2053  # a pattern
-    [[ ${program% (deleted)} != */$1 ]] || cut -d/ -f3 <<<"$exe"
-  done
+    [[ ${program% (deleted)} != */$1 ]] || echo "${process##*/}"
+  done < <(find /proc/[0-9]*/exe -maxdepth 0 -printf '%h %l\n' 2>/dev/null)
 }
 
 # Pids of a part of that VM alone: others run on the machine.

@@ -18,16 +18,11 @@ snapshot_machine() {
   } | LC_ALL=C sort
 }
 
-# husk's own, and an engine's that wait for a container.
+# husk's own, and an engine's that wait for a container. One process looks at all: on a busy host each takes its time. What
+# was built anew meanwhile is "(deleted)".
 running_programs() {
-  local exe
-  for exe in /proc/[0-9]*/exe; do
-    exe=$(readlink "$exe" 2>/dev/null) || continue
-    exe=${exe% (deleted)}  # built anew meanwhile
-    case ${exe##*/} in
-      husk* | qemu-system-* | virtiofsd* | vhost-device-* | conmon | containerd-shim*) echo "process ${exe##*/}" ;;
-    esac
-  done
+  find /proc/[0-9]*/exe -maxdepth 0 -printf '%l\n' 2>/dev/null | sed -nE \
+    's/ \(deleted\)$//; s,.*/((husk|qemu-system-|virtiofsd|vhost-device-|containerd-shim)[^/]*|conmon)$,process \1,p'
 }
 
 # Cgroups of containers, by every engine's and driver's names, and libvirt's of machines.

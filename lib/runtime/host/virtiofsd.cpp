@@ -28,7 +28,8 @@ bool is_program(const std::filesystem::path& path) { return ::access(path.c_str(
 
 /// The rest of the line after the name, from its first digit.
 std::string version_in(const std::string& printed) {
-  const std::string line = one_plain_line(printed.substr(0, std::min(printed.find('\n'), max_line)));
+  const std::string line =
+      one_plain_line(printed.substr(0, std::min(printed.find('\n'), max_line)));
   return line.substr(std::min(line.find_first_of("0123456789"), line.size()));
 }
 
@@ -64,11 +65,10 @@ Virtiofsd identify_virtiofsd(const std::filesystem::path& program) {
                                                   .timeout = 10s});
   const auto is_rust = is_rust_version(result.output);
   if (result.status != 0 || !is_rust)
-    throw Error(
-        Errc::unsupported,
-        program.string() + " is no virtiofsd: --version printed " +
-            quote(result.output.substr(0, std::min(result.output.find('\n'), max_line))) +
-            " and ended with status " + std::to_string(result.status));
+    throw Error(Errc::unsupported,
+                program.string() + " is no virtiofsd: --version printed " +
+                    quote(result.output.substr(0, std::min(result.output.find('\n'), max_line))) +
+                    " and ended with status " + std::to_string(result.status));
   return {.program = program, .is_rust = *is_rust, .version = version_in(result.output)};
 }
 

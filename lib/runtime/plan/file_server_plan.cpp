@@ -70,21 +70,22 @@ FileOptions asked_files(const std::map<std::string, std::string>& annotations,
 
 FileServerPlan plan_file_server(const std::filesystem::path& program, const ServedShare& share,
                                 const FileOptions& options) {
-  return {.program = program,
-          .directory = share.directory,
-          .kernel_release = share.kernel_release,
-          .max_open_files = share.max_open_files,
-          .cache = options.cache,
-          // A request for a local file takes less than a thread takes to wake up (docs/performance.md).
-          .threads = options.threads.value_or(share.may_wait ? threads_that_may_wait : 0)};
+  return {
+      .program = program,
+      .directory = share.directory,
+      .kernel_release = share.kernel_release,
+      .max_open_files = share.max_open_files,
+      .cache = options.cache,
+      // A request for a local file takes less than a thread takes to wake up (docs/performance.md).
+      .threads = options.threads.value_or(share.may_wait ? threads_that_may_wait : 0)};
 }
 
 handoff::FileServerSetup file_server_setup(const FileServerPlan& plan, const Virtiofsd& virtiofsd) {
   // xattr: security.capability and the like. rlimit-nofile: the keeper has set the limit, which must not be raised.
-  handoff::FileServerSetup setup{.program = virtiofsd.program.string(),
-                                 .arguments = virtiofsd.is_rust ? arguments_for_rust(plan)
-                                                                : arguments_for_c(plan, virtiofsd),
-                                 .max_open_files = plan.max_open_files};
+  handoff::FileServerSetup setup{
+      .program = virtiofsd.program.string(),
+      .arguments = virtiofsd.is_rust ? arguments_for_rust(plan) : arguments_for_c(plan, virtiofsd),
+      .max_open_files = plan.max_open_files};
   setup.arguments.push_back("--thread-pool-size=" + std::to_string(plan.threads));
   setup.arguments.emplace_back("--rlimit-nofile=0");
   return setup;

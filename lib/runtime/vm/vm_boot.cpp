@@ -45,7 +45,9 @@ void show_to_systemd(const VmPaths& paths) {
 handoff::VmKeeper make_keeper(const VmPlan& plan, const VmPaths& paths, const ShareServer& share) {
   show_to_systemd(paths);
   handoff::KeeperSetup setup = plan_keeper(plan);
-  setup.files = {.setup = file_server_setup(plan.files, identify_virtiofsd(plan.files.program)), .socket = share.socket.get(), .log = share.log.get()};
+  setup.files = {.setup = file_server_setup(plan.files, identify_virtiofsd(plan.files.program)),
+                 .socket = share.socket.get(),
+                 .log = share.log.get()};
   if (!plan.runs_vsock_device) return handoff::VmKeeper(std::move(setup));
   const handoff::VsockUsers users{.device = hypervisor::device_uid(plan.id),
                                   .hypervisor = plan.user.uid};

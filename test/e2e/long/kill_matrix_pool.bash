@@ -35,32 +35,47 @@ new_vm() {
 booting_vm() { new_vm && [[ -e /run/husk-vm/$vm/spare.boots ]]; }
 
 has_cgroup() {  # in v1 or v2, by systemd or not
-  local made=(/sys/fs/cgroup/{,*/}husk/"spare-$vm" /sys/fs/cgroup/{,*/}system.slice/"husk-spare-$vm.scope")
-  for made in "${made[@]}"; do [[ ! -d $made ]] || return 0; done
+  local made
+  for made in /sys/fs/cgroup/{,*/}husk/"spare-$vm" /sys/fs/cgroup/{,*/}system.slice/"husk-spare-$vm.scope"; do [[ ! -d $made ]] || return 0; done
+  return 1
+}
+
+# Of the create that is at work. Sets shim.
+new_shim() {
+  local children
+  read -r children <"/proc/$job/task/$job/children" || [[ -n $children ]] || return 1
+  for shim in $children; do [[ ! /proc/$shim/exe -ef ${HUSK%/*}/husk-shim ]] || return 0; done
   return 1
 }
 
 # Called again and again: starts no process.
 is_moment() {  # STAGE
-  local child children
   case $1 in
-    directory) new_vm ;;
+    directory) new_vm && [[ ! -e /run/husk-vm/$vm/spare.boots ]] ;;
     mark) booting_vm ;;
-    cgroup) booting_vm && has_cgroup ;;
+    cgroup) booting_vm && has_cgroup && [[ $(</run/husk-vm/$vm/vm.json) != *'"cgroups"'* ]] ;;
     boot | refill) booting_vm && [[ -s /run/libvirt/qemu/husk-$vm.pid ]] ;;
     warm-up) booting_vm && [[ -d /run/husk-vm/$vm/warm-up ]] ;;
     taken | drain) [[ -e /run/husk-vm/$vm/spare.taken ]] ;;
-    shim)
-      read -r children <"/proc/$job/task/$job/children" || return 1
-      for child in $children; do [[ ! /proc/$child/exe -ef ${HUSK%/*}/husk-shim ]] || return 0; done
-      return 1 ;;
+    shim) new_shim ;;
     adopted | guest) [[ -S /run/husk-vm/$vm/kills ]] ;;  # made when the keeper gets the container
   esac 2>/dev/null
+}
+
+# For what lasts milliseconds: the command goes on for half of one at a time.
+await_in_slices() {  # STAGE
+  local pause
+  exec {pause}<> <(:)
+  until is_moment "$1"; do
+    kill -CONT "$job" && read -rt 0.0005 -u "$pause"
+    kill -STOP "$job" || return 1
+  done 2>/dev/null
 }
 
 # False: the command was over before.
 await_moment() {  # STAGE
   local end=$((SECONDS + patience))
+  [[ $1 != directory && $1 != cgroup ]] || { await_in_slices "$1"; return; }
   until is_moment "$1"; do
     ((SECONDS < end)) && { [[ $1 == refill ]] || kill -0 "$job" 2>/dev/null; } || return 1
   done
@@ -79,7 +94,7 @@ pids_of() {  # VICTIM
   case $1 in
     libvirtd) running libvirtd; running virtqemud ;;
     husk) if [[ $stage == refill ]]; then refiller; else echo "$job"; fi ;;
-    shim) if [[ $stage == refill ]]; then bounded state "$id" | jq .pid; else pgrep -P "$job" husk-shim; fi ;;
+    shim) if [[ $stage == refill ]]; then bounded state "$id" | jq .pid; else new_shim && echo "$shim"; fi ;;
     *) part_of_vm "$1" "$vm" ;;
   esac
 }
@@ -113,9 +128,12 @@ begin_command() {  # STAGE
 
 # Sets killed.
 strike() {
-  local pids
-  mapfile -t pids < <(pids_of "$victim")
-  [[ ${#pids[@]} != 0 ]] || fail "$victim is not there"
+  local pids=() end=$((SECONDS + patience))
+  # It is about to be executed, by somebody who does not stand still.
+  until mapfile -t pids < <(pids_of "$victim") && [[ ${#pids[@]} != 0 ]]; do
+    ((SECONDS < end)) || fail "$victim is not there"
+    sleep 0.05
+  done
   kill -KILL "${pids[@]}" 2>/dev/null && killed=killed
 }
 

@@ -48,15 +48,21 @@ mariadb() {
   expect_ok engine rm -f mariadb
 }
 
+# More than the 8192 watches that a guest's kernel allows by itself. virtiofsd has each directory open: where the machine
+# allows it 20,000 files, all 20,000 directories would be refused (docs/limitations.md).
+directories=20000
+(($(ulimit -Hn) > 30000)) || directories=15000
 file_watcher() {
   begin watcher -m 800m programs node -e 'const fs = require("fs"); let seen = 0; fs.mkdirSync("/tmp/many");
-    for (let i = 0; i < 20000; i++) { fs.mkdirSync(`/tmp/many/${i}`); fs.watch(`/tmp/many/${i}`, () => { seen++; console.log("seen " + i) }) }
+    for (let i = 0; i < '$directories'; i++) { fs.mkdirSync(`/tmp/many/${i}`); fs.watch(`/tmp/many/${i}`, () => { seen++; console.log("seen " + i) }) }
     console.log("watching"); setInterval(() => {}, 1000)'
-  eventually 400 logs_contain watcher watching
-  expect_ok engine exec watcher touch /tmp/many/19999/file
-  eventually 20 logs_contain watcher "seen 19999"
+  eventually 400 watches_or_ended
+  expect_equal true "$(engine inspect -f '{{.State.Running}}' watcher)" "whether node still runs, which says: $(engine logs watcher 2>&1)"
+  expect_ok engine exec watcher touch "/tmp/many/$((directories - 1))/file"
+  eventually 20 logs_contain watcher "seen $((directories - 1))"
   expect_ok engine rm -f watcher
 }
+watches_or_ended() { logs_contain watcher watching || [[ $(engine inspect -f '{{.State.Running}}' watcher) == false ]]; }
 
 # Two containers, each in its VM, with a tunnel between them.
 wireguard() {
@@ -72,22 +78,31 @@ wireguard() {
   expect_ok engine rm -f here there
 }
 
-# iptables and nft, with modules of nearly each kind that a firewall names.
-packet_filters() {
+# Modules of nearly each kind that a firewall names. iptables is the command.
+filter_packets() {  # IPTABLES
   begin router --cap-add NET_ADMIN programs sleep 100000
+  expect_ok engine exec -e iptables="$1" router sh -ec '
+    $iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE
+    $iptables -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+    $iptables -A INPUT -p tcp -m multiport --dports 80,443 -m limit --limit 5/s -m comment --comment web -j ACCEPT
+    $iptables -A INPUT -p tcp --dport 22 -m recent --set -j LOG --log-prefix ssh
+    $iptables -t mangle -A POSTROUTING -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
+    $iptables -t nat -A PREROUTING -p tcp --dport 8080 -j DNAT --to-destination 10.0.0.1:80
+    $iptables -S | grep -c recent'
+  expect_equal 1 "$out" "rules that name recent"
+}
+
+iptables_and_nft() {
+  filter_packets iptables-nft
   expect_ok engine exec router sh -ec '
-    for iptables in iptables-nft iptables-legacy; do
-      $iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE
-      $iptables -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
-      $iptables -A INPUT -p tcp -m multiport --dports 80,443 -m limit --limit 5/s -m comment --comment web -j ACCEPT
-      $iptables -A INPUT -p tcp --dport 22 -m recent --set -j LOG --log-prefix ssh
-      $iptables -t mangle -A POSTROUTING -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
-      $iptables -t nat -A PREROUTING -p tcp --dport 8080 -j DNAT --to-destination 10.0.0.1:80
-      $iptables -S | grep -c recent
-    done
     nft add table inet own; nft add chain inet own input "{ type filter hook input priority 0; }"
     nft add set inet own bad "{ type ipv4_addr; flags interval; }"; nft add element inet own bad "{ 10.0.0.0/8 }"
     nft add rule inet own input ip saddr @bad ct state new counter reject; nft list ruleset | grep -c counter'
+  expect_ok engine rm -f router
+}
+
+iptables_of_old() {
+  filter_packets iptables-legacy
   expect_ok engine rm -f router
 }
 
@@ -112,7 +127,7 @@ loop_devices() {
 
 systemd_as_pid_1() {
   begin host --privileged --tmpfs /run --tmpfs /run/lock -e container=docker programs /lib/systemd/systemd
-  eventually 120 eval '[[ $(engine exec host systemctl is-system-running 2>/dev/null) =~ ^(running|degraded)$ ]]'
+  eventually 300 eval '[[ $(engine exec host systemctl is-system-running 2>/dev/null) =~ ^(running|degraded)$ ]]'
   expect_equal active "$(engine exec host systemctl is-active multi-user.target)" "multi-user.target"
   expect_ok engine exec host sh -ec 'systemctl restart nginx; systemctl is-active nginx'
   expect_ok engine stop -t 60 host
@@ -124,10 +139,11 @@ import_image
 it "Redis and its benchmark" redis 200
 it "nginx under wrk" nginx_under_wrk 200
 it "MariaDB" mariadb 300
-it "node watches 20,000 directories" file_watcher 500
+it "node watches $directories directories" file_watcher 500
 it "a WireGuard tunnel between two containers" wireguard 200
-it "iptables, by nft and of old, and nft" packet_filters 200
+it "iptables by nft, and nft" iptables_and_nft 200
+it "iptables of old" iptables_of_old 200
 it "tc: netem and htb" traffic_control 120
 it "a file system in a loop device" loop_devices 120
-it "systemd as PID 1 reaches multi-user.target" systemd_as_pid_1 300
+it "systemd as PID 1 reaches multi-user.target" systemd_as_pid_1 450
 [[ ! -s $work/figures ]] || sed 's/^/       /' "$work/figures"

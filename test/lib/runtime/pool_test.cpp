@@ -12,6 +12,7 @@
 
 #include "lib/base/directory_lock.hpp"
 #include "lib/base/files.hpp"
+#include "lib/runtime/host/cgroup_hierarchies.hpp"
 #include "lib/runtime/plan/vm_paths.hpp"
 #include "lib/runtime/spare_in_making.hpp"
 #include "lib/runtime/vm/vm_directory.hpp"
@@ -114,6 +115,18 @@ TEST_CASE("pool: a VM that is too old, or another command's, is not taken", "[co
   }
   CHECK(bench.vm_id() != spare);
   CHECK_FALSE(bench.was_claimed());
+}
+
+TEST_CASE("pool: a VM that has booted has the CPU time of any other, to answer in time",
+          "[commands]") {
+  PoolBench bench;
+  bench.fill();
+  for (const runtime::MemberCgroup& cgroup : runtime::find_cgroups_of(bench.machine.vms.at(0))) {
+    const fs::path weight = cgroup.directory / (cgroup.hierarchy.v2 ? "cpu.weight" : "cpu.shares");
+    INFO(weight);
+    if (fs::exists(weight))
+      CHECK(read_file(weight, 16) == (cgroup.hierarchy.v2 ? "100\n" : "1024\n"));
+  }
 }
 
 TEST_CASE("pool: a VM that does not answer is ended, and another one boots", "[commands]") {
