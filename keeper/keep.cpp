@@ -91,8 +91,8 @@ bool find_later_shims(handoff::KeptProcesses& kept, const FindShims& find) {
 /// The keeper's work for a VM that runs.
 class Watch {
  public:
-  /// is_claimed: the VM comes from the pool.
-  Watch(handoff::KeptProcesses& kept, const Duties& duties, bool is_claimed)
+  /// fills_pool: the VM comes from the pool, or found the pool without one.
+  Watch(handoff::KeptProcesses& kept, const Duties& duties, bool fills_pool)
       : kept_(kept),
         duties_(duties),
         is_for_shims_(!kept.shims.empty()),
@@ -103,7 +103,7 @@ class Watch {
           kept_.held.reset();  // the keeper's to hold, not its child's
           duties_.on_connection(std::move(connection));
         }) {
-    if (is_claimed && duties.on_claimed) refill_.begin(duties.on_claimed);
+    if (fills_pool && duties.on_claimed) refill_.begin(duties.on_claimed);
   }
 
   /// Returns when the VM is gone, or has to be ended.
@@ -218,9 +218,9 @@ std::unique_ptr<FileServer> start_file_server(handoff::KeeperBegin& begin, const
 }
 
 /// `device`: the caller's, to see whether one ran.
-void keep(UniqueFd socket, const std::optional<handoff::VhostDeviceSetup>& setup,
-          const Duties& duties, std::optional<VhostDevice>& device) {
-  if (setup && is_wanted(socket)) device.emplace(*setup);
+void keep(UniqueFd socket, const handoff::KeeperBegin& begin, const Duties& duties,
+          std::optional<VhostDevice>& device) {
+  if (begin.device && is_wanted(socket)) device.emplace(*begin.device);
   handoff::KeeperOrder order = await_order(socket, device ? &*device : nullptr);
   if (std::holds_alternative<handoff::AbandonedVm>(order) && duties.end_abandoned)
     duties.end_abandoned();
@@ -231,7 +231,7 @@ void keep(UniqueFd socket, const std::optional<handoff::VhostDeviceSetup>& setup
   const bool is_spare = static_cast<bool>(kept->claims);
   auto claimed = is_spare ? await_claim(*kept, claimer) : std::nullopt;
   if (claimed) *kept = std::move(*claimed);
-  if (!is_spare || claimed) Watch(*kept, duties, is_spare).run();
+  if (!is_spare || claimed) Watch(*kept, duties, is_spare || begin.fills_pool).run();
   end_after(kept->vm.get(), 0ms);
   for (const UniqueFd& helper : kept->helpers) end_after(helper.get(), duties.patience.helper);
 }
@@ -260,7 +260,7 @@ void run(int socket, const MakeDuties& make_duties) noexcept {
     const auto files = start_file_server(begin, order);
     handoff::send_greeting(order.get(), files ? files->pidfd() : -1);
     std::optional<VhostDevice> device;
-    keep(std::move(order), begin.device, make_duties(begin), device);
+    keep(std::move(order), begin, make_duties(begin), device);
     if (device && directory) {
       device.reset();
       handoff::remove_vhost_sockets(directory.get());

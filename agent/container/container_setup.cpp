@@ -13,6 +13,7 @@
 #include "agent/setup/mount_calls.hpp"
 #include "agent/setup/mounts.hpp"
 #include "agent/setup/namespaces.hpp"
+#include "agent/setup/packet_filters.hpp"
 #include "agent/setup/rootfs.hpp"
 #include "agent/setup/sysctl.hpp"
 #include "agent/setup/terminal.hpp"
@@ -67,6 +68,8 @@ void make_container(const std::string& keyring, const oci::Spec& spec, const Chi
   // the agent's copy: none may read its memory or open its program (CVE-2016-9962, CVE-2019-5736). exec
   // undoes it.
   check_sys(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "set not dumpable");
+  load_packet_filters(*spec.process);
+  laps.end("packet filters");
   mount_volumes(
       bind_sources(spec));  // in the agent's mount namespace, of which this one's is a copy
   apply_mount_namespace();

@@ -101,6 +101,7 @@ KeeperBegin read_begin(const json& begin, Taker descriptors) {
                    .files_socket = descriptors.take_if(begin.contains("files")),
                    .files_log = descriptors.take_if(begin.contains("files")),
                    .config = begin.value("config", ""),
+                   .fills_pool = begin.at("fillsPool").get<bool>(),
                    .husk = descriptors.take_if(begin.at("husk").get<bool>())};
   if (begin.contains("device")) {
     const json& device = begin["device"];
@@ -149,6 +150,7 @@ void send_begin(int socket, const KeeperBegin& begin) {
                {"podNetwork", begin.pod_network},
                {"ownPodNetwork", begin.own_pod_network},
                {"config", begin.config},
+               {"fillsPool", begin.fills_pool},
                {"husk", static_cast<bool>(begin.husk)}};
   if (begin.device)
     content["device"] = {{"directory", begin.device->directory}, {"uid", begin.device->uid}};

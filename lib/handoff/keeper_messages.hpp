@@ -38,7 +38,9 @@ struct KeeperBegin {
   std::optional<FileServerSetup> files = {};
   UniqueFd files_socket = {}, files_log = {};  ///< FileServer's; there with `files`
   std::string config =
-      {};              ///< the path of the configuration for that program; empty: the usual one
+      {};  ///< the path of the configuration for that program; empty: the usual one
+  bool fills_pool =
+      false;           ///< the pool had no VM for the container: the keeper has the pool filled
   UniqueFd husk = {};  ///< husk's program, for what the keeper has done by it; may be empty
 };
 

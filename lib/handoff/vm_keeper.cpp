@@ -149,7 +149,8 @@ void VmKeeper::begin() {
                     .told_network = setup_.told_network.string(),
                     .pod_network = setup_.pod_network.string(),
                     .own_pod_network = setup_.own_pod_network.string(),
-                    .config = setup_.config.string()};
+                    .config = setup_.config.string(),
+                    .fills_pool = setup_.fills_pool};
   if (setup_.files) {
     begin.files = setup_.files->setup;
     begin.files_socket = duplicate(setup_.files->socket);

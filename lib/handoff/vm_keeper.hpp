@@ -46,6 +46,7 @@ struct KeeperSetup {
       {};  ///< the VM's, which lists the shims; empty: no shim joins later
   std::filesystem::path told_network = {};                       ///< see KeeperBegin
   std::filesystem::path config = {};                             ///< see KeeperBegin
+  bool fills_pool = false;                                       ///< the same
   std::filesystem::path pod_network = {}, own_pod_network = {};  ///< see KeeperBegin
   std::optional<FileServer> files = {};                          ///< that the keeper is to run
   /// Empty, or one that fails: the keeper is forked. The nearest subreaper, which is conmon or

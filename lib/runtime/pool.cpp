@@ -170,12 +170,17 @@ std::string name_of(const SpareFacts& spare, const std::string& key, const PoolO
 
 }  // namespace
 
-std::optional<TakenSpare> take_from_pool(const Pool& pool, const std::optional<VmPlan>& wanted,
+std::optional<TakenSpare> take_from_pool(const Pool& pool, std::optional<VmPlan>& wanted,
                                          const HostFacts& facts) {
   if (!wanted || pool.config.pool.size == 0) return std::nullopt;
   const VmPlan spare = plan_spare(pool.config, pool.paths, facts);
   if (!can_become(spare, *wanted)) return std::nullopt;
-  return take_spare(spare_key(spare), pool.config.pool.max_age, pool.connect);
+  auto taken = take_spare(spare_key(spare), pool.config.pool.max_age, pool.connect);
+  if (!taken) {
+    wanted->fills_pool = true;
+    wanted->config_file = pool.config.file;
+  }
+  return taken;
 }
 
 void fill_pool(const Pool& pool, PoolPatience patience, const PoolReport& report) {

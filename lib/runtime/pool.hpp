@@ -23,8 +23,9 @@ struct Pool {
   hypervisor::ConnectHypervisor connect = hypervisor::bounded_libvirt;
 };
 
-/// Takes a VM that becomes the one that is `wanted`, planned from `facts`. Empty: none suits, or none is wanted.
-std::optional<TakenSpare> take_from_pool(const Pool& pool, const std::optional<VmPlan>& wanted,
+/// Takes a VM that becomes the one that is `wanted`, planned from `facts`. Empty: none suits, or none is wanted; where
+/// the pool should have had one, the keeper of `wanted` has the pool filled.
+std::optional<TakenSpare> take_from_pool(const Pool& pool, std::optional<VmPlan>& wanted,
                                          const HostFacts& facts);
 
 /// Called with one line for each VM.

@@ -138,6 +138,24 @@ bad_input() {
   expect_failure 1 "pool.size is 0" "$HUSK" --config "$work/none.toml" pool fill
 }
 
+# VMs of another configuration, or that are too old, are given to no container, and none of theirs has the pool filled.
+renewed() {
+  local spare pool_config
+  fill
+  eventually 60 has_spare
+  spare=$(spares ready)
+  pool_config=$work/renewed.toml
+  printf '[pool]\nsize = 1\n[vm]\nkernel_arguments = "quiet"\n' >"$pool_config"
+  expect_equal "$spare" "$(spares stale)" "the VM of another configuration"
+  make_bundle "$work/renew" sleep 1000
+  expect_ok pooled run --detach --bundle "$work/renew" renew
+  [[ $(vm_of renew) != "$spare" ]] || fail "the container got a VM of another configuration"
+  eventually 60 has_spare
+  [[ ! -e /run/husk-vm/$spare ]] || fail "the VM of another configuration is there"
+  expect_ok pooled delete --force renew
+  expect_ok pooled pool drain
+}
+
 drained() {
   fill
   expect_ok pooled pool drain
@@ -151,4 +169,5 @@ it "two containers for the last spare VM" contested 120
 it "a spare VM of which a process was killed" killed_part 240
 it "a create that is killed with a spare VM" killed_claimer 240
 it "a pool that cannot be" bad_input
+it "a start without a VM that suits has the pool renewed" renewed 120
 it "draining leaves nothing" drained

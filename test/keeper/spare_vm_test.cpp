@@ -83,6 +83,37 @@ TEST_CASE("keeper of a spare VM: ends the VM with a claimer that is killed", "[k
   CHECK_FALSE(fs::exists(spare.refilled));
 }
 
+TEST_CASE("keeper of a VM that booted for want of one in the pool: has the pool filled",
+          "[keeper]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  for (const bool fills : {false, true}) {
+    CAPTURE(fills);
+    const Scratch scratch;
+    const fs::path said = scratch.path() / "filled";
+    KeeperSetup setup = plain;
+    setup.fills_pool = fills;
+    setup.launch = [said](int from_husk) {
+      fork_orphan([&] {
+        keeper::run(from_husk, [&](const KeeperBegin&) {
+          return keeper::Duties{.on_claimed = [said] { std::ofstream(said).put('y'); },
+                                .patience = {.power_off = 500ms, .helper = 200ms}};
+        });
+      });
+    };
+    VmKeeper keeper(std::move(setup));
+    FakeProcess vm, shim;
+    keeper.hand_over({.vm = vm.identity(), .shims = {shim.identity()}});
+    if (fills) {
+      CHECK(comes_true([&] { return slurp(said) == "y"; }));
+    } else {
+      CHECK_FALSE(vm.ends_within(500ms));
+      CHECK_FALSE(fs::exists(said));
+    }
+    shim.end();
+    CHECK(vm.ends_within(8s));
+  }
+}
+
 TEST_CASE("keeper of a spare VM: ends the VM with its helper", "[keeper]") {
   if (::geteuid() != 0) SKIP("needs root");
   Spare spare;

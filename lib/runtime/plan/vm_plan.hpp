@@ -43,7 +43,8 @@ struct VmPlan {
   hypervisor::VmConfig vm;
   Demand pod_demand = {};                  ///< Sizing::pod
   VmSize fixed_size = {};                  ///< Sizing::fixed
-  std::filesystem::path config_file = {};  ///< of a VM of the pool: Config::file
+  std::filesystem::path config_file = {};  ///< Config::file, for a keeper that has the pool filled
+  bool fills_pool = false;                 ///< KeeperBegin::fills_pool
 };
 
 }  // namespace husk::runtime

@@ -44,6 +44,7 @@ handoff::KeeperSetup plan_keeper(const VmPlan& vm) {
           .record = VmPaths(vm.id).record(),
           .told_network = VmPaths(vm.id).told_network(),
           .config = vm.config_file,
+          .fills_pool = vm.fills_pool,
           .pod_network = has_pod_network ? vm.network_namespace.value() : "",
           .own_pod_network = has_pod_network ? VmPaths(vm.id).pod_network() : "",
           .launch = plan_launch(vm)};
