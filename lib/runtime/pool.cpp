@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <string_view>
 
 #include "lib/base/cancellation.hpp"
 #include "lib/base/detach.hpp"
@@ -162,6 +163,14 @@ bool is_full(const Pool& pool) {
          static_cast<std::ptrdiff_t>(pool.config.pool.size);
 }
 
+/// systemd does not share this process's /proc/self. After an upgrade this is the new program: what the old one makes is stale.
+std::string installed_program() {
+  constexpr std::string_view replaced = " (deleted)";
+  std::string path = fs::read_symlink("/proc/self/exe");
+  if (path.ends_with(replaced)) path.resize(path.size() - replaced.size());
+  return path;
+}
+
 std::string name_of(const SpareFacts& spare, const std::string& key, const PoolOptions& options) {
   if (spare.state == SpareState::boots) return "booting";
   if (spare.state == SpareState::left) return "left";
@@ -218,8 +227,7 @@ std::vector<PoolVm> list_pool(const Pool& pool) {
 }
 
 void refill_pool(const fs::path& config_file) {
-  const std::string program = find_install_paths().program;
-  std::vector<std::string> command{program};
+  std::vector<std::string> command{installed_program()};
   if (!config_file.empty()) command.insert(command.end(), {"--config", config_file.string()});
   command.insert(command.end(), {"pool", "fill", "--no-wait"});
   if (systemd::is_running()) {
@@ -227,7 +235,8 @@ void refill_pool(const fs::path& config_file) {
     systemd::start_service({.name = refill_unit,
                             .description = "husk: refill the pool of spare VMs",
                             .command = command,
-                            .standard_input = null.get()});
+                            .standard_input = null.get(),
+                            .errors_to_journal = true});
     return;
   }
   fork_orphan([&] {
@@ -235,7 +244,7 @@ void refill_pool(const fs::path& config_file) {
     std::vector<char*> argv;
     for (std::string& word : command) argv.push_back(word.data());
     argv.push_back(nullptr);
-    ::execv(program.c_str(), argv.data());
+    ::execv(argv.front(), argv.data());
   });
 }
 

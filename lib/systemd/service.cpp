@@ -10,10 +10,12 @@ namespace {
 /// Without the default dependencies: at a shutdown the service stays until its work is done or all
 /// processes are killed.
 std::vector<UnitProperty> properties_of(const ServicePlan& plan) {
-  return {
-      {"Description", plan.description},       {"Type", std::string("exec")},
-      {"DefaultDependencies", false},          {"CollectMode", std::string("inactive-or-failed")},
-      {"StandardOutput", std::string("null")}, {"StandardError", std::string("null")}};
+  return {{"Description", plan.description},
+          {"Type", std::string("exec")},
+          {"DefaultDependencies", false},
+          {"CollectMode", std::string("inactive-or-failed")},
+          {"StandardOutput", std::string("null")},
+          {"StandardError", std::string(plan.errors_to_journal ? "journal" : "null")}};
 }
 
 Message make_call(::sd_bus* bus, const ServicePlan& plan) {

@@ -3,6 +3,7 @@
 #include "lib/runtime/pool.hpp"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
@@ -19,6 +20,7 @@
 #include "lib/runtime/vm/vm_record.hpp"
 #include "lib/systemd/scope.hpp"
 #include "test/lib/runtime/husk_bench.hpp"
+#include "test/lib/systemd/fake_manager.hpp"
 
 using namespace husk;
 using namespace husk::test;
@@ -160,6 +162,20 @@ TEST_CASE("pool: a taken id costs no VM of the pool", "[commands]") {
   bench.fill();
   CHECK_THROWS(bench.create());
   CHECK(bench.states() == States{"ready"});
+}
+
+TEST_CASE("refill_pool: systemd is told where the program is installed", "[commands][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  systemd::FakeManager manager;
+  fs::create_directory("/run/systemd/system");  // in the /run of the fake manager
+  runtime::refill_pool("/etc/other.toml");
+  const systemd::StartRequest request = manager.requests().at(0);
+  const std::string program = fs::read_symlink("/proc/self/exe");
+  CHECK(request.unit == "husk-pool-refill.service");
+  CHECK(request.properties.at("ExecStart") ==
+        "a(sasb) [(" + program + ", [" + program +
+            ", --config, /etc/other.toml, pool, fill, --no-wait], false)]");
+  CHECK(request.properties.at("StandardError") == "s journal");
 }
 
 TEST_CASE("pool: draining leaves nothing", "[commands]") {

@@ -57,6 +57,17 @@ TEST_CASE("start_service: systemd is told the program, and given its input", "[s
   CHECK(::lseek(input.get(), 0, SEEK_CUR) == 8);  // the caller's descriptor is still open
 }
 
+TEST_CASE("start_service: errors go to the journal where that was asked for", "[systemd][root]") {
+  if (::geteuid() != 0) SKIP("needs root");
+  FakeManager manager;
+  const UniqueFd input = file_of("");
+  ServicePlan plan = keeper(input.get());
+  plan.errors_to_journal = true;
+  start_service(plan);
+  CHECK(manager.requests().at(0).properties.at("StandardError") == "s journal");
+  CHECK(manager.requests().at(0).properties.at("StandardOutput") == "s null");
+}
+
 TEST_CASE("start_service: does not wait for the job", "[systemd][root]") {
   if (::geteuid() != 0) SKIP("needs root");
   FakeManager manager;
