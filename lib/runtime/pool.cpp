@@ -71,10 +71,10 @@ void check_memory(unsigned percent, const VmPlan& spare, std::uint64_t host_mib)
 
 void make_spare(const Pool& pool, const VmPlan& plan, const std::string& key, bool has_systemd) {
   const SpareInMaking note(plan.id);
+  HostCgroup cgroup(plan_spare_cgroup(plan.id, has_systemd));  // goes after the VM, which is in it
   NewVm vm(plan);
   mark_booting(plan.id);
   vm.start(pool.connect);
-  HostCgroup cgroup(plan_spare_cgroup(plan.id, has_systemd));
   vm.change_record([&](VmRecord& record) { record.cgroups = cgroup.made(); });
   vm.park(cgroup);
   warn_on_failure([&] { limit_cgroups_of(vm.process(), {.cpu_shares = least_shares}, {}); });

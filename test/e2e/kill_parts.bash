@@ -17,7 +17,7 @@ part_of_vm() {  # VICTIM VM
   case $1 in
     qemu) pgrep -f "^[^ ]*qemu-system-.*husk-$2" ;;
     virtiofsd) pgrep -f "virtiofsd .*$2" ;;
-    keeper) pgrep -f "^husk-keeper $2" ;;
+    keeper) pgrep -f "^([^ ]*/)?husk-keeper $2" ;;
   esac
 }
 

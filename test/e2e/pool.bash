@@ -46,7 +46,8 @@ sized() {
   edit_config "$work/large" '.linux.resources.memory.limit = 1073741824 | .linux.resources.cpu = {quota: 200000, period: 100000}'
   expect_ok pooled run --detach --bundle "$work/large" large
   expect_equal "$spare" "$(vm_of large)" "the container's VM"
-  expect_equal 2 "$(pooled exec large nproc)" "processors in the container"
+  # Of a host with one CPU, as the lab is, a container gets that one.
+  expect_equal "$(($(nproc) < 2 ? 1 : 2))" "$(pooled exec large nproc)" "processors in the container"
   memory=$(pooled exec large awk '/^MemTotal/ { print int($2 / 1024) }' /proc/meminfo)
   ((memory > 900)) || fail "the guest has $memory MiB"
   expect_ok pooled delete --force large
@@ -94,7 +95,7 @@ killed_part() {
     case $part in
       qemu) pid=$(jq .process.pid "/run/husk-vm/$spare/vm.json") ;;
       virtiofsd) pid=$(jq '.helpers[-1].pid' "/run/husk-vm/$spare/vm.json") ;;
-      keeper) pid=$(pgrep -f "^husk-keeper $spare" | head -n 1) ;;
+      keeper) pid=$(pgrep -f "^([^ ]*/)?husk-keeper $spare" | head -n 1) ;;
     esac
     expect_match '^[0-9]+$' "$pid" "the $part of $spare"
     kill -KILL "$pid"

@@ -14,7 +14,7 @@ source "$here/kill_parts.bash"
 
 victims=(husk shim keeper qemu virtiofsd libvirtd)  # husk: the fill, create, refill or drain that is at work
 # Of a fill, of a VM that waits, of a create that gets it, of the refill afterwards, of a drain.
-stages=(directory mark boot cgroup warm-up idle taken shim adopted guest refill drain)
+stages=(cgroup directory mark boot warm-up idle taken shim adopted guest refill drain)
 patience=$((60 * time_factor))  # with a command, in seconds
 
 bounded() { timeout --foreground "$patience" "$HUSK" --config "$work/config.toml" --root "$work/root" "$@" </dev/null; }
@@ -34,9 +34,13 @@ new_vm() {
 }
 booting_vm() { new_vm && [[ -e /run/husk-vm/$vm/spare.boots ]]; }
 
-has_cgroup() {  # in v1 or v2, by systemd or not
+# Of a VM of the pool, in v1 or v2. (systemd makes it later.)
+has_cgroup() {
   local made
-  for made in /sys/fs/cgroup/{,*/}husk/"spare-$vm" /sys/fs/cgroup/{,*/}system.slice/"husk-spare-$vm.scope"; do [[ ! -d $made ]] || return 0; done
+  for made in /sys/fs/cgroup/{,*/}husk/spare-*; do
+    vm=${made##*/spare-}
+    [[ ! -d $made ]] || return 0
+  done
   return 1
 }
 
@@ -53,7 +57,7 @@ is_moment() {  # STAGE
   case $1 in
     directory) new_vm && [[ ! -e /run/husk-vm/$vm/spare.boots ]] ;;
     mark) booting_vm ;;
-    cgroup) booting_vm && has_cgroup && [[ $(</run/husk-vm/$vm/vm.json) != *'"cgroups"'* ]] ;;
+    cgroup) has_cgroup && [[ ! -e /run/husk-vm/$vm ]] ;;
     boot | refill) booting_vm && [[ -s /run/libvirt/qemu/husk-$vm.pid ]] ;;
     warm-up) booting_vm && [[ -d /run/husk-vm/$vm/warm-up ]] ;;
     taken | drain) [[ -e /run/husk-vm/$vm/spare.taken ]] ;;
@@ -79,7 +83,7 @@ await_moment() {  # STAGE
   until is_moment "$1"; do
     ((SECONDS < end)) && { [[ $1 == refill ]] || kill -0 "$job" 2>/dev/null; } || return 1
   done
-  [[ $1 != guest ]] || sleep 0.1
+  [[ $1 != guest ]] || sleep 0.02
 }
 
 # The husk that the claimed VM's keeper has started.
@@ -172,7 +176,7 @@ check_status() {
     taken-*) ;;
     *) [[ $status == 1 ]] || fail "went on without $victim: status $status" ;;
   esac
-  [[ $status == 0 ]] || expect_match "VM|virtual machine|guest|shim|libvirt" "$(tail -n 1 "$work/cell.out")" "why it failed"
+  [[ $status == 0 ]] || expect_match "VM|virtual machine|guest|shim|libvirt|network card" "$(tail -n 1 "$work/cell.out")" "why it failed"
 }
 
 # What the death makes of the container. In `refill` it has its VM for itself.
