@@ -101,7 +101,7 @@ KeeperBegin read_begin(const json& begin, Taker descriptors) {
                    .files_socket = descriptors.take_if(begin.contains("files")),
                    .files_log = descriptors.take_if(begin.contains("files")),
                    .config = begin.value("config", ""),
-                   .fills_pool = begin.at("fillsPool").get<bool>(),
+                   .fills_pool = begin.value("fillsPool", false),
                    .husk = descriptors.take_if(begin.at("husk").get<bool>())};
   if (begin.contains("device")) {
     const json& device = begin["device"];

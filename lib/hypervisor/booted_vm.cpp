@@ -9,17 +9,26 @@
 namespace husk::hypervisor {
 namespace {
 
-/// libvirt may go on with what it was asked for when nobody waits for the answer any more.
+/// libvirt may go on with what it was asked for when nobody waits for the answer any more. A daemon that was killed
+/// meanwhile leaves the VM's process, its cgroups and its own files.
+void undo_start(const Driver& driver, Hypervisor& hypervisor, const std::string& name,
+                bool goes_on) {
+  const auto process = find_vm_process(driver, name);
+  if (process) end_vm_process(*process);
+  if (goes_on || process || !is_forgotten(driver, name)) {
+    hypervisor.destroy(name);
+    await_forgotten(driver, name);
+  }
+  remove_vm_traces(driver, name);
+}
+
 StartedVm start(const Driver& driver, Hypervisor& hypervisor, const VmConfig& config) {
   try {
     return hypervisor.start(config);
   } catch (const Error& e) {
-    if (e.code() != Errc::timed_out && !cancelled_by()) throw;
+    const bool goes_on = e.code() == Errc::timed_out || cancelled_by();
     const Undoing undoing;
-    warn_on_failure([&] {
-      if (const auto process = find_vm_process(driver, config.name)) end_vm_process(*process);
-      hypervisor.destroy(config.name);
-    });
+    warn_on_failure([&] { undo_start(driver, hypervisor, config.name, goes_on); });
     throw;
   }
 }

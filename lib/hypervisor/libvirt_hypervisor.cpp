@@ -52,7 +52,8 @@ class LibvirtHypervisor : public Hypervisor {
   explicit LibvirtHypervisor(const HypervisorOptions& options) : driver_(driver_for(options.uri)) {
     libvirt();  // its absence is the clearer error, so first
     is_local_ = options.uri == driver_.uri();
-    if (is_local_) ensure_libvirt_daemon(driver_.daemon(), options.daemon_idle_timeout);
+    if (is_local_ && options.daemon_idle_timeout.count() > 0)
+      ensure_libvirt_daemon(driver_.daemon(), options.daemon_idle_timeout);
     connection_.reset(libvirt().connect_open(options.uri.c_str()));
     if (!connection_) throw libvirt_error("connect to libvirt at " + options.uri);
   }

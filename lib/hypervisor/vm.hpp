@@ -110,7 +110,8 @@ class Hypervisor {
 
 struct HypervisorOptions {
   std::string uri = "qemu:///system";  ///< libvirt's; tells the driver (driver.hpp) as well
-  std::chrono::seconds daemon_idle_timeout{120};  ///< of a daemon that is started on demand
+  std::chrono::seconds daemon_idle_timeout{
+      120};  ///< of a daemon that is started on demand; 0: none is
 };
 
 /// How a command comes to its hypervisor, if it needs one.

@@ -75,12 +75,13 @@ void correct_clock(const std::string& vm_id) {
   guestcomm::correct_guest_clock(agent, clock_patience);
 }
 
-/// What libvirt shows of a VM that was one of the pool.
+/// What libvirt shows of a VM that was one of the pool. Not worth starting libvirt for.
 void name_after_container(const std::string& vm_id, const hypervisor::ConnectHypervisor& connect) {
   const VmRecord vm = load_vm(vm_id);
   if (vm.members.empty()) return;
   const std::string title = vm_title(vm.members.front().id);
-  connect({.uri = vm.uri})->rename(vm.name, title, vm_description(title));
+  connect({.uri = vm.uri, .daemon_idle_timeout = {}})
+      ->rename(vm.name, title, vm_description(title));
 }
 
 /// Moves the connection away from standard input: closing it must reset it.

@@ -8,12 +8,16 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_exception.hpp>
 #include <csignal>
+#include <filesystem>
 
 #include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
+#include "lib/hypervisor/driver.hpp"
 
 using namespace husk;
 using namespace husk::hypervisor;
 using Catch::Matchers::Message;
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -38,6 +42,7 @@ class Sleeper final : public Hypervisor {
   }
   void destroy(const std::string& name) override {
     destroyed += name + ";";
+    if (!known.empty()) fs::remove(known);
     if (destroy_fails) throw Error(Errc::timed_out, "libvirt did not answer");
   }
   void attach(const std::string&, const NetworkCard&, const std::function<void()>&) override {}
@@ -47,6 +52,7 @@ class Sleeper final : public Hypervisor {
   std::optional<Errc> failure;
   bool destroy_fails = false;
   std::string destroyed;
+  fs::path known;  ///< libvirt's file of the domain, for as long as that is known
   pid_t child = 0;
 };
 
@@ -76,7 +82,8 @@ TEST_CASE("BootedVm: one that is kept runs on", "[hypervisor]") {
   CHECK(identify_process(sleeper.child));
 }
 
-TEST_CASE("BootedVm: only a start that nobody waited for to the end is undone", "[hypervisor]") {
+TEST_CASE("BootedVm: a start is undone that nobody waited for, or of which something is left",
+          "[hypervisor]") {
   Sleeper sleeper;
   SECTION("given up") {
     sleeper.failure = Errc::timed_out;
@@ -90,5 +97,17 @@ TEST_CASE("BootedVm: only a start that nobody waited for to the end is undone", 
     CHECK_THROWS_MATCHES(BootedVm(qemu_driver, sleeper, named("husk-test-a")), Error,
                          Message("not started"));
     CHECK(sleeper.destroyed.empty());
+  }
+  SECTION("libvirt was killed, and knows the domain when it runs again") {
+    sleeper.failure = Errc::system;
+    Driver driver = qemu_driver;
+    driver.name = "husk-test";  // nobody's
+    sleeper.known = driver.domain_file("husk-test-a");
+    fs::create_directories(sleeper.known.parent_path());
+    write_file_atomic(sleeper.known, "", 0600);
+    CHECK_THROWS_MATCHES(BootedVm(driver, sleeper, named("husk-test-a")), Error,
+                         Message("not started"));
+    CHECK(sleeper.destroyed == "husk-test-a;");
+    fs::remove(sleeper.known.parent_path());
   }
 }
