@@ -6,6 +6,8 @@
 source "$here/cri_containerd.bash"
 # shellcheck source=test/e2e/cri_volumes.bash
 source "$here/cri_volumes.bash"
+# shellcheck source=test/e2e/pooled.bash
+source "$here/pooled.bash"
 
 shared_pod() {
   new_pod pod '.linux.sysctls = {"net.ipv4.ip_local_port_range": "20000 30000", "kernel.shm_rmid_forced": "1"}
@@ -303,12 +305,30 @@ pods_at_once() {
   expect_nothing_left
 }
 
+# The runtime handler "pooled" is husk with that configuration.
+from_a_pool() {
+  local spare
+  printf '[pool]\nsize = 1\npods = true\n' >"$work/config.toml"
+  fill
+  spare=$(spares ready)
+  new_pod warm . pooled
+  expect_equal "$(id_of warm)" "$(jq -r .pod.sandbox "/run/husk-vm/$spare/vm.json")" "the pod of the VM"
+  new_member warm in-warm . sleep 1000
+  expect_equal "$(id_of warm) $(id_of in-warm)" "$(jq -r '.members | map(.id) | join(" ")' "/run/husk-vm/$spare/vm.json")" "the VM's containers"
+  expect_contains "inet $(pod_address warm)/24" "$(in_member in-warm ip addr show eth0)" "the address in the pod"
+  remove_pod warm
+  [[ ! -e /run/husk-vm/$spare ]] || fail "the VM outlives its pod"
+  expect_ok pooled pool drain
+  expect_nothing_left
+}
+
 if cri_is_here; then
   ! is_husk || start_libvirt
   write_settings
   at_end remove_cgroups "$cgroups"
   at_end "ip link del $bridge"
   at_end stop_containerd
+  ! is_husk || at_end "[[ ! -e $work/config.toml ]] || pooled pool drain"
   start_containerd
   make_images
   ! on_systemd || make_cgroup "$(slice_path "$cgroups.slice")"
@@ -337,6 +357,7 @@ if cri_is_here; then
   if is_husk; then
     it "a pod in the host's network is refused" host_network
     it "a pod whose VM is killed" vm_dies 120
+    it "a pod gets a VM of the pool" from_a_pool 180
   fi
   it "$many_pods pods at once" pods_at_once 300
 else

@@ -53,7 +53,15 @@ write_settings() {
 	        BinaryName = "$HUSK"
 	        Root = "$work/runtime"
 	        SystemdCgroup = $(on_systemd && echo true || echo false)
+	    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.pooled]
+	      runtime_type = "io.containerd.runc.v2"
+	      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.pooled.options]
+	        BinaryName = "$work/pooled"
+	        Root = "$work/runtime"
+	        SystemdCgroup = $(on_systemd && echo true || echo false)
 	END
+  printf '#!/bin/sh\nexec %q --config %q "$@"\n' "$HUSK" "$work/config.toml" >"$work/pooled"
+  chmod 0755 "$work/pooled"
   ip link add "$bridge" type bridge  # before it is needed: what is left of pods is easier to see
   protoc --proto_path="$top/test/cri" --python_out="$work/api" api.proto
 }
@@ -141,14 +149,14 @@ make_pod_cgroup() {  # NAME
 id_of() { cat "$work/ids/$1"; }  # NAME of a pod or a container
 
 # A pod and its configuration, which each of its containers is made with again.
-new_pod() {  # NAME [JQ_FILTER]
+new_pod() {  # NAME [JQ_FILTER [RUNTIME_HANDLER]]
   mkdir -p "$work/logs/$1"
   jq -nc --arg name "$1" --arg logs "$work/logs/$1" --arg parent "$(pod_cgroup "$cgroups" "$1")" '{
     metadata: {name: $name, uid: "uid-\($name)", namespace: "default"}, hostname: $name, log_directory: $logs,
     linux: {cgroup_parent: $parent, security_context: {namespace_options: {pid: "CONTAINER"}}}}' |
     jq -c "${2:-.}" >"$work/$1.pod" || fail "jq"
   make_pod_cgroup "$1"
-  expect_ok cri run-pod "$(cat "$work/$1.pod")"
+  expect_ok cri run-pod "$(cat "$work/$1.pod")" "${3:-}"
   echo "$out" >"$work/ids/$1"
 }
 

@@ -9,13 +9,18 @@ has_pool() { [[ ${HUSK_TEST_POOL:-0} -gt 0 ]] && is_husk; }
 pool() { "$HUSK" --config "$work/pool.toml" pool "$@"; }
 spare_of_pool() { pool status --json | jq -r '[.[] | select(.state == "ready").id][0] // empty'; }
 
-begin_pool() {
-  has_pool || return 0
+# Sets runtime_program to a husk with a pool.
+make_pooled_runtime() {  # SIZE
   runtime_program=$work/runtime/husk
-  printf '[pool]\nsize = %d\n' "$HUSK_TEST_POOL" >"$work/pool.toml"
+  printf '[pool]\nsize = %d\n' "$1" >"$work/pool.toml"
   mkdir "$work/runtime"
   printf '#!/bin/sh\nexec %q --config %q "$@"\n' "$HUSK" "$work/pool.toml" >"$runtime_program"
   chmod 0755 "$runtime_program"
+}
+
+begin_pool() {
+  has_pool || return 0
+  make_pooled_runtime "$HUSK_TEST_POOL"
   at_end pool drain
   pool fill >"$work/fill.log" 2>&1 || { cat "$work/fill.log" >&2; exit 1; }
 }

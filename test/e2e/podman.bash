@@ -9,6 +9,8 @@ source "$here/engine_list.bash"
 source "$here/engine_session.bash"
 # shellcheck source=test/e2e/engine_pod.bash
 source "$here/engine_pod.bash"
+# shellcheck source=test/e2e/engine_pool.bash
+source "$here/engine_pool.bash"
 # shellcheck source=test/e2e/podman_pod.bash
 source "$here/podman_pod.bash"
 # shellcheck source=test/e2e/podman_kube.bash
@@ -24,7 +26,7 @@ engine_command() {
     arguments+=("$word")
   done
   podman_of "$work"
-  command=("${podman[@]}" --runtime "$HUSK" "${arguments[@]}")
+  command=("${podman[@]}" --runtime "$runtime_program" "${arguments[@]}")
 }
 
 configure_podman() {
@@ -63,6 +65,13 @@ health_checks() {
   expect_ok engine exec box touch /tmp/well
   expect_ok engine healthcheck run box
   expect_equal healthy "$(engine inspect -f '{{.State.Health.Status}}' box)" "health"
+}
+
+from_a_pool() {
+  make_pooled_runtime 1
+  expect_ok pool fill
+  container_of_pool
+  expect_ok pool drain
 }
 
 text_of_a_failed_create() {
@@ -220,6 +229,7 @@ if command -v podman >/dev/null; then
   it "a pod without an infra container" pod_without_infra
   ! is_husk || it "pods whose members have the host's network, or their own, are refused" pods_that_a_vm_cannot_have
   it "generate kube and play kube" kubernetes 120
+  ! is_husk || it "a container gets a VM of the pool" from_a_pool 120
   it "podman shows the runtime's text when a command is missing" text_of_a_failed_create
 else
   report skip "no podman here (scripts/install-deps test)" ""

@@ -68,9 +68,11 @@ class Reader {
         {"max_age",
          number(60, 31'536'000,
                 [this](std::int64_t v) { config_.pool.max_age = std::chrono::seconds(v); })},
-        {"memory_pressure", number(1, 100, [this](std::int64_t v) {
-           config_.pool.memory_pressure = static_cast<unsigned>(v);
-         })}};
+        {"memory_pressure", number(1, 100,
+                                   [this](std::int64_t v) {
+                                     config_.pool.memory_pressure = static_cast<unsigned>(v);
+                                   })},
+        {"pods", truth([this](bool v) { config_.pool.pods = v; })}};
   }
 
   void read(const toml::table& root) {
@@ -101,6 +103,13 @@ class Reader {
     return [this, set = std::move(set)](const toml::node& node) {
       if (!node.is_string()) refuse(file_, node.source(), current_ + " must be a string");
       set(node.as_string()->get());
+    };
+  }
+
+  Setter truth(std::function<void(bool)> set) {
+    return [this, set = std::move(set)](const toml::node& node) {
+      if (!node.is_boolean()) refuse(file_, node.source(), current_ + " must be true or false");
+      set(node.as_boolean()->get());
     };
   }
 

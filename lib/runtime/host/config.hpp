@@ -22,6 +22,8 @@ struct PoolOptions {
   /// Percent of the time in which processes of the host may wait for memory while one is made, and of the host's memory
   /// that has to be left.
   unsigned memory_pressure = 10;
+  /// They are for pods of Kubernetes, and for containers with files of a network: files are served by several threads.
+  bool pods = false;
 };
 
 struct Config {

@@ -108,7 +108,8 @@ std::string format_config(const Config& config, const InstallPaths& paths) {
   add(text, config, "pool",
       {{"size", number(config.pool.size)},
        {"max_age", number(static_cast<std::uint64_t>(config.pool.max_age.count()))},
-       {"memory_pressure", number(config.pool.memory_pressure)}});
+       {"memory_pressure", number(config.pool.memory_pressure)},
+       {"pods", config.pool.pods ? "true" : "false"}});
   return text;
 }
 

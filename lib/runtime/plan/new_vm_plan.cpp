@@ -58,7 +58,7 @@ VmPlan plan_vm(const NewVmWish& wish, const Config& config, const InstallPaths& 
 VmPlan plan_spare(const Config& config, const InstallPaths& paths, const HostFacts& facts) {
   HostFacts own = facts;
   own.network.reset();
-  own.has_remote_files = false;
+  own.has_remote_files = config.pool.pods;  // served as a pod's
   const Sizing sizing{.demand = Demand{},
                       .bounds = size_bounds(config, facts.memory_mib, facts.cpus)};
   VmPlan plan =

@@ -429,7 +429,15 @@ TEST_CASE("plan_spare: becomes the VM of a container that fits by resizing", "[r
 
   p.facts.has_remote_files = true;  // served in another way
   CHECK_FALSE(fits());
+  p.config.pool.pods = true;
+  CHECK(fits());
   p.facts.has_remote_files = false;
+  CHECK_FALSE(fits());
+  p.facts.pod =
+      PodFacts{.caller = PodFacts::Caller::containerd, .sandbox = "c1", .is_sandbox = true};
+  CHECK(fits());
+  p.facts.pod.reset();
+  p.config.pool.pods = false;
 
   p.set_namespace("network", "/run/netns/p");
   p.facts.network = NetworkFacts{.path = "/run/netns/p", .id = {4, 17}, .vm = {}, .tap = {}};
