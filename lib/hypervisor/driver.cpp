@@ -3,9 +3,7 @@
 
 #include <algorithm>
 
-#include "lib/hypervisor/domain_xml.hpp"
-#include "lib/hypervisor/network_xml.hpp"
-#include "lib/hypervisor/size_xml.hpp"
+#include "lib/hypervisor/live_driver.hpp"
 #include "lib/hypervisor/vm_files.hpp"
 #include "lib/hypervisor/vm_user.hpp"
 
@@ -48,9 +46,7 @@ std::string qemu_process_mark(const std::string& vm) { return "guest=" + vm + ",
 
 constexpr Driver drivers[] = {{.name = "qemu",
                                .firmware = "/usr/share/qemu/qboot.rom",
-                               .domain_xml = qemu_domain_xml,
-                               .network_card_xml = qemu_network_card_xml,
-                               .changed_memory_xml = qemu_changed_memory_xml,
+                               .live = qemu_live_driver,
                                .kernel_arguments = qemu_kernel_arguments,
                                .find_user = [] { return find_qemu_user(); },
                                .process_mark = qemu_process_mark,

@@ -1,27 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // A table of the differences between libvirt's drivers, each of which runs another hypervisor.
-// Pure: names files, and touches none.
+// Names files, and touches none; what has to be asked of a daemon is behind `live`.
 #pragma once
 
 #include <filesystem>
 #include <string>
 #include <string_view>
 
-#include "lib/hypervisor/domain_options.hpp"
 #include "lib/hypervisor/vm.hpp"
 
 namespace husk::hypervisor {
 
+class LiveDriver;
+
 struct Driver {
   std::string_view name;  ///< libvirt's: "qemu"; the URI and all paths below have it
   const char* firmware;   ///< the default; an absolute path
-  /// The domain for libvirt. Throws invalid_argument for what its form cannot hold.
-  std::string (*domain_xml)(const VmConfig& config, CpuQuestions questions);
-  /// The XML for attaching a card to a running domain of so many processors, or for changing it.
-  std::string (*network_card_xml)(const NetworkCard& card, unsigned vcpus, Cable cable);
-  /// The XML for changing the memory device of a running domain, which libvirt describes as `domain`.
-  std::string (*changed_memory_xml)(const MemoryDevice& device, const std::string& domain);
-  /// What the guest's kernel is told of the machine that domain_xml describes. tsc_khz: of the
+  /// How libvirt is asked for VMs of this driver (live_driver.hpp).
+  const LiveDriver& (*live)();
+  /// What the guest's kernel is told of the machine that the hypervisor makes. tsc_khz: of the
   /// host's time stamp counter, which an emulated CPU passes on; 0 if unknown.
   std::string (*kernel_arguments)(Accelerator accelerator, const VmShape& shape,
                                   std::uint32_t tsc_khz);
