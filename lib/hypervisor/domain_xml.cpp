@@ -10,16 +10,12 @@
 namespace husk::hypervisor {
 namespace {
 
-std::string element(const std::string& name, const std::string& text) {
-  return "<" + name + ">" + xml_escape(text) + "</" + name + ">";
-}
-
 std::string os_part(const VmConfig& c) {
   std::string xml = "<os><type arch='x86_64' machine='q35'>hvm</type>";
   if (!c.firmware.empty())
     xml += "<loader type='rom'>" + xml_escape(c.firmware.string()) + "</loader>";
-  return xml + element("kernel", c.kernel.string()) + element("initrd", c.initrd.string()) +
-         element("cmdline", c.kernel_arguments) + "</os>";
+  return xml + xml_element("kernel", c.kernel.string()) + xml_element("initrd", c.initrd.string()) +
+         xml_element("cmdline", c.kernel_arguments) + "</os>";
 }
 
 /// Emulated, "rep movsb" goes byte by byte: the guest's kernel and C library shall not choose it.
@@ -84,9 +80,9 @@ std::string qemu_domain_xml(const VmConfig& c, CpuQuestions questions) {
   const std::string type = c.accelerator == Accelerator::kvm ? "kvm" : "qemu";
   std::string xml =
       "<domain type='" + type + "' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>";
-  xml += element("name", c.name);
-  if (!c.title.empty()) xml += element("title", c.title);
-  xml += element("description", c.description);
+  xml += xml_element("name", c.name);
+  if (!c.title.empty()) xml += xml_element("title", c.title);
+  xml += xml_element("description", c.description);
   xml += qemu_size_xml(c.name, c.shape);
   // virtio-fs and a vhost-user vsock map the memory.
   xml += "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>";
@@ -94,7 +90,7 @@ std::string qemu_domain_xml(const VmConfig& c, CpuQuestions questions) {
   xml += "<features><acpi/></features>" + cpu_part(c);
   // A sandbox is never started again: whatever ends the guest ends the VM.
   for (const char* event : {"on_poweroff", "on_reboot", "on_crash"})
-    xml += element(event, "destroy");
+    xml += xml_element(event, "destroy");
   return xml + devices_part(c) + command_line_part(c) + capabilities_part(questions) +
          "</domain>\n";
 }

@@ -18,9 +18,20 @@ namespace husk::hypervisor {
 
 enum class Accelerator { kvm, tcg };
 
-/// A vsock device: the kernel's (the CID is chosen by libvirt), or one over a vhost-user socket.
+/// A vsock device: the kernel's (/dev/vhost-vsock; the CID is chosen by libvirt), if neither socket is named.
 struct VsockDevice {
-  std::optional<std::filesystem::path> vhost_user_socket;  ///< empty: /dev/vhost-vsock
+  /// Of another process, which is the device.
+  std::optional<std::filesystem::path> vhost_user_socket = {};
+  /// That a hypervisor makes which is the device itself, and behind which it speaks the hybrid protocol
+  /// (lib/guestcomm/link/guest_address.hpp). Cloud Hypervisor knows this form alone.
+  std::optional<std::filesystem::path> hybrid_socket = {};
+};
+
+/// The program between libvirt and a hypervisor of which libvirt's driver says too little (ch/). Cloud Hypervisor needs it.
+struct GoBetween {
+  std::filesystem::path program;     ///< husk-ch
+  std::filesystem::path hypervisor;  ///< that husk-ch executes: cloud-hypervisor
+  std::filesystem::path directory;   ///< the VM's, absolute, where husk-ch finds what to add
 };
 
 /// A directory of the host over virtio-fs, which a file server of the caller's serves.
@@ -60,6 +71,7 @@ struct VmConfig {
   std::filesystem::path firmware;     ///< empty: the hypervisor's default
   std::filesystem::path console_log;  ///< the guest's serial console
   VsockDevice vsock;
+  std::optional<GoBetween> go_between = {};
   std::vector<SharedDirectory> shared_directories;
   std::vector<NetworkCard> network_cards;  ///< there from the start; at most 8
   unsigned network_ports = 0;              ///< for as many cards attached later; at most 8

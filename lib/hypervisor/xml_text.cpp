@@ -78,4 +78,8 @@ std::string xml_escape(std::string_view text) {
   return escaped;
 }
 
+std::string xml_element(const std::string& name, std::string_view text) {
+  return "<" + name + ">" + xml_escape(text) + "</" + name + ">";
+}
+
 }  // namespace husk::hypervisor

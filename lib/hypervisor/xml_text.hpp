@@ -11,4 +11,7 @@ namespace husk::hypervisor {
 /// what XML 1.0 cannot hold: control characters, and anything that is not UTF-8.
 std::string xml_escape(std::string_view text);
 
+/// "<name>text</name>" with the text escaped.
+std::string xml_element(const std::string& name, std::string_view text);
+
 }  // namespace husk::hypervisor
