@@ -4,6 +4,8 @@
 
 # shellcheck source=test/e2e/by_hand.bash
 source "$here/by_hand.bash"
+# shellcheck source=test/e2e/net.bash
+source "$here/net.bash"
 
 loaded() { husk exec "$1" cut -d ' ' -f 1 /proc/modules | sort; }  # CONTAINER
 
@@ -78,6 +80,20 @@ device_rules() {
   expect_ok husk delete --force nodes
 }
 
+# mount(8) of util-linux, which has the loop device open for writing while it mounts that device.
+loop_mount() {
+  make_bundle "$work/looped" sleep 1000
+  copy_program "$work/looped/rootfs" /usr/bin/mount && copy_program "$work/looped/rootfs" /usr/sbin/mkfs.ext4
+  edit_config "$work/looped" '.process.capabilities |= map_values(["CAP_SYS_ADMIN", "CAP_MKNOD"]) |
+    .linux.resources.devices += [{allow: true, type: "c", major: 10, minor: 237, access: "rw"}, {allow: true, type: "b", major: 7, access: "rw"}]'
+  expect_ok husk run --detach --bundle "$work/looped" looped
+  expect_ok husk exec looped sh -ec 'truncate -s 16M /image; /usr/sbin/mkfs.ext4 -q /image
+    mknod /dev/loop-control c 10 237; : </dev/loop-control; for i in 0 1; do mknod /dev/loop$i b 7 $i; done
+    /usr/bin/mount -o loop /image /mnt; echo kept >/mnt/file; umount /mnt; /usr/bin/mount -o loop,ro /image /mnt; cat /mnt/file; umount /mnt'
+  expect_equal kept "$out" "the file"
+  expect_ok husk delete --force looped
+}
+
 # Read where the container is: a limit may have another name in the agent's namespaces.
 host_limits() {
   local name
@@ -100,6 +116,7 @@ if is_husk; then
   it "modules are loaded when a container needs them" on_demand 120
   it "a container without capabilities loads none" without_capabilities
   it "device rules: a node that the container makes opens nothing without one" device_rules
+  it "a file system in a file, by mount -o loop" loop_mount
   it "limits that were raised on the host, and parameters of config.toml, hold in the guest" host_limits 120
   it "a modules directory that is not there, or of another kernel" missing_modules
 else
