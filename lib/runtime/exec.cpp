@@ -59,16 +59,19 @@ int exec_in(const ContainerRecord& record, const ExecRequest& request,
   std::optional<HostTerminal> terminal;
   if (request.streams.console_socket) terminal.emplace(*window);
   HostCgroup cgroup(record.shim->pid);
-  ShimProcess shim(shim_program, plan_exec_shim(process, *record.shim, !is_detached), cgroup,
-                   slave_of(terminal));
 
   // The agent ends the process with the connection that had it made, until the shim owns it.
   guestcomm::AgentClient agent = vm.connect(start_process_patience);
   ProcessStreams streams = open_streams(vm.guest(), window);
   const guestcomm::ProcessRef name{request.id, random_hex(8)};
-  agent.call(guestcomm::CreateProcess{name, process, streams.tokens, request.cgroup},
-             create_process_patience);
+  auto creation =
+      agent.begin(guestcomm::CreateProcess{name, process, streams.tokens, request.cgroup},
+                  create_process_patience);
+  // While the guest sets up the process.
+  ShimProcess shim(shim_program, plan_exec_shim(process, *record.shim, !is_detached), cgroup,
+                   slave_of(terminal));
   const UniqueFd control = vm.connect(VmHandle::connect_patience).release();
+  creation.finish();
   shim.hand_over(name, control.get(), streams.descriptors());
 
   std::optional<RawTerminal> raw;

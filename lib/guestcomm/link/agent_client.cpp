@@ -103,17 +103,18 @@ std::string AgentClient::describe_call(std::string_view method) {
   return "guest agent: " + std::string(method);
 }
 
-nlohmann::json AgentClient::exchange(std::string_view method, const nlohmann::json& params,
-                                     milliseconds patience) {
-  // One for all of it: the guest may be stuck, or hostile.
-  const Deadline deadline(patience);
+std::int64_t AgentClient::send(std::string_view method, const nlohmann::json& params,
+                               const Deadline& deadline) {
   const std::int64_t id = next_id_++;
   const std::string payload =
       encode(Request{.id = id, .method = std::string(method), .params = params});
-  Response response = step(describe_call(method), [&] {
-    write_frame(socket_.get(), payload, deadline);
-    return await_response(id, deadline);
-  });
+  step(describe_call(method), [&] { write_frame(socket_.get(), payload, deadline); });
+  return id;
+}
+
+nlohmann::json AgentClient::receive(std::string_view method, std::int64_t id,
+                                    const Deadline& deadline) {
+  Response response = step(describe_call(method), [&] { return await_response(id, deadline); });
   if (const auto* error = std::get_if<Error>(&response.outcome))
     throw words_ == ErrorWords::for_callers ? refusal(std::string(method), *error) : *error;
   return std::get<nlohmann::json>(std::move(response.outcome));

@@ -37,9 +37,35 @@ class AgentClient {
   /// control characters.
   template <class Message>
   typename Message::Result call(const Message& request, std::chrono::milliseconds patience) {
-    const nlohmann::json result = exchange(Message::method, request, patience);
-    return step(describe_call(Message::method),
-                [&] { return result.template get<typename Message::Result>(); });
+    return begin(request, patience).finish();
+  }
+
+  /// A request that was sent, and whose answer is taken by finish(), once. The client calls nothing else meanwhile, and
+  /// outlives it.
+  template <class Message>
+  class Call {
+   public:
+    typename Message::Result finish() {
+      const nlohmann::json result = client_.receive(Message::method, id_, deadline_);
+      return step(describe_call(Message::method),
+                  [&] { return result.template get<typename Message::Result>(); });
+    }
+
+   private:
+    friend class AgentClient;
+    Call(AgentClient& client, std::int64_t id, const Deadline& deadline)
+        : client_(client), id_(id), deadline_(deadline) {}
+    AgentClient& client_;
+    std::int64_t id_;
+    Deadline deadline_;
+  };
+
+  /// call() in two steps, for a caller that has other work while the guest has its own. `patience` is for both.
+  template <class Message>
+  Call<Message> begin(const Message& request, std::chrono::milliseconds patience) {
+    // One for all of it: the guest may be stuck, or hostile.
+    const Deadline deadline(patience);
+    return {*this, send(Message::method, request, deadline), deadline};
   }
 
   /// After WatchContainer nothing is called any more, but this: empty if nothing came in `patience`.
@@ -51,8 +77,10 @@ class AgentClient {
 
  private:
   static std::string describe_call(std::string_view method);
-  nlohmann::json exchange(std::string_view method, const nlohmann::json& params,
-                          std::chrono::milliseconds patience);
+  /// Returns the id of the request.
+  std::int64_t send(std::string_view method, const nlohmann::json& params,
+                    const Deadline& deadline);
+  nlohmann::json receive(std::string_view method, std::int64_t id, const Deadline& deadline);
   Response await_response(std::int64_t id, const Deadline& deadline);
   UniqueFd socket_;
   std::chrono::milliseconds patience_;
