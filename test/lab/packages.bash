@@ -84,21 +84,46 @@ broken_hosts() {
   expect_contains "install virtiofsd (Debian 13, Fedora) or qemu-system-common (Debian 12)" "$err" "the error of a container without virtiofsd"
 }
 
+# The same files as another version: dpkg puts each into place anew, which makes it another husk for the pool.
+make_next_version() {
+  local package
+  for package in husk husk-guest; do
+    dpkg-deb -R "$packages/${package}"_*.deb "$work/$package"
+    sed -i 's/^Version: .*/&+next/' "$work/$package/DEBIAN/control"
+    dpkg-deb -Znone -b "$work/$package" "$work/${package}_next.deb" >/dev/null
+    rm -rf "${work:?}/$package"
+  done
+}
+
+pool_states() { /usr/bin/husk pool status --json | jq -r '[.[].state] | join(" ")'; }
+is_pool() { [[ $(pool_states) == "$1" ]]; }  # STATES
+
+# One container has got its VM from the pool, the other one its own; another VM waits in the pool.
 upgrade() {
-  expect_ok podman --runtime husk run -d --name goes-on --network none first sleep 1000
+  make_next_version || fail "no packages of another version"
   expect_ok docker run -d --name goes-on --network none --runtime husk first sleep 1000
-  expect_ok install_packages
+  expect_ok sed -i 's/^#size = 0/size = 1/' /etc/husk/config.toml
+  expect_ok systemctl start husk-pool
+  expect_ok podman --runtime husk run -d --name goes-on --network none first sleep 1000
+  eventually 60 is_pool ready
+  expect_ok apt-get -q -o APT::Sandbox::User=root -o Dpkg::Options::=--force-confold install -y "$work"/husk_next.deb "$work"/husk-guest_next.deb
+  expect_match '\+next$' "$(dpkg-query -W -f '${Version}' husk)" "the version"
+  expect_equal stale "$(pool_states)" "the pool"
   expect_ok podman exec goes-on uname -r
   expect_ok docker exec goes-on uname -r
   expect_ok podman stop --time 1 goes-on
   expect_ok docker stop --time 1 goes-on
   expect_ok podman rm goes-on
   expect_ok docker rm goes-on
+  # The first start after it has the pool renewed.
+  expect_ok podman --runtime husk run --rm --network none first uname -r
+  eventually 60 is_pool ready
+  expect_ok systemctl stop husk-pool
+  expect_equal "" "$(pool_states)" "the pool"
 }
 
 # With a VM of the pool, which only husk can end.
 purge() {
-  expect_ok sed -i 's/^#size = 0/size = 1/' /etc/husk/config.toml
   expect_ok systemctl start husk-pool
   expect_equal 1 "$(/usr/bin/husk pool status --json | jq length)" "VMs of the pool"
   expect_ok /usr/bin/husk setup docker --remove --yes
@@ -113,7 +138,7 @@ mkdir -p /run/modprobe.d
 : >"$work/notes"
 it "from nothing to a container with Docker and one with Podman" first_containers 300
 it "husk check on a host that was broken on purpose, and mended as husk says" broken_hosts 300
-it "containers go on during an upgrade" upgrade 300
+it "containers go on during an upgrade, and the pool is renewed" upgrade 400
 it "a purge leaves nothing" purge 120
 cat "$work/notes"
 rm -rf /etc/docker/daemon.json* /run/modprobe.d
