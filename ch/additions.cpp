@@ -26,9 +26,9 @@ constexpr std::uint32_t first_guest_cid = 3, any_cid = 0xffffffff;
 void check_fields(const json& object, const std::string& name,
                   std::initializer_list<const char*> known) {
   if (!object.is_object()) refuse(name, "is no object");
-  for (const auto& [key, value] : object.items())
-    if (std::ranges::none_of(known, [&](const char* one) { return key == one; }))
-      refuse(name, "has an unknown field " + quote(key));
+  for (const auto& field : object.items())
+    if (std::ranges::none_of(known, [&](const char* one) { return field.key() == one; }))
+      refuse(name, "has an unknown field " + quote(field.key()));
 }
 
 std::string read_text(const json& object, const std::string& prefix, const char* field) {
@@ -39,7 +39,7 @@ std::string read_text(const json& object, const std::string& prefix, const char*
 }
 
 std::string read_path(const json& object, const std::string& prefix, const char* field) {
-  const std::string path = read_text(object, prefix, field);
+  std::string path = read_text(object, prefix, field);
   if (!path.starts_with('/')) refuse(prefix + field, "is no absolute path: " + quote(path));
   // The kernel would end the path there.
   if (path.find('\0') != std::string::npos) refuse(prefix + field, "has a NUL in it");

@@ -49,7 +49,7 @@ std::optional<std::uint32_t> read_cid(const std::string& xml) {
 std::string describe_domain(virDomainPtr domain) {
   char* text = libvirt().domain_get_xml_desc(domain, 0);
   if (text == nullptr) throw libvirt_error("describe the VM");
-  const std::string xml = text;
+  std::string xml = text;
   std::free(text);
   return xml;
 }
