@@ -16,7 +16,7 @@ using nlohmann::json;
 
 /// 1 TiB, more than a host with one VM of it has to spare.
 constexpr std::uint64_t max_hotplug_mib = 1U << 20;
-/// Of vsock(7): 0 to 2 are the hypervisor's, "local" and the host's.
+/// vsock(7) gives the CIDs 0 to 2 to the hypervisor, to "local" and to the host.
 constexpr std::uint32_t first_guest_cid = 3, any_cid = 0xffffffff;
 
 [[noreturn]] void refuse(const std::string& field, const std::string& what) {

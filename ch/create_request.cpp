@@ -11,7 +11,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::uint64_t mib = 1U << 20;
-/// Of virtio-fs, which has no other one than that for requests: as QEMU's (lib/hypervisor/domain_xml.cpp).
+/// A virtio-fs device has one queue for requests. The size is that of QEMU's device (lib/hypervisor/domain_xml.cpp).
 constexpr unsigned queues = 1, queue_size = 1024;
 
 [[noreturn]] void refuse(const std::string& what) {

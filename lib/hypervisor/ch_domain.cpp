@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-/// Of the guest, for itself. The host reaches the guest by the socket, so all VMs may have the same.
+/// The CID by which the guest knows itself. The host reaches the guest by the socket, so all VMs may have the same CID.
 constexpr unsigned guest_cid = 3;
 
 const GoBetween& go_between_of(const VmConfig& config) {
@@ -22,8 +22,8 @@ const GoBetween& go_between_of(const VmConfig& config) {
   return *config.go_between;
 }
 
-/// With `managed` libvirt 10.7 and later make the tap, as for QEMU. Before, the driver names the tap to Cloud Hypervisor,
-/// which makes it; there the attribute is not known and says what holds anyway.
+/// The card names its tap. libvirt from 10.7 on makes that tap, as for QEMU; before, libvirt passes on the name, and Cloud
+/// Hypervisor makes the tap (read in the sources of libvirt 9.0 and 11.3).
 std::string card_part(const NetworkCard& card) {
   check_network_card(card);
   return "<interface type='ethernet'><mac address='" + xml_escape(card.mac) + "'/><target dev='" +

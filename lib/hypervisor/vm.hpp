@@ -20,9 +20,9 @@ enum class Accelerator { kvm, tcg };
 
 /// A vsock device: the kernel's (/dev/vhost-vsock; the CID is chosen by libvirt), if neither socket is named.
 struct VsockDevice {
-  /// Of another process, which is the device.
+  /// The socket of another process, which is the device.
   std::optional<std::filesystem::path> vhost_user_socket = {};
-  /// That a hypervisor makes which is the device itself, and behind which it speaks the hybrid protocol
+  /// The socket that the hypervisor makes where the hypervisor is the device, with the hybrid protocol behind the socket
   /// (lib/guestcomm/link/guest_address.hpp). Cloud Hypervisor knows this form alone.
   std::optional<std::filesystem::path> hybrid_socket = {};
 };
