@@ -1,117 +1,171 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ch/additions.hpp"
 
+#include <sys/un.h>
+
 #include <algorithm>
 #include <initializer_list>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.hpp"
+#include "lib/base/files.hpp"
 #include "lib/base/json_integer.hpp"
 #include "lib/base/text.hpp"
+#include "lib/oci/bundle.hpp"
 
 namespace husk::ch {
 namespace {
 
 using nlohmann::json;
 
+constexpr std::size_t max_path_bytes = 4095;                                  ///< PATH_MAX
+constexpr std::size_t max_socket_bytes = sizeof(sockaddr_un{}.sun_path) - 1;  ///< unix(7)
+constexpr std::size_t max_tag_bytes = 36;  ///< virtio 1.2, 5.11.4: the tag's field
+constexpr std::size_t max_entries = 64;
+constexpr std::uint32_t first_guest_cid = 3;  ///< vsock(7): hypervisor, local, host
 /// 1 TiB, more than a host with one VM of it has to spare.
-constexpr std::uint64_t max_hotplug_mib = 1U << 20;
-/// vsock(7) gives the CIDs 0 to 2 to the hypervisor, to "local" and to the host.
-constexpr std::uint32_t first_guest_cid = 3, any_cid = 0xffffffff;
+constexpr std::uint64_t max_hotplug_mib = 1u << 20;
 
-[[noreturn]] void refuse(const std::string& field, const std::string& what) {
-  throw Error(Errc::invalid_argument, field + " " + what);
+[[noreturn]] void refuse_field(const std::string& field, const std::string& why) {
+  throw Error(Errc::invalid_argument, field + ": " + why);
 }
 
-void check_fields(const json& object, const std::string& name,
-                  std::initializer_list<const char*> known) {
-  if (!object.is_object()) refuse(name, "is no object");
-  for (const auto& field : object.items())
-    if (std::ranges::none_of(known, [&](const char* one) { return field.key() == one; }))
-      refuse(name, "has an unknown field " + quote(field.key()));
-}
-
-std::string read_text(const json& object, const std::string& prefix, const char* field) {
-  const auto found = object.find(field);
-  if (found == object.end()) refuse(prefix + field, "is missing");
-  if (!found->is_string()) refuse(prefix + field, "is no string");
-  return found->get<std::string>();
-}
-
-std::string read_path(const json& object, const std::string& prefix, const char* field) {
-  std::string path = read_text(object, prefix, field);
-  if (!path.starts_with('/')) refuse(prefix + field, "is no absolute path: " + quote(path));
-  // The kernel would end the path there.
-  if (path.find('\0') != std::string::npos) refuse(prefix + field, "has a NUL in it");
-  return path;
-}
-
-template <typename T>
-T read_number(const json& value, const std::string& field) {
-  try {
-    return get_integer<T>(value);
-  } catch (const json::exception&) {
-    refuse(field, "is no number that can be");
+/// An object of the file, and the path that leads to it.
+class Object {
+ public:
+  Object(const json& value, std::string path, std::initializer_list<std::string_view> known)
+      : value_(value), path_(std::move(path)) {
+    if (!value.is_object()) refuse_field(path_.empty() ? "the file" : path_, "not an object");
+    for (const auto& [key, member] : value.items()) {
+      if (std::ranges::find(known, key) == known.end())
+        refuse_field(path_of(quote(key)), "unknown key");
+    }
   }
+
+  std::string path_of(const std::string& key) const {
+    return path_.empty() ? key : path_ + "." + key;
+  }
+  const json* find(const char* key) const {
+    const auto found = value_.find(key);
+    return found == value_.end() ? nullptr : &*found;
+  }
+  const json& get(const char* key) const {
+    const json* const found = find(key);
+    if (found == nullptr) refuse_field(path_of(key), "missing");
+    return *found;
+  }
+
+  std::string text(const char* key, std::size_t max_bytes) const {
+    const json& member = get(key);
+    if (!member.is_string()) refuse_field(path_of(key), "not a string");
+    const auto& text = member.get_ref<const std::string&>();
+    if (text.empty()) refuse_field(path_of(key), "empty");
+    if (text.size() > max_bytes)
+      refuse_field(path_of(key), "longer than " + std::to_string(max_bytes) + " bytes");
+    if (has_controls(text)) refuse_field(path_of(key), "has control characters: " + quote(text));
+    return text;
+  }
+  std::string absolute_path(const char* key, std::size_t max_bytes = max_path_bytes) const {
+    std::string path = text(key, max_bytes);
+    if (path.front() != '/') refuse_field(path_of(key), "not an absolute path: " + quote(path));
+    return path;
+  }
+  template <typename Integer>
+  Integer number(const char* key, Integer least, Integer most) const {
+    Integer number{};
+    bool fits = true;
+    try {
+      read_integer(get(key), number);
+    } catch (const json::exception&) {
+      fits = false;
+    }
+    if (!fits || number < least || number > most)
+      refuse_field(path_of(key),
+                   "not a number from " + std::to_string(least) + " to " + std::to_string(most));
+    return number;
+  }
+  bool flag(const char* key) const {
+    const json* const member = find(key);
+    if (member == nullptr) return false;
+    if (!member->is_boolean()) refuse_field(path_of(key), "not true or false");
+    return member->get<bool>();
+  }
+  const json& array(const char* key) const {
+    const json& member = get(key);
+    if (!member.is_array()) refuse_field(path_of(key), "not an array");
+    if (member.size() > max_entries)
+      refuse_field(path_of(key), "more than " + std::to_string(max_entries) + " entries");
+    return member;
+  }
+
+ private:
+  const json& value_;
+  std::string path_;
+};
+
+/// Calls `read` for each entry, with its path.
+template <typename Read>
+auto read_array(const Object& object, const char* key, Read&& read) {
+  std::vector<decltype(read(json(), std::string()))> entries;
+  for (const json& entry : object.array(key)) {
+    const std::string index = "[" + std::to_string(entries.size()) + "]";
+    entries.push_back(read(entry, object.path_of(key) + index));
+  }
+  return entries;
 }
 
-void read_vsock(const json& object, Additions& additions) {
-  if (!object.contains("vsock")) refuse("vsock", "is missing");
-  const json& vsock = object["vsock"];
-  check_fields(vsock, "vsock", {"cid", "socket"});
-  if (!vsock.contains("cid")) refuse("vsock.cid", "is missing");
-  additions.vsock_cid = read_number<std::uint32_t>(vsock["cid"], "vsock.cid");
-  if (additions.vsock_cid < first_guest_cid || additions.vsock_cid == any_cid)
-    refuse("vsock.cid", "is no guest's: " + std::to_string(additions.vsock_cid));
-  additions.vsock_socket = read_path(vsock, "vsock.", "socket");
+SharedDirectory read_shared_directory(const json& value, const std::string& path) {
+  const Object object(value, path, {"tag", "socket"});
+  return {.tag = object.text("tag", max_tag_bytes),
+          .socket = object.absolute_path("socket", max_socket_bytes)};
 }
 
-/// Calls `read_one` with each element of the array, which may be missing, and its name.
-template <typename ReadOne>
-void read_array(const json& object, const char* field, ReadOne&& read_one) {
-  const auto array = object.find(field);
-  if (array == object.end()) return;
-  if (!array->is_array()) refuse(field, "is no array");
-  std::size_t n = 0;
-  for (const json& one : *array) read_one(one, field + ("[" + std::to_string(n++) + "]"));
+Vsock read_vsock(const json& value) {
+  const Object object(value, "vsock", {"cid", "socket"});
+  // The largest means any guest to bind(2).
+  return {.cid = object.number<std::uint32_t>("cid", first_guest_cid,
+                                              std::numeric_limits<std::uint32_t>::max() - 1),
+          .socket = object.absolute_path("socket", max_socket_bytes)};
 }
 
-void read_file_servers(const json& object, Additions& additions) {
-  read_array(object, "fs", [&](const json& one, const std::string& name) {
-    check_fields(one, name, {"tag", "socket"});
-    additions.file_servers.push_back(
-        {read_text(one, name + ".", "tag"), read_path(one, name + ".", "socket")});
-  });
+LandlockRule read_landlock_rule(const json& value, const std::string& path) {
+  const Object object(value, path, {"path", "access"});
+  LandlockRule rule{.path = object.absolute_path("path"), .access = object.text("access", 8)};
+  if (rule.access != "r" && rule.access != "w" && rule.access != "rw")
+    refuse_field(object.path_of("access"), "not r, w or rw: " + quote(rule.access));
+  return rule;
 }
 
-void read_landlock(const json& object, Additions& additions) {
-  read_array(object, "landlock", [&](const json& one, const std::string& name) {
-    check_fields(one, name, {"path", "access"});
-    const std::string access = read_text(one, name + ".", "access");
-    if (access != "r" && access != "w" && access != "rw")
-      refuse(name + ".access", "is none of r, w and rw: " + quote(access));
-    additions.landlock.push_back({read_path(one, name + ".", "path"), access});
-  });
+Additions read_additions(const json& document) {
+  const Object object(
+      document, "",
+      {"program", "fs", "vsock", "serial_file", "memory_hotplug_mib", "landlock", "pvpanic"});
+  Additions additions;
+  additions.program = object.absolute_path("program");
+  additions.fs = read_array(object, "fs", read_shared_directory);
+  additions.vsock = read_vsock(object.get("vsock"));
+  additions.serial_file = object.absolute_path("serial_file");
+  if (object.find("landlock") != nullptr)
+    additions.landlock = read_array(object, "landlock", read_landlock_rule);
+  if (object.find("memory_hotplug_mib") != nullptr)
+    additions.memory_hotplug_mib =
+        object.number<std::uint64_t>("memory_hotplug_mib", 0, max_hotplug_mib);
+  additions.pvpanic = object.flag("pvpanic");
+  return additions;
 }
 
 }  // namespace
 
-Additions read_additions(std::string_view text) {
-  const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (object.is_discarded()) throw Error(Errc::invalid_argument, "is not JSON");
-  check_fields(object, "the file",
-               {"program", "vsock", "serial_file", "fs", "memory_hotplug_mib", "landlock"});
-  Additions additions;
-  additions.program = read_path(object, "", "program");
-  additions.serial_file = read_path(object, "", "serial_file");
-  read_vsock(object, additions);
-  read_file_servers(object, additions);
-  read_landlock(object, additions);
-  if (const auto mib = object.find("memory_hotplug_mib"); mib != object.end())
-    additions.memory_hotplug_mib = read_number<std::uint64_t>(*mib, "memory_hotplug_mib");
-  if (additions.memory_hotplug_mib > max_hotplug_mib)
-    refuse("memory_hotplug_mib", "is more than " + std::to_string(max_hotplug_mib));
-  return additions;
+Additions parse_additions(std::string_view text) {
+  if (text.size() > max_additions_bytes)
+    refuse_field(additions_file, "larger than " + std::to_string(max_additions_bytes) + " bytes");
+  const json document = oci::parse_json(text, additions_file);
+  return step(additions_file, [&] { return read_additions(document); });
+}
+
+Additions load_additions(const std::filesystem::path& folder) {
+  return parse_additions(read_file(folder / additions_file, max_additions_bytes));
 }
 
 }  // namespace husk::ch

@@ -1,39 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
-// What libvirt's ch driver cannot say of a VM, and husk therefore says in a file (lib/hypervisor/ch_domain.hpp writes it).
+// ch-additions.json: what husk wants a VM of Cloud Hypervisor to have, and libvirt's ch driver cannot say. husk writes the
+// file into the VM's directory before it starts the VM (lib/hypervisor/ch_domain.hpp).
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace husk::ch {
 
-/// A vhost-user file server that listens.
-struct FileServer {
-  std::string tag;
-  std::string socket;
-};
+inline constexpr const char* additions_file = "ch-additions.json";
+inline constexpr std::size_t max_additions_bytes = 64u << 10;
 
-/// A path that Cloud Hypervisor may open later, beside those of the request.
+struct SharedDirectory {
+  std::string tag;     ///< 1 to 36 bytes
+  std::string socket;  ///< virtiofsd's
+  friend bool operator==(const SharedDirectory&, const SharedDirectory&) = default;
+};
+struct Vsock {
+  std::uint32_t cid = 0;
+  std::string socket;  ///< Cloud Hypervisor makes it
+  friend bool operator==(const Vsock&, const Vsock&) = default;
+};
 struct LandlockRule {
   std::string path;
   std::string access;  ///< "r", "w" or "rw"
+  friend bool operator==(const LandlockRule&, const LandlockRule&) = default;
 };
 
+/// All paths are absolute.
 struct Additions {
-  std::filesystem::path program;  ///< cloud-hypervisor, an absolute path
-  std::uint32_t vsock_cid = 0;
-  std::string vsock_socket;
+  std::string program;  ///< the real cloud-hypervisor
+  std::vector<SharedDirectory> fs;
+  Vsock vsock;
   std::string serial_file;
-  std::vector<FileServer> file_servers;
   std::uint64_t memory_hotplug_mib = 0;  ///< that the guest can be given while it runs; 0: none
-  std::vector<LandlockRule> landlock;
+  /// The files that Cloud Hypervisor may open beside those of its request. nullopt: all files.
+  std::optional<std::vector<LandlockRule>> landlock;
+  bool pvpanic = false;
 };
 
-/// Throws invalid_argument, naming the field, for text that is not exactly that: a field that is missing, unknown or of
-/// another type, a path that is not absolute, a CID that no guest can have.
-Additions read_additions(std::string_view text);
+/// Throws invalid_argument that names the field: `ch-additions.json: vsock.cid: ...`. Refuses unknown keys.
+Additions parse_additions(std::string_view text);
+
+/// Reads the file in the VM's folder. Throws system, and as parse_additions.
+Additions load_additions(const std::filesystem::path& folder);
 
 }  // namespace husk::ch

@@ -8,60 +8,70 @@
 #include "lib/hypervisor/ch_domain.hpp"
 
 using namespace husk;
+using namespace husk::ch;
 using nlohmann::json;
 
 namespace {
 
-json example_additions() {
+json whole() {
   return {{"program", "/usr/bin/cloud-hypervisor"},
-          {"vsock", {{"cid", 3}, {"socket", "/run/v/vsock.sock"}}},
-          {"serial_file", "/run/v/console"},
-          {"fs", {{{"tag", "husk"}, {"socket", "/run/v/share.sock"}}}},
+          {"fs", {{{"tag", "husk"}, {"socket", "/run/husk-vm/1/fs"}}}},
+          {"vsock", {{"cid", 3}, {"socket", "/run/husk-vm/1/vsock"}}},
+          {"serial_file", "/run/husk-vm/1/console"},
           {"memory_hotplug_mib", 1024},
-          {"landlock", {{{"path", "/run/v"}, {"access", "rw"}}}}};
+          {"landlock", {{{"path", "/run/husk-vm/1"}, {"access", "rw"}}}},
+          {"pvpanic", true}};
 }
 
-/// The text of the refusal; empty: taken.
-std::string refusal_of(const std::string& text) {
+/// The error's text for the whole file with `value` at `pointer`.
+std::string error_with(const char* pointer, const json& value) {
+  json file = whole();
+  file[json::json_pointer(pointer)] = value;
   try {
-    ch::read_additions(text);
+    parse_additions(file.dump());
   } catch (const Error& e) {
-    CHECK(e.code() == Errc::invalid_argument);
     return e.what();
   }
-  return {};
+  return "no error";
 }
 
-std::string refusal_with(const char* pointer, const json& value) {
-  json changed = example_additions();
-  changed[json::json_pointer(pointer)] = value;
-  return refusal_of(changed.dump());
+std::string error_without(const char* pointer, const char* key) {
+  json file = whole();
+  file[json::json_pointer(pointer)].erase(key);
+  try {
+    parse_additions(file.dump());
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
 }
 
-std::string refusal_without(const char* parent, const char* field) {
-  json changed = example_additions();
-  changed[json::json_pointer(parent)].erase(field);
-  return refusal_of(changed.dump());
+std::string error_of_text(const std::string& text) {
+  try {
+    parse_additions(text);
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
 }
 
 }  // namespace
 
-TEST_CASE("ch additions: each field is read", "[ch]") {
-  const ch::Additions additions = ch::read_additions(example_additions().dump());
+TEST_CASE("additions: every field is read") {
+  const Additions additions = parse_additions(whole().dump());
   CHECK(additions.program == "/usr/bin/cloud-hypervisor");
-  CHECK(additions.vsock_cid == 3);
-  CHECK(additions.vsock_socket == "/run/v/vsock.sock");
-  CHECK(additions.serial_file == "/run/v/console");
-  REQUIRE(additions.file_servers.size() == 1);
-  CHECK(additions.file_servers[0].tag == "husk");
-  CHECK(additions.file_servers[0].socket == "/run/v/share.sock");
+  CHECK(additions.fs ==
+        std::vector<SharedDirectory>{{.tag = "husk", .socket = "/run/husk-vm/1/fs"}});
+  CHECK(additions.vsock == Vsock{.cid = 3, .socket = "/run/husk-vm/1/vsock"});
+  CHECK(additions.serial_file == "/run/husk-vm/1/console");
   CHECK(additions.memory_hotplug_mib == 1024);
-  REQUIRE(additions.landlock.size() == 1);
-  CHECK(additions.landlock[0].path == "/run/v");
-  CHECK(additions.landlock[0].access == "rw");
+  REQUIRE(additions.landlock);
+  CHECK(*additions.landlock ==
+        std::vector<LandlockRule>{{.path = "/run/husk-vm/1", .access = "rw"}});
+  CHECK(additions.pvpanic);
 }
 
-TEST_CASE("ch additions: what husk writes is read", "[ch]") {
+TEST_CASE("additions: what husk writes is read") {
   hypervisor::VmConfig config;
   config.console_log = "/run/v/console";
   config.shared_directories = {{"/run/v/share.sock", "husk"}};
@@ -70,35 +80,75 @@ TEST_CASE("ch additions: what husk writes is read", "[ch]") {
   config.go_between = hypervisor::GoBetween{.program = "/usr/libexec/husk/husk-ch",
                                             .hypervisor = "/usr/bin/cloud-hypervisor",
                                             .directory = "/run/v"};
-  const ch::Additions additions = ch::read_additions(hypervisor::ch_additions(config));
+  const Additions additions = parse_additions(hypervisor::ch_additions(config));
   CHECK(additions.program == "/usr/bin/cloud-hypervisor");
-  CHECK(additions.file_servers.size() == 1);
+  CHECK(additions.fs ==
+        std::vector<SharedDirectory>{{.tag = "husk", .socket = "/run/v/share.sock"}});
+  CHECK(additions.serial_file == "/run/v/console");
   CHECK(additions.memory_hotplug_mib == 256);
-  CHECK(additions.landlock.size() == 1);
+  CHECK(additions.landlock == std::vector<LandlockRule>{{.path = "/run/v", .access = "rw"}});
+  CHECK(std::string(additions_file) == hypervisor::ch_additions_file);
 }
 
-TEST_CASE("ch additions: what is wrong is named", "[ch]") {
-  CHECK(refusal_of("{") == "is not JSON");
-  CHECK(refusal_of("[]") == "the file is no object");
-  CHECK(refusal_with("/surprise", 1) == "the file has an unknown field \"surprise\"");
-  CHECK(refusal_without("", "program") == "program is missing");
-  CHECK(refusal_with("/program", 1) == "program is no string");
-  CHECK(refusal_with("/program", "bin/ch") == "program is no absolute path: \"bin/ch\"");
-  CHECK(refusal_with("/serial_file", std::string("/a\0b", 4)) == "serial_file has a NUL in it");
-  CHECK(refusal_without("", "vsock") == "vsock is missing");
-  CHECK(refusal_with("/vsock", 3) == "vsock is no object");
-  CHECK(refusal_with("/vsock/port", 3) == "vsock has an unknown field \"port\"");
-  CHECK(refusal_without("/vsock", "cid") == "vsock.cid is missing");
-  for (const json& cid : {json(-3), json(1e111), json("3"), json(1ULL << 32U)})
-    CHECK(refusal_with("/vsock/cid", cid) == "vsock.cid is no number that can be");
-  CHECK(refusal_with("/vsock/cid", 2) == "vsock.cid is no guest's: 2");
-  CHECK(refusal_with("/vsock/cid", 4294967295U) == "vsock.cid is no guest's: 4294967295");
-  CHECK(refusal_with("/fs", "husk") == "fs is no array");
-  CHECK(refusal_with("/fs/0/queues", 1) == "fs[0] has an unknown field \"queues\"");
-  CHECK(refusal_without("/fs/0", "tag") == "fs[0].tag is missing");
-  CHECK(refusal_with("/fs/0/socket", "s") == "fs[0].socket is no absolute path: \"s\"");
-  CHECK(refusal_with("/memory_hotplug_mib", -1) == "memory_hotplug_mib is no number that can be");
-  CHECK(refusal_with("/memory_hotplug_mib", 2 << 20) == "memory_hotplug_mib is more than 1048576");
-  CHECK(refusal_with("/landlock/0/access", "x") ==
-        "landlock[0].access is none of r, w and rw: \"x\"");
+TEST_CASE("additions: memory to plug, Landlock and pvpanic may be absent") {
+  json file = whole();
+  file.erase("memory_hotplug_mib");
+  file.erase("landlock");
+  file.erase("pvpanic");
+  const Additions additions = parse_additions(file.dump());
+  CHECK(additions.memory_hotplug_mib == 0);
+  CHECK_FALSE(additions.landlock);
+  CHECK_FALSE(additions.pvpanic);
+}
+
+TEST_CASE("additions: a wrong field is named") {
+  const std::string file = "ch-additions.json: ";
+  CHECK(error_with("/program", "bin/x") == file + "program: not an absolute path: \"bin/x\"");
+  CHECK(error_with("/program", "/bin/\nx") ==
+        file + "program: has control characters: \"/bin/\\x0ax\"");
+  CHECK(error_with("/program", 1) == file + "program: not a string");
+  CHECK(error_with("/program", "") == file + "program: empty");
+  CHECK(error_with("/program", "/" + std::string(5000, 'x')) ==
+        file + "program: longer than 4095 bytes");
+  CHECK(error_with("/fs", json::object()) == file + "fs: not an array");
+  CHECK(error_with("/fs", std::vector<int>(65)) == file + "fs: more than 64 entries");
+  CHECK(error_with("/fs/0", 1) == file + "fs[0]: not an object");
+  CHECK(error_with("/fs/0/tag", std::string(37, 't')) == file + "fs[0].tag: longer than 36 bytes");
+  CHECK(error_with("/fs/0/socket", "/" + std::string(107, 's')) ==
+        file + "fs[0].socket: longer than 107 bytes");
+  CHECK(error_with("/fs/0/queue", 1) == file + "fs[0].\"queue\": unknown key");
+  CHECK(error_with("/vsock", nullptr) == file + "vsock: not an object");
+  for (const json& cid :
+       {json(2), json(-1), json(4294967295u), json(1e9), json("3"), json(nullptr)})
+    CHECK(error_with("/vsock/cid", cid) == file + "vsock.cid: not a number from 3 to 4294967294");
+  CHECK(error_with("/vsock/socket", "vsock") ==
+        file + "vsock.socket: not an absolute path: \"vsock\"");
+  CHECK(error_with("/vsock/id", "x") == file + "vsock.\"id\": unknown key");
+  CHECK(error_with("/serial_file", "x") == file + "serial_file: not an absolute path: \"x\"");
+  for (const json& mib : {json(-1), json(2 << 20), json("1")})
+    CHECK(error_with("/memory_hotplug_mib", mib) ==
+          file + "memory_hotplug_mib: not a number from 0 to 1048576");
+  CHECK(error_with("/landlock", nullptr) == file + "landlock: not an array");
+  CHECK(error_with("/landlock/0/access", "x") ==
+        file + "landlock[0].access: not r, w or rw: \"x\"");
+  CHECK(error_with("/landlock/0/path", "x") ==
+        file + "landlock[0].path: not an absolute path: \"x\"");
+  CHECK(error_with("/pvpanic", 1) == file + "pvpanic: not true or false");
+  CHECK(error_with("/disk", 1) == file + "\"disk\": unknown key");
+}
+
+TEST_CASE("additions: a missing field is named") {
+  for (const char* key : {"program", "fs", "vsock", "serial_file"})
+    CHECK(error_without("", key) == "ch-additions.json: " + std::string(key) + ": missing");
+  CHECK(error_without("/fs/0", "tag") == "ch-additions.json: fs[0].tag: missing");
+  CHECK(error_without("/fs/0", "socket") == "ch-additions.json: fs[0].socket: missing");
+  CHECK(error_without("/vsock", "cid") == "ch-additions.json: vsock.cid: missing");
+  CHECK(error_without("/landlock/0", "access") == "ch-additions.json: landlock[0].access: missing");
+}
+
+TEST_CASE("additions: a file that is too large, too deep or no JSON is refused") {
+  CHECK(error_of_text(std::string(65537, ' ')) == "ch-additions.json: larger than 65536 bytes");
+  CHECK(error_of_text(std::string(60000, '[')).find("nested deeper") != std::string::npos);
+  CHECK(error_of_text("{").starts_with("ch-additions.json: malformed JSON at byte"));
+  CHECK(error_of_text("[]") == "ch-additions.json: the file: not an object");
 }
