@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ch/additions.hpp"
 
+#include <net/if.h>
 #include <sys/un.h>
 
 #include <algorithm>
@@ -22,6 +23,7 @@ using nlohmann::json;
 constexpr std::size_t max_path_bytes = 4095;                                  ///< PATH_MAX
 constexpr std::size_t max_socket_bytes = sizeof(sockaddr_un{}.sun_path) - 1;  ///< unix(7)
 constexpr std::size_t max_tag_bytes = 36;  ///< virtio 1.2, 5.11.4: the tag's field
+constexpr std::size_t max_mac_bytes = 17;
 constexpr std::size_t max_entries = 64;
 constexpr std::uint32_t first_guest_cid = 3;  ///< vsock(7): hypervisor, local, host
 /// 1 TiB, more than a host with one VM of it has to spare.
@@ -121,6 +123,11 @@ SharedDirectory read_shared_directory(const json& value, const std::string& path
           .socket = object.absolute_path("socket", max_socket_bytes)};
 }
 
+NetworkCard read_network_card(const json& value, const std::string& path) {
+  const Object object(value, path, {"tap", "mac"});
+  return {.tap = object.text("tap", IFNAMSIZ - 1), .mac = object.text("mac", max_mac_bytes)};
+}
+
 Vsock read_vsock(const json& value) {
   const Object object(value, "vsock", {"cid", "socket"});
   // The largest means any guest to bind(2).
@@ -138,12 +145,13 @@ LandlockRule read_landlock_rule(const json& value, const std::string& path) {
 }
 
 Additions read_additions(const json& document) {
-  const Object object(
-      document, "",
-      {"program", "fs", "vsock", "serial_file", "memory_hotplug_mib", "landlock", "pvpanic"});
+  const Object object(document, "",
+                      {"program", "fs", "net", "vsock", "serial_file", "memory_hotplug_mib",
+                       "landlock", "pvpanic"});
   Additions additions;
   additions.program = object.absolute_path("program");
   additions.fs = read_array(object, "fs", read_shared_directory);
+  additions.net = read_array(object, "net", read_network_card);
   additions.vsock = read_vsock(object.get("vsock"));
   additions.serial_file = object.absolute_path("serial_file");
   if (object.find("landlock") != nullptr)

@@ -13,12 +13,21 @@
 namespace husk::ch {
 
 inline constexpr const char* additions_file = "ch-additions.json";
+/// husk-ch's own files beside: the process that became Cloud Hypervisor, "PID START_TIME" (lib/base/process.hpp); and why
+/// husk-ch failed, which libvirt tells nobody.
+inline constexpr const char* process_file = "cloud-hypervisor.pid";
+inline constexpr const char* failure_file = "cloud-hypervisor.failure";
 inline constexpr std::size_t max_additions_bytes = 64u << 10;
 
 struct SharedDirectory {
   std::string tag;     ///< 1 to 36 bytes
   std::string socket;  ///< virtiofsd's
   friend bool operator==(const SharedDirectory&, const SharedDirectory&) = default;
+};
+struct NetworkCard {
+  std::string tap;  ///< Cloud Hypervisor makes it
+  std::string mac;
+  friend bool operator==(const NetworkCard&, const NetworkCard&) = default;
 };
 struct Vsock {
   std::uint32_t cid = 0;
@@ -35,6 +44,7 @@ struct LandlockRule {
 struct Additions {
   std::string program;  ///< the real cloud-hypervisor
   std::vector<SharedDirectory> fs;
+  std::vector<NetworkCard> net;
   Vsock vsock;
   std::string serial_file;
   std::uint64_t memory_hotplug_mib = 0;  ///< that the guest can be given while it runs; 0: none

@@ -22,6 +22,7 @@
 #include "lib/base/detach.hpp"
 #include "lib/base/error.hpp"
 #include "lib/base/files.hpp"
+#include "lib/base/process.hpp"
 #include "lib/base/text.hpp"
 #include "lib/base/unique_fd.hpp"
 
@@ -32,7 +33,8 @@ using Arguments = std::vector<std::string>;
 
 /// What the child needs of the parent, which becomes cloud-hypervisor.
 struct Relay {
-  std::string program;  ///< for errors
+  std::filesystem::path folder;  ///< for failure_file
+  std::string program;           ///< for errors
   std::string request;
   sockaddr_un address{};  ///< of the API's socket
   socklen_t address_size = 0;
@@ -41,6 +43,12 @@ struct Relay {
   UniqueFd parent;   ///< pidfd
   Pipe executed;     ///< end of file: the parent has executed the program; a byte: it could not
 };
+
+void write_failure_file(const std::filesystem::path& folder, const std::string& text) noexcept try {
+  write_file_atomic(folder / failure_file, text + "\n", 0600);
+} catch (const std::exception&) {
+  // husk then knows libvirt's words alone.
+}
 
 /// Not a wait: the text is smaller than the buffer of a socket to which nothing was sent. Nobody is left to hear of a
 /// failure.
@@ -96,7 +104,10 @@ std::string ask_program(const Relay& relay, const Deadline& deadline) {
   drop_capabilities();
   return step(relay.program, [&] {
     send_before(socket.get(), vm_create_request(relay.request), deadline);
-    return to_text(receive_answer(socket.get(), relay.parent.get(), deadline));
+    const Answer answer = receive_answer(socket.get(), relay.parent.get(), deadline);
+    if (answer.status >= 400)
+      write_failure_file(relay.folder, relay.program + ": " + one_line(answer.body));
+    return to_text(answer);
   });
 }
 
@@ -113,6 +124,7 @@ void relay_request(const Relay& relay, const Deadline& deadline) {
   try {
     send_before(relay.libvirt.get(), ask_program(relay, deadline), deadline);
   } catch (const Error& e) {
+    write_failure_file(relay.folder, one_line(e.what()));
     send_error(relay.libvirt.get(), 500, e.what());
   }
 }
@@ -132,6 +144,7 @@ void relay_request(const Relay& relay, const Deadline& deadline) {
 Relay prepare_relay(const CommandLine& line, const std::string& body) {
   Relay relay;
   const Additions additions = load_additions(line.folder);
+  relay.folder = line.folder;
   relay.program = additions.program;
   try {
     relay.request = add_to_vm_config(body, additions);
@@ -172,10 +185,23 @@ Relay prepare_relay(const CommandLine& line, const std::string& body) {
   }
 }
 
+/// So that husk finds the process also where libvirt does not tell of it.
+void write_process_file(const std::filesystem::path& folder) {
+  const ProcessIdentity self = identify_process(::getpid()).value();
+  write_file_atomic(folder / process_file,
+                    std::to_string(self.pid) + " " + std::to_string(self.start_time) + "\n", 0600);
+}
+
 [[noreturn]] void become_program(const Arguments& arguments, const Deadline& deadline) {
   const CommandLine line = read_command_line(arguments);
   if (line.asks_version) execute(load_additions(line.folder).program, arguments);
-  serve(arguments, line, deadline);
+  try {
+    write_process_file(line.folder);
+    serve(arguments, line, deadline);
+  } catch (const Error& e) {
+    write_failure_file(line.folder, one_line(e.what()));
+    throw;
+  }
 }
 
 }  // namespace

@@ -101,6 +101,13 @@ json shared_directories(const Additions& additions) {
   return list;
 }
 
+json network_cards(const Additions& additions) {
+  json list = json::array();
+  for (const NetworkCard& card : additions.net)
+    list.push_back({{"tap", card.tap}, {"mac", card.mac}});
+  return list;
+}
+
 void add_landlock(json& config, const std::vector<LandlockRule>& rules) {
   check_absent(config, "landlock_rules");
   json list = json::array();
@@ -111,9 +118,10 @@ void add_landlock(json& config, const std::vector<LandlockRule>& rules) {
 }
 
 void add_devices(json& config, const Additions& additions) {
-  for (const char* key : {"fs", "vsock"}) check_absent(config, key);
+  for (const char* key : {"fs", "net", "vsock"}) check_absent(config, key);
   for (const char* key : {"serial", "console"}) check_no_terminal(config, key);
   if (!additions.fs.empty()) config["fs"] = shared_directories(additions);
+  if (!additions.net.empty()) config["net"] = network_cards(additions);
   config["vsock"] = {{"cid", additions.vsock.cid}, {"socket", additions.vsock.socket}};
   config["serial"] = {{"mode", "File"}, {"file", additions.serial_file}};
   // Cloud Hypervisor's default is its standard output, which is libvirt's log.

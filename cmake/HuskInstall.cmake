@@ -1,3 +1,3 @@
-# Where the shim and the keeper go below the prefix. husk finds its parts relative to its own program
+# Where the shim, the keeper and husk-ch go below the prefix. husk finds its parts relative to its own program
 # (lib/runtime/host/install_paths.cpp), so these are not for the packager to move apart.
-install(TARGETS husk-shim husk-keeper RUNTIME DESTINATION libexec/husk)
+install(TARGETS husk-shim husk-keeper husk-ch RUNTIME DESTINATION libexec/husk)

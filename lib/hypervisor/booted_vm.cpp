@@ -11,9 +11,10 @@ namespace {
 
 /// libvirt may go on with what it was asked for when nobody waits for the answer any more. A daemon that was killed
 /// meanwhile leaves the VM's process, its cgroups and its own files.
-void undo_start(const Driver& driver, Hypervisor& hypervisor, const std::string& name,
+void undo_start(const Driver& driver, Hypervisor& hypervisor, const VmConfig& config,
                 bool goes_on) {
-  const auto process = find_vm_process(driver, name);
+  const std::string& name = config.name;
+  const auto process = find_vm_process(driver, name, config.directory);
   if (process) end_vm_process(*process);
   if (goes_on || process || !is_forgotten(driver, name)) {
     hypervisor.destroy(name);
@@ -28,7 +29,7 @@ StartedVm start(const Driver& driver, Hypervisor& hypervisor, const VmConfig& co
   } catch (const Error& e) {
     const bool goes_on = e.code() == Errc::timed_out || cancelled_by();
     const Undoing undoing;
-    warn_on_failure([&] { undo_start(driver, hypervisor, config.name, goes_on); });
+    warn_on_failure([&] { undo_start(driver, hypervisor, config, goes_on); });
     throw;
   }
 }

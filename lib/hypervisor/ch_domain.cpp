@@ -22,12 +22,9 @@ const GoBetween& go_between_of(const VmConfig& config) {
   return *config.go_between;
 }
 
-/// The card names its tap. libvirt from 10.7 on makes that tap, as for QEMU; before, libvirt passes on the name, and Cloud
-/// Hypervisor makes the tap (read in the sources of libvirt 9.0 and 11.3).
-std::string card_part(const NetworkCard& card) {
+json card_part(const NetworkCard& card) {
   check_network_card(card);
-  return "<interface type='ethernet'><mac address='" + xml_escape(card.mac) + "'/><target dev='" +
-         xml_escape(card.tap) + "'/><model type='virtio'/></interface>";
+  return {{"tap", card.tap}, {"mac", card.mac}};
 }
 
 json file_rule(const std::filesystem::path& path, const char* access) {
@@ -49,8 +46,8 @@ std::string ch_domain_xml(const VmConfig& c) {
   // A sandbox is never started again: whatever ends the guest ends the VM.
   for (const char* event : {"on_poweroff", "on_reboot", "on_crash"})
     xml += xml_element(event, "destroy");
-  xml += "<devices>" + xml_element("emulator", (go_between_of(c).directory / ch_emulator).string());
-  for (const NetworkCard& card : c.network_cards) xml += card_part(card);
+  (void)go_between_of(c);
+  xml += "<devices>" + xml_element("emulator", (c.directory / ch_emulator).string());
   return xml + "</devices></domain>\n";
 }
 
@@ -62,12 +59,14 @@ std::string ch_additions(const VmConfig& c) {
   json additions{{"program", between.hypervisor.string()},
                  {"vsock", {{"cid", guest_cid}, {"socket", c.vsock.hybrid_socket->string()}}},
                  {"serial_file", c.console_log.string()},
-                 {"fs", json::array()}};
+                 {"fs", json::array()},
+                 {"net", json::array()}};
   for (const SharedDirectory& directory : c.shared_directories)
     additions["fs"].push_back({{"tag", directory.tag}, {"socket", directory.socket.string()}});
+  for (const NetworkCard& card : c.network_cards) additions["net"].push_back(card_part(card));
   if (c.shape.memory_device) additions["memory_hotplug_mib"] = c.shape.memory_device->size_mib;
   // Paths that Cloud Hypervisor opens, beside those of its own configuration, which it adds itself.
-  additions["landlock"] = json::array({file_rule(between.directory, "rw")});
+  additions["landlock"] = json::array({file_rule(c.directory, "rw")});
   return additions.dump();
 }
 

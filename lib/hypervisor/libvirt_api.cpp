@@ -22,6 +22,9 @@ LibvirtApi load_all() {
   library.load("virConnectClose", api.connect_close);
   library.load("virConnectGetLibVersion", api.connect_get_lib_version);
   library.load("virDomainCreateXML", api.domain_create_xml);
+  library.load("virDomainDefineXML", api.domain_define_xml);
+  library.load("virDomainCreate", api.domain_create);
+  library.load("virDomainUndefine", api.domain_undefine);
   library.load("virDomainLookupByName", api.domain_lookup_by_name);
   library.load("virDomainDestroy", api.domain_destroy);
   library.load("virDomainFree", api.domain_free);

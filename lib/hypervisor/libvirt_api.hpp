@@ -18,6 +18,9 @@ struct LibvirtApi {
   decltype(&::virConnectClose) connect_close = nullptr;
   decltype(&::virConnectGetLibVersion) connect_get_lib_version = nullptr;
   decltype(&::virDomainCreateXML) domain_create_xml = nullptr;
+  decltype(&::virDomainDefineXML) domain_define_xml = nullptr;
+  decltype(&::virDomainCreate) domain_create = nullptr;
+  decltype(&::virDomainUndefine) domain_undefine = nullptr;
   decltype(&::virDomainLookupByName) domain_lookup_by_name = nullptr;
   decltype(&::virDomainDestroy) domain_destroy = nullptr;
   decltype(&::virDomainFree) domain_free = nullptr;

@@ -8,7 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -32,6 +34,7 @@ namespace {
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
+constexpr const char* program_directory = "/usr/sbin";
 constexpr const char* log_socket = "/run/libvirt/virtlogd-sock";
 constexpr const char* lock_directory = "/run/husk-vm";  // root's, unlike /run/lock
 constexpr auto daemon_patience = 30s;
@@ -47,14 +50,16 @@ UniqueFd connect_to(const std::string& path) {
 
 bool listens(const std::string& path) { return static_cast<bool>(connect_to(path)); }
 
-UniqueFd connect_to_daemon(const std::string& daemon) {
-  if (UniqueFd socket = connect_to("/run/libvirt/libvirt-sock")) return socket;
-  return connect_to("/run/libvirt/" + daemon + "-sock");
+bool is_program(const fs::path& path) { return ::access(path.c_str(), X_OK) == 0; }
+
+UniqueFd connect_to_daemon(const Daemon& daemon) {
+  UniqueFd own = connect_to("/run/libvirt/" + daemon.own + "-sock");
+  if (own || (!daemon.is_in_libvirtd && is_program(fs::path(program_directory) / daemon.own)))
+    return own;
+  return connect_to("/run/libvirt/libvirt-sock");
 }
 
-bool daemon_listens(const std::string& daemon) {
-  return static_cast<bool>(connect_to_daemon(daemon));
-}
+bool daemon_listens(const Daemon& daemon) { return static_cast<bool>(connect_to_daemon(daemon)); }
 
 template <typename Condition>
 bool wait_for(Condition&& condition) {
@@ -99,8 +104,6 @@ bool wait_for(Condition&& condition) {
               "libvirt is not installed (" + programs + " is missing); " + advice::libvirt);
 }
 
-bool is_program(const fs::path& path) { return ::access(path.c_str(), X_OK) == 0; }
-
 void start_daemon(const std::string& program, std::chrono::seconds idle_timeout) {
   if (!is_program(program)) throw_missing(program);
   const std::string timeout = std::to_string(idle_timeout.count());
@@ -116,10 +119,24 @@ void start_daemon(const std::string& program, std::chrono::seconds idle_timeout)
 
 bool runs_systemd() { return fs::exists("/run/systemd/system"); }
 
-/// Asks for the driver's own daemon where the daemon for all drivers is not installed.
-std::vector<std::string> socket_units(const std::string& daemon) {
-  const bool monolithic = is_program("/usr/sbin/libvirtd");
-  return {"start", "virtlogd.socket", monolithic ? "libvirtd.socket" : daemon + ".socket"};
+/// The two programs in the order of preference.
+std::array<fs::path, 2> programs_in(const fs::path& directory, const Daemon& daemon) {
+  fs::path libvirtd = directory / "libvirtd", own = directory / daemon.own;
+  if (daemon.is_in_libvirtd) return {libvirtd, own};
+  return {own, libvirtd};
+}
+
+std::optional<fs::path> find_program(const fs::path& directory, const Daemon& daemon) {
+  for (const fs::path& program : programs_in(directory, daemon))
+    if (is_program(program)) return program;
+  return std::nullopt;
+}
+
+/// Asks for the driver's own daemon where none is known to be installed.
+std::vector<std::string> socket_units(const Daemon& daemon) {
+  const auto program = find_program(program_directory, daemon);
+  return {"start", "virtlogd.socket",
+          (program ? program->filename().string() : daemon.own) + ".socket"};
 }
 
 /// What systemctl said, in the middle of a sentence.
@@ -129,23 +146,23 @@ std::string in_brackets(std::string output) {
   return " (" + one_plain_line(output.substr(0, end + 1)) + ")";
 }
 
-void start_by_systemd(const std::string& daemon) {
+void start_by_systemd(const Daemon& daemon) {
+  const std::vector<std::string> units = socket_units(daemon);
   const SubprocessResult result =
       run_subprocess({.program = "/usr/bin/systemctl",
-                      .arguments = socket_units(daemon),
+                      .arguments = units,
                       .argv0 = {},
                       .environment = std::vector<std::string>{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
                       .stdin_text = {},
                       .timeout = daemon_patience});
   if (result.status == 0) return;
-  (void)find_daemon_program("/usr/sbin", daemon);  // not installed: says so
-  throw Error(Errc::unsupported, "systemctl start virtlogd.socket " + socket_units(daemon).back() +
-                                     " failed" + in_brackets(result.output) + "; " +
-                                     advice::libvirt_unit);
+  (void)find_daemon_program(program_directory, daemon);  // not installed: says so
+  throw Error(Errc::unsupported, "systemctl start virtlogd.socket " + units.back() + " failed" +
+                                     in_brackets(result.output) + "; " + advice::libvirt_unit);
 }
 
-void start_alone(const std::string& daemon, std::chrono::seconds idle_timeout) {
-  const std::string program = find_daemon_program("/usr/sbin", daemon).string();
+void start_alone(const Daemon& daemon, std::chrono::seconds idle_timeout) {
+  const std::string program = find_daemon_program(program_directory, daemon).string();
   if (!listens(log_socket)) start_daemon("/usr/sbin/virtlogd", idle_timeout);
   if (!wait_for([] { return listens(log_socket); }))
     throw Error(Errc::timed_out, "virtlogd was started but does not listen");
@@ -167,19 +184,19 @@ DirectoryLock lock_daemon_start() {
 
 /// Every VM's console goes through virtlogd. Without systemd it ends when it was idle too long,
 /// and then libvirtd alone is not enough.
-bool is_ready(const std::string& daemon) {
+bool is_ready(const Daemon& daemon) {
   return daemon_listens(daemon) && (runs_systemd() || listens(log_socket));
 }
 
 }  // namespace
 
-fs::path find_daemon_program(const fs::path& directory, const std::string& daemon) {
-  for (const fs::path& program : {directory / "libvirtd", directory / daemon})
-    if (is_program(program)) return program;
-  throw_missing((directory / "libvirtd").string() + " or " + daemon);
+fs::path find_daemon_program(const fs::path& directory, const Daemon& daemon) {
+  if (const auto program = find_program(directory, daemon)) return *program;
+  const auto [first, second] = programs_in(directory, daemon);
+  throw_missing(first.string() + " or " + second.filename().string());
 }
 
-UniqueFd daemons_mount_namespace(const std::string& daemon) {
+UniqueFd daemons_mount_namespace(const Daemon& daemon) {
   const UniqueFd socket = connect_to_daemon(daemon);
   ucred peer{};
   socklen_t size = sizeof peer;
@@ -187,7 +204,7 @@ UniqueFd daemons_mount_namespace(const std::string& daemon) {
   return other_mount_namespace(peer.pid);
 }
 
-void ensure_libvirt_daemon(const std::string& daemon, std::chrono::seconds idle_timeout) {
+void ensure_libvirt_daemon(const Daemon& daemon, std::chrono::seconds idle_timeout) {
   if (is_ready(daemon)) return;
   const DirectoryLock lock = lock_daemon_start();
   if (is_ready(daemon)) return;
@@ -197,7 +214,7 @@ void ensure_libvirt_daemon(const std::string& daemon, std::chrono::seconds idle_
     start_alone(daemon, idle_timeout);
   }
   if (!wait_for([&] { return daemon_listens(daemon); }))
-    throw Error(Errc::timed_out, "libvirtd or " + daemon + " was started but does not listen");
+    throw Error(Errc::timed_out, "libvirtd or " + daemon.own + " was started but does not listen");
 }
 
 }  // namespace husk::hypervisor

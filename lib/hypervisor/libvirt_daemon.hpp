@@ -4,20 +4,20 @@
 
 #include <chrono>
 #include <filesystem>
-#include <string>
 
-#include "lib/base/unique_fd.hpp"
+#include "lib/hypervisor/driver.hpp"
 
 namespace husk::hypervisor {
 
-/// Makes sure that a libvirt daemon listens, the one for everything or `daemon` ("virtqemud"),
-/// which has one driver alone: asks systemd where it runs, else starts virtlogd and one of
-/// the two, which end by themselves when idle. Throws unsupported where they are not installed, timed_out.
-void ensure_libvirt_daemon(const std::string& daemon, std::chrono::seconds idle_timeout);
+/// Makes sure that a libvirt daemon with the driver listens: libvirtd, or the driver's own. Asks systemd where it runs,
+/// else starts virtlogd and find_daemon_program(), which end by themselves when idle. libvirtd does not count for a
+/// driver that may not be in libvirtd while the driver's own daemon is installed or listens. Throws unsupported where
+/// neither is installed, timed_out.
+void ensure_libvirt_daemon(const Daemon& daemon, std::chrono::seconds idle_timeout);
 
-/// The one for everything where it is installed in `directory`, else `daemon`. Throws unsupported
-/// "libvirt is not installed (...)" where neither is.
+/// Of libvirtd and the driver's own daemon, the first that is installed in `directory`; the other way round for a driver
+/// that may not be in libvirtd. Throws unsupported "libvirt is not installed (...)" where neither is.
 std::filesystem::path find_daemon_program(const std::filesystem::path& directory,
-                                          const std::string& daemon);
+                                          const Daemon& daemon);
 
 }  // namespace husk::hypervisor

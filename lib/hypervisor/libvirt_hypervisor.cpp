@@ -20,7 +20,7 @@ class LibvirtHypervisor : public Hypervisor {
     if (is_local_ && options.daemon_idle_timeout.count() > 0)
       ensure_libvirt_daemon(driver_.daemon(), options.daemon_idle_timeout);
     connection_.reset(libvirt().connect_open(options.uri.c_str()));
-    if (!connection_) throw libvirt_error("connect to libvirt at " + options.uri);
+    if (!connection_) throw live_.explain(libvirt_error("connect to libvirt at " + options.uri));
   }
 
   StartedVm start(const VmConfig& config) override {
@@ -38,7 +38,7 @@ class LibvirtHypervisor : public Hypervisor {
   void destroy(const std::string& name) override {
     // libvirt returns when the VM's process is gone; a domain it does not know has none left.
     const Domain domain = look_up(name);
-    if (domain && libvirt().domain_destroy(domain.get()) != 0) {
+    if (domain && !live_.destroy(domain.get())) {
       // The VM may have ended between the two calls; then nothing is left to do.
       const Error error = libvirt_error("destroy VM " + name);
       if (look_up(name)) throw error;

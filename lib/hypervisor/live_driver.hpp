@@ -16,10 +16,13 @@ namespace husk::hypervisor {
 class LiveDriver {
  public:
   virtual ~LiveDriver() = default;
-  /// `pid_file`: where libvirt writes the pid of the VM's process. What libvirt itself has made of the VM, but its logs, is
-  /// gone when this throws.
+  /// The same error, or one that says more, of a connection that failed.
+  virtual Error explain(const Error& error) const = 0;
+  /// `pid_file`: Driver::pid_file(). What libvirt itself has made of the VM, but its logs, is gone when this throws.
   virtual StartedVm start(virConnectPtr connection, const VmConfig& config,
                           const std::filesystem::path& pid_file) const = 0;
+  /// Ends the VM, and has libvirt forget the domain. False with libvirt's last error where that failed.
+  virtual bool destroy(virDomainPtr domain) const = 0;
   virtual void attach(virDomainPtr domain, const NetworkCard& card,
                       const std::function<void()>& place) const = 0;
   virtual void change(virDomainPtr domain, const MemoryDevice& device) const = 0;
@@ -28,5 +31,6 @@ class LiveDriver {
 };
 
 const LiveDriver& qemu_live_driver();
+const LiveDriver& ch_live_driver();
 
 }  // namespace husk::hypervisor

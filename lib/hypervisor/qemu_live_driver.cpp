@@ -97,6 +97,10 @@ class QemuLiveDriver : public LiveDriver {
     }
   }
 
+  Error explain(const Error& error) const override { return error; }
+
+  bool destroy(virDomainPtr domain) const override { return libvirt().domain_destroy(domain) == 0; }
+
   void attach(virDomainPtr domain, const NetworkCard& card,
               const std::function<void()>& place) const override {
     const unsigned vcpus = count_processors(domain);

@@ -22,8 +22,8 @@ enum class Accelerator { kvm, tcg };
 struct VsockDevice {
   /// The socket of another process, which is the device.
   std::optional<std::filesystem::path> vhost_user_socket = {};
-  /// The socket that the hypervisor makes where the hypervisor is the device, with the hybrid protocol behind the socket
-  /// (lib/guestcomm/link/guest_address.hpp). Cloud Hypervisor knows this form alone.
+  /// The socket with the hybrid protocol (lib/guestcomm/link/guest_address.hpp). The hypervisor makes the socket where the
+  /// hypervisor is the device, as Cloud Hypervisor always is.
   std::optional<std::filesystem::path> hybrid_socket = {};
 };
 
@@ -31,7 +31,6 @@ struct VsockDevice {
 struct GoBetween {
   std::filesystem::path program;     ///< husk-ch
   std::filesystem::path hypervisor;  ///< that husk-ch executes: cloud-hypervisor
-  std::filesystem::path directory;   ///< the VM's, absolute, where husk-ch finds what to add
 };
 
 /// A directory of the host over virtio-fs, which a file server of the caller's serves.
@@ -71,6 +70,7 @@ struct VmConfig {
   std::filesystem::path firmware;     ///< empty: the hypervisor's default
   std::filesystem::path console_log;  ///< the guest's serial console
   VsockDevice vsock;
+  std::filesystem::path directory;  ///< the VM's, absolute, where the go-between finds what to add
   std::optional<GoBetween> go_between = {};
   std::vector<SharedDirectory> shared_directories;
   std::vector<NetworkCard> network_cards;  ///< there from the start; at most 8

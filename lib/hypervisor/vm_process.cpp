@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <exception>
+#include <sstream>
 #include <thread>
 
 #include "lib/base/cgroup_directories.hpp"
@@ -48,7 +49,18 @@ std::vector<fs::path> find_machine_cgroups(const fs::path& mount_point, const Dr
   return found;
 }
 
-std::optional<ProcessIdentity> find_vm_process(const Driver& driver, const std::string& vm) try {
+std::optional<ProcessIdentity> read_process_file(const fs::path& path) try {
+  std::istringstream text(read_file(path, 64));
+  ProcessIdentity process;
+  if (!(text >> process.pid >> process.start_time)) return std::nullopt;
+  return identify_process(process.pid) == process ? std::optional(process) : std::nullopt;
+} catch (const Error&) {
+  return std::nullopt;
+}
+
+std::optional<ProcessIdentity> find_vm_process(const Driver& driver, const std::string& vm,
+                                               const fs::path& directory) try {
+  if (driver.process_file != nullptr) return read_process_file(directory / driver.process_file);
   const std::string text = read_file(driver.pid_file(vm), 64);
   pid_t pid = 0;
   std::from_chars(text.data(), text.data() + text.size(), pid);
@@ -81,6 +93,8 @@ void remove_vm_traces(const Driver& driver, const std::string& vm) noexcept {
   } catch (const std::exception& e) {  // no memory, or the directory changes while it is read
     log(LogLevel::debug, "cgroups of " + vm + ": " + e.what());
   }
+  std::error_code ignored;
+  for (const fs::path& file : driver.run_files(vm)) fs::remove(file, ignored);
   remove_vm_logs(driver, vm);
 }
 

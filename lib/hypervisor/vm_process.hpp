@@ -13,8 +13,13 @@
 
 namespace husk::hypervisor {
 
-/// The process that libvirt started under that name, by libvirt's pid file; empty if there is none.
-std::optional<ProcessIdentity> find_vm_process(const Driver& driver, const std::string& vm);
+/// The process that runs the VM of that name, by libvirt's pid file or the driver's file in the VM's directory; empty if
+/// there is none.
+std::optional<ProcessIdentity> find_vm_process(const Driver& driver, const std::string& vm,
+                                               const std::filesystem::path& directory);
+
+/// The process of a file "PID START_TIME"; empty where there is no such file or process.
+std::optional<ProcessIdentity> read_process_file(const std::filesystem::path& path);
 
 /// Kills by SIGKILL: a hypervisor that shuts its VM down in good order does nothing that is needed, and takes
 /// longer. False if the process has not ended after 5 s.
@@ -31,8 +36,9 @@ std::vector<std::filesystem::path> find_machine_cgroups(const std::filesystem::p
                                                         const Driver& driver,
                                                         const std::string& vm);
 
-/// Removes what libvirt leaves of an ended VM: logs that it keeps for ever, and cgroups, which it
-/// tries to remove once, and fails while the hypervisor's last thread is still on its way out.
+/// Removes what libvirt leaves of an ended VM: logs that it keeps for ever, cgroups, which it
+/// tries to remove once, and fails while the hypervisor's last thread is still on its way out, and the run_files() that a
+/// restarted daemon does not know.
 void remove_vm_traces(const Driver& driver, const std::string& vm) noexcept;
 
 }  // namespace husk::hypervisor

@@ -15,6 +15,7 @@
 #include "lib/hypervisor/vm_id.hpp"
 #include "lib/runtime/caller/terminal.hpp"
 #include "lib/runtime/host/cgroup_limit.hpp"
+#include "lib/runtime/host/cloud_hypervisor.hpp"
 #include "lib/runtime/host/guest_kernel.hpp"
 #include "lib/runtime/host/host_cgroup.hpp"
 #include "lib/runtime/host/host_size.hpp"
@@ -98,7 +99,10 @@ void find_facts_of_new_vm(HostFacts& facts, const Config& config, bool with_cloc
   // Measuring takes 5 ms: done for a VM that needs the figure only.
   if (with_clock_rate && facts.accelerator == hypervisor::Accelerator::tcg)
     facts.tsc_khz = hypervisor::measure_tsc_khz();
-  facts.vm_user = hypervisor::driver_for(config.uri).find_user();
+  const hypervisor::Driver& driver = hypervisor::driver_for(config.uri);
+  facts.vm_user = driver.find_user();
+  if (driver.has_go_between)
+    facts.cloud_hypervisor = find_cloud_hypervisor(config.cloud_hypervisor);
   facts.has_vhost_vsock = guestcomm::has_vhost_vsock();
   facts.virtiofsd = find_virtiofsd(config.virtiofsd);
   // A kernel of the administrator's may be any.

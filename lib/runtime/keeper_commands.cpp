@@ -42,7 +42,8 @@ void end_abandoned(const std::string& vm_id) {
   const Deadline deadline(abandoned_patience);
   std::error_code unknown;
   while (std::filesystem::exists(VmPaths(vm_id).directory, unknown) && !deadline.passed()) {
-    if (const auto process = hypervisor::find_vm_process(driver, vm_name(vm_id))) {
+    if (const auto process =
+            hypervisor::find_vm_process(driver, vm_name(vm_id), VmPaths(vm_id).directory)) {
       hypervisor::end_vm_process(*process);
       return;
     }

@@ -16,6 +16,7 @@ namespace {
 json whole() {
   return {{"program", "/usr/bin/cloud-hypervisor"},
           {"fs", {{{"tag", "husk"}, {"socket", "/run/husk-vm/1/fs"}}}},
+          {"net", {{{"tap", "husk0a1b2c3d-0"}, {"mac", "0a:00:0a:1b:2c:3d"}}}},
           {"vsock", {{"cid", 3}, {"socket", "/run/husk-vm/1/vsock"}}},
           {"serial_file", "/run/husk-vm/1/console"},
           {"memory_hotplug_mib", 1024},
@@ -62,6 +63,8 @@ TEST_CASE("additions: every field is read") {
   CHECK(additions.program == "/usr/bin/cloud-hypervisor");
   CHECK(additions.fs ==
         std::vector<SharedDirectory>{{.tag = "husk", .socket = "/run/husk-vm/1/fs"}});
+  CHECK(additions.net ==
+        std::vector<NetworkCard>{{.tap = "husk0a1b2c3d-0", .mac = "0a:00:0a:1b:2c:3d"}});
   CHECK(additions.vsock == Vsock{.cid = 3, .socket = "/run/husk-vm/1/vsock"});
   CHECK(additions.serial_file == "/run/husk-vm/1/console");
   CHECK(additions.memory_hotplug_mib == 1024);
@@ -75,19 +78,24 @@ TEST_CASE("additions: what husk writes is read") {
   hypervisor::VmConfig config;
   config.console_log = "/run/v/console";
   config.shared_directories = {{"/run/v/share.sock", "husk"}};
+  config.network_cards = {hypervisor::network_card("0a1b2c3d", 0)};
   config.vsock.hybrid_socket = "/run/v/vsock.sock";
   config.shape.memory_device = hypervisor::MemoryDevice{.size_mib = 256, .requested_mib = 0};
   config.go_between = hypervisor::GoBetween{.program = "/usr/libexec/husk/husk-ch",
-                                            .hypervisor = "/usr/bin/cloud-hypervisor",
-                                            .directory = "/run/v"};
+                                            .hypervisor = "/usr/bin/cloud-hypervisor"};
+  config.directory = "/run/v";
   const Additions additions = parse_additions(hypervisor::ch_additions(config));
   CHECK(additions.program == "/usr/bin/cloud-hypervisor");
   CHECK(additions.fs ==
         std::vector<SharedDirectory>{{.tag = "husk", .socket = "/run/v/share.sock"}});
+  REQUIRE(additions.net.size() == 1);
+  CHECK(additions.net[0].tap == config.network_cards[0].tap);
   CHECK(additions.serial_file == "/run/v/console");
   CHECK(additions.memory_hotplug_mib == 256);
   CHECK(additions.landlock == std::vector<LandlockRule>{{.path = "/run/v", .access = "rw"}});
   CHECK(std::string(additions_file) == hypervisor::ch_additions_file);
+  CHECK(std::string(process_file) == hypervisor::ch_process_file);
+  CHECK(std::string(failure_file) == hypervisor::ch_failure_file);
 }
 
 TEST_CASE("additions: memory to plug, Landlock and pvpanic may be absent") {
@@ -117,6 +125,8 @@ TEST_CASE("additions: a wrong field is named") {
   CHECK(error_with("/fs/0/socket", "/" + std::string(107, 's')) ==
         file + "fs[0].socket: longer than 107 bytes");
   CHECK(error_with("/fs/0/queue", 1) == file + "fs[0].\"queue\": unknown key");
+  CHECK(error_with("/net/0/tap", "sixteen-letters-") == file + "net[0].tap: longer than 15 bytes");
+  CHECK(error_with("/net/0/mac", 1) == file + "net[0].mac: not a string");
   CHECK(error_with("/vsock", nullptr) == file + "vsock: not an object");
   for (const json& cid :
        {json(2), json(-1), json(4294967295u), json(1e9), json("3"), json(nullptr)})
@@ -138,7 +148,7 @@ TEST_CASE("additions: a wrong field is named") {
 }
 
 TEST_CASE("additions: a missing field is named") {
-  for (const char* key : {"program", "fs", "vsock", "serial_file"})
+  for (const char* key : {"program", "fs", "net", "vsock", "serial_file"})
     CHECK(error_without("", key) == "ch-additions.json: " + std::string(key) + ": missing");
   CHECK(error_without("/fs/0", "tag") == "ch-additions.json: fs[0].tag: missing");
   CHECK(error_without("/fs/0", "socket") == "ch-additions.json: fs[0].socket: missing");

@@ -6,6 +6,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include "ch/http.hpp"
+#include "lib/base/process.hpp"
 #include "lib/base/subprocess.hpp"
 #include "test/ch/played_libvirt.hpp"
 
@@ -26,6 +27,11 @@ std::string rest_of(int socket) { return receive_before(socket, 1u << 20, Deadli
 std::string create_vm(int socket, const std::string& with = plain_body) {
   send_before(socket, http_request("PUT /api/v1/vm.create", with), Deadline(5s));
   return rest_of(socket);
+}
+
+/// What husk-ch tells husk.
+std::string failure_in(const PlayedLibvirt& libvirt) {
+  return read_file(libvirt.folder / ch::failure_file, 4096);
 }
 
 json info_of(const PlayedLibvirt& libvirt) {
@@ -71,6 +77,10 @@ TEST_CASE("husk-ch: cloud-hypervisor is the process that libvirt started, with h
   CHECK(libvirt.reap_orphans() == std::vector<int>{0});
   CHECK(PlayedLibvirt::children(std::to_string(libvirt.pid)).empty());
   CHECK(has_writer(fifo.get()));
+  const ProcessIdentity process = identify_process(libvirt.pid).value();
+  CHECK(read_file(libvirt.folder / ch::process_file, 64) ==
+        std::to_string(process.pid) + " " + std::to_string(process.start_time) + "\n");
+  CHECK_FALSE(std::filesystem::exists(libvirt.folder / ch::failure_file));
 
   const json info = info_of(libvirt);
   CHECK(info["state"] == "Created");
@@ -100,6 +110,7 @@ TEST_CASE("husk-ch: an error of cloud-hypervisor's is libvirt's answer") {
                                        R"({"memory": {"size": "x"}, "payload": {"kernel": "/k"}})");
   CHECK_THAT(answer, ContainsSubstring("HTTP/1.1 400 ") && ContainsSubstring("Connection: close") &&
                          ContainsSubstring("[\"Failed to deserialize JSON\","));
+  CHECK_THAT(failure_in(libvirt), ContainsSubstring("cloud-hypervisor: [\"Failed to deserialize"));
   CHECK(libvirt.reap_orphans().size() == 1);
 }
 
@@ -128,6 +139,7 @@ TEST_CASE("husk-ch: a program that is missing is named to libvirt") {
       create_vm(libvirt.connect().get()),
       ContainsSubstring("HTTP/1.1 500 ") &&
           ContainsSubstring("[\"execute /nowhere/cloud-hypervisor: no such file or directory\"]"));
+  CHECK(failure_in(libvirt) == "execute /nowhere/cloud-hypervisor: no such file or directory\n");
   CHECK(libvirt.exit_status() == 1);
   CHECK(libvirt.reap_orphans() == std::vector<int>{0});
 }
@@ -151,6 +163,7 @@ TEST_CASE("husk-ch: a program that does not answer ends libvirt's wait, and the 
   libvirt.start_with([&] { ch::run(libvirt.arguments(), 1s); });
   CHECK_THAT(create_vm(libvirt.connect().get()),
              ContainsSubstring("HTTP/1.1 500 ") && ContainsSubstring("not complete in time"));
+  CHECK_THAT(failure_in(libvirt), ContainsSubstring("not complete in time"));
   CHECK(libvirt.reap_orphans() == std::vector<int>{0});
   CHECK(::kill(libvirt.pid, 0) == 0);  // libvirt's to end
 }

@@ -72,6 +72,7 @@ class PlayedLibvirt {
     const nlohmann::json additions = {
         {"program", program},
         {"fs", {{{"tag", "husk"}, {"socket", (folder / "fs").string()}}}},
+        {"net", nlohmann::json::array()},
         {"vsock", {{"cid", 3}, {"socket", (folder / "vsock").string()}}},
         {"serial_file", (folder / "console").string()}};
     write_file_atomic(folder / ch::additions_file, additions.dump(), 0600);

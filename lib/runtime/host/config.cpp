@@ -34,7 +34,8 @@ class Reader {
   Reader(std::string file, Config& config) : file_(std::move(file)), config_(config) {
     sections_["hypervisor"] = {{"uri", text([this](std::string v) { config_.uri = std::move(v); })},
                                {"accelerator", accelerator()},
-                               {"firmware", path(config_.firmware)}};
+                               {"firmware", path(config_.firmware)},
+                               {"cloud_hypervisor", path(config_.cloud_hypervisor)}};
     sections_["files"] = {{"virtiofsd", path(config_.virtiofsd)},
                           {"cache", cache()},
                           {"threads", number(0, max_file_threads, [this](std::int64_t v) {

@@ -31,6 +31,7 @@ struct Config {
   std::string uri = hypervisor::HypervisorOptions{}.uri;
   std::optional<hypervisor::Accelerator> accelerator;  ///< empty ("auto"): what the host has
   std::optional<std::filesystem::path> firmware;
+  std::optional<std::filesystem::path> cloud_hypervisor;  ///< empty: find_cloud_hypervisor()
   // [files]
   std::optional<std::filesystem::path> virtiofsd;  ///< empty: find_virtiofsd()
   FileOptions files;

@@ -85,7 +85,10 @@ std::string format_config(const Config& config, const InstallPaths& paths) {
   add(text, config, "hypervisor",
       {{"uri", as_toml(config.uri)},
        {"accelerator", as_toml(std::string(name_of(config.accelerator)))},
-       {"firmware", as_toml(config.firmware.value_or(firmware))}});
+       {"firmware", if_any(config.firmware    ? config.firmware
+                           : firmware.empty() ? std::nullopt
+                                              : std::optional<std::filesystem::path>(firmware))},
+       {"cloud_hypervisor", if_any(config.cloud_hypervisor)}});
   add(text, config, "files",
       {{"virtiofsd", if_any(config.virtiofsd)},
        {"cache", as_toml(std::string(name_of(config.files.cache)))},

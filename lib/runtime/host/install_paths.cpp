@@ -12,6 +12,7 @@ InstallPaths paths_in(const fs::path& prefix, const fs::path& shim) {
   return {.program = {},
           .shim = shim,
           .keeper = shim.parent_path() / "husk-keeper",
+          .ch = shim.parent_path() / "husk-ch",
           .kernel = prefix / "share/husk/vmlinuz",
           .initrd = prefix / "share/husk/initrd",
           .modules = prefix / "share/husk/modules"};

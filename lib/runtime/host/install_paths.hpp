@@ -11,6 +11,7 @@ struct InstallPaths {
   std::filesystem::path program = {};    ///< husk itself, to be opened by this process
   std::filesystem::path shim;            ///< husk-shim, beside husk or in ../libexec/husk
   std::filesystem::path keeper = {};     ///< husk-keeper, beside husk-shim
+  std::filesystem::path ch = {};         ///< husk-ch, the same
   std::filesystem::path kernel, initrd;  ///< ../share/husk/{vmlinuz,initrd}
   std::filesystem::path modules = {};    ///< ../share/husk/modules
 };

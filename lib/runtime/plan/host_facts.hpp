@@ -24,11 +24,12 @@ struct HostFacts {
   hypervisor::Accelerator accelerator = hypervisor::Accelerator::tcg;  ///< that VMs shall have
   std::uint32_t tsc_khz = 0;  ///< of the host's CPUs, for a VM whose are emulated; else 0
   // The facts down to max_open_files are found for a new VM alone: a container that joins a VM needs none.
-  hypervisor::VmUser vm_user;        ///< as whom the hypervisor runs
-  bool has_vhost_vsock = false;      ///< the host's kernel is the vsock device
-  std::filesystem::path virtiofsd;   ///< the program that serves the share
-  std::string kernel_release;        ///< of the guest; empty: not known
-  std::uint64_t max_open_files = 0;  ///< of virtiofsd
+  hypervisor::VmUser vm_user;                   ///< as whom the hypervisor runs
+  bool has_vhost_vsock = false;                 ///< the host's kernel is the vsock device
+  std::filesystem::path virtiofsd;              ///< the program that serves the share
+  std::filesystem::path cloud_hypervisor = {};  ///< the program, if the driver is its own
+  std::string kernel_release;                   ///< of the guest; empty: not known
+  std::uint64_t max_open_files = 0;             ///< of virtiofsd
   /// The container has files that a server may stop to serve, now or by what the host mounts later.
   bool has_remote_files = false;
   std::uint64_t memory_mib = 0;         ///< of the host, swap included

@@ -15,7 +15,8 @@ namespace husk::runtime {
 
 /// What a VM boots from, wherever it is installed.
 struct BootAssets {
-  std::filesystem::path kernel, initrd, firmware;
+  std::filesystem::path kernel, initrd;
+  std::filesystem::path firmware;  ///< empty: the hypervisor needs none
   /// The directory from which the guest's kernel loads modules on demand (rootfs-builder/modules); empty: none.
   std::filesystem::path modules = {};
 };
@@ -25,14 +26,17 @@ struct Programs {
   std::filesystem::path keeper, husk;
 };
 
+/// Who is the VM's vsock device: the host's kernel, a program that the VM's keeper runs, or the hypervisor.
+enum class VsockDeviceIs { host_kernel, program, hypervisor };
+
 /// The plan of a VM; nothing has been made yet.
 struct VmPlan {
-  std::string id;                  ///< random; names its directory
-  std::string secret;              ///< 32 random hex digits, by which the guest knows husk
-  std::string uri;                 ///< libvirt's
-  hypervisor::VmUser user;         ///< as whom the hypervisor runs
-  bool runs_vsock_device = false;  ///< the keeper does
-  FileServerPlan files;            ///< for the share
+  std::string id;           ///< random; names its directory
+  std::string secret;       ///< 32 random hex digits, by which the guest knows husk
+  std::string uri;          ///< libvirt's
+  hypervisor::VmUser user;  ///< as whom the hypervisor runs
+  VsockDeviceIs vsock_device = VsockDeviceIs::host_kernel;
+  FileServerPlan files;                          ///< for the share
   std::optional<std::string> network_namespace;  ///< its path, if the caller made it
   std::optional<VmPod> pod = {};                 ///< that has the VM
   BootAssets assets;

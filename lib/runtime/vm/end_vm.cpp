@@ -25,10 +25,11 @@ bool end_helpers(const VmLeftOvers& vm) {
 }
 
 /// Ends the processes by pid first: that works whatever state libvirt is in.
-bool end_processes(const VmLeftOvers& vm, const hypervisor::Driver& driver) {
+bool end_processes(const std::string& vm_id, const VmLeftOvers& vm,
+                   const hypervisor::Driver& driver) {
   if (vm.process) return hypervisor::end_vm_process(*vm.process) && end_helpers(vm);
   // A create that was killed half-way has not written it down.
-  const auto process = hypervisor::find_vm_process(driver, vm.name);
+  const auto process = hypervisor::find_vm_process(driver, vm.name, VmPaths(vm_id).directory);
   return process && hypervisor::end_vm_process(*process);
 }
 
@@ -39,7 +40,8 @@ void await_libvirt(const hypervisor::Driver& driver, const VmLeftOvers& vm,
   detach_process({});
   // A libvirt that does not answer finds it out when it goes on.
   warn_on_failure([&] {
-    if (!hypervisor::await_forgotten(driver, vm.name)) connect({.uri = vm.uri})->destroy(vm.name);
+    if (!driver.notices_end || !hypervisor::await_forgotten(driver, vm.name))
+      connect({.uri = vm.uri})->destroy(vm.name);
   });
   hypervisor::remove_vm_traces(driver, vm.name);
 }
@@ -50,7 +52,8 @@ void end_vm(const std::string& vm_id, const VmLeftOvers& vm,
             const hypervisor::ConnectHypervisor& connect) {
   const hypervisor::Driver& driver = hypervisor::driver_for(vm.uri);
   const bool has_begun = std::filesystem::exists(VmPaths(vm_id).directory);
-  const bool ended = traced("end the VM's processes", [&] { return end_processes(vm, driver); });
+  const bool ended =
+      traced("end the VM's processes", [&] { return end_processes(vm_id, vm, driver); });
   if (!ended && has_begun) connect({.uri = vm.uri})->destroy(vm.name);
   if (hypervisor::is_forgotten(driver, vm.name)) {
     hypervisor::remove_vm_traces(driver, vm.name);

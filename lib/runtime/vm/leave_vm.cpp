@@ -62,9 +62,11 @@ std::vector<std::string> containers_with_files(const std::string& vm_id) {
   return ids;
 }
 
-bool has_process(const VmLeftOvers& vm) {
+bool has_process(const std::string& vm_id, const VmLeftOvers& vm) {
   if (vm.process) return is_alive(*vm.process);
-  return hypervisor::find_vm_process(hypervisor::driver_for(vm.uri), vm.name).has_value();
+  return hypervisor::find_vm_process(hypervisor::driver_for(vm.uri), vm.name,
+                                     VmPaths(vm_id).directory)
+      .has_value();
 }
 
 /// Refuses for a VM whose record does not tell its members.
@@ -72,7 +74,7 @@ void refuse_to_end_under_others(const std::string& vm_id, const std::string& con
                                 const VmLeftOvers& vm) {
   const std::vector<std::string> all = containers_with_files(vm_id);
   const auto other = std::ranges::find_if(all, [&](const auto& id) { return id != container; });
-  if (other == all.end() || !has_process(vm)) return;
+  if (other == all.end() || !has_process(vm_id, vm)) return;
   throw Error(Errc::wrong_state, "VM " + vm_id + ": " + VmPaths(vm_id).record().string() +
                                      " does not list its containers, and " + quote(*other) +
                                      " may run in it");
@@ -204,7 +206,7 @@ VmLeftOvers find_left_overs(const std::string& vm_id, const std::string& uri) {
 void refuse_to_end_unseen(const std::string& vm_id, const std::string& uri) {
   const VmPaths paths(vm_id);
   if (!std::filesystem::exists(paths.directory) || shows_vm_directory(paths)) return;
-  if (hypervisor::find_vm_process(hypervisor::driver_for(uri), vm_name(vm_id)))
+  if (hypervisor::find_vm_process(hypervisor::driver_for(uri), vm_name(vm_id), paths.directory))
     throw other_mount_namespace_error(paths);
 }
 

@@ -36,7 +36,7 @@ std::string spare_key(const VmPlan& plan) {
       {"version", HUSK_VERSION},
       {"uri", plan.uri},
       {"user", plan.user.uid},
-      {"vsock_device", plan.runs_vsock_device},
+      {"vsock_device", static_cast<int>(plan.vsock_device)},
       {"files",
        {identity_of(plan.files.program), plan.files.max_open_files, plan.files.kernel_release,
         static_cast<int>(plan.files.cache), plan.files.threads}},

@@ -48,34 +48,48 @@ handoff::VmKeeper make_keeper(const VmPlan& plan, const VmPaths& paths, const Sh
   setup.files = {.setup = file_server_setup(plan.files, identify_virtiofsd(plan.files.program)),
                  .socket = share.socket.get(),
                  .log = share.log.get()};
-  if (!plan.runs_vsock_device) return handoff::VmKeeper(std::move(setup));
+  if (plan.vsock_device != VsockDeviceIs::program) return handoff::VmKeeper(std::move(setup));
   const handoff::VsockUsers users{.device = hypervisor::device_uid(plan.id),
                                   .hypervisor = plan.user.uid};
   return {paths.vsock(), users, std::move(setup)};
 }
 
-std::unique_ptr<guestcomm::Announcement> listen(const handoff::VmKeeper& keeper,
-                                                const std::string& vm_id) {
-  if (!keeper.has_device()) return guestcomm::listen_vsock();
-  const unsigned device = hypervisor::device_uid(vm_id);
-  return guestcomm::listen_hybrid(keeper.host_socket(), device, device);
+VsockSockets vsock_sockets(const VmPlan& plan, const VmPaths& paths,
+                           const handoff::VmKeeper& keeper) {
+  switch (plan.vsock_device) {
+    case VsockDeviceIs::host_kernel:
+      break;
+    case VsockDeviceIs::program:
+      return {.hybrid = keeper.host_socket(), .vhost_user = keeper.device_socket()};
+    case VsockDeviceIs::hypervisor:
+      return {.hybrid = paths.vsock_device() / handoff::vsock_socket, .vhost_user = {}};
+  }
+  return {};
+}
+
+std::unique_ptr<guestcomm::Announcement> listen(const VmPlan& plan, const VsockSockets& vsock) {
+  if (!vsock.hybrid) return guestcomm::listen_vsock();
+  const unsigned device =
+      plan.vsock_device == VsockDeviceIs::program ? hypervisor::device_uid(plan.id) : plan.user.uid;
+  return guestcomm::listen_hybrid(*vsock.hybrid, device, device);
 }
 
 hypervisor::VmConfig whole_config(const VmPlan& plan, const VmPaths& paths,
-                                  const handoff::VmKeeper& keeper,
+                                  const VsockSockets& vsock,
                                   const guestcomm::Announcement& announcement) {
   hypervisor::VmConfig config = plan.vm;
   config.kernel = paths.kernel();
   config.initrd = paths.initrd();
-  config.firmware = paths.firmware();
+  if (!plan.assets.firmware.empty()) config.firmware = paths.firmware();
+  config.directory = paths.directory;
   config.console_log = paths.console_log();
   config.show_files = [paths](int ns) { show_vm_directory(paths, ns); };
   config.shared_directories = {{paths.share_socket(), guestcomm::share_tag}};
-  if (keeper.has_device()) config.vsock.vhost_user_socket = keeper.device_socket();
+  config.vsock = {.vhost_user_socket = vsock.vhost_user, .hybrid_socket = vsock.hybrid};
   // Where every user of the host can reach the guest, privileged ports are root's for sure. In front,
   // so that the administrator's arguments are the last.
   config.kernel_arguments =
-      plan_vsock_arguments(announcement.port(), /*privileged_ports=*/!keeper.has_device()) + " " +
+      plan_vsock_arguments(announcement.port(), /*privileged_ports=*/!vsock.hybrid) + " " +
       config.kernel_arguments;
   return config;
 }
@@ -111,7 +125,8 @@ BootingVm::BootingVm(const VmPlan& plan, const hypervisor::ConnectHypervisor& co
     : paths_(plan.id),
       share_{listen_for_hypervisor(paths_.share_socket(), plan.user.uid), make_bounded_log()},
       keeper_(make_keeper(plan, paths_, share_)),
-      announcement_(listen(keeper_, plan.id)),
+      vsock_(vsock_sockets(plan, paths_, keeper_)),
+      announcement_(listen(plan, vsock_)),
       hypervisor_(connect({.uri = plan.uri})) {
   const Span span("libvirt");
   step("start the VM", [&] { start(plan); });
@@ -122,7 +137,7 @@ void BootingVm::start(const VmPlan& plan) {
   share_.socket.reset();  // the server's alone: the hypervisor sees when that ends
   try {
     vm_.emplace(hypervisor::driver_for(plan.uri), *hypervisor_,
-                whole_config(plan, paths_, keeper_, *announcement_));
+                whole_config(plan, paths_, vsock_, *announcement_));
   } catch (const Error& e) {
     throw with_log(e);
   }
@@ -170,7 +185,7 @@ void BootingVm::park(HostCgroup& cgroup, const std::vector<hypervisor::NetworkCa
 }
 
 guestcomm::GuestAddress BootingVm::address() const {
-  if (keeper_.has_device()) return guestcomm::HybridAddress{keeper_.host_socket().string()};
+  if (vsock_.hybrid) return guestcomm::HybridAddress{vsock_.hybrid->string()};
   return guestcomm::VsockAddress{get().cid.value()};
 }
 

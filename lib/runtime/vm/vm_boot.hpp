@@ -23,6 +23,11 @@ struct ShareServer {
   UniqueFd socket, log;
 };
 
+/// The sockets of a vsock device that is not the host's kernel. The hybrid one is that of HybridAddress.
+struct VsockSockets {
+  std::optional<std::filesystem::path> hybrid, vhost_user;
+};
+
 /// A running VM with its keeper, whose guest boots. Both end on destruction unless kept.
 class BootingVm {
  public:
@@ -65,6 +70,7 @@ class BootingVm {
   VmPaths paths_;
   ShareServer share_;
   handoff::VmKeeper keeper_;
+  VsockSockets vsock_;
   std::unique_ptr<guestcomm::Announcement> announcement_;
   std::unique_ptr<hypervisor::Hypervisor> hypervisor_;
   std::optional<hypervisor::BootedVm> vm_;

@@ -110,7 +110,7 @@ VmDirectory::VmDirectory(const std::string& vm_id, const BootAssets& assets,
     mount_vm_tmpfs(paths_.directory);
     bind_asset(assets.kernel, paths_.kernel(), "guest kernel");
     bind_asset(assets.initrd, paths_.initrd(), "guest initrd");
-    bind_asset(assets.firmware, paths_.firmware(), "firmware");
+    if (!assets.firmware.empty()) bind_asset(assets.firmware, paths_.firmware(), "firmware");
     make_vsock_directories(paths_);
     make_directory(paths_.network(), 0700);
     make_share(secret, kernel_settings);

@@ -44,7 +44,26 @@ TEST_CASE("driver: QEMU's files are where libvirt puts them", "[hypervisor]") {
   CHECK(qemu.log_directory() == "/var/log/libvirt/qemu");
   CHECK(qemu.pid_file("husk-1-a") == "/run/libvirt/qemu/husk-1-a.pid");
   CHECK(qemu.domain_file("husk-1-a") == "/run/libvirt/qemu/husk-1-a.xml");
-  CHECK(qemu.daemon() == "virtqemud");
+  CHECK(qemu.daemon().own == "virtqemud");
+}
+
+TEST_CASE("driver: Cloud Hypervisor's", "[hypervisor]") {
+  const Driver& ch = driver_for("ch:///system");
+  CHECK(ch.uri() == "ch:///system");
+  CHECK(ch.daemon().own == "virtchd");
+  CHECK_FALSE(ch.daemon().is_in_libvirtd);
+  CHECK(ch.domain_file("husk-1-a") == "/run/libvirt/ch/husk-1-a-socket");
+  CHECK(ch.run_files("husk-1-a") ==
+        std::vector<fs::path>{"/run/libvirt/ch/husk-1-a-socket",
+                              "/run/libvirt/ch/husk-1-a-event-monitor-fifo",
+                              "/run/libvirt/ch/husk-1-a.pid"});
+  CHECK(qemu.run_files("husk-1-a").empty());
+  CHECK(ch.find_user().uid == 0);
+  const std::string kvm = ch.kernel_arguments(Accelerator::kvm, {}, 0);
+  CHECK_THAT(kvm, ContainsSubstring("console=ttyS0"));
+  CHECK(kvm.find("reboot=") == std::string::npos);
+  CHECK(ch.kernel_arguments(Accelerator::kvm, {.vcpus = 1, .max_vcpus = 4}, 0) ==
+        kvm + " maxcpus=1");
 }
 
 TEST_CASE("driver: a VM's process is told from that of a VM whose name begins the same",

@@ -126,13 +126,18 @@ TEST_CASE("libvirt daemon: virtqemud is started where libvirtd is not installed"
     std::ofstream(sbin.path() / name) << "#!/bin/sh\n";
     std::filesystem::permissions(sbin.path() / name, std::filesystem::perms(0755));
   };
-  CHECK_THROWS_WITH(find_daemon_program(sbin.path(), "virtqemud"),
+  const Daemon daemon{.own = "virtqemud", .is_in_libvirtd = true};
+  CHECK_THROWS_WITH(find_daemon_program(sbin.path(), daemon),
                     ContainsSubstring("libvirt is not installed (") &&
                         ContainsSubstring("/libvirtd or virtqemud is missing)"));
   install("virtqemud");
-  CHECK(find_daemon_program(sbin.path(), "virtqemud") == sbin.path() / "virtqemud");
+  CHECK(find_daemon_program(sbin.path(), daemon) == sbin.path() / "virtqemud");
   install("libvirtd");
-  CHECK(find_daemon_program(sbin.path(), "virtqemud") == sbin.path() / "libvirtd");
+  CHECK(find_daemon_program(sbin.path(), daemon) == sbin.path() / "libvirtd");
+  const Daemon of_ch{.own = "virtchd", .is_in_libvirtd = false};
+  CHECK(find_daemon_program(sbin.path(), of_ch) == sbin.path() / "libvirtd");
+  install("virtchd");
+  CHECK(find_daemon_program(sbin.path(), of_ch) == sbin.path() / "virtchd");
 }
 
 TEST_CASE("vm id: is the number of its device's user, in a range that is nobody else's",

@@ -76,21 +76,39 @@ TEST_CASE("vm process: found by libvirt's pid file, if it is that VM's", "[hyper
   const LibvirtFiles files;
   const NamedProcess qemu("guest=" + tested_vm + ",debug-threads=on");
   files.write_pid(std::to_string(qemu.pid) + GENERATE("", "\n"));
-  CHECK(find_vm_process(files.driver, tested_vm) == identify_process(qemu.pid));
+  CHECK(find_vm_process(files.driver, tested_vm, {}) == identify_process(qemu.pid));
   // The pid file of another VM may be older than the process that has its pid now.
   files.write("husk-test-7c51e0d.pid", std::to_string(qemu.pid));
-  CHECK_FALSE(find_vm_process(files.driver, "husk-test-7c51e0d"));
+  CHECK_FALSE(find_vm_process(files.driver, "husk-test-7c51e0d", {}));
 }
 
 TEST_CASE("vm process: a pid file that leads to no VM is none", "[hypervisor]") {
   const LibvirtFiles files;
-  CHECK_FALSE(find_vm_process(files.driver, tested_vm));
+  CHECK_FALSE(find_vm_process(files.driver, tested_vm, {}));
   const std::string text =
       GENERATE_COPY(as<std::string>{}, "", "x", "0", "-1", "4194305", "99999999999999999999",
                     std::to_string(::getpid()), "1", std::string(65, '1'));
   CAPTURE(text);
   files.write_pid(text);
-  CHECK_FALSE(find_vm_process(files.driver, tested_vm));
+  CHECK_FALSE(find_vm_process(files.driver, tested_vm, {}));
+}
+
+TEST_CASE("vm process: found by the driver's file in the VM's directory", "[hypervisor]") {
+  const LibvirtFiles files;
+  const Driver& ch = driver_for("ch:///system");
+  const ProcessIdentity self = identify_process(::getpid()).value();
+  const std::string pid = std::to_string(self.pid), start = std::to_string(self.start_time);
+  const auto found = [&](const std::string& text) {
+    files.write(ch.process_file, text);
+    return find_vm_process(ch, tested_vm, files.scratch.path());
+  };
+  CHECK(found(pid + " " + start + "\n") == self);
+  for (const std::string& text : {pid + " 1", pid, pid + " x", std::string(), std::string("-1 1"),
+                                  std::string("1000000000000 1"), std::string(65, '1')}) {
+    CAPTURE(text);
+    CHECK_FALSE(found(text));
+  }
+  CHECK_FALSE(find_vm_process(ch, tested_vm, files.scratch.path() / "none"));
 }
 
 TEST_CASE("vm process: ended by SIGKILL, and ended already is fine", "[hypervisor]") {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include "lib/base/error.hpp"
@@ -129,6 +130,27 @@ TEST_CASE("plan_create: hooks go to the command that runs them", "[runtime]") {
   CHECK(plan.guest.spec.hooks == oci::Hooks{});
 }
 
+TEST_CASE("plan_create: Cloud Hypervisor is its own vsock device, has no firmware, and needs KVM",
+          "[runtime]") {
+  Planning p;
+  p.config.uri = "ch:///system";
+  p.facts.cloud_hypervisor = "/usr/bin/cloud-hypervisor";
+  p.paths.ch = "/usr/libexec/husk/husk-ch";
+  p.refuses(Errc::unsupported,
+            "hypervisor.uri: Cloud Hypervisor needs /dev/kvm and a CPU with vmx or svm; use "
+            "qemu:///system here");
+  p.facts.accelerator = hypervisor::Accelerator::kvm;
+  p.facts.has_vhost_vsock = GENERATE(false, true);
+  const VmPlan plan = p.plan().new_vm.value();
+  CHECK(plan.vsock_device == VsockDeviceIs::hypervisor);
+  CHECK(plan.assets.firmware.empty());
+  REQUIRE(plan.vm.go_between);
+  CHECK(plan.vm.go_between->program == "/usr/libexec/husk/husk-ch");
+  CHECK(plan.vm.go_between->hypervisor == "/usr/bin/cloud-hypervisor");
+  p.config.uri = "qemu:///system";
+  CHECK_FALSE(p.plan().new_vm.value().vm.go_between);
+}
+
 TEST_CASE("plan_create: the VM is what the configuration and the host say", "[runtime]") {
   Planning p;
   p.config.vcpus = 3;
@@ -140,7 +162,7 @@ TEST_CASE("plan_create: the VM is what the configuration and the host say", "[ru
   CHECK(plan.secret == p.facts.secret);
   CHECK(plan.uri == p.config.uri);
   CHECK(plan.user.uid == 64055);
-  CHECK(plan.runs_vsock_device);
+  CHECK(plan.vsock_device == VsockDeviceIs::program);
   CHECK(plan.files.program == "/usr/libexec/virtiofsd");
   CHECK(plan.files.directory == "/run/husk-vm/deadbeef/shared");
   CHECK(plan.vm.name == "husk-deadbeef");

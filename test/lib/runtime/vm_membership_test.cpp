@@ -28,7 +28,7 @@ runtime::VmPlan make_plan(const HuskBench& bench) {
       .secret = std::string(32, '5'),
       .uri = "qemu:///system",
       .user = {},
-      .runs_vsock_device = true,
+      .vsock_device = runtime::VsockDeviceIs::program,
       .files =
           runtime::plan_file_server(runtime::find_virtiofsd({}),
                                     {runtime::VmPaths("00001234").shared(), "", 1000, false}, {}),
