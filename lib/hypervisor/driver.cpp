@@ -97,7 +97,9 @@ constexpr Driver drivers[] = {
 
 std::string Driver::uri() const { return std::string(name) + ":///system"; }
 Daemon Driver::daemon() const {
-  return {.own = "virt" + std::string(name) + "d", .is_in_libvirtd = is_in_libvirtd};
+  return {.own = "virt" + std::string(name) + "d",
+          .is_in_libvirtd = is_in_libvirtd,
+          .uses_virtlogd = !has_go_between};
 }
 
 std::filesystem::path Driver::run_directory() const {

@@ -18,6 +18,7 @@ class LiveDriver;
 struct Daemon {
   std::string own;      ///< has this driver alone: "virtqemud"
   bool is_in_libvirtd;  ///< Driver::is_in_libvirtd
+  bool uses_virtlogd;   ///< for each VM's console
 };
 
 struct Driver {

@@ -133,10 +133,11 @@ std::optional<fs::path> find_program(const fs::path& directory, const Daemon& da
 }
 
 /// Asks for the driver's own daemon where none is known to be installed.
-std::vector<std::string> socket_units(const Daemon& daemon) {
+std::vector<std::string> start_sockets(const Daemon& daemon) {
   const auto program = find_program(program_directory, daemon);
-  return {"start", "virtlogd.socket",
-          (program ? program->filename().string() : daemon.own) + ".socket"};
+  const std::string socket = (program ? program->filename().string() : daemon.own) + ".socket";
+  if (!daemon.uses_virtlogd) return {"start", socket};
+  return {"start", "virtlogd.socket", socket};
 }
 
 /// What systemctl said, in the middle of a sentence.
@@ -147,25 +148,29 @@ std::string in_brackets(std::string output) {
 }
 
 void start_by_systemd(const Daemon& daemon) {
-  const std::vector<std::string> units = socket_units(daemon);
+  const std::vector<std::string> arguments = start_sockets(daemon);
   const SubprocessResult result =
       run_subprocess({.program = "/usr/bin/systemctl",
-                      .arguments = units,
+                      .arguments = arguments,
                       .argv0 = {},
                       .environment = std::vector<std::string>{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
                       .stdin_text = {},
                       .timeout = daemon_patience});
   if (result.status == 0) return;
   (void)find_daemon_program(program_directory, daemon);  // not installed: says so
-  throw Error(Errc::unsupported, "systemctl start virtlogd.socket " + units.back() + " failed" +
-                                     in_brackets(result.output) + "; " + advice::libvirt_unit);
+  std::string asked = "systemctl";
+  for (const std::string& word : arguments) asked += " " + word;
+  throw Error(Errc::unsupported,
+              asked + " failed" + in_brackets(result.output) + "; " + advice::libvirt_unit);
 }
 
 void start_alone(const Daemon& daemon, std::chrono::seconds idle_timeout) {
   const std::string program = find_daemon_program(program_directory, daemon).string();
-  if (!listens(log_socket)) start_daemon("/usr/sbin/virtlogd", idle_timeout);
-  if (!wait_for([] { return listens(log_socket); }))
-    throw Error(Errc::timed_out, "virtlogd was started but does not listen");
+  if (daemon.uses_virtlogd) {
+    if (!listens(log_socket)) start_daemon("/usr/sbin/virtlogd", idle_timeout);
+    if (!wait_for([] { return listens(log_socket); }))
+      throw Error(Errc::timed_out, "virtlogd was started but does not listen");
+  }
   if (!daemon_listens(daemon)) start_daemon(program, idle_timeout);
 }
 
@@ -182,10 +187,10 @@ DirectoryLock lock_daemon_start() {
   }
 }
 
-/// Every VM's console goes through virtlogd. Without systemd it ends when it was idle too long,
-/// and then libvirtd alone is not enough.
+/// The console of each of QEMU's VMs goes through virtlogd. Without systemd virtlogd ends when it was idle too long, and then
+/// libvirtd alone is not enough.
 bool is_ready(const Daemon& daemon) {
-  return daemon_listens(daemon) && (runs_systemd() || listens(log_socket));
+  return daemon_listens(daemon) && (!daemon.uses_virtlogd || runs_systemd() || listens(log_socket));
 }
 
 }  // namespace

@@ -15,6 +15,7 @@ source "$here/machine.bash"
 source "$here/sweep.bash"
 
 is_husk() { [[ ${HUSK##*/} == husk ]]; }
+uses_ch() { grep -qs '^uri = "ch:' /etc/husk/config.toml; }  # scripts/test-ch
 
 begin_topic() {  # NAME
   topic=$1 passed=0 failed=0 skipped=0 cleanup=()

@@ -15,6 +15,7 @@ create() {  # ID BUNDLE FLAGS...
 
 demand() {
   is_husk || skip "about libvirt"
+  ! uses_ch || skip "about the daemon of libvirt's QEMU driver"
   # One that another test's husk started goes by itself when it has been idle; asking it would keep it. Without
   # systemd, which starts one with the same arguments, it is ended at once.
   if pgrep -f '^/usr/sbin/libvirtd --timeout' >/dev/null; then

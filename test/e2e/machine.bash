@@ -9,11 +9,12 @@ snapshot_machine() {
   {
     running_programs
     find /run/libvirt/qemu /etc/libvirt/qemu -maxdepth 1 -name '*.xml' -printf 'domain %p\n' 2>/dev/null
+    find /run/libvirt/ch -maxdepth 1 -name 'husk-*' -printf 'domain %p\n' 2>/dev/null
     awk '$5 ~ "^/run/husk" || $0 ~ /virtiofs/ { print "mount " $5 }' /proc/self/mountinfo
     ip -o link show | awk -F': ' '{ sub(/@.*/, "", $2) } $2 ~ /^(vnet|tap|husk|veth)/ { print "link " $2 }'
     awk '$8 ~ /husk/ { print "socket " $8 }' /proc/net/unix
     find /run/husk /run/husk-vm /run/netns /run/docker/netns -mindepth 1 -maxdepth 2 -printf 'file %p\n' 2>/dev/null
-    find /var/log/libvirt/qemu -name 'husk-*' -printf 'log %p\n' 2>/dev/null
+    find /var/log/libvirt/qemu /var/log/libvirt/ch -name 'husk-*' -printf 'log %p\n' 2>/dev/null
     container_cgroups
   } | LC_ALL=C sort
 }
@@ -28,7 +29,7 @@ running_programs() {
 # Cgroups of containers, by every engine's and driver's names, and libvirt's of machines.
 container_cgroups() {
   find /sys/fs/cgroup -mindepth 1 -type d -printf '%P\n' 2>/dev/null | grep -E \
-    '(^|/)(husk($|/)|husk-(test|e2e)|husk-[^/]*\.scope|docker/[0-9a-f]{12}|docker-[0-9a-f]{12}|libpod-[0-9a-f]{12}|crio-|machine-qemu|[^/]*\.libvirt-qemu)' |
+    '(^|/)(husk($|/)|husk-(test|e2e)|husk-[^/]*\.scope|docker/[0-9a-f]{12}|docker-[0-9a-f]{12}|libpod-[0-9a-f]{12}|crio-|machine-qemu|[^/]*\.libvirt-(qemu|ch))' |
     sed 's/^/cgroup /'
 }
 

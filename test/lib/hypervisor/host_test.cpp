@@ -126,7 +126,7 @@ TEST_CASE("libvirt daemon: virtqemud is started where libvirtd is not installed"
     std::ofstream(sbin.path() / name) << "#!/bin/sh\n";
     std::filesystem::permissions(sbin.path() / name, std::filesystem::perms(0755));
   };
-  const Daemon daemon{.own = "virtqemud", .is_in_libvirtd = true};
+  const Daemon daemon{.own = "virtqemud", .is_in_libvirtd = true, .uses_virtlogd = true};
   CHECK_THROWS_WITH(find_daemon_program(sbin.path(), daemon),
                     ContainsSubstring("libvirt is not installed (") &&
                         ContainsSubstring("/libvirtd or virtqemud is missing)"));
@@ -134,7 +134,7 @@ TEST_CASE("libvirt daemon: virtqemud is started where libvirtd is not installed"
   CHECK(find_daemon_program(sbin.path(), daemon) == sbin.path() / "virtqemud");
   install("libvirtd");
   CHECK(find_daemon_program(sbin.path(), daemon) == sbin.path() / "libvirtd");
-  const Daemon of_ch{.own = "virtchd", .is_in_libvirtd = false};
+  const Daemon of_ch{.own = "virtchd", .is_in_libvirtd = false, .uses_virtlogd = false};
   CHECK(find_daemon_program(sbin.path(), of_ch) == sbin.path() / "libvirtd");
   install("virtchd");
   CHECK(find_daemon_program(sbin.path(), of_ch) == sbin.path() / "virtchd");
