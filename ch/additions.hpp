@@ -46,6 +46,7 @@ struct Additions {
   std::vector<SharedDirectory> fs;
   std::vector<NetworkCard> net;
   Vsock vsock;
+  /// A file, or a FIFO that somebody has open, which then gets what Cloud Hypervisor says as well.
   std::string serial_file;
   std::uint64_t memory_hotplug_mib = 0;  ///< that the guest can be given while it runs; 0: none
   /// The files that Cloud Hypervisor may open beside those of its request. nullopt: all files.

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ch/go_between.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -35,6 +37,7 @@ using Arguments = std::vector<std::string>;
 struct Relay {
   std::filesystem::path folder;  ///< for failure_file
   std::string program;           ///< for errors
+  std::string serial_file;
   std::string request;
   sockaddr_un address{};  ///< of the API's socket
   socklen_t address_size = 0;
@@ -129,10 +132,21 @@ void relay_request(const Relay& relay, const Deadline& deadline) {
   }
 }
 
+/// libvirt 9.0 gives its emulators no log, and no libvirt tells why a VM could not boot.
+void speak_into(const std::string& serial_file) {
+  const UniqueFd fifo{
+      ::open(serial_file.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC)};
+  struct stat info {};
+  if (!fifo || ::fstat(fifo.get(), &info) != 0 || !S_ISFIFO(info.st_mode)) return;
+  // A text that does not fit is lost, rather than having Cloud Hypervisor wait for the reader.
+  for (const int stream : {STDOUT_FILENO, STDERR_FILENO}) ::dup2(fifo.get(), stream);
+}
+
 /// The parent becomes the program, and the child passes the request on.
 [[noreturn]] void hand_over(const Relay& relay, const Arguments& arguments,
                             const Deadline& deadline) {
   fork_orphan([&] { relay_request(relay, deadline); });
+  speak_into(relay.serial_file);
   try {
     execute(relay.program, arguments);
   } catch (const Error&) {
@@ -146,6 +160,7 @@ Relay prepare_relay(const CommandLine& line, const std::string& body) {
   const Additions additions = load_additions(line.folder);
   relay.folder = line.folder;
   relay.program = additions.program;
+  relay.serial_file = additions.serial_file;
   try {
     relay.request = add_to_vm_config(body, additions);
   } catch (const Error& e) {

@@ -22,6 +22,7 @@
 #include "keeper/change_follower.hpp"
 #include "keeper/clock_follower.hpp"
 #include "keeper/connection_server.hpp"
+#include "keeper/console_log.hpp"
 #include "keeper/file_server.hpp"
 #include "keeper/kill_counter.hpp"
 #include "keeper/vhost_device.hpp"
@@ -250,7 +251,8 @@ void run(int socket, const MakeDuties& make_duties) noexcept {
     const UniqueFd directory = open_directory(begin);
     std::vector<int> kept{socket};
     for (const UniqueFd* fd : std::initializer_list<const UniqueFd*>{
-             &directory, &begin.husk, &begin.files_socket, &begin.files_log})
+             &directory, &begin.husk, &begin.files_socket, &begin.files_log, &begin.console_fifo,
+             &begin.console_log})
       if (*fd) kept.push_back(fd->get());
     detach_process(kept, begin.leave_cgroups ? DetachedCgroups::root : DetachedCgroups::unchanged);
     ::prctl(PR_SET_NAME, "husk-keeper", 0, 0, 0);
@@ -258,6 +260,9 @@ void run(int socket, const MakeDuties& make_duties) noexcept {
     // husk sees this process end only after the sockets and the file server are gone.
     const UniqueFd hold(::fcntl(order.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
     const auto files = start_file_server(begin, order);
+    std::optional<ConsoleLog> console;
+    if (begin.console_fifo && is_wanted(order))
+      console.emplace(std::move(begin.console_fifo), std::move(begin.console_log));
     handoff::send_greeting(order.get(), files ? files->pidfd() : -1);
     std::optional<VhostDevice> device;
     keep(std::move(order), begin, make_duties(begin), device);

@@ -59,6 +59,8 @@ struct Host {
   bool has_vhost_vsock = false;
   bool has_vhost_device = false;  ///< the program that stands in for /dev/vhost-vsock
   Part qemu{}, libvirt{}, virtiofsd{};
+  std::optional<Part>
+      cloud_hypervisor{};  ///< there where config.toml chooses it; then there need be no QEMU
   bool is_rust_virtiofsd = false;
   std::string vm_user_error{};
   std::vector<GuestFile> guest_files{};

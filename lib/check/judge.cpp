@@ -31,6 +31,9 @@ Finding judge_config(const Host& host) {
 
 /// Without KVM containers run, several times slower; with accelerator = "kvm" none does.
 Finding slow(const Host& host, std::string text, std::string advice) {
+  if (host.cloud_hypervisor)
+    return {"kvm", Verdict::fail, text + ", and Cloud Hypervisor emulates no CPU",
+            std::move(advice)};
   const bool is_asked_for = host.configured_accelerator == Accelerator::kvm;
   text += is_asked_for ? ", and config.toml has accelerator = \"kvm\""
                        : ": QEMU emulates the CPU, and containers run several times slower";
@@ -50,7 +53,7 @@ Finding judge_kvm_device(const Host& host) {
 }
 
 Finding judge_kvm(const Host& host) {
-  if (host.configured_accelerator == Accelerator::tcg)
+  if (host.configured_accelerator == Accelerator::tcg && !host.cloud_hypervisor)
     return {"kvm", Verdict::warn, "config.toml has accelerator = \"tcg\": QEMU emulates the CPU",
             "take the line out of config.toml if the host has KVM"};
   if (host.kvm_error != 0 || !host.processor.can_virtualize) return judge_kvm_device(host);
@@ -68,6 +71,8 @@ Finding judge_kvm(const Host& host) {
 }
 
 Finding judge_vsock(const Host& host) {
+  if (host.cloud_hypervisor)
+    return {"vsock", Verdict::pass, "Cloud Hypervisor is the vsock device itself"};
   if (host.has_vhost_vsock) return {"vsock", Verdict::pass, "the kernel has vhost-vsock"};
   if (host.has_vhost_device)
     return {"vsock", Verdict::pass, "vhost-device-vsock stands in for /dev/vhost-vsock"};

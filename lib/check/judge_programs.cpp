@@ -15,7 +15,15 @@ std::string with_version(const std::string& name, const Part& part) {
   return part.version.empty() ? name : name + " " + part.version;
 }
 
-Finding judge_qemu(const Host& host) {
+Finding judge_hypervisor(const Host& host) {
+  if (host.cloud_hypervisor) {
+    if (host.cloud_hypervisor->error.empty())
+      return {"cloud-hypervisor", Verdict::pass,
+              with_version("Cloud Hypervisor", *host.cloud_hypervisor)};
+    return {"cloud-hypervisor", Verdict::fail, host.cloud_hypervisor->error,
+            "install Cloud Hypervisor 36 or later where libvirt's daemon finds it, or take uri = "
+            "\"ch:///system\" out of /etc/husk/config.toml"};
+  }
   if (host.qemu.error.empty()) return {"qemu", Verdict::pass, with_version("QEMU", host.qemu)};
   return {"qemu", Verdict::fail, host.qemu.error, advice::qemu};
 }
@@ -71,7 +79,7 @@ Finding judge_guest(const Host& host) {
 }  // namespace
 
 std::vector<Finding> judge_programs(const Host& host) {
-  return {judge_qemu(host), judge_libvirt(host), judge_virtiofsd(host), judge_guest(host)};
+  return {judge_hypervisor(host), judge_libvirt(host), judge_virtiofsd(host), judge_guest(host)};
 }
 
 }  // namespace husk::check

@@ -21,6 +21,7 @@
 #include "lib/handoff/vhost_sockets.hpp"
 #include "lib/hypervisor/driver.hpp"
 #include "lib/runtime/host/cgroup_hierarchies.hpp"
+#include "lib/runtime/host/cloud_hypervisor.hpp"
 #include "lib/runtime/host/config.hpp"
 #include "lib/runtime/host/install_paths.hpp"
 
@@ -56,6 +57,15 @@ Part find_qemu() {
   for (const char* const program : {"/usr/bin/qemu-system-x86_64", "/usr/libexec/qemu-kvm"})
     if (::access(program, X_OK) == 0) return ask_version(program);
   return {.version = {}, .error = "QEMU is not installed (/usr/bin/qemu-system-x86_64)"};
+}
+
+Part find_cloud_hypervisor_part(const runtime::Config& config) {
+  Part part;
+  part.error = error_of([&] {
+    part.version =
+        runtime::identify_cloud_hypervisor(runtime::find_cloud_hypervisor(config.cloud_hypervisor));
+  });
+  return part;
 }
 
 void look_at_libvirt(Host& host, const runtime::Config& config) {
@@ -160,6 +170,8 @@ Host look_at_host(const fs::path& config_file) {
   host.has_vhost_vsock = guestcomm::has_vhost_vsock();
   host.has_vhost_device = ::access(handoff::vhost_device_program, X_OK) == 0;
   host.qemu = find_qemu();
+  if (hypervisor::driver_for(config.uri).has_go_between)
+    host.cloud_hypervisor = find_cloud_hypervisor_part(config);
   look_at_libvirt(host, config);
   const VirtiofsdLook virtiofsd = look_at_virtiofsd(config.virtiofsd, virtiofsd_patience);
   host.virtiofsd = virtiofsd.part;

@@ -100,6 +100,8 @@ KeeperBegin read_begin(const json& begin, Taker descriptors) {
                    .files = read_files(begin),
                    .files_socket = descriptors.take_if(begin.contains("files")),
                    .files_log = descriptors.take_if(begin.contains("files")),
+                   .console_fifo = descriptors.take_if(begin.value("console", false)),
+                   .console_log = descriptors.take_if(begin.value("console", false)),
                    .config = begin.value("config", ""),
                    .fills_pool = begin.value("fillsPool", false),
                    .husk = descriptors.take_if(begin.at("husk").get<bool>())};
@@ -151,6 +153,7 @@ void send_begin(int socket, const KeeperBegin& begin) {
                {"ownPodNetwork", begin.own_pod_network},
                {"config", begin.config},
                {"fillsPool", begin.fills_pool},
+               {"console", static_cast<bool>(begin.console_fifo)},
                {"husk", static_cast<bool>(begin.husk)}};
   if (begin.device)
     content["device"] = {{"directory", begin.device->directory}, {"uid", begin.device->uid}};
@@ -161,7 +164,8 @@ void send_begin(int socket, const KeeperBegin& begin) {
                         {"maxOpenFiles", begin.files->max_open_files}};
     descriptors = {begin.files_socket.get(), begin.files_log.get()};
   }
-  if (begin.husk) descriptors.push_back(begin.husk.get());
+  for (const UniqueFd* given : {&begin.console_fifo, &begin.console_log, &begin.husk})
+    if (*given) descriptors.push_back(given->get());
   send_packet(socket, {{"begin", content}}, descriptors);
 }
 

@@ -37,6 +37,8 @@ struct KeeperBegin {
   std::string pod_network = {}, own_pod_network = {};
   std::optional<FileServerSetup> files = {};
   UniqueFd files_socket = {}, files_log = {};  ///< FileServer's; there with `files`
+  /// A FIFO into which the hypervisor writes the guest's console, and the file that the keeper appends to; both or none.
+  UniqueFd console_fifo = {}, console_log = {};
   std::string config =
       {};  ///< the path of the configuration for that program; empty: the usual one
   bool fills_pool =

@@ -156,6 +156,8 @@ void VmKeeper::begin() {
     begin.files_socket = duplicate(setup_.files->socket);
     begin.files_log = duplicate(setup_.files->log);
   }
+  begin.console_fifo = duplicate(setup_.console_fifo);
+  begin.console_log = duplicate(setup_.console_log);
   if (!setup_.husk.empty())
     begin.husk.reset(
         check_sys(::open(setup_.husk.c_str(), O_PATH | O_CLOEXEC), "open " + setup_.husk.string()));

@@ -49,6 +49,7 @@ struct KeeperSetup {
   bool fills_pool = false;                                       ///< the same
   std::filesystem::path pod_network = {}, own_pod_network = {};  ///< see KeeperBegin
   std::optional<FileServer> files = {};                          ///< that the keeper is to run
+  int console_fifo = -1, console_log = -1;                       ///< see KeeperBegin
   /// Empty, or one that fails: the keeper is forked. The nearest subreaper, which is conmon or
   /// containerd's shim, is its parent then.
   LaunchKeeper launch = {};

@@ -66,6 +66,7 @@ constexpr Driver drivers[] = {
      .needs_kvm = false,
      .is_in_libvirtd = true,
      .has_go_between = false,
+     .uses_virtlogd = true,
      .has_own_vsock = false,
      .notices_end = true,
      .process_file = nullptr,
@@ -82,6 +83,7 @@ constexpr Driver drivers[] = {
      .needs_kvm = true,
      .is_in_libvirtd = false,
      .has_go_between = true,
+     .uses_virtlogd = false,
      .has_own_vsock = true,
      .notices_end = false,
      .process_file = ch_process_file,
@@ -99,7 +101,7 @@ std::string Driver::uri() const { return std::string(name) + ":///system"; }
 Daemon Driver::daemon() const {
   return {.own = "virt" + std::string(name) + "d",
           .is_in_libvirtd = is_in_libvirtd,
-          .uses_virtlogd = !has_go_between};
+          .uses_virtlogd = uses_virtlogd};
 }
 
 std::filesystem::path Driver::run_directory() const {

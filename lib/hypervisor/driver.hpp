@@ -18,7 +18,7 @@ class LiveDriver;
 struct Daemon {
   std::string own;      ///< has this driver alone: "virtqemud"
   bool is_in_libvirtd;  ///< Driver::is_in_libvirtd
-  bool uses_virtlogd;   ///< for each VM's console
+  bool uses_virtlogd;   ///< Driver::uses_virtlogd
 };
 
 struct Driver {
@@ -30,6 +30,8 @@ struct Driver {
   /// first.
   bool is_in_libvirtd;
   bool has_go_between;  ///< VmConfig::go_between
+  bool
+      uses_virtlogd;  ///< which bounds VmConfig::console_log; else the hypervisor writes there without a bound
   /// The hypervisor itself is the vsock device (VsockDevice::hybrid_socket).
   bool has_own_vsock;
   /// libvirt lets go of a VM whose process has ended. Otherwise libvirt has to be told (Hypervisor::destroy).

@@ -67,8 +67,9 @@ struct VmConfig {
   VmShape shape;
   std::filesystem::path kernel, initrd;
   std::string kernel_arguments;
-  std::filesystem::path firmware;     ///< empty: the hypervisor's default
-  std::filesystem::path console_log;  ///< the guest's serial console
+  std::filesystem::path firmware;  ///< empty: the hypervisor's default
+  std::filesystem::path
+      console_log;  ///< the guest's serial console: a file, or a FIFO that somebody has open
   VsockDevice vsock;
   std::filesystem::path directory;  ///< the VM's, absolute, where the go-between finds what to add
   std::optional<GoBetween> go_between = {};

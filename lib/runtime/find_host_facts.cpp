@@ -101,8 +101,10 @@ void find_facts_of_new_vm(HostFacts& facts, const Config& config, bool with_cloc
     facts.tsc_khz = hypervisor::measure_tsc_khz();
   const hypervisor::Driver& driver = hypervisor::driver_for(config.uri);
   facts.vm_user = driver.find_user();
-  if (driver.has_go_between)
+  if (driver.has_go_between) {
     facts.cloud_hypervisor = find_cloud_hypervisor(config.cloud_hypervisor);
+    identify_cloud_hypervisor(facts.cloud_hypervisor);
+  }
   facts.has_vhost_vsock = guestcomm::has_vhost_vsock();
   facts.virtiofsd = find_virtiofsd(config.virtiofsd);
   // A kernel of the administrator's may be any.

@@ -28,6 +28,8 @@ struct VmPaths {
   /// The console's log beside the directory: virtlogd writes it, in a mount namespace of its own (libvirt 11), where the
   /// directory's own tmpfs is not. There may be "<name>.0" and so on: virtlogd rotates.
   std::filesystem::path console_log() const { return directory.string() + ".console.log"; }
+  /// Into it a hypervisor writes the console whose log the keeper writes (keeper/console_log.hpp).
+  std::filesystem::path console_fifo() const { return directory / "console"; }
   std::filesystem::path network() const { return directory / "network"; }
   std::filesystem::path told_network() const { return network() / "told.json"; }
   std::filesystem::path network_ports() const { return network() / "ports"; }

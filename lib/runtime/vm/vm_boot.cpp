@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/runtime/vm/vm_boot.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <fstream>
@@ -41,13 +43,33 @@ void show_to_systemd(const VmPaths& paths) {
     warn_on_failure([&] { show_vm_directory(paths, systemds.get()); });
 }
 
+bool writes_console(const VmPlan& plan) { return !hypervisor::driver_for(plan.uri).uses_virtlogd; }
+
+Console make_console(const VmPlan& plan, const VmPaths& paths) {
+  if (!writes_console(plan)) return {};
+  return step("the guest's console", [&] {
+    const std::string fifo = paths.console_fifo(), log = paths.console_log();
+    check_sys(::mkfifo(fifo.c_str(), 0600), "make " + fifo);
+    Console console;
+    console.fifo.reset(
+        check_sys(::open(fifo.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC), "open " + fifo));
+    console.log.reset(
+        check_sys(::open(log.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600),
+                  "make " + log));
+    return console;
+  });
+}
+
 /// Starts the keeper, with the vsock device where the host's kernel has none.
-handoff::VmKeeper make_keeper(const VmPlan& plan, const VmPaths& paths, const ShareServer& share) {
+handoff::VmKeeper make_keeper(const VmPlan& plan, const VmPaths& paths, const ShareServer& share,
+                              const Console& console) {
   show_to_systemd(paths);
   handoff::KeeperSetup setup = plan_keeper(plan);
   setup.files = {.setup = file_server_setup(plan.files, identify_virtiofsd(plan.files.program)),
                  .socket = share.socket.get(),
                  .log = share.log.get()};
+  setup.console_fifo = console.fifo.get();
+  setup.console_log = console.log.get();
   if (plan.vsock_device != VsockDeviceIs::program) return handoff::VmKeeper(std::move(setup));
   const handoff::VsockUsers users{.device = hypervisor::device_uid(plan.id),
                                   .hypervisor = plan.user.uid};
@@ -82,7 +104,7 @@ hypervisor::VmConfig whole_config(const VmPlan& plan, const VmPaths& paths,
   config.initrd = paths.initrd();
   if (!plan.assets.firmware.empty()) config.firmware = paths.firmware();
   config.directory = paths.directory;
-  config.console_log = paths.console_log();
+  config.console_log = writes_console(plan) ? paths.console_fifo() : paths.console_log();
   config.show_files = [paths](int ns) { show_vm_directory(paths, ns); };
   config.shared_directories = {{paths.share_socket(), guestcomm::share_tag}};
   config.vsock = {.vhost_user_socket = vsock.vhost_user, .hybrid_socket = vsock.hybrid};
@@ -124,7 +146,8 @@ std::string console_end(const fs::path& console_log) {
 BootingVm::BootingVm(const VmPlan& plan, const hypervisor::ConnectHypervisor& connect)
     : paths_(plan.id),
       share_{listen_for_hypervisor(paths_.share_socket(), plan.user.uid), make_bounded_log()},
-      keeper_(make_keeper(plan, paths_, share_)),
+      console_(make_console(plan, paths_)),
+      keeper_(make_keeper(plan, paths_, share_, console_)),
       vsock_(vsock_sockets(plan, paths_, keeper_)),
       announcement_(listen(plan, vsock_)),
       hypervisor_(connect({.uri = plan.uri})) {
@@ -139,8 +162,9 @@ void BootingVm::start(const VmPlan& plan) {
     vm_.emplace(hypervisor::driver_for(plan.uri), *hypervisor_,
                 whole_config(plan, paths_, vsock_, *announcement_));
   } catch (const Error& e) {
-    throw with_log(e);
+    throw console_.fifo ? explain(e) : with_log(e);
   }
+  console_ = {};  // the keeper's alone
   // Its first process waits for the one that serves, in namespaces of its own.
   helpers_ = {server};
   const std::vector<ProcessIdentity> children = children_of(server);

@@ -23,6 +23,11 @@ struct ShareServer {
   UniqueFd socket, log;
 };
 
+/// What the VM's keeper gets where it writes the console's log; else empty.
+struct Console {
+  UniqueFd fifo, log;
+};
+
 /// The sockets of a vsock device that is not the host's kernel. The hybrid one is that of HybridAddress.
 struct VsockSockets {
   std::optional<std::filesystem::path> hybrid, vhost_user;
@@ -69,6 +74,7 @@ class BootingVm {
 
   VmPaths paths_;
   ShareServer share_;
+  Console console_;
   handoff::VmKeeper keeper_;
   VsockSockets vsock_;
   std::unique_ptr<guestcomm::Announcement> announcement_;

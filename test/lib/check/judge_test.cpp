@@ -102,6 +102,29 @@ const std::vector<Case> cases{
      "vsock", Verdict::pass, "vhost-device-vsock stands in", ""},
     {"no QEMU", [](Host& h) { h.qemu.error = "QEMU is not installed"; }, "qemu", Verdict::fail,
      "not installed", advice::qemu},
+    {"Cloud Hypervisor",
+     [](Host& h) {
+       h.cloud_hypervisor = Part{.version = "53.0.0"};
+       h.qemu.error = "QEMU is not installed";
+     },
+     "cloud-hypervisor", Verdict::pass, "Cloud Hypervisor 53.0.0", ""},
+    {"no Cloud Hypervisor where it is chosen",
+     [](Host& h) { h.cloud_hypervisor = Part{.error = "cloud-hypervisor is not installed"}; },
+     "cloud-hypervisor", Verdict::fail, "cloud-hypervisor is not installed", "36 or later"},
+    {"Cloud Hypervisor without KVM",
+     [](Host& h) {
+       h.cloud_hypervisor = Part{};
+       h.kvm_error = ENOENT;
+       h.tiny_vm.reset();
+     },
+     "kvm", Verdict::fail, "there is no /dev/kvm, and Cloud Hypervisor emulates no CPU",
+     "modprobe"},
+    {"Cloud Hypervisor without the kernel's vsock",
+     [](Host& h) {
+       h.cloud_hypervisor = Part{};
+       h.has_vhost_vsock = false;
+     },
+     "vsock", Verdict::pass, "Cloud Hypervisor is the vsock device", ""},
     {"no libvirt", [](Host& h) { h.libvirt.error = "libvirt is not installed"; }, "libvirt",
      Verdict::fail, "not installed", advice::libvirt},
     {"a masked libvirt",

@@ -54,8 +54,18 @@ TEST_CASE("keeper messages: begin comes as it was sent", "[handoff]") {
     sent.files_socket.reset(::dup(files.read_end.get()));
     sent.files_log.reset(::dup(files.write_end.get()));
   }
+  const Pipe console = make_pipe();
+  if (GENERATE(true, false)) {
+    sent.console_fifo.reset(::dup(console.read_end.get()));
+    sent.console_log.reset(::dup(console.write_end.get()));
+  }
   send_begin(ends.own.get(), sent);
   const KeeperBegin received = receive_begin(ends.other.get());
+  CHECK(static_cast<bool>(received.console_fifo) == static_cast<bool>(sent.console_fifo));
+  if (sent.console_fifo) {
+    CHECK(is_same(received.console_fifo, console.read_end));
+    CHECK(is_same(received.console_log, console.write_end));
+  }
   CHECK(received.vm_id == sent.vm_id);
   CHECK(received.leave_cgroups == sent.leave_cgroups);
   CHECK(received.record == sent.record);

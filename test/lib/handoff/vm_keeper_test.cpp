@@ -268,7 +268,7 @@ TEST_CASE("VM keeper: a forked one gets the VM's id, systemd's environment and t
   CHECK(content_of(scratch.path() / "called") == "1:00001234:/usr/sbin:/usr/bin:/sbin:/bin:\n");
   CHECK(
       content_of(scratch.path() / "said") ==
-      R"({"begin":{"config":"","fillsPool":false,"husk":false,"leaveCgroups":true,"ownPodNetwork":"","podNetwork":"","record":"","toldNetwork":"","vmId":"00001234"}})"
+      R"({"begin":{"config":"","console":false,"fillsPool":false,"husk":false,"leaveCgroups":true,"ownPodNetwork":"","podNetwork":"","record":"","toldNetwork":"","vmId":"00001234"}})"
       R"({"end":true})");
 }
 
