@@ -35,7 +35,7 @@ int read_api_socket(const std::vector<std::string>& arguments) {
 
 std::optional<std::string> read_event_monitor(const std::vector<std::string>& arguments) {
   const auto value = find_option(arguments, "--event-monitor");
-  // What is no path ("fd=N") is no FIFO that libvirt would open.
+  // Another value ("fd=N") names no FIFO, and libvirt opens none.
   if (!value || !value->starts_with("path=")) return std::nullopt;
   return value->substr(5);
 }

@@ -15,8 +15,9 @@ namespace husk::hypervisor {
 /// neither is installed, timed_out.
 void ensure_libvirt_daemon(const Daemon& daemon, std::chrono::seconds idle_timeout);
 
-/// Of libvirtd and the driver's own daemon, the first that is installed in `directory`; the other way round for a driver
-/// that may not be in libvirtd. Throws unsupported "libvirt is not installed (...)" where neither is.
+/// The program of the daemon in `directory`: libvirtd where it is installed, else the driver's own daemon. A driver that
+/// may not be in libvirtd has its own daemon preferred. Throws unsupported "libvirt is not installed (...)" where neither
+/// is installed.
 std::filesystem::path find_daemon_program(const std::filesystem::path& directory,
                                           const Daemon& daemon);
 

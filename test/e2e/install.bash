@@ -6,7 +6,7 @@ installed() {
   [[ -f $build/cmake_install.cmake ]] || skip "$HUSK is not in a build directory"
   expect_ok cmake --install "$build" --prefix "$work/prefix"
   local file
-  for file in bin/husk libexec/husk/husk-shim libexec/husk/husk-keeper share/husk/vmlinuz share/husk/initrd share/husk/modules/modprobe \
+  for file in bin/husk libexec/husk/husk-shim libexec/husk/husk-keeper libexec/husk/husk-ch share/husk/vmlinuz share/husk/initrd share/husk/modules/modprobe \
     share/man/man8/husk.8 share/bash-completion/completions/husk share/zsh/vendor-completions/_husk \
     share/fish/vendor_completions.d/husk.fish share/man/man8/husk-check.8; do
     [[ -s $work/prefix/$file ]] || fail "not installed: $file"

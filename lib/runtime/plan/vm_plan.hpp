@@ -26,7 +26,7 @@ struct Programs {
   std::filesystem::path keeper, husk;
 };
 
-/// Who is the VM's vsock device: the host's kernel, a program that the VM's keeper runs, or the hypervisor.
+/// The VM's vsock device is the host's kernel, a program that the VM's keeper runs, or the hypervisor.
 enum class VsockDeviceIs { host_kernel, program, hypervisor };
 
 /// The plan of a VM; nothing has been made yet.

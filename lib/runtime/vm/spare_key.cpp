@@ -45,7 +45,9 @@ std::string spare_key(const VmPlan& plan) {
         identity_of(plan.assets.firmware), identity_of(plan.assets.modules)}},
       {"settings", guestcomm::to_text(plan.kernel_settings)},
       {"programs",
-       {identity_of(plan.programs.keeper), identity_of(plan.programs.husk), identity_of(qemu)}},
+       {identity_of(plan.programs.keeper), identity_of(plan.programs.husk),
+        identity_of(plan.vm.go_between ? plan.vm.go_between->hypervisor
+                                       : std::filesystem::path(qemu))}},
       {"accelerator", static_cast<int>(plan.vm.accelerator)},
       {"arguments", without_clock_rate(plan.vm.kernel_arguments)},
       {"ports", plan.vm.network_ports},
